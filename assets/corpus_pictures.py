@@ -1,0 +1,223 @@
+"""The `pictures` mode: from unpacked source packages to `pictures/` and `manifest.jsonl`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from PIL import Image, ImageChops
+
+LICENCES = ("Public Domain", "CC0", "CC BY 2.0")
+LONG_SIDE = 320
+JPEG_QUALITY = 85
+MARGIN = 0.06
+# One picture of each of these stays a transparent PNG, so that decoders meet transparency.
+TRANSPARENT = (
+    "bird", "bug", "building", "car", "cat", "computer", "dish", "flower", "fruit", "music",
+    "person", "planet", "sport", "tool",
+)  # fmt: skip
+PNG_FOLDER = "usr/share/openclipart/png"
+SVG_FOLDER = "usr/share/openclipart/svg"
+PUBLIC_DOMAIN = "http://web.resource.org/cc/PublicDomain"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture in an unpacked package, and what is known about it."""
+
+    kind: str
+    shows: str
+    package: str
+    path: str
+    file: Path
+    title: str
+    author: str | None
+    licence: str
+    evidence: str
+    near_duplicates: bool
+
+
+def build_pictures(assets: Path, folders: Mapping[str, Path], seed: int) -> list[dict[str, Any]]:
+    """Write every picture and the manifest; returns the manifest's rows.
+
+    `folders` names where each package of `pictures.json` (and `openclipart-svg`, which holds
+    the licence of each drawing) was unpacked. Raises ValueError for a picture without an
+    allowed licence and for two equal pictures.
+    """
+    listing = json.loads((assets / "pictures.json").read_text(encoding="utf8"))
+    sources = [*clip_art(listing["clip_art"], folders), *photographs(listing, folders)]
+    target = assets / "pictures"
+    target.mkdir(exist_ok=True)
+    for old in target.iterdir():
+        old.unlink()
+    rows = []
+    for shows in sorted({source.shows for source in sources}):
+        group = [source for source in sources if source.shows == shows]
+        splits = split_group(group, random.Random(f"{seed} {shows}"))
+        transparent = first_transparent(group) if shows in TRANSPARENT else None
+        for number, (source, split) in enumerate(zip(group, splits, strict=True), start=1):
+            suffix = "png" if source is transparent else "jpg"
+            file = target / f"{shows}_{number:02}.{suffix}"
+            render(source.file, file, crop=source.package == "openclipart")
+            rows.append(manifest_row(source, file, split, listing["packages"]))
+    refuse_equal(rows)
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    (assets / "manifest.jsonl").write_text("".join(lines), encoding="utf8")
+    return rows
+
+
+def clip_art(
+    kinds: Mapping[str, Mapping[str, Sequence[str | list[str]]]], folders: Mapping[str, Path]
+) -> Iterator[Source]:
+    for kind, shown in kinds.items():
+        for shows, entries in shown.items():
+            for entry in entries:
+                paths = [entry] if isinstance(entry, str) else entry
+                for path in paths:
+                    yield drawing(kind, shows, path, folders, near_duplicates=len(paths) > 1)
+
+
+def drawing(
+    kind: str, shows: str, path: str, folders: Mapping[str, Path], *, near_duplicates: bool
+) -> Source:
+    svg = Path(SVG_FOLDER, path).with_suffix(".svg")
+    text = (folders["openclipart-svg"] / svg).read_text(encoding="utf8", errors="replace")
+    if PUBLIC_DOMAIN not in text:
+        raise ValueError(f"{svg} does not declare the public domain; take it off pictures.json")
+    return Source(
+        kind=kind,
+        shows=shows,
+        package="openclipart",
+        path=f"{PNG_FOLDER}/{path}",
+        file=folders["openclipart"] / PNG_FOLDER / path,
+        title=rdf_text(text, "title") or Path(path).stem,
+        author=rdf_text(text, "creator"),
+        licence="Public Domain",
+        evidence=f"{svg} of openclipart-svg: cc:license {PUBLIC_DOMAIN}",
+        near_duplicates=near_duplicates,
+    )
+
+
+def rdf_text(svg: str, element: str) -> str | None:
+    """The drawing's Dublin Core title, or the name of its creator."""
+    namespaces = "{http://purl.org/dc/elements/1.1/}"
+    match = re.search(r"<rdf:RDF.*?</rdf:RDF>", svg, flags=re.DOTALL)
+    if match is None:
+        return None
+    try:
+        root = ElementTree.fromstring(declare_prefixes(match.group()))
+    except ElementTree.ParseError:
+        return None
+    work = next((node for node in root if node.tag.endswith("}Work")), None)
+    found = None if work is None else work.find(namespaces + element)
+    words = [] if found is None else " ".join(found.itertext()).split()
+    return " ".join(words) or None
+
+
+def declare_prefixes(rdf: str) -> str:
+    """The fragment with the prefixes that the document declared further up."""
+    declared = {
+        "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+        "dc": "http://purl.org/dc/elements/1.1/",
+        "cc": "http://web.resource.org/cc/",
+    }
+    opening, rest = rdf.split(">", 1)
+    for prefix, uri in declared.items():
+        if f"xmlns:{prefix}=" not in opening:
+            opening += f' xmlns:{prefix}="{uri}"'
+    return f"{opening}>{rest}"
+
+
+def photographs(listing: Mapping[str, Any], folders: Mapping[str, Path]) -> Iterator[Source]:
+    for entry in listing["photographs"]:
+        fields = {**entry, "package": entry["source"], "near_duplicates": False}
+        del fields["source"]
+        yield Source(file=folders[entry["source"]] / entry["path"], **fields)
+
+
+def split_group(group: Sequence[Source], rng: random.Random) -> list[str]:
+    """A split for each picture that shows one thing: 70/10/20, near-duplicates all in train."""
+    free = [index for index, source in enumerate(group) if not source.near_duplicates]
+    rng.shuffle(free)
+    n_test = max(1, round(0.22 * len(group)))
+    n_dev = max(1, round(0.1 * len(group)))
+    splits = ["train"] * len(group)
+    for index in free[:n_test]:
+        splits[index] = "test"
+    for index in free[n_test : n_test + n_dev]:
+        splits[index] = "dev"
+    return splits
+
+
+def first_transparent(group: Sequence[Source]) -> Source | None:
+    for source in group:
+        with Image.open(source.file) as picture:
+            if picture.mode == "RGBA" and picture.getextrema()[3][0] == 0:
+                return source
+    return None
+
+
+def render(source: Path, target: Path, *, crop: bool) -> None:
+    """Crop to what is drawn, scale to 320 pixels, and save: JPEG on white or PNG as it is."""
+    with Image.open(source) as opened:
+        picture = opened.convert("RGBA")
+    picture.thumbnail((1600, 1600))
+    white = Image.new("RGBA", picture.size, "white")
+    white.alpha_composite(picture)
+    if crop:
+        box = drawn_box(white)
+        picture, white = with_margin(picture.crop(box), 0), with_margin(white.crop(box), 255)
+    picture.thumbnail((LONG_SIDE, LONG_SIDE))
+    white.thumbnail((LONG_SIDE, LONG_SIDE))
+    if target.suffix == ".png":
+        picture.save(target, optimize=True)
+    else:
+        white.convert("RGB").save(target, quality=JPEG_QUALITY, optimize=True)
+
+
+def drawn_box(white: Image.Image) -> tuple[int, int, int, int]:
+    blank = Image.new("RGB", white.size, "white")
+    difference = ImageChops.difference(white.convert("RGB"), blank).convert("L")
+    return difference.point(lambda value: 255 if value > 5 else 0).getbbox()
+
+
+def with_margin(picture: Image.Image, alpha: int) -> Image.Image:
+    margin = int(MARGIN * max(picture.size))
+    size = (picture.width + 2 * margin, picture.height + 2 * margin)
+    wider = Image.new("RGBA", size, (255, 255, 255, alpha))
+    wider.paste(picture, (margin, margin))
+    return wider
+
+
+def manifest_row(
+    source: Source, file: Path, split: str, packages: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    if source.licence not in LICENCES:
+        raise ValueError(f"{source.path}: {source.licence} is not one of {', '.join(LICENCES)}")
+    return {
+        "file": f"pictures/{file.name}",
+        "title": source.title,
+        "author": source.author,
+        "source": {**packages[source.package], "path": source.path},
+        "licence": source.licence,
+        "evidence": source.evidence,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "kind": source.kind,
+        "shows": source.shows,
+        "split": split,
+    }
+
+
+def refuse_equal(rows: Sequence[Mapping[str, Any]]) -> None:
+    first: dict[str, str] = {}
+    for row in rows:
+        twin = first.setdefault(row["sha256"], row["file"])
+        if twin != row["file"]:
+            raise ValueError(f"{row['file']} equals {twin}; take one off pictures.json")

@@ -1,0 +1,231 @@
+"""The `posts` mode: from names, templates and the manifest to the three splits.
+
+A text with an ambiguous name is written once for each reading of the name, word for word the
+same; only the picture differs. Wording and casing can therefore never tell the readings apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import spacy
+from spacy.language import Language
+
+# Cumulative shares: train, dev, test. Posts: how many of each group a split gets.
+TEMPLATE_CUTS = {"train": (0.0, 0.7), "dev": (0.7, 0.8), "test": (0.8, 1.0)}
+POSTS = {
+    "train": {"ambiguous": 580, "ordinary": 125, "no_picture": 85, "irrelevant": 60},
+    "dev": {"ambiguous": 80, "ordinary": 18, "no_picture": 12, "irrelevant": 8},
+    "test": {"ambiguous": 166, "ordinary": 35, "no_picture": 24, "irrelevant": 16},
+}
+# How often a text has two ambiguous names, and an ordinary one an entity.
+SHARE_TWO = 0.2
+SHARE_ENTITY = {"ordinary": 0.6, "no_picture": 0.4, "irrelevant": 0.5}
+CASINGS = {"lower": 0.82, "title": 0.13, "upper": 0.05}
+SHARE_BEFORE, SHARE_AFTER, SHARE_TYPO, SHARE_ELONGATED = 0.25, 0.6, 0.06, 0.1
+IRRELEVANT = ("texture", "smiley")
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+ENTITY_TYPES = ("PER", "LOC", "ORG", "MISC")
+Post = dict[str, Any]
+Fillings = Mapping[str, tuple[str, str]]
+
+
+class Deck:
+    """Deals its cards in random order, each once before any comes again."""
+
+    def __init__(self, cards: Sequence[Any], rng: random.Random) -> None:
+        self.cards, self.rng, self.left = list(cards), rng, []
+
+    def deal(self) -> Any:
+        if not self.left:
+            self.left = self.rng.sample(self.cards, len(self.cards))
+        return self.left.pop()
+
+
+def build_posts(assets: Path, output: Path, seed: int) -> dict[str, int]:
+    """Write train.jsonl, dev.jsonl and test.jsonl; returns the number of posts in each."""
+    names = json.loads((assets / "names.json").read_text(encoding="utf8"))
+    templates = json.loads((assets / "templates.json").read_text(encoding="utf8"))
+    manifest = (assets / "manifest.jsonl").read_text(encoding="utf8").splitlines()
+    pictures = [json.loads(line) for line in manifest]
+    parts = split_templates(templates, random.Random(f"{seed} templates"))
+    nlp = spacy.blank("en")
+    counts = {}
+    for split in POSTS:
+        own = [row for row in pictures if row["split"] == split]
+        writer = SplitWriter(names, parts[split], own, random.Random(f"{seed} {split}"))
+        posts = writer.write(POSTS[split])
+        for number, post in enumerate(posts, start=1):
+            post["id"] = f"{split}-{number:04}"
+            check_boundaries(nlp, post)
+        lines = [json.dumps(post, ensure_ascii=False) + "\n" for post in posts]
+        (output / f"{split}.jsonl").write_text("".join(lines), encoding="utf8")
+        counts[split] = len(posts)
+    return counts
+
+
+def split_templates(
+    templates: Mapping[str, Sequence[str]], rng: random.Random
+) -> dict[str, dict[str, Any]]:
+    """70/10/20 of the templates of each group (of each entity type), with their ids."""
+    parts: dict[str, dict[str, Any]] = {split: {} for split in TEMPLATE_CUTS}
+    for group in ("one", "two", "entity", "plain"):
+        numbered = [(f"{group}-{i:03}", text) for i, text in enumerate(templates[group], start=1)]
+        strata: dict[str, list[tuple[str, str]]] = {}
+        for template in numbered:
+            strata.setdefault(PLACEHOLDER.findall(template[1])[0], []).append(template)
+        for stratum in strata.values():
+            rng.shuffle(stratum)
+            for split, (low, high) in TEMPLATE_CUTS.items():
+                cut = slice(round(low * len(stratum)), round(high * len(stratum)))
+                parts[split].setdefault(group, []).extend(stratum[cut])
+    for part in parts.values():
+        part["before"], part["after"] = templates["before"], templates["after"]
+    return parts
+
+
+class SplitWriter:
+    """Writes the posts of one split from its own templates and pictures."""
+
+    def __init__(
+        self,
+        names: Mapping[str, Any],
+        templates: Mapping[str, Any],
+        pictures: Sequence[Mapping[str, Any]],
+        rng: random.Random,
+    ) -> None:
+        self.rng = rng
+        self.readings: dict[str, dict[str, str]] = names["ambiguous"]
+        self.goes_with: dict[str, list[str]] = names["goes_with"]
+        self.words = {kind: Deck(words, rng) for kind, words in names["unambiguous"].items()}
+        self.words["thing"] = Deck(names["things"], rng)
+        self.templates = templates
+        self.one, self.two, self.plain = (
+            Deck(templates[group], rng) for group in ("one", "two", "plain")
+        )
+        self.entity = Deck(templates["entity"], rng)
+        by_shown: dict[str, list[Mapping[str, Any]]] = {}
+        for row in pictures:
+            by_shown.setdefault(row["shows"], []).append(row)
+        self.pictures = {shows: Deck(rows, rng) for shows, rows in by_shown.items()}
+        self.names = Deck(sorted(self.readings), rng)
+        self.pairs = Deck(sorted(name_pairs(self.readings)), rng)
+
+    def write(self, n_posts: Mapping[str, int]) -> list[Post]:
+        posts: list[Post] = []
+        while len(posts) < n_posts["ambiguous"]:
+            posts.extend(self.ambiguous())
+        for group in ("ordinary", "no_picture", "irrelevant"):
+            posts.extend(self.ordinary(group) for _ in range(n_posts[group]))
+        self.rng.shuffle(posts)
+        return posts
+
+    def ambiguous(self) -> Iterator[Post]:
+        """One text, once for each reading of the name (or of both names)."""
+        if self.rng.random() < SHARE_TWO:
+            name, other = self.pairs.deal()
+            template, text = self.two.deal()
+            shown = [shows for shows in self.readings[name] if shows in self.readings[other]]
+            filled = {"name": name, "other": other}
+        else:
+            name = self.names.deal()
+            template, text = self.one.deal()
+            shown = list(self.readings[name])
+            filled = {"name": name}
+        cased = {slot: self.cased(word) for slot, word in filled.items()}
+        pieces = self.decorated(text)
+        for shows in shown:
+            labels = {slot: self.readings[word][shows] for slot, word in filled.items()}
+            fillings = {slot: (cased[slot], labels[slot]) for slot in filled}
+            picture = self.pictures[shows].deal()
+            yield make_post(pieces, fillings, picture, template, "ambiguous")
+
+    def ordinary(self, group: str) -> Post:
+        has_entity = self.rng.random() < SHARE_ENTITY[group]
+        template, text = (self.entity if has_entity else self.plain).deal()
+        fillings = {}
+        for slot in PLACEHOLDER.findall(text):
+            word = self.words[slot].deal()
+            fillings[slot] = (self.cased(word), slot) if has_entity else (word, "O")
+        picture = self.ordinary_picture(group, list(fillings))
+        return make_post(self.decorated(text), fillings, picture, template, group)
+
+    def ordinary_picture(self, group: str, slots: Sequence[str]) -> Mapping[str, Any] | None:
+        if group == "no_picture":
+            return None
+        if group == "irrelevant":
+            return self.pictures[self.rng.choice(IRRELEVANT)].deal()
+        shown = self.goes_with.get(slots[0], sorted(set(self.pictures) - set(IRRELEVANT)))
+        return self.pictures[self.rng.choice(shown)].deal()
+
+    def cased(self, word: str) -> str:
+        casing = self.rng.choices(list(CASINGS), list(CASINGS.values()))[0]
+        return {"lower": word, "title": word.title(), "upper": word.upper()}[casing]
+
+    def decorated(self, text: str) -> list[str]:
+        """The template's words with typos and elongations, and what people put around them."""
+        words = [self.misspelt(word) for word in text.split(" ")]
+        if self.rng.random() < SHARE_BEFORE:
+            words.insert(0, self.rng.choice(self.templates["before"]))
+        if self.rng.random() < SHARE_AFTER:
+            words.append(self.rng.choice(self.templates["after"]))
+        return words
+
+    def misspelt(self, word: str) -> str:
+        if PLACEHOLDER.search(word) or not word.isalpha() or len(word) < 3:
+            return word
+        if len(word) > 4 and self.rng.random() < SHARE_TYPO:
+            at = self.rng.randrange(1, len(word) - 2)
+            return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        if word[-1] in "aeouwys" and self.rng.random() < SHARE_ELONGATED:
+            return word + word[-1] * self.rng.randint(1, 3)
+        return word
+
+
+def name_pairs(readings: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    """Names that two kinds of picture decide together, such as eagles and ravens."""
+    for name, other in itertools.permutations(sorted(readings), 2):
+        common = readings[name].keys() & readings[other].keys()
+        if len({readings[name][shows] for shows in common}) > 1:
+            if len({readings[other][shows] for shows in common}) > 1:
+                yield name, other
+
+
+def make_post(
+    words: Sequence[str],
+    fillings: Fillings,
+    picture: Mapping[str, Any] | None,
+    template: str,
+    group: str,
+) -> Post:
+    text, spans = fill(" ".join(words), fillings)
+    meta = {"template": template, "group": group, "kind": None, "shows": None}
+    if picture is not None:
+        meta |= {"kind": picture["kind"], "shows": picture["shows"]}
+    image = None if picture is None else picture["file"]
+    return {"id": "", "text": text, "image": image, "spans": spans, "meta": meta}
+
+
+def fill(text: str, fillings: Fillings) -> tuple[str, list[dict[str, Any]]]:
+    """The text with its slots filled, and the spans of those that are entities."""
+    filled, spans = "", []
+    for piece in re.split(r"(\{\w+\})", text):
+        slot = PLACEHOLDER.fullmatch(piece)
+        word, label = fillings[slot.group(1)] if slot else (piece, "O")
+        if label != "O":
+            spans.append({"start": len(filled), "end": len(filled) + len(word), "label": label})
+        filled += word
+    return filled, spans
+
+
+def check_boundaries(nlp: Language, post: Post) -> None:
+    doc = nlp.make_doc(post["text"])
+    for span in post["spans"]:
+        if doc.char_span(span["start"], span["end"]) is None:
+            raise ValueError(f"{post['text']!r}: {span} does not fall on token boundaries")

@@ -1,0 +1,183 @@
+"""The registered builders: config block in, object out. One per block of the config."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Optional
+
+from spacy.util import registry
+from thinc.api import Model
+
+from .bridge.tagger import TOK2VEC, Modality, ModuleBuilder, TaggerModel, multimodal_tagger
+from .featurize import CharacterFeaturizer, PictureFeaturizer, WordFeaturizer
+from .images.encoder import ImageEncoder
+from .images.store import FeatureStore
+from .layers.decode import CRF
+from .layers.embed import CharBiLSTM, CharCNN, ImageEmbedding, Tok2VecEmbedding, WordVectors
+from .layers.encode import BiLSTM, NoEncoder
+from .layers.fuse import Concatenate, ModalityAttention
+
+# Confection evaluates these annotations at run time: Optional and Dict as pydantic takes them.
+
+
+@registry.architectures("spacy_mner.MultimodalTagger.v1")
+def build_multimodal_tagger(
+    embed: dict[str, Any],
+    fuse: Any,
+    encode: Any,
+    decode: Any,
+    tok2vec: Optional[Model] = None,
+    tok2vec_width: int = 150,
+    mixed_precision: bool = False,
+) -> TaggerModel:
+    """The four stages, from a block each.
+
+    embed: modality name to modality, in the order in which reports show them.
+    tok2vec: any spaCy tok2vec or listener; joins as one more modality named "tok2vec".
+    tok2vec_width: the width that its vectors are mapped to, that of the other modalities.
+    mixed_precision: compute the network in bfloat16 where it runs on CUDA. The CRF stays in
+        float32. No effect on the CPU.
+    """
+    _check_modalities(embed, tok2vec)
+    return multimodal_tagger(
+        embed,
+        tok2vec=tok2vec,
+        tok2vec_embedder=partial(Tok2VecEmbedding, width=tok2vec_width, dropout=0.0),
+        fuse=fuse,
+        encode=encode,
+        decode=decode,
+        mixed_precision=mixed_precision,
+    )
+
+
+def _check_modalities(embed: dict[str, Any], tok2vec: Model | None) -> None:
+    if not embed and tok2vec is None:
+        raise ValueError("The config names no modality: fill [components.….model.embed] or tok2vec")
+    for name, modality in embed.items():
+        if not isinstance(modality, Modality):
+            raise ValueError(
+                f"embed.{name} must be a modality such as spacy_mner.WordVectors.v1, "
+                f"got {type(modality).__name__}"
+            )
+        if not name.isidentifier() or name == TOK2VEC:
+            raise ValueError(
+                f"A modality cannot be named {name!r}: use letters, digits and underscores"
+                f" (and {TOK2VEC!r} is the name of the block model.tok2vec)"
+            )
+
+
+@registry.architectures("spacy_mner.DefaultTagger.v1")
+def build_default_tagger() -> TaggerModel:
+    """Word + character + image, merged by modality attention: the factory's default.
+
+    It takes no blocks: spaCy merges a factory's default model into a config block of the same
+    architecture, so that a modality left out there would come back.
+    """
+    from .images.efficientnet import build_efficientnet_lite
+
+    return build_multimodal_tagger(
+        embed={
+            "word": build_word_vectors(),
+            "char": build_char_bilstm(),
+            "image": build_image_embedding(encoder=build_efficientnet_lite()),
+        },
+        fuse=build_modality_attention(),
+        encode=build_bilstm(),
+        decode=build_crf(),
+    )
+
+
+@registry.architectures("spacy_mner.WordVectors.v1")
+def build_word_vectors(width: int = 150, dropout: float = 0.3, keep: float = 1.0) -> Modality:
+    """Pretrained word vectors of the pipeline's vocab, or a learned table where it has none.
+
+    width: of the output, per token.
+    keep: share of the word-vector vocabulary that is used (Moon et al. 2018, table 3).
+    """
+    return Modality(WordFeaturizer(keep=keep), partial(WordVectors, width=width, dropout=dropout))
+
+
+@registry.architectures("spacy_mner.CharBiLSTM.v1")
+def build_char_bilstm(
+    width: int = 150, character_width: int = 25, dropout: float = 0.3, max_characters: int = 40
+) -> Modality:
+    """A BiLSTM over the characters of each token (Lample et al. 2016).
+
+    width: of the output, per token; even, half for each direction.
+    max_characters: of a longer token only its beginning and end are read.
+    """
+    embedder = partial(CharBiLSTM, width=width, character_width=character_width, dropout=dropout)
+    return Modality(CharacterFeaturizer(max_characters=max_characters), embedder)
+
+
+@registry.architectures("spacy_mner.CharCNN.v1")
+def build_char_cnn(
+    width: int = 150,
+    character_width: int = 30,
+    window: int = 3,
+    dropout: float = 0.3,
+    max_characters: int = 40,
+) -> Modality:
+    """A convolution over the characters of each token, maximum over time (Ma & Hovy 2016).
+
+    width: of the output, per token: the number of filters.
+    window: characters that a filter sees at once.
+    """
+    embedder = partial(
+        CharCNN, width=width, character_width=character_width, window=window, dropout=dropout
+    )
+    return Modality(CharacterFeaturizer(max_characters=max_characters), embedder)
+
+
+@registry.architectures("spacy_mner.ImageEmbedding.v1")
+def build_image_embedding(
+    encoder: Optional[ImageEncoder],
+    width: int = 150,
+    dropout: float = 0.3,
+    cache: Optional[str] = None,
+    memory_mb: int = 256,
+) -> Modality:
+    """The regions of a post's pictures, or of the descriptor it brings.
+
+    encoder: a frozen image encoder, or null where posts bring `doc._.image_features`.
+    width: of the output, per region.
+    cache: folder in which encoded pictures are kept over epochs and restarts; null for none.
+    memory_mb: encoded pictures kept in memory, in MiB.
+    """
+    store = None if encoder is None else FeatureStore(encoder, cache=cache, memory_mb=memory_mb)
+    embedder = partial(ImageEmbedding, width=width, dropout=dropout)
+    return Modality(PictureFeaturizer(store), embedder)
+
+
+@registry.architectures("spacy_mner.ModalityAttention.v1")
+def build_modality_attention(dropout: float = 0.5, bounded: bool = True) -> ModuleBuilder:
+    """Weigh the modalities per token (Moon et al. 2018, eq. 4).
+
+    bounded: squash the scores by a sigmoid before the softmax, as printed. That keeps the weight
+        of one among three modalities between 0.155 and 0.576; false lets it switch off and on.
+    """
+    return partial(ModalityAttention, dropout=dropout, bounded=bounded)
+
+
+@registry.architectures("spacy_mner.Concatenate.v1")
+def build_concatenate(dropout: float = 0.5) -> ModuleBuilder:
+    """Lay the modalities side by side, with a learned vector for an absent one."""
+    return partial(Concatenate, dropout=dropout)
+
+
+@registry.architectures("spacy_mner.BiLSTM.v1")
+def build_bilstm(hidden_width: int = 100, dropout: float = 0.3) -> ModuleBuilder:
+    """A bidirectional LSTM over the tokens of a post; `hidden_width` units per direction."""
+    return partial(BiLSTM, hidden_width=hidden_width, dropout=dropout)
+
+
+@registry.architectures("spacy_mner.None.v1")
+def build_no_encoder() -> ModuleBuilder:
+    """Decode the fused vectors as they are."""
+    return NoEncoder
+
+
+@registry.architectures("spacy_mner.CRF.v1")
+def build_crf() -> ModuleBuilder:
+    """A linear-chain CRF over BIO tags (Lafferty et al. 2001; Moon et al. 2018, eq. 2 and 3)."""
+    return CRF

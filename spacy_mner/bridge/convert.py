@@ -1,0 +1,33 @@
+"""Arrays of the host and of Thinc to torch tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from thinc.api import xp2torch
+from thinc.backends import get_array_ops
+
+# Sequence lengths steer the control flow of a network and stay on the host.
+ON_HOST = "lengths"
+
+
+def features_to_torch(
+    features: Mapping[str, np.ndarray], device: torch.device
+) -> dict[str, torch.Tensor]:
+    """One modality's arrays as tensors on the network's device (lengths on the host)."""
+    return {
+        name: torch.from_numpy(array) if name == ON_HOST else torch.from_numpy(array).to(device)
+        for name, array in features.items()
+    }
+
+
+def token_vectors_to_torch(
+    arrays: list[Any], device: torch.device, requires_grad: bool
+) -> torch.Tensor:
+    """Thinc's vectors, one array [n_tokens, dim] a post, as one tensor with all tokens."""
+    xp = get_array_ops(arrays[0]).xp
+    flat = xp.ascontiguousarray(xp.concatenate(arrays), dtype="float32")
+    return xp2torch(flat, requires_grad=requires_grad, device=device)

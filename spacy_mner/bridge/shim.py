@@ -1,0 +1,137 @@
+"""The one torch network of a pipe, as Thinc sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from thinc.api import Optimizer, torch2xp, xp2torch
+from thinc.shims import Shim
+from thinc.util import get_torch_default_device
+
+# JSON that says how to build a network: its sizes and labels.
+Plan = dict[str, Any]
+
+
+class TorchShim(Shim):
+    """Holds a torch network that is built from a plan, and lets Thinc train, save and move it.
+
+    It differs from Thinc's own PyTorchShim where that one does not fit:
+    averaged weights reach the network (`use_params`), weights are saved as safetensors with the
+    plan that builds the network for them, parameters are updated in place (cuDNN keeps them in
+    one block), and integers may be inputs.
+
+    build: plan -> network; picklable.
+    """
+
+    def __init__(self, build: Callable[[Plan], torch.nn.Module], *, mixed_precision: bool = False):
+        super().__init__(None)
+        self.build = build
+        self.mixed_precision = mixed_precision
+
+    @property
+    def is_built(self) -> bool:
+        return self._model is not None
+
+    @property
+    def network(self) -> torch.nn.Module:
+        if self._model is None:
+            raise ValueError("The network is not initialized: call nlp.initialize() first.")
+        return self._model
+
+    @property
+    def plan(self) -> Plan:
+        return self.cfg
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def initialize(self, plan: Plan) -> None:
+        """Build a fresh network on the device that Thinc computes on."""
+        self.cfg = plan
+        self._model = self.build(plan).to(get_torch_default_device())
+
+    def __call__(self, inputs: tuple[Any, ...], is_train: bool) -> tuple[Any, Callable]:
+        """Run the network on its positional inputs.
+
+        Returns its output and a callback that takes (tensors, gradients) and backpropagates.
+        """
+        network = self.network.train(is_train)
+        on_cuda = self.device.type == "cuda"
+        # bfloat16 has the range of float32, so that no gradient scaling is needed.
+        precision = torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.mixed_precision and on_cuda
+        )
+        with torch.set_grad_enabled(is_train), precision:
+            output = network(*inputs)
+
+        def backprop(tensors: list[torch.Tensor], gradients: list[torch.Tensor]) -> None:
+            torch.autograd.backward(tensors, gradients)
+
+        return output, backprop
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        for name, parameter in self.network.named_parameters():
+            if parameter.grad is None:
+                continue
+            weights = torch2xp(parameter.data)
+            updated, _ = optimizer((self.id, name), weights, torch2xp(parameter.grad))
+            if updated is not weights:
+                parameter.data.copy_(xp2torch(updated, device=parameter.device))
+            parameter.grad.zero_()
+
+    @contextlib.contextmanager
+    def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
+        """Put in the given parameters, as the optimizer names them, and take them out again."""
+        swapped = {}
+        if self._model is not None:
+            for name, parameter in self._model.named_parameters():
+                value = params.get((self.id, name))
+                if value is not None:
+                    swapped[parameter] = parameter.data.clone()
+                    parameter.data.copy_(xp2torch(value, device=parameter.device))
+        try:
+            yield
+        finally:
+            for parameter, value in swapped.items():
+                parameter.data.copy_(value)
+
+    def copy(self) -> TorchShim:
+        copied = copy.deepcopy(self)
+        # An id of its own, or the optimizer would take the two networks' parameters for one.
+        with Shim.global_id_lock:
+            Shim.global_id += 1
+            copied.id = Shim.global_id
+        return copied
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        if self._model is not None:
+            device = "cpu" if device_type == "cpu" else f"cuda:{device_id}"
+            self._model.to(device)
+
+    def to_bytes(self) -> bytes:
+        if self._model is None:
+            return b""
+        weights = {name: value.contiguous() for name, value in self._model.state_dict().items()}
+        return save_safetensors(weights, metadata={"plan": json.dumps(self.plan)})
+
+    def from_bytes(self, data: bytes) -> TorchShim:
+        if not data:
+            self._model = None
+            return self
+        self.initialize(_read_plan(data))
+        self.network.load_state_dict(load_safetensors(data))
+        return self
+
+
+def _read_plan(data: bytes) -> Plan:
+    """The plan in the header of a safetensors file (eight bytes of length, then JSON)."""
+    size = int.from_bytes(data[:8], "little")
+    return json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["plan"])

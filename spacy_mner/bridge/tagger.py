@@ -1,0 +1,190 @@
+"""The Thinc model of the component: posts in, CRF potentials out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+import torch
+from spacy.tokens import Doc
+from thinc.api import Model, torch2xp
+
+from ..batch import PostBatch
+from ..featurize import Featurizer, Featurizers
+from ..layers.decode import Potentials
+from ..layers.network import TaggerNetwork
+from .convert import features_to_torch, token_vectors_to_torch
+from .shim import Plan, TorchShim
+
+# The name under which a spaCy tok2vec or listener joins the modalities.
+TOK2VEC = "tok2vec"
+
+ModuleBuilder = Callable[..., torch.nn.Module]
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One way of seeing a post: its host half, and how to build its torch half.
+
+    embedder: takes the featurizer's `dims()` as keyword arguments.
+    """
+
+    featurizer: Featurizer
+    embedder: ModuleBuilder
+
+
+@dataclass(frozen=True)
+class TaggerOutput:
+    """What the network says of a batch of posts.
+
+    potentials: of the CRF, tokens laid flat.
+    lengths: int64 [n_posts] on the host.
+    attention: float [n_tokens, n_modalities], or None under a fuser that weighs nothing.
+    modalities: names of the columns of `attention`.
+    image_status: what became of each post's pictures.
+    """
+
+    potentials: Potentials
+    lengths: torch.Tensor
+    attention: torch.Tensor | None
+    modalities: list[str]
+    image_status: list[str]
+
+
+
+def parts(potentials: Potentials) -> list[torch.Tensor]:
+    """The tensors of potentials (or of their gradients), in the order of the fields."""
+    return [getattr(potentials, field.name) for field in fields(potentials)]
+
+
+TaggerModel = Model[list[Doc], TaggerOutput]
+
+
+def multimodal_tagger(
+    modalities: Mapping[str, Modality],
+    *,
+    tok2vec: Model | None,
+    tok2vec_embedder: ModuleBuilder,
+    fuse: ModuleBuilder,
+    encode: ModuleBuilder,
+    decode: ModuleBuilder,
+    mixed_precision: bool,
+) -> TaggerModel:
+    """Put the four stages together. The network is built when the model is initialized."""
+    embedders = {name: modality.embedder for name, modality in modalities.items()}
+    if tok2vec is not None:
+        embedders[TOK2VEC] = tok2vec_embedder
+    build = partial(build_network, embed=embedders, fuse=fuse, encode=encode, decode=decode)
+    model: TaggerModel = Model(
+        "multimodal_tagger",
+        forward,
+        init=initialize,
+        dims={"nO": None},
+        layers=[] if tok2vec is None else [tok2vec],
+        refs={"tok2vec": tok2vec},
+        shims=[TorchShim(build, mixed_precision=mixed_precision)],
+        attrs={
+            "featurizers": Featurizers({n: m.featurizer for n, m in modalities.items()}),
+            "labels": [],
+        },
+    )
+    return model
+
+
+def build_network(
+    plan: Plan,
+    *,
+    embed: Mapping[str, ModuleBuilder],
+    fuse: ModuleBuilder,
+    encode: ModuleBuilder,
+    decode: ModuleBuilder,
+) -> TaggerNetwork:
+    """Build the network for the sizes and labels of a plan."""
+    dims: dict[str, dict[str, int]] = plan["dims"]
+    if set(dims) != set(embed):
+        raise ValueError(
+            f"The saved model has the modalities {sorted(dims)}, the config names "
+            f"{sorted(embed)}. Load it with the config it was saved with."
+        )
+    embedders: dict[str, Any] = {name: build(**dims[name]) for name, build in embed.items()}
+    fuser: Any = fuse(widths={name: module.width for name, module in embedders.items()})
+    encoder: Any = encode(input_width=fuser.width)
+    decoder = decode(input_width=encoder.width, labels=plan["labels"])
+    return TaggerNetwork(embed=embedders, fuse=fuser, encode=encoder, decode=decoder)
+
+
+def initialize(model: TaggerModel, X: Any = None, Y: Any = None) -> None:
+    """Learn the vocabularies from the posts X (any iterable, read once) and build the network."""
+    featurizers: Featurizers = model.attrs["featurizers"]
+    docs = iter(X or [])
+    sample = list(islice(docs, 10))
+    featurizers.initialize(chain(sample, docs))
+    dims = featurizers.dims()
+    if model.layers:
+        tok2vec = model.layers[0]
+        tok2vec.initialize(X=sample)
+        dims[TOK2VEC] = {"dim": _output_width(tok2vec, sample)}
+    labels = list(model.attrs["labels"])
+    model.set_dim("nO", len(labels), force=True)
+    _shim(model).initialize({"labels": labels, "dims": dims})
+
+
+def _output_width(tok2vec: Model, sample: list[Doc]) -> int:
+    width = tok2vec.maybe_get_dim("nO")
+    if width is None:  # a transformer's width is known only once it has read something
+        width = tok2vec.predict(sample[:1])[0].shape[1]
+    return int(width)
+
+
+def forward(
+    model: TaggerModel, docs: Sequence[Doc], is_train: bool
+) -> tuple[TaggerOutput, Callable]:
+    """Featurize the posts and run the network. The callback takes the potentials' gradients."""
+    featurizers: Featurizers = model.attrs["featurizers"]
+    shim = _shim(model)
+    batch = PostBatch.from_docs(docs, featurizers.images_root)
+    features = {
+        name: features_to_torch(arrays, shim.device) for name, arrays in featurizers(batch).items()
+    }
+    vectors, backprop_tok2vec = _run_tok2vec(model, docs, shim.device, is_train)
+    if vectors is not None:
+        features[TOK2VEC] = {"vectors": vectors}
+    lengths = torch.from_numpy(batch.lengths)
+    (potentials, attention), backprop_network = shim((features, lengths), is_train)
+
+    def backprop(gradients: Potentials) -> list:
+        backprop_network(parts(potentials), parts(gradients))
+        if vectors is not None:
+            backprop_tok2vec(vectors.grad, batch.lengths)
+        return []
+
+    return TaggerOutput(
+        potentials, lengths, attention, list(features), batch.image_status
+    ), backprop
+
+
+def _run_tok2vec(
+    model: TaggerModel, docs: Sequence[Doc], device: torch.device, is_train: bool
+) -> tuple[torch.Tensor | None, Callable[[torch.Tensor, np.ndarray], None]]:
+    """The tok2vec's vectors of all tokens, and a callback that takes their gradient."""
+    if not model.layers:
+        return None, lambda gradient, lengths: None
+    arrays, backprop_arrays = model.layers[0](docs, is_train)
+    vectors = token_vectors_to_torch(arrays, device, requires_grad=is_train)
+
+    def backprop(gradient: torch.Tensor, lengths: np.ndarray) -> None:
+        flat = torch2xp(gradient)
+        ends = np.cumsum(lengths)
+        backprop_arrays([flat[end - n : end] for end, n in zip(ends, lengths, strict=True)])
+
+    return vectors, backprop
+
+
+def _shim(model: TaggerModel) -> TorchShim:
+    shim = model.shims[0]
+    assert isinstance(shim, TorchShim)
+    return shim

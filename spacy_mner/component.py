@@ -1,0 +1,266 @@
+"""MultimodalNER: the spaCy contract, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from spacy.errors import Errors
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.util import minibatch
+from spacy.vocab import Vocab
+
+from .annotation import Labelling, allowed_tags, labels_of
+from .batch import cut_by_padded_size
+from .bridge.decode import label_posts, loss_and_gradients
+from .bridge.tagger import TaggerModel, TaggerOutput
+from .extensions import has_image
+from .layers.decode import Potentials
+
+# A forked child inherits torch's thread pool without its threads and would wait for them for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+# Padded tokens that the network sees at once when predicting: bounds memory, not results.
+PADDED_TOKENS = 8192
+
+
+class LostPicturesWarning(UserWarning):
+    """The reader drops the pictures that the corpus holds."""
+
+
+@Language.factory(
+    "multimodal_ner",
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
+    default_config={
+        "model": {"@architectures": "spacy_mner.DefaultTagger.v1"},
+        "threshold": 0.0,
+        "annotate_attention": False,
+        "images_root": None,
+        "scorer": {"@scorers": "spacy_mner.mner_scorer.v1"},
+    },
+    default_score_weights={
+        "ents_f": 1.0,
+        "ents_p": 0.0,
+        "ents_r": 0.0,
+        "ents_per_type": None,
+        "segmentation_f": 0.0,
+        "segmentation_p": 0.0,
+        "segmentation_r": 0.0,
+    },
+)
+def make_multimodal_ner(
+    nlp: Language,
+    name: str,
+    model: Any,
+    threshold: float,
+    annotate_attention: bool,
+    images_root: Optional[str],  # noqa: UP045 - pydantic reads it at run time
+    scorer: Optional[Callable],  # noqa: UP045
+) -> MultimodalNER:
+    """Named entities of posts with pictures."""
+    return MultimodalNER(
+        nlp.vocab,
+        model,
+        name,
+        threshold=threshold,
+        annotate_attention=annotate_attention,
+        images_root=images_root,
+        scorer=scorer,
+    )
+
+
+class MultimodalNER(TrainablePipe):
+    """Finds the named entities of posts, using `doc._.image` or `doc._.image_features`.
+
+    Sets `doc.ents` (replacing entities that are there), `span._.score`, `doc._.image_status`
+    and, where asked for, `doc._.modality_attention`.
+
+    threshold: drop entities whose probability is below it, after decoding.
+    annotate_attention: keep the weight of each modality for each token.
+    images_root: folder that relative picture paths are relative to; the working directory
+        where it is None.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: TaggerModel,
+        name: str = "multimodal_ner",
+        *,
+        threshold: float = 0.0,
+        annotate_attention: bool = False,
+        images_root: str | Path | None = None,
+        scorer: Callable | None = None,
+    ):
+        if not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"threshold must be between 0 and 1, got {threshold}")
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.cfg: dict[str, Any] = {"labels": []}
+        self.threshold = threshold
+        self.annotate_attention = annotate_attention
+        self.images_root = images_root
+        self.scorer = scorer
+        self._told_of_lost_pictures = False
+
+    @property
+    def images_root(self) -> Path | None:
+        return self.model.attrs["featurizers"].images_root
+
+    @images_root.setter
+    def images_root(self, path: str | Path | None) -> None:
+        self.model.attrs["featurizers"].images_root = None if path is None else Path(path)
+
+    # Labels
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> dict[str, Any] | None:
+        """The labels and the vocabularies of the featurizers, enough to initialize from."""
+        if not self._is_initialized:
+            return None
+        return {"labels": list(self.labels), "vocabularies": self.model.attrs["featurizers"].state}
+
+    def add_label(self, label: str) -> int:
+        """Add an entity type before the component is initialized. 1 if it is new, else 0."""
+        if not isinstance(label, str) or not label:
+            raise ValueError(f"A label must be a non-empty string, got {label!r}")
+        if label in self.labels:
+            return 0
+        if self._is_initialized:
+            raise ValueError(
+                f"Cannot add the label {label!r}: the network of {self.name!r} was built for "
+                f"{list(self.labels)}. Initialize the component anew with all labels."
+            )
+        self.cfg["labels"] = sorted([*self.labels, label])
+        self.vocab.strings.add(label)
+        return 1
+
+    # Training
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        labels: dict[str, Any] | list[str] | None = None,
+    ) -> None:
+        """Set the labels, learn the vocabularies and build a fresh network.
+
+        labels: what `spacy init labels` wrote, or a list of entity types; taken from the
+            examples where it is None.
+        """
+        validate_get_examples(get_examples, "MultimodalNER.initialize")
+        given = labels if isinstance(labels, dict) else {"labels": labels}
+        names = given["labels"]
+        if names is None:
+            names = labels_of(example.reference for example in get_examples())
+        added = () if self._is_initialized else self.labels
+        self.cfg["labels"] = sorted({*names, *added})
+        self._require_labels()
+        for label in self.labels:
+            self.vocab.strings.add(label)
+        self.model.attrs["labels"] = list(self.labels)
+        self.model.attrs["featurizers"].preset = given.get("vocabularies")
+        self.model.initialize(X=(example.predicted for example in get_examples()))
+
+    def get_loss(
+        self, examples: Iterable[Example], scores: TaggerOutput
+    ) -> tuple[float, Potentials]:
+        """Negative log-likelihood of the annotation, mean over posts, and its gradients.
+
+        Tokens without annotation are summed over, a post without any costs nothing.
+        """
+        examples = list(examples)
+        validate_examples(examples, "MultimodalNER.get_loss")
+        self._tell_of_lost_pictures(examples)
+        allowed = allowed_tags(examples, self.labels)
+        loss, gradients = loss_and_gradients(scores, allowed)
+        if not np.isfinite(loss):
+            raise ValueError(Errors.E910.format(name=self.name))
+        return loss, gradients
+
+    def rehearse(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, float]:
+        # spaCy's own default does nothing, silently.
+        raise ValueError(
+            f"{self.name!r} cannot rehearse: to keep what it knows while it learns something new, "
+            "mix old posts into the training data."
+        )
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+        examples = list(examples)
+        self._tell_of_lost_pictures(examples)
+        return super().score(examples, **kwargs)
+
+    def _tell_of_lost_pictures(self, examples: Sequence[Example]) -> None:
+        if self._told_of_lost_pictures:
+            return
+        for example in examples:
+            if has_image(example.reference) and not has_image(example.predicted):
+                self._told_of_lost_pictures = True
+                warnings.warn(
+                    "The corpus has pictures, but its reader drops them before they reach "
+                    f"{self.name!r}. Use @readers = \"spacy_mner.MultimodalCorpus.v1\" in [corpora] "
+                    "(`spacy-mner init` writes such a config), and `spacy-mner evaluate` in place "
+                    "of `spacy evaluate`.",
+                    LostPicturesWarning,
+                    stacklevel=3,
+                )
+                return
+
+    # Use
+
+    def predict(self, docs: Iterable[Doc]) -> list[Labelling]:
+        """Label posts without changing them. The answer does not depend on how they are batched."""
+        docs = list(docs)
+        if not self._is_initialized:
+            raise ValueError(Errors.E109.format(name=self.name))
+        labellings: list[Any] = [None] * len(docs)
+        for group in cut_by_padded_size(map(len, docs), PADDED_TOKENS):
+            output = self.model.predict([docs[i] for i in group])
+            labelled = label_posts(
+                output, self.labels, threshold=self.threshold, attention=self.annotate_attention
+            )
+            for i, labelling in zip(group, labelled, strict=True):
+                labellings[i] = labelling
+        return labellings
+
+    def set_annotations(self, docs: Iterable[Doc], scores: list[Labelling]) -> None:
+        """Write the entities and attributes into the posts."""
+        for doc, labelling in zip(docs, scores, strict=True):
+            labelling.write_to(doc)
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Label a stream of posts. A post that fails goes to the error handler, alone."""
+        error_handler = self.get_error_handler()
+        for docs in minibatch(stream, size=batch_size):
+            try:
+                self.set_annotations(docs, self.predict(docs))
+                yield from docs
+            except Exception:
+                yield from self._one_by_one(docs, error_handler)
+
+    def _one_by_one(self, docs: list[Doc], error_handler: Callable) -> Iterator[Doc]:
+        for doc in docs:
+            try:
+                self.set_annotations([doc], self.predict([doc]))
+                yield doc
+            except Exception as error:
+                error_handler(self.name, self, [doc], error)
+
+    @property
+    def _is_initialized(self) -> bool:
+        return self.model.shims[0].is_built

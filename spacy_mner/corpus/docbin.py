@@ -1,0 +1,82 @@
+"""Docs with their pictures in `.spacy` files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
+from srsly.msgpack import Unpacker
+
+from .errors import CorpusError
+
+SUFFIX = ".spacy"
+
+
+def corpus_files(path: Path) -> list[Path]:
+    """The `.spacy` files that a path stands for: itself, or all below a folder, sorted.
+
+    Raises CorpusError where there is none.
+    """
+    if path.is_dir():
+        files = sorted(
+            file
+            for file in path.rglob(f"*{SUFFIX}")
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )
+    else:
+        files = [path] if path.is_file() else []
+    if not files:
+        raise CorpusError(
+            f"There is no corpus at {path}. `spacy-mner convert INPUT {path}` makes one "
+            "from IMGID: CoNLL or JSONL."
+        )
+    return files
+
+
+def read_docs(path: Path, vocab: Vocab, images_root: Path | None = None) -> Iterator[Doc]:
+    """Read the Docs of a `.spacy` file or of a folder of them.
+
+    images_root: where given, a relative picture path is taken from there.
+    """
+    for file in corpus_files(path):
+        try:
+            docbin = DocBin().from_disk(file)
+        except Exception as error:  # zlib, msgpack and numpy each have errors of their own
+            raise CorpusError(f"{file} is not a {SUFFIX} file ({error}).") from error
+        for doc in _unpack(docbin, vocab):
+            if images_root is not None:
+                doc._.image = rebase(doc._.image, images_root)
+            yield doc
+
+
+def _unpack(docbin: DocBin, vocab: Vocab) -> Iterator[Doc]:
+    # `get_docs` looks for entry points once a Doc, which takes longer than all the rest; training
+    # reads the corpus in every pass.
+    unpacker = Unpacker(raw=False, use_list=False)
+    packed = [*docbin.user_data]
+    docbin.user_data = []
+    for i, doc in enumerate(docbin.get_docs(vocab)):
+        if i < len(packed) and packed[i] is not None:
+            unpacker.feed(packed[i])
+            doc.user_data.update(unpacker.unpack())
+        yield doc
+
+
+def write_docs(docs: Iterable[Doc], path: Path) -> None:
+    """Write Docs with their pictures to a `.spacy` file, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+
+
+def rebase(image: Any, root: Path) -> Any:
+    """Take relative paths in `doc._.image` from a folder; anything else stays as it is."""
+    if isinstance(image, list | tuple):
+        return [rebase(one, root) for one in image]
+    if isinstance(image, str | Path):
+        # An absolute path on the right side of `/` wins.
+        return str(root / image)
+    return image

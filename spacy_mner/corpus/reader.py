@@ -1,0 +1,84 @@
+"""The reader for training: posts with gold tokens, and their pictures on both sides."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import registry
+
+from ..extensions import copy_image, drop_image
+from .docbin import read_docs
+from .errors import CorpusError
+
+
+@registry.readers("spacy_mner.MultimodalCorpus.v1")
+def build_multimodal_corpus(
+    path: Optional[Path],
+    images_root: Optional[Path] = None,
+    image_dropout: float = 0.0,
+    limit: int = 0,
+    max_length: int = 0,
+    seed: int = 0,
+) -> MultimodalCorpus:
+    """Build the reader of a `.spacy` corpus. Unlike spaCy's own, it keeps the pictures.
+
+    path: a `.spacy` file or a folder of them.
+    images_root: folder from which relative picture paths are taken.
+    image_dropout: share of posts that lose their picture, others in every pass, so that the
+        model learns to do without.
+    limit: read at most so many posts (0: all).
+    max_length: leave out posts of more tokens (0: none).
+    """
+    if path is None:
+        raise CorpusError(
+            "No path to a corpus: name one in the config or by --paths.train and --paths.dev; "
+            "`spacy-mner convert` makes one."
+        )
+    if not 0.0 <= image_dropout <= 1.0:
+        raise CorpusError(f"image_dropout is a share between 0 and 1, not {image_dropout}.")
+    return MultimodalCorpus(path, images_root, image_dropout, limit, max_length, seed)
+
+
+@dataclass
+class MultimodalCorpus:
+    """Examples from `.spacy` files; see `build_multimodal_corpus`."""
+
+    path: Path
+    images_root: Path | None = None
+    image_dropout: float = 0.0
+    limit: int = 0
+    max_length: int = 0
+    seed: int = 0
+    _passes: int = field(default=0, repr=False)
+
+    def __call__(self, nlp: Language) -> Iterator[Example]:
+        """Yield the examples of one pass. Raises CorpusError where there is no corpus."""
+        self._passes += 1
+        chance = random.Random(f"{self.seed}, pass {self._passes}")
+        for n, reference in enumerate(self._references(nlp)):
+            if n == self.limit > 0:
+                return
+            if chance.random() < self.image_dropout:
+                drop_image(reference)
+            yield Example(without_annotation(reference, nlp), reference)
+
+    def _references(self, nlp: Language) -> Iterator[Doc]:
+        for doc in read_docs(Path(self.path), nlp.vocab, self.images_root):
+            if len(doc) and (not self.max_length or len(doc) <= self.max_length):
+                yield doc
+
+
+def without_annotation(doc: Doc, nlp: Language) -> Doc:
+    """A Doc with the gold tokens and the picture of another, and nothing else."""
+    words = [token.text for token in doc]
+    spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
+    bare = Doc(nlp.vocab, words=words, spaces=spaces)
+    copy_image(doc, bare)
+    return bare

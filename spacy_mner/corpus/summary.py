@@ -1,0 +1,73 @@
+"""What a conversion did, for the screen and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import srsly
+
+from .errors import Problem
+from .tags import Orphans
+
+# Labels of the sentiment task that is published on the same posts under the same file names.
+SENTIMENTS = frozenset({"POS", "NEG", "NEU", "POSITIVE", "NEGATIVE", "NEUTRAL", "-1", "0", "1", "2"})
+
+
+@dataclass(frozen=True)
+class MissingPicture:
+    """A reference that led to no picture. post: its id, or its line where it has none."""
+
+    post: str
+    reference: str
+    reason: str
+
+
+@dataclass
+class Summary:
+    """Counts and complaints of one conversion.
+
+    entities: by type, as written to the output.
+    repaired_tags: `I-` with no opening tag; repaired_tokens: tags that read differently now.
+    pictures_matched, pictures_missing: references found and not found.
+    posts_with_picture: posts of the output that bring a picture or a descriptor.
+    problems: input that could not be taken as it stands, by line.
+    unused_names: labels that were to be renamed and do not occur.
+    """
+
+    input: str
+    output: str
+    orphans: Orphans
+    posts: int = 0
+    tokens: int = 0
+    entities: Counter[str] = field(default_factory=Counter)
+    repaired_tags: int = 0
+    repaired_tokens: int = 0
+    posts_with_picture: int = 0
+    pictures_matched: int = 0
+    pictures_missing: list[MissingPicture] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unused_names: list[str] = field(default_factory=list)
+
+    @property
+    def looks_like_sentiment(self) -> bool:
+        """Whether the labels are those of another task on the same posts."""
+        return bool(self.entities) and {label.upper() for label in self.entities} <= SENTIMENTS
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON takes it, entities by name."""
+        return asdict(self) | {"entities": dict(sorted(self.entities.items()))}
+
+
+def summary_path(output: Path) -> Path:
+    """Where the summary of a conversion stands: beside its output."""
+    return output.with_name(f"{output.name}.summary.json")
+
+
+def write_summary(summary: Summary) -> Path:
+    """Write a summary beside the output it speaks of."""
+    path = summary_path(Path(summary.output))
+    srsly.write_json(path, summary.to_dict())
+    return path

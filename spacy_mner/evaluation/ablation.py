@@ -1,0 +1,92 @@
+"""What the picture is worth: posts with theirs, with none, or with that of another post."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from spacy.tokens import Doc
+
+from ..extensions import copy_image, drop_image, has_image
+from ..images.reference import PictureError, open_picture, references
+
+Pictures = Literal["on", "off", "shuffled"]
+PICTURES: tuple[Pictures, ...] = ("on", "off", "shuffled")
+
+
+class ShuffleError(ValueError):
+    """The posts have too few different pictures for every one to get another."""
+
+
+def set_pictures(
+    docs: Sequence[Doc], pictures: Pictures, *, seed: int = 0, images_root: Path | None = None
+) -> None:
+    """Change the pictures of Docs in place.
+
+    "on" leaves them, "off" takes them away, "shuffled" gives every post that has a picture the
+    one of another such post whose picture differs from its own; posts without one stay without.
+    The same seed gives the same exchange. images_root: where relative paths are looked up, so
+    that one picture under two names counts as one. Raises ShuffleError where there is no such exchange.
+    """
+    if pictures not in PICTURES:
+        raise ValueError(f"pictures is one of {', '.join(PICTURES)}, not {pictures!r}.")
+    if pictures == "off":
+        for doc in docs:
+            drop_image(doc)
+    elif pictures == "shuffled":
+        _shuffle([doc for doc in docs if has_image(doc)], seed, images_root)
+
+
+def _shuffle(docs: Sequence[Doc], seed: int, images_root: Path | None) -> None:
+    donors = derangement([_content(doc, images_root) for doc in docs], seed)
+    # Bare Docs hold what is handed on while it is being overwritten.
+    kept = [Doc(doc.vocab) for doc in docs]
+    for doc, keeper in zip(docs, kept, strict=True):
+        copy_image(doc, keeper)
+    for doc, donor in zip(docs, donors, strict=True):
+        copy_image(kept[donor], doc)
+
+
+def derangement(keys: Sequence[Hashable], seed: int) -> list[int]:
+    """Exchange positions such that none gets its own key: `keys[result[i]] != keys[i]`.
+
+    The result is a permutation of the positions. Raises ShuffleError where one key is that of
+    more than half of the positions, which leaves no such permutation.
+    """
+    if not keys:
+        raise ShuffleError("Cannot shuffle pictures: no post has one.")
+    order = list(range(len(keys)))
+    random.Random(seed).shuffle(order)
+    groups: dict[Hashable, list[int]] = {}
+    for position in order:
+        groups.setdefault(keys[position], []).append(position)
+    largest = max(map(len, groups.values()))
+    if largest * 2 > len(keys):
+        raise ShuffleError(
+            f"Cannot shuffle pictures: {largest} of the {len(keys)} posts with a picture "
+            "have the same one, so that some post would keep its own."
+        )
+    # With equal keys side by side, a step as long as the longest run leaves every run.
+    grouped = [position for group in groups.values() for position in group]
+    result = [0] * len(keys)
+    for i, position in enumerate(grouped):
+        result[position] = grouped[(i + largest) % len(grouped)]
+    return result
+
+
+def _content(doc: Doc, images_root: Path | None) -> Hashable:
+    """What makes two posts' pictures the same: the content that a model sees, not the name."""
+    if doc._.image_features is not None:
+        features = np.asarray(doc._.image_features)
+        return features.shape, features.tobytes()
+    return frozenset(_digest(one, images_root) for one in references(doc._.image))
+
+
+def _digest(reference: Any, images_root: Path | None) -> str:
+    try:
+        return open_picture(reference, images_root).digest
+    except PictureError:
+        return repr(reference)

@@ -1,0 +1,58 @@
+"""Precision, recall and F1 of entities: with their types, and of their boundaries alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from spacy.scorer import PRFScore, get_ner_prf
+from spacy.training import Example
+from spacy.util import registry
+
+Scorer = Callable[..., dict[str, Any]]
+
+
+@registry.scorers("spacy_mner.mner_scorer.v1")
+def build_mner_scorer() -> Scorer:
+    """Build the scorer of `multimodal_ner`; see `score_entities`."""
+    return score_entities
+
+
+def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+    """Score entities exactly, as CoNLL does: a span counts if both ends and its type agree.
+
+    Returns shares in [0, 1]: `ents_p`, `ents_r`, `ents_f` over all types, `ents_per_type`
+    (label → p, r, f), and `segmentation_p`, `segmentation_r`, `segmentation_f`, for which the
+    type does not matter (the second number of Moon et al. 2018, table 1). All are None where
+    nothing is annotated. Spans over missing annotation are neither right nor wrong.
+    """
+    kept = list(examples)
+    return {**get_ner_prf(kept), **_score_segmentation(kept)}
+
+
+def _score_segmentation(examples: list[Example]) -> dict[str, float | None]:
+    score = PRFScore()
+    for example in examples:
+        if example.reference.has_annotation("ENT_IOB"):
+            score.score_set(_judged_spans(example), _gold_spans(example))
+    names = ("segmentation_p", "segmentation_r", "segmentation_f")
+    if not len(score):
+        return dict.fromkeys(names)
+    return dict(zip(names, (score.precision, score.recall, score.fscore), strict=True))
+
+
+def _gold_spans(example: Example) -> set[tuple[int, int]]:
+    return {(entity.start, entity.end) for entity in example.reference.ents}
+
+
+def _judged_spans(example: Example) -> set[tuple[int, int]]:
+    """Predicted spans in gold tokens, without those that touch missing annotation."""
+    spans = set()
+    for entity in example.predicted.ents:
+        tokens = example.alignment.x2y[entity.start : entity.end]
+        if not len(tokens):
+            continue
+        start, end = int(tokens[0]), int(tokens[-1]) + 1
+        if all(token.ent_iob for token in example.reference[start:end]):
+            spans.add((start, end))
+    return spans

@@ -1,0 +1,77 @@
+"""The attributes a user touches, and how their values travel in a DocBin.
+
+`doc._.image` and `doc._.image_features` are set by the user; `doc._.modality_attention`,
+`doc._.image_status` and `span._.score` by the component.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.tokens import Doc, Span
+
+DOC_ATTRIBUTES = ("image", "image_features", "modality_attention", "image_status")
+SPAN_ATTRIBUTES = ("score",)
+
+# What a post brings along, as opposed to what the component says of it.
+IMAGE_ATTRIBUTES = ("image", "image_features")
+
+
+def register() -> None:
+    """Add the attributes to Doc and Span, leaving alone any that are there already.
+
+    Codecs are registered here and not by srsly's entry points: those are loaded while spaCy itself
+    is being imported, when no Doc exists yet.
+    """
+    srsly.msgpack_encoders("spacy_mner.image", func=encode)
+    srsly.msgpack_decoders("spacy_mner.image", func=decode)
+    for name in DOC_ATTRIBUTES:
+        if not Doc.has_extension(name):
+            Doc.set_extension(name, default=None)
+    for name in SPAN_ATTRIBUTES:
+        if not Span.has_extension(name):
+            Span.set_extension(name, default=None)
+
+
+def has_image(doc: Doc) -> bool:
+    """Whether the post brings a picture, as a reference or as a descriptor."""
+    return doc._.image is not None or doc._.image_features is not None
+
+
+def copy_image(source: Doc, target: Doc) -> None:
+    """Give `target` the picture of `source`."""
+    for name in IMAGE_ATTRIBUTES:
+        target._.set(name, source._.get(name))
+
+
+def drop_image(doc: Doc) -> None:
+    """Take the picture away from a post."""
+    for name in IMAGE_ATTRIBUTES:
+        doc._.set(name, None)
+
+
+def encode(value: Any, chain: Any = None) -> Any:
+    """msgpack encoder for what `doc._.image` may hold and msgpack does not know."""
+    # Asked of the class alone, so that Pillow is not imported for a Doc without pictures.
+    if isinstance(value, Path):
+        return {"__mner_path__": str(value)}
+    if any(base.__module__ == "PIL.Image" for base in type(value).__mro__):
+        buffer = io.BytesIO()
+        value.save(buffer, format="PNG")
+        return {"__mner_png__": buffer.getvalue()}
+    return value if chain is None else chain(value)
+
+
+def decode(value: Any, chain: Any = None) -> Any:
+    """msgpack decoder: the inverse of `encode`. A picture comes back as a PIL image."""
+    if isinstance(value, dict):
+        if "__mner_path__" in value:
+            return Path(value["__mner_path__"])
+        if "__mner_png__" in value:
+            from PIL import Image
+
+            return Image.open(io.BytesIO(value["__mner_png__"]))
+    return value if chain is None else chain(value)

@@ -1,0 +1,112 @@
+"""What every featurizer can do, and the featurizers of one model together."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import srsly
+from spacy.tokens import Doc
+from thinc.model import deserialize_attr, serialize_attr
+
+from ..batch import PostBatch
+from ..extensions import has_image
+
+ABSENT = "absent"
+NO_IMAGE_MODALITY = "ignored: the pipeline has no image modality"
+
+
+class Featurizer(ABC):
+    """Turns posts into the arrays that one modality's embedder takes.
+
+    A featurizer may learn a vocabulary from the training posts (`observe`, then `settle`);
+    what it learned is its `state`, which is saved with the model.
+    """
+
+    def observe(self, doc: Doc) -> None:
+        """See one training post."""
+
+    def settle(self) -> None:
+        """Called when all training posts were observed."""
+
+    @abstractmethod
+    def dims(self) -> dict[str, int]:
+        """The sizes that the modality's embedder is built with, by argument name."""
+
+    @abstractmethod
+    def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
+        """The embedder's features, by name."""
+
+    @property
+    def state(self) -> Any:
+        """What was learned, of types that msgpack knows."""
+        return None
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        pass
+
+
+class Featurizers:
+    """The featurizers of a model by modality name, in the order of the config.
+
+    images_root: the folder that a relative `doc._.image` is relative to. It belongs to the
+        component's settings, not to what was learned, and is therefore not saved here.
+    preset: a state to initialize from in place of the training posts, or None.
+    """
+
+    def __init__(self, by_name: Mapping[str, Featurizer]):
+        self.by_name = dict(by_name)
+        self.images_root: Path | None = None
+        self.preset: dict[str, Any] | None = None
+
+    def initialize(self, docs: Iterable[Doc]) -> None:
+        """Learn the vocabularies in one pass over the training posts, or take the preset ones."""
+        if self.preset is not None:
+            self.state = self.preset
+            return
+        for doc in docs:
+            for featurizer in self.by_name.values():
+                featurizer.observe(doc)
+        for featurizer in self.by_name.values():
+            featurizer.settle()
+
+    def dims(self) -> dict[str, dict[str, int]]:
+        return {name: featurizer.dims() for name, featurizer in self.by_name.items()}
+
+    def __call__(self, batch: PostBatch) -> dict[str, dict[str, np.ndarray]]:
+        features = {name: featurizer(batch) for name, featurizer in self.by_name.items()}
+        for i, doc in enumerate(batch.docs):
+            if not batch.image_status[i]:
+                batch.image_status[i] = NO_IMAGE_MODALITY if has_image(doc) else ABSENT
+        return features
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {name: featurizer.state for name, featurizer in self.by_name.items()}
+
+    @state.setter
+    def state(self, value: dict[str, Any]) -> None:
+        if set(value) != set(self.by_name):
+            raise ValueError(
+                f"The saved model has the modalities {sorted(value)}, the config names "
+                f"{sorted(self.by_name)}. Load it with the config it was saved with."
+            )
+        for name, state in value.items():
+            self.by_name[name].state = state
+
+
+# Thinc asks these two for every attribute of a model that it saves or loads.
+@serialize_attr.register(Featurizers)
+def _serialize_featurizers(_: Any, value: Featurizers, name: str, model: Any) -> bytes:
+    return srsly.msgpack_dumps(value.state)
+
+
+@deserialize_attr.register(Featurizers)
+def _deserialize_featurizers(_: Any, value: bytes, name: str, model: Any) -> Featurizers:
+    featurizers = model.attrs[name]
+    featurizers.state = srsly.msgpack_loads(value)
+    return featurizers

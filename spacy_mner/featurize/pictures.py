@@ -1,0 +1,149 @@
+"""Pictures and descriptors as a memory of regions per post."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc
+
+from ..batch import PostBatch
+from ..images.reference import Picture, PictureError, open_picture, references
+from ..images.store import FeatureStore
+from .base import ABSENT, Featurizer
+
+USED = "used"
+
+
+class PictureWarning(UserWarning):
+    """A post's picture was not used; the message says why."""
+
+
+class PictureFeaturizer(Featurizer):
+    """Gives every post the regions of its pictures, or of its precomputed descriptor.
+
+    A picture that cannot be used is masked: the post keeps a status that says why, and one
+    warning is raised for it. No other picture ever takes its place.
+
+    store: encodes pictures and remembers them; None where posts bring descriptors only.
+    """
+
+    def __init__(self, store: FeatureStore | None):
+        self.store = store
+        self.dim = 0 if store is None else store.encoder.dim
+
+    def observe(self, doc: Doc) -> None:
+        if doc._.image_features is None:
+            return
+        width = np.shape(doc._.image_features)[-1]
+        if not self.dim:
+            self.dim = width
+        if width != self.dim and self.store is not None:
+            raise ValueError(
+                f"A training post brings image_features of width {width}, but the image encoder "
+                f"of the config makes features of width {self.dim}. Set the encoder of the image "
+                "modality to null to train on descriptors, or leave the descriptors out."
+            )
+        if width != self.dim:
+            raise ValueError(
+                f"Training posts bring image_features of different widths: {self.dim} and {width}."
+            )
+
+    def settle(self) -> None:
+        if not self.dim:
+            raise ValueError(
+                "The image modality has no encoder, and no training post brings image_features. "
+                "Name an encoder in the config, convert the corpus with --features, or drop the "
+                "modality."
+            )
+
+    def dims(self) -> dict[str, int]:
+        return {"dim": self.dim}
+
+    def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
+        opened = [self._open(doc, batch) for doc in batch.docs]
+        found = self._encode([item for items in opened for item in items])
+        per_post, start = [], 0
+        for i, items in enumerate(opened):
+            outcome = found[start : start + len(items)]
+            start += len(items)
+            per_post.append([part for part in outcome if isinstance(part, np.ndarray)])
+            failures = [part for part in outcome if isinstance(part, PictureError)]
+            if not batch.image_status[i]:  # the first modality that looks reports
+                batch.image_status[i] = _status(len(outcome), failures)
+        return self._collate(per_post)
+
+    def _open(self, doc: Doc, batch: PostBatch) -> list[Any]:
+        """A post's descriptor or pictures, each as an array, a picture, or what is wrong."""
+        if doc._.image_features is not None:
+            return [self._descriptor(doc._.image_features)]
+        if doc._.image is None:
+            return []
+        if self.store is None:
+            return [PictureError("the model takes image_features, not pictures")]
+        return [_open(reference, batch) for reference in references(doc._.image)]
+
+    def _descriptor(self, value: Any) -> np.ndarray | PictureError:
+        try:
+            features = np.asarray(value, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            return PictureError(f"image_features is not an array of numbers ({error})")
+        if features.ndim not in (1, 2) or features.shape[-1] != self.dim:
+            return PictureError(
+                f"image_features has shape {list(features.shape)}, "
+                f"the model takes [{self.dim}] or [regions, {self.dim}]"
+            )
+        if not np.isfinite(features).all():
+            return PictureError("image_features holds values that are not finite")
+        return features.reshape(-1, self.dim)
+
+    def _encode(self, items: Sequence[Any]) -> list[Any]:
+        """Put features (or what is wrong) where pictures are, all pictures in one call."""
+        pictures = [item for item in items if isinstance(item, Picture)]
+        features = iter(self.store.features(pictures) if self.store and pictures else [])
+        return [next(features) if isinstance(item, Picture) else item for item in items]
+
+    def _collate(self, per_post: list[list[np.ndarray]]) -> dict[str, np.ndarray]:
+        n_regions = [sum(len(part) for part in parts) for parts in per_post]
+        shape = (len(per_post), max(n_regions, default=0))
+        regions = np.zeros((*shape, self.dim), dtype=np.float32)
+        available = np.arange(shape[1]) < np.asarray(n_regions, dtype=np.int64)[:, None]
+        for i, parts in enumerate(per_post):
+            if parts:
+                regions[i, : n_regions[i]] = np.concatenate(parts)
+        return {"regions": regions, "available": available}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"dim": self.dim}
+
+    @state.setter
+    def state(self, value: dict[str, Any]) -> None:
+        if self.store is not None and self.store.encoder.dim != value["dim"]:
+            raise ValueError(
+                f"The model was trained on image features of width {value['dim']}, the encoder "
+                f"of the config makes width {self.store.encoder.dim}."
+            )
+        self.dim = value["dim"]
+
+
+def _open(reference: Any, batch: PostBatch) -> Picture | PictureError:
+    try:
+        return open_picture(reference, batch.images_root)
+    except PictureError as error:
+        return error
+
+
+def _status(n_pictures: int, failures: Sequence[PictureError]) -> str:
+    """What became of a post's pictures, in words; warns where one was not used."""
+    if not n_pictures:
+        return ABSENT
+    if not failures:
+        return USED
+    reasons = "; ".join(dict.fromkeys(str(failure) for failure in failures))
+    n_used = n_pictures - len(failures)
+    status = f"used {n_used} of {n_pictures}: {reasons}" if n_used else f"unreadable: {reasons}"
+    warnings.warn(f"Picture masked, {status}", PictureWarning, stacklevel=2)
+    return status

@@ -1,0 +1,118 @@
+"""Word vectors of the pipeline's own table, or a vocabulary of the training words."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from spacy.attrs import ORTH
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+from thinc.backends import get_array_ops
+
+from ..batch import PostBatch
+from .base import Featurizer
+
+logger = logging.getLogger("spacy")
+
+# A word seen once in training is treated as unknown, so that "unknown" is trained.
+MIN_COUNT = 2
+# Resolution of the deterministic draw behind `keep`.
+_BUCKETS = 10_007
+
+
+class WordFeaturizer(Featurizer):
+    """Looks every distinct token up in `nlp.vocab.vectors`: as written, else in lower case.
+
+    Without vectors in the vocab, the words of the training posts become a vocabulary
+    for a learned table instead, and a log line says so.
+
+    keep: share of the word-vector vocabulary that is used, for measuring how a model copes
+        with unknown words (Moon et al. 2018, table 3). Which words stay is a fixed function of
+        the word, so that 25 % is a subset of 50 %.
+    """
+
+    def __init__(self, *, keep: float = 1.0):
+        if not 0.0 <= keep <= 1.0:
+            raise ValueError(f"keep must be between 0 and 1, got {keep}")
+        self.keep = keep
+        self.dim = 0
+        self.rows: dict[str, int] = {}
+        self._counts: Counter[int] = Counter()
+        self._vocab: Vocab | None = None
+
+    def observe(self, doc: Doc) -> None:
+        self._vocab = doc.vocab
+        if not doc.vocab.vectors_length:
+            self._counts.update(doc.count_by(ORTH))
+
+    def settle(self) -> None:
+        if self._vocab is None:
+            raise ValueError("Word vectors need at least one post to initialize from.")
+        self.dim = self._vocab.vectors_length
+        strings = self._vocab.strings
+        words = sorted(strings[form] for form, n in self._counts.items() if n >= MIN_COUNT)
+        self.rows = {word: row for row, word in enumerate(words, start=1)}
+        if not self.dim:
+            logger.info(
+                "The vocab has no word vectors: learning a table of the %d words that occur at "
+                "least twice in training. Set [initialize] vectors to use pretrained ones.",
+                len(words),
+            )
+        self._counts, self._vocab = Counter(), None
+
+    def dims(self) -> dict[str, int]:
+        return {"dim": self.dim, "n_words": len(self.rows)}
+
+    def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
+        words = batch.words()
+        vectors = np.zeros((len(words), self.dim), dtype=np.float32)
+        known = np.zeros(len(words), dtype=bool)
+        if self.dim and words:
+            self._look_up(batch.vocab, words, vectors, known)
+        row = np.asarray([self.rows.get(word, 0) for word in words], dtype=np.int64)
+        return {"vectors": vectors, "known": known, "row": row, "token": batch.token}
+
+    def _look_up(
+        self, vocab: Vocab, words: list[str], vectors: np.ndarray, known: np.ndarray
+    ) -> None:
+        """Fill in the vectors of the words that have one, and say which these are."""
+        table = vocab.vectors
+        if table.shape[1] != self.dim:
+            raise ValueError(
+                f"The model was trained with word vectors of width {self.dim}, the vocab has "
+                f"{table.shape[1]}. Load the vectors it was trained with."
+            )
+        if table.mode == "floret":  # builds every word from its pieces: none is unknown
+            vectors[:] = get_array_ops(table.data).to_numpy(table.get_batch(words))
+            known[:] = True
+            return
+        rows = self._rows(table, words)
+        known[:] = rows >= 0
+        vectors[known] = get_array_ops(table.data).to_numpy(table.data[rows[known]])
+
+    def _rows(self, table: Any, words: list[str]) -> np.ndarray:
+        """The table's row of each word, -1 where it has none."""
+        to_numpy = get_array_ops(table.data).to_numpy
+        rows = to_numpy(table.find(keys=words)).copy()
+        missing = np.flatnonzero(rows < 0)
+        if len(missing):
+            rows[missing] = to_numpy(table.find(keys=[words[i].lower() for i in missing]))
+        if self.keep < 1.0:
+            rows[[not self._is_kept(int(row)) for row in rows]] = -1
+        return rows
+
+    def _is_kept(self, row: int) -> bool:
+        # Multiplying by a prime spreads neighbouring rows, which are neighbours in frequency.
+        return (row * 7919) % _BUCKETS < self.keep * _BUCKETS
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"dim": self.dim, "words": list(self.rows)}
+
+    @state.setter
+    def state(self, value: dict[str, Any]) -> None:
+        self.dim = value["dim"]
+        self.rows = {word: row for row, word in enumerate(value["words"], start=1)}

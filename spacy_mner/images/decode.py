@@ -1,0 +1,134 @@
+"""Turning the bytes of a picture, or a PIL image, into the RGB pixels a person would see."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+# A larger picture is refused before it is unpacked: 64 megapixels are 192 MB as RGB.
+MAX_PIXELS = 64_000_000
+
+# Reading an EPS file runs it as a program in Ghostscript.
+UNSAFE_FORMATS = frozenset({"EPS"})
+
+EXIF_ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class PictureError(ValueError):
+    """A picture that cannot be used. The message is the reason, short enough for a status line."""
+
+
+def decode(content: bytes) -> np.ndarray:
+    """Decode the content of a picture file: uint8 [h, w, 3].
+
+    The format is told from the content, never from a file name. Raises PictureError for whatever
+    is wrong with the content.
+    """
+    if not content:
+        raise PictureError("empty file")
+    with _reasons(), Image.open(io.BytesIO(content), formats=_formats()) as image:
+        return _rgb(image)
+
+
+def decode_image(image: Image.Image) -> np.ndarray:
+    """Bring a PIL image, at its present frame, to RGB: uint8 [h, w, 3].
+
+    Raises PictureError where it cannot be loaded.
+    """
+    with _reasons():
+        return _rgb(image)
+
+
+def decode_array(array: np.ndarray) -> np.ndarray:
+    """Bring uint8 [h, w], [h, w, 3] or [h, w, 4] (with alpha) to RGB: uint8 [h, w, 3].
+
+    Raises PictureError for any other shape or type.
+    """
+    if array.dtype != np.uint8 or not (array.ndim == 2 or array.shape[2:] in {(3,), (4,)}):
+        raise PictureError(
+            f"not a picture: array of {array.dtype} with shape {list(array.shape)}, "
+            "expected uint8 [height, width, 3]"
+        )
+    check_size(array.shape[1], array.shape[0])
+    return decode_image(Image.fromarray(np.ascontiguousarray(array)))
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise PictureError for a picture of no pixels, or of more than MAX_PIXELS."""
+    if width * height == 0:
+        raise PictureError(f"empty picture: {width} x {height} pixels")
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"too large: {width} x {height}, over {MAX_PIXELS:,} pixels")
+
+
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in Image.ID if name not in UNSAFE_FORMATS]
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Turn whatever goes wrong in Pillow into a PictureError."""
+    try:
+        yield
+    except PictureError:
+        raise
+    except UnidentifiedImageError as error:
+        raise PictureError("not a picture") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureError(f"too large: over {MAX_PIXELS:,} pixels") from error
+    except MemoryError as error:
+        raise PictureError("too large for the memory") from error
+    # On damaged files Pillow's plugins raise nearly anything: SyntaxError, struct.error, KeyError.
+    except Exception as error:
+        if "truncated" in str(error).lower():
+            raise PictureError("truncated file") from error
+        raise PictureError(f"broken file: {str(error) or type(error).__name__}"[:120]) from error
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    check_size(*image.size)
+    # Orientation is asked for after loading: a TIFF turns itself and then drops the tag.
+    image.load()
+    turn = TURNS.get(_orientation(image))
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_eight_bits(np.asarray(image)))
+    elif image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    image = image.convert("RGB")
+    return np.array(image if turn is None else image.transpose(turn))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Read the EXIF orientation, 1 (upright) where EXIF is broken: the pixels may still be good."""
+    try:
+        return int(image.getexif().get(EXIF_ORIENTATION, 1))
+    except Exception:
+        return 1
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Scale grey values of more than 8 bits to uint8, without clipping any.
+
+    Values of 16 bits keep their meaning (65535 is white), floats in [0, 1] too (1 is white);
+    a picture beyond those ranges says nowhere what white is, and is stretched over its own range.
+    """
+    grey = np.nan_to_num(values.astype(np.float64))
+    low, high = 0.0, 1.0 if values.dtype.kind == "f" else 65535.0
+    if grey.min() < low or grey.max() > high:
+        low, high = grey.min(), grey.max()
+    return np.rint((grey - low) / ((high - low) or 1.0) * 255).astype(np.uint8)

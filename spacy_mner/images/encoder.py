@@ -1,0 +1,155 @@
+"""What every image encoder is: pictures in, a frozen network's features and labels out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from thinc.util import get_torch_default_device
+from torch import Tensor, nn
+
+Regions = Literal["global", "grid"]
+
+# Bounds the memory of a batch on an accelerator; larger ones are hardly faster.
+DEVICE_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pixels become the input of a network. Nothing is cropped: the object may be anywhere.
+
+    size: height and width that the whole picture is resized to.
+    mean, std: per channel (red, green, blue), in units of a pixel value (0 to 255).
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resample: Image.Resampling = Image.Resampling.BICUBIC
+
+    def __call__(self, picture: np.ndarray) -> Tensor:
+        """Turn uint8 [h, w, 3] into float32 [3, size, size] on the CPU."""
+        resized = Image.fromarray(picture).resize((self.size, self.size), self.resample)
+        pixels = np.asarray(resized, dtype=np.float32)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        normal = (pixels - mean) / std
+        return torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1)))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a network says of a batch.
+
+    features: float [n, n_regions, dim].
+    logits: float [n, n_classes].
+    """
+
+    features: Tensor
+    logits: Tensor
+
+
+class ImageEncoder(ABC):
+    """A frozen image network: it describes a picture by vectors and names what it sees.
+
+    The network is loaded when a picture first needs it, onto Thinc's torch device, and never
+    trained: evaluation mode, no gradients. It is left out of a pickle and loaded again.
+    """
+
+    def __init__(self) -> None:
+        self._network: nn.Module | None = None
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Width of one feature vector; known without the weights."""
+
+    @property
+    @abstractmethod
+    def n_regions(self) -> int:
+        """Feature vectors of one picture: 1, or the cells of the grid, row by row."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Name of network, weights and preprocessing together; fit for a folder name."""
+
+    @property
+    @abstractmethod
+    def preprocessing(self) -> Preprocessing:
+        """How pixels become the input of the network."""
+
+    @abstractmethod
+    def load(self) -> nn.Module:
+        """Build the network on the CPU, with its weights."""
+
+    @abstractmethod
+    def run(self, network: nn.Module, inputs: Tensor) -> Outputs:
+        """Apply the network to float32 [n, 3, size, size]."""
+
+    @abstractmethod
+    def label(self, index: int, n_classes: int) -> str:
+        """Name the class that the network has at `index` of its `n_classes` outputs."""
+
+    def encode(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """Describe pictures, each uint8 [h, w, 3]: float32 [n, n_regions, dim]."""
+        features = [outputs.features.float().cpu().numpy() for outputs in self._outputs(pictures)]
+        if not features:
+            return np.zeros((0, self.n_regions, self.dim), dtype=np.float32)
+        return np.concatenate(features)
+
+    def tags(self, pictures: Sequence[np.ndarray], k: int = 5) -> list[list[tuple[str, float]]]:
+        """Name what is seen in pictures: the `k` likeliest labels of each and their probability."""
+        named = []
+        for outputs in self._outputs(pictures):
+            n_classes = outputs.logits.shape[1]
+            likely = outputs.logits.float().softmax(1).topk(min(k, n_classes))
+            for best in zip(likely.indices.tolist(), likely.values.tolist(), strict=True):
+                named.append([(self.label(i, n_classes), p) for i, p in zip(*best, strict=True)])
+        return named
+
+    def _outputs(self, pictures: Sequence[np.ndarray]) -> Iterator[Outputs]:
+        if not pictures:
+            return
+        network, device = self._loaded()
+        # On the CPU a picture is alone in its batch, so that its features depend on nothing else.
+        step = 1 if device.type == "cpu" else DEVICE_BATCH
+        for start in range(0, len(pictures), step):
+            batch = [self.preprocessing(picture) for picture in pictures[start : start + step]]
+            with torch.inference_mode():
+                outputs = self.run(network, torch.stack(batch).to(device))
+            yield outputs
+
+    def _loaded(self) -> tuple[nn.Module, torch.device]:
+        if self._network is None:
+            network = self.load().eval().requires_grad_(False)
+            self._network = network.to(get_torch_default_device())
+        return self._network, next(self._network.parameters()).device
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_network": None}
+
+
+def make_fingerprint(name: str, **facts: Any) -> str:
+    """Hash what determines the features into `name-<16 hexadecimal digits>`."""
+    text = json.dumps(facts, sort_keys=True, default=asdict)
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def check_regions(regions: str) -> None:
+    """Raise ValueError unless `regions` is one of the two kinds."""
+    if regions not in ("global", "grid"):
+        raise ValueError(f'regions must be "global" or "grid", not {regions!r}')
+
+
+def imagenet_label(index: int) -> str:
+    """Name one of the 1000 classes of ImageNet (ILSVRC 2012), counted from 0."""
+    from torchvision.models import ResNet18_Weights
+
+    return ResNet18_Weights.IMAGENET1K_V1.meta["categories"][index]

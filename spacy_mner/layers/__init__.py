@@ -1,0 +1,1 @@
+"""The network in pure torch: embed, fuse, encode, decode. No spaCy in here."""

@@ -1,0 +1,18 @@
+"""Decode: from encoded tokens to tags, their loss and their probabilities."""
+
+from .bio import bio_tags, start_allowed, transition_allowed
+from .crf import CRF, FORBIDDEN, Potentials
+from .inference import marginals, negative_log_likelihood, span_probabilities, viterbi
+
+__all__ = [
+    "CRF",
+    "FORBIDDEN",
+    "Potentials",
+    "bio_tags",
+    "marginals",
+    "negative_log_likelihood",
+    "span_probabilities",
+    "start_allowed",
+    "transition_allowed",
+    "viterbi",
+]

@@ -1,0 +1,152 @@
+"""Loss, best path and probabilities under the CRF.
+
+Every function takes the potentials of a batch and the lengths of its posts (int64 [n_posts], on
+the CPU), works on all posts at once, and answers for flat tokens. Posts without tokens and batches
+without posts are ordinary input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..ragged import Packing, posts_of_tokens
+from .bio import begin_tag, inside_tag
+from .crf import FORBIDDEN, Potentials
+from .messages import both_messages, log_partition, totals
+
+
+def negative_log_likelihood(potentials: Potentials, lengths: Tensor, allowed: Tensor) -> Tensor:
+    """-log of the probability that a path is compatible with the annotation: [n_posts].
+
+    allowed: bool [n_tokens, n_tags], the tags that the annotation leaves possible: one where it is
+        known, all where it is missing. On the CPU it costs a GPU no waiting.
+
+    A post whose annotation no path can satisfy has loss 0 and no gradient. So has an empty post.
+    NaN in the potentials stays NaN. The gradient can be taken once, not twice.
+    """
+    packing = Packing.of(lengths, potentials.emissions.device)
+    complete = bool((allowed.sum(dim=1) == 1).all())
+    allowed = allowed.to(potentials.emissions.device, non_blocking=True)
+    if complete:
+        numerator = _path_scores(potentials, packing, lengths, allowed.to(torch.int8).argmax(dim=1))
+    else:
+        kept = potentials.emissions.masked_fill(~allowed, FORBIDDEN)
+        numerator = log_partition(replace(potentials, emissions=kept), packing, lengths)
+    loss = log_partition(potentials, packing, lengths) - numerator
+    return loss.masked_fill(numerator < FORBIDDEN / 2, 0)
+
+
+def _path_scores(potentials: Potentials, packing: Packing, lengths: Tensor, tags: Tensor) -> Tensor:
+    """The score of one path per post: [n_posts]."""
+    after = packing.following
+    scores = potentials.emissions.gather(1, tags.unsqueeze(1)).squeeze(1)
+    steps = potentials.transitions[tags[after - 1], tags[after]]
+    ends = potentials.start[tags[packing.first]] + potentials.end[tags[packing.last]]
+    posts = posts_of_tokens(lengths).to(tags.device)
+    result = scores.new_zeros(len(lengths)).index_add(0, posts, scores)
+    return result.index_add(0, posts[after], steps).index_add(0, packing.posts, ends)
+
+
+@torch.no_grad()
+def viterbi(potentials: Potentials, lengths: Tensor) -> Tensor:
+    """The tags of the best path of each post: int64 [n_tokens]."""
+    packing = Packing.of(lengths, potentials.emissions.device)
+    tags = packing.forward.new_empty(len(potentials.emissions))
+    if not len(tags):
+        return tags
+    steps = potentials.emissions[packing.forward].split(packing.counts.tolist())
+    best, came_from = steps[0] + potentials.start, []
+    finished = []
+    for step in steps[1:]:
+        finished.append(best[len(step) :])
+        scores, origin = (best[: len(step)].unsqueeze(2) + potentials.transitions).max(dim=1)
+        best = scores + step
+        came_from.append(origin)
+    # Posts end longest first, so that what finished later stands before what finished earlier.
+    at_end = (torch.cat([best, *reversed(finished)]) + potentials.end).argmax(dim=1)
+    path = _trace_back(at_end, came_from)
+    tags[packing.forward] = path
+    return tags
+
+
+def _trace_back(at_end: Tensor, came_from: list[Tensor]) -> Tensor:
+    """The best path in the order of steps, from the last tag of each post and the way there."""
+    current = at_end
+    path = []
+    for origin in reversed(came_from):
+        path.append(current[: len(origin)])
+        earlier = origin.gather(1, path[-1].unsqueeze(1)).squeeze(1)
+        current = torch.cat([earlier, current[len(origin) :]])
+    return torch.cat([current, *reversed(path)])
+
+
+@torch.no_grad()
+def marginals(potentials: Potentials, lengths: Tensor) -> Tensor:
+    """The probability of every tag at every token: [n_tokens, n_tags].
+
+    Sums over a whole post lose too much in float32, so this is float64 inside.
+    """
+    exact = _double(potentials)
+    packing = Packing.of(lengths, exact.emissions.device)
+    forward, backward = both_messages(exact, packing)
+    # Normalising each token by itself equals subtracting the log partition function.
+    return (forward + backward - exact.emissions).softmax(dim=1).to(potentials.emissions.dtype)
+
+
+@torch.no_grad()
+def span_probabilities(potentials: Potentials, lengths: Tensor, spans: Tensor) -> Tensor:
+    """The probability of exactly these entities: [n_spans].
+
+    spans: int64 [n_spans, 3], rows of (first token, last token, label): flat indices, the last
+        token included, both in one post; the label's place among the labels.
+
+    It is the summed probability of all paths with `B` at the first token, `I` at the rest, and no
+    `I` of the label behind. Float64 inside, as `marginals`.
+    """
+    exact = _double(potentials)
+    spans = spans.to(exact.emissions.device)
+    if not len(spans):
+        return potentials.emissions.new_zeros(0)
+    packing = Packing.of(lengths, spans.device)
+    forward, backward = both_messages(exact, packing)
+    first, last, label = spans.unbind(dim=1)
+    scores = forward[first, begin_tag(label)]
+    scores = scores + _inner_scores(exact, first, last, label)
+    scores = scores + _closing_scores(exact, packing, backward, spans)
+    total = exact.emissions.new_zeros(len(lengths))
+    total = total.index_copy(0, packing.posts, totals(forward, exact.end, packing))
+    post = posts_of_tokens(lengths).to(spans.device)[first]
+    return (scores - total[post]).clamp(max=0).exp().to(potentials.emissions.dtype)
+
+
+def _inner_scores(exact: Potentials, first: Tensor, last: Tensor, label: Tensor) -> Tensor:
+    """Emissions and transitions of a span behind its first token: [n_spans]."""
+    inside = inside_tag(label)
+    running = exact.emissions.cumsum(dim=0)
+    emissions = running[last, inside] - running[first, inside]
+    entry = exact.transitions[begin_tag(label), inside]
+    stay = exact.transitions[inside, inside] * (last - first - 1)
+    return emissions + torch.where(last > first, entry + stay, 0)
+
+
+def _closing_scores(exact: Potentials, packing: Packing, backward: Tensor, spans: Tensor) -> Tensor:
+    """The summed score of all that may come behind a span: [n_spans]."""
+    first, last, label = spans.unbind(dim=1)
+    tag = torch.where(last > first, inside_tag(label), begin_tag(label))
+    is_end = torch.zeros(len(backward), dtype=torch.bool, device=spans.device)
+    is_end[packing.last] = True
+    following = exact.transitions[tag] + backward[(last + 1).clamp(max=len(backward) - 1)]
+    following = following.scatter(1, inside_tag(label).unsqueeze(1), FORBIDDEN)
+    return torch.where(is_end[last], exact.end[tag], following.logsumexp(dim=1))
+
+
+def _double(potentials: Potentials) -> Potentials:
+    return Potentials(
+        potentials.emissions.double(),
+        potentials.transitions.double(),
+        potentials.start.double(),
+        potentials.end.double(),
+    )

@@ -1,0 +1,12 @@
+"""Embed: from the features of one modality to vectors of one width.
+
+An embedder is called with its features and the lengths of the posts (int64 [n_posts], on the CPU),
+and bears the `width` of what it returns.
+"""
+
+from .characters import CharBiLSTM, CharCNN
+from .image import ImageEmbedding
+from .tok2vec import Tok2VecEmbedding
+from .words import WordVectors
+
+__all__ = ["CharBiLSTM", "CharCNN", "ImageEmbedding", "Tok2VecEmbedding", "WordVectors"]

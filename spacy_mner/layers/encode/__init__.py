@@ -1,0 +1,6 @@
+"""Encode: give every token its context within the post."""
+
+from .bilstm import BiLSTM
+from .none import NoEncoder
+
+__all__ = ["BiLSTM", "NoEncoder"]

@@ -1,0 +1,31 @@
+"""Context by recurrence."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..ragged import Packing
+
+
+class BiLSTM(nn.Module):
+    """A bidirectional LSTM over the tokens of each post.
+
+    input_width: of the fused vectors.
+    hidden_width: of one direction; the result is twice as wide.
+    dropout: on the result.
+    """
+
+    def __init__(self, *, input_width: int, hidden_width: int, dropout: float) -> None:
+        super().__init__()
+        self.width = 2 * hidden_width
+        self.read = nn.LSTM(input_width, hidden_width, bidirectional=True)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """[n_tokens, input_width] to [n_tokens, width]."""
+        if not len(vectors):
+            return vectors.new_zeros(0, self.width)
+        packing = Packing.of(lengths, vectors.device)
+        read, _ = self.read(packing.pack(vectors))
+        encoded: Tensor = self.dropout(packing.unpack(read))
+        return encoded

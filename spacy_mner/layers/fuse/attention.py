@@ -1,0 +1,65 @@
+"""Modality attention: each token weighs the modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..types import Embedded, Fused
+from .tokens import token_vectors
+
+
+class ModalityAttention(nn.Module):
+    """A convex combination of the modalities, with weights of its own for every token.
+
+        a = sigmoid(W_m [x_1; ...; x_k] + b_m)    alpha = softmax(a)    x = sum_m alpha_m x_m
+
+    (Moon et al. 2018, eq. 4.) A modality that is absent at a token is zero inside W_m [...] and
+    left out of the softmax, so that what remains is the same equation for one modality less
+    (eq. 5). A token with no modality at all gets a zero vector and zero weights.
+
+    widths: the width of every modality, in the order of the embed mapping; all must be equal.
+    dropout: on the combined vector.
+    bounded: with the printed sigmoid, which keeps every weight away from 0 and 1 (between 0.155
+        and 0.577 for three modalities), or without it.
+    """
+
+    def __init__(self, *, widths: Mapping[str, int], dropout: float, bounded: bool) -> None:
+        super().__init__()
+        self.names = tuple(widths)
+        self.width = _common_width(widths)
+        self.bounded = bounded
+        self.score = nn.Linear(len(widths) * self.width, len(widths))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, embedded: Mapping[str, Embedded], lengths: Tensor) -> Fused:
+        modalities = token_vectors(embedded, self.names, lengths)
+        vectors = torch.stack([modality.vectors for modality in modalities], dim=1)
+        available = torch.stack([modality.available for modality in modalities], dim=1)
+        vectors = vectors * available.unsqueeze(2)
+        attention = self._weigh(vectors, available)
+        fused = torch.bmm(attention.to(vectors.dtype).unsqueeze(1), vectors).squeeze(1)
+        return Fused(self.dropout(fused), attention)
+
+    def _weigh(self, vectors: Tensor, available: Tensor) -> Tensor:
+        """[n_tokens, n_modalities], summing to 1 wherever anything is available."""
+        scores = self.score(vectors.flatten(1))
+        if self.bounded:
+            scores = scores.sigmoid()
+        # The lowest finite number: -inf would make NaN of a token with no modality at all.
+        scores = scores.masked_fill(~available, torch.finfo(scores.dtype).min)
+        return scores.softmax(dim=1) * available
+
+
+def _common_width(widths: Mapping[str, int]) -> int:
+    if not widths:
+        raise ValueError("modality attention needs at least one modality in [model.embed]")
+    if len(set(widths.values())) > 1:
+        listed = ", ".join(f"{name} = {width}" for name, width in widths.items())
+        raise ValueError(
+            f"modality attention adds the modalities up, so they need one width, not {listed}: "
+            "give them all the same `width`, or fuse with spacy_mner.Concatenate.v1"
+        )
+    return next(iter(widths.values()))

@@ -1,0 +1,21 @@
+"""What fusers share that want one vector per token and modality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+from ..ragged import pool_regions
+from ..types import Embedded, RegionMemory, TokenVectors
+
+
+def token_vectors(
+    embedded: Mapping[str, Embedded], names: Iterable[str], lengths: Tensor
+) -> list[TokenVectors]:
+    """The modalities in the order of `names`; a memory of regions is pooled to its mean."""
+    modalities = (embedded[name] for name in names)
+    return [
+        pool_regions(modality, lengths) if isinstance(modality, RegionMemory) else modality
+        for modality in modalities
+    ]

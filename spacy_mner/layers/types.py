@@ -1,0 +1,50 @@
+"""What the stages hand to one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenVectors:
+    """A modality with one vector per token.
+
+    vectors: float [n_tokens, width], all posts one after the other.
+    available: bool [n_tokens]; False where the modality has nothing to say about a token.
+    """
+
+    vectors: Tensor
+    available: Tensor
+
+
+@dataclass(frozen=True)
+class RegionMemory:
+    """A modality with regions per post: a grid over the image, objects, several pictures.
+
+    regions: float [n_posts, n_regions, width].
+    available: bool [n_posts, n_regions]; a post without any picture has none.
+    """
+
+    regions: Tensor
+    available: Tensor
+
+
+Embedded: TypeAlias = TokenVectors | RegionMemory
+Features: TypeAlias = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What a fuser makes of all modalities.
+
+    vectors: float [n_tokens, width].
+    attention: float [n_tokens, n_modalities] in the order of the embed mapping, or None where the
+        fuser weighs nothing.
+    """
+
+    vectors: Tensor
+    attention: Tensor | None

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spacy_mner.images.reference import PictureError, open_picture
+from spacy_mner.images.store import FeatureStore
+
+from .pictures import noise
+
+
+class MeanColour:
+    """Stands in for an image encoder: one region of three values, and a count of its work."""
+
+    n_regions = 1
+    dim = 3
+
+    def __init__(self, fingerprint: str = "mean-colour", scale: float = 1.0) -> None:
+        self.fingerprint = fingerprint
+        self.scale = scale
+        self.encoded = 0
+
+    def encode(self, pictures):
+        self.encoded += len(pictures)
+        means = [picture.mean((0, 1)) * self.scale for picture in pictures]
+        return np.array(means, dtype=np.float32).reshape(-1, 1, 3)
+
+
+def shots(n: int):
+    return [open_picture(noise(4, 4, seed=i), None) for i in range(n)]
+
+
+def store_of(encoder, cache: Path | None = None, memory_mb: int = 8) -> FeatureStore:
+    return FeatureStore(encoder, cache=cache, memory_mb=memory_mb)
+
+
+def test_features_come_in_the_order_of_the_pictures():
+    pictures = shots(5)
+    features = store_of(MeanColour()).features(pictures[::-1])
+    for picture, values in zip(pictures[::-1], features, strict=True):
+        assert values.dtype == np.float32
+        assert np.allclose(values, picture.pixels().mean((0, 1)), rtol=1e-3)
+
+
+def test_a_picture_twice_in_one_call_is_encoded_once():
+    encoder = MeanColour()
+    a, b = shots(2)
+    features = store_of(encoder).features([a, b, a, a])
+    assert encoder.encoded == 2
+    assert np.array_equal(features[0], features[3])
+
+
+def test_later_epochs_encode_nothing():
+    encoder = MeanColour()
+    store = store_of(encoder)
+    for _ in range(3):
+        store.features(shots(100))
+    assert encoder.encoded == 100
+
+
+def test_a_restart_with_a_cache_folder_encodes_nothing_and_agrees_bit_by_bit(tmp_path):
+    first = store_of(MeanColour(), tmp_path).features(shots(3))
+    again = MeanColour()
+    second = store_of(again, tmp_path).features(shots(3))
+    assert again.encoded == 0
+    assert np.array_equal(first, second)
+
+
+def test_features_are_the_same_with_and_without_a_cache(tmp_path):
+    without = store_of(MeanColour(), memory_mb=0).features(shots(3))
+    assert np.array_equal(without, store_of(MeanColour(), tmp_path).features(shots(3)))
+
+
+def test_encoders_do_not_read_the_features_of_each_other(tmp_path):
+    store_of(MeanColour("one"), tmp_path).features(shots(1))
+    other = MeanColour("two", scale=2.0)
+    store_of(other, tmp_path).features(shots(1))
+    assert other.encoded == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two"}
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "noise", "other shape", "other type", "pickle"])
+def test_a_damaged_file_in_the_cache_is_encoded_anew(tmp_path, damage):
+    expected = store_of(MeanColour(), tmp_path).features(shots(1))
+    [path] = tmp_path.rglob("*.npy")
+    whole = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(whole[:-2])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "noise":
+        path.write_bytes(bytes(reversed(whole)))
+    elif damage == "other shape":
+        np.save(path, np.zeros((2, 3), np.float16))
+    elif damage == "other type":
+        np.save(path, np.zeros((1, 3), np.float32))
+    else:
+        path.write_bytes(pickle.dumps(np.zeros((1, 3), np.float16)))
+    encoder = MeanColour()
+    assert np.array_equal(store_of(encoder, tmp_path).features(shots(1)), expected)
+    assert encoder.encoded == 1
+    assert path.read_bytes() == whole
+
+
+def test_nothing_unfinished_stays_in_the_cache(tmp_path):
+    store_of(MeanColour(), tmp_path).features(shots(3))
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".npy"}
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning_and_nothing_else(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    store = store_of(MeanColour(), tmp_path / "file")
+    with pytest.warns(UserWarning, match="cannot write to") as warned:
+        features = store.features(shots(3))
+    assert len(features) == 3
+    assert len(warned) == 1
+
+
+def test_memory_is_bounded_and_forgets_what_was_longest_unused():
+    encoder = MeanColour()
+    # 4 MiB hold two pictures of 2 MiB in float16.
+    encoder.dim = 1 << 20
+    encoder.encode = lambda pictures: MeanColour.encode(encoder, pictures)[:, :, :1].repeat(
+        1 << 20, 2
+    )
+    a, b, c = shots(3)
+    store = store_of(encoder, memory_mb=4)
+    store.features([a, b])
+    store.features([a])
+    store.features([c])
+    assert encoder.encoded == 3
+    store.features([a, c])
+    assert encoder.encoded == 3
+    store.features([b])
+    assert encoder.encoded == 4
+
+
+def test_an_unreadable_picture_is_answered_by_its_reason_and_costs_no_other():
+    good, broken = shots(1)[0], open_picture(b"no picture", None)
+    first, second, third = store_of(MeanColour()).features([broken, good, broken])
+    assert isinstance(first, PictureError) and str(first) == "not a picture"
+    assert isinstance(second, np.ndarray)
+    assert isinstance(third, PictureError)
+
+
+def test_a_file_that_vanished_is_answered_by_its_reason(tmp_path):
+    path = tmp_path / "gone.png"
+    path.write_bytes(b"x")
+    picture = open_picture(path, None)
+    path.unlink()
+    [result] = store_of(MeanColour()).features([picture])
+    assert isinstance(result, PictureError)
+
+
+def test_changing_a_result_does_not_change_the_store():
+    store = store_of(MeanColour())
+    store.features(shots(1))[0][:] = -1
+    assert (store.features(shots(1))[0] >= 0).all()
+
+
+def test_features_beyond_half_precision_stay_finite():
+    [features] = store_of(MeanColour(scale=1e9)).features(shots(1))
+    assert np.isfinite(features).all() and (features > 6e4).all()
+
+
+def test_an_encoder_without_an_answer_masks_the_picture():
+    [result] = store_of(MeanColour(scale=float("nan"))).features(shots(1))
+    assert isinstance(result, PictureError)
+
+
+def test_no_pictures_no_features():
+    assert store_of(MeanColour()).features([]) == []
+
+
+def test_threads_share_the_work():
+    encoder = MeanColour()
+    store = store_of(encoder)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(store.features, [shots(20)] * 16))
+    assert encoder.encoded == 20
+    assert all(np.array_equal(answer, answers[0]) for answer in answers)
+
+
+def test_a_pickle_holds_no_features_and_works(tmp_path):
+    store = store_of(MeanColour(), tmp_path)
+    expected = store.features(shots(50))
+    small = pickle.dumps(store)
+    assert len(small) < 1000
+    assert np.array_equal(pickle.loads(small).features(shots(50)), expected)

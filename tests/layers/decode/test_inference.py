@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torchcrf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from spacy_mner.layers.decode import Potentials, marginals, span_probabilities, viterbi
+from spacy_mner.layers.ragged import to_grid
+
+from .enumeration import Path, post_slices, probability, random_potentials, weigh_paths
+
+BATCHES = [[3, 1, 4, 0, 2], [1], [0, 0], [], [0, 5], [2, 2, 2]]
+
+
+def all_spans(lengths: list[int], n_labels: int) -> Tensor:
+    spans = [
+        (first, last, label)
+        for post in post_slices(lengths)
+        for first in range(post.start, post.stop)
+        for last in range(first, post.stop)
+        for label in range(n_labels)
+    ]
+    return torch.tensor(spans, dtype=torch.int64).reshape(-1, 3)
+
+
+def entities(path: Path) -> set[tuple[int, int, int]]:
+    """(first, last, label) of each entity of a path that BIO allows."""
+    found = []
+    for i, tag in enumerate(path):
+        if tag % 2:
+            found.append((i, i, tag // 2))
+        elif tag:
+            first, _, label = found.pop()
+            found.append((first, i, label))
+    return set(found)
+
+
+@pytest.mark.parametrize("lengths", BATCHES)
+def test_marginals_are_those_of_all_paths_written_out(lengths: list[int]):
+    potentials = random_potentials(sum(lengths), 2)
+    result = marginals(potentials, torch.tensor(lengths, dtype=torch.int64))
+    assert result.shape == (sum(lengths), 5)
+    for post in post_slices(lengths):
+        weights = weigh_paths(potentials, post)
+        for i, row in enumerate(result[post].tolist()):
+            expected = [
+                probability(weights, lambda path, i=i, tag=tag: path[i] == tag) for tag in range(5)
+            ]
+            assert row == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("lengths", BATCHES)
+def test_the_best_path_is_the_best_of_all_paths_written_out(lengths: list[int]):
+    potentials = random_potentials(sum(lengths), 2)
+    tags = viterbi(potentials, torch.tensor(lengths, dtype=torch.int64))
+    assert tags.dtype == torch.int64
+    for post in post_slices(lengths):
+        weights = weigh_paths(potentials, post)
+        assert tuple(tags[post].tolist()) == max(weights, key=weights.__getitem__)
+
+
+@pytest.mark.parametrize("lengths", BATCHES)
+def test_span_probabilities_are_those_of_all_paths_written_out(lengths: list[int]):
+    potentials = random_potentials(sum(lengths), 2)
+    spans = all_spans(lengths, 2)
+    result = span_probabilities(potentials, torch.tensor(lengths, dtype=torch.int64), spans)
+    assert result.shape == (len(spans),)
+    expected = dict.fromkeys(map(tuple, spans.tolist()), 0.0)
+    for post in post_slices(lengths):
+        for path, weight in weigh_paths(potentials, post).items():
+            if weight > 0:
+                for first, last, label in entities(path):
+                    expected[first + post.start, last + post.start, label] += weight
+    assert result.tolist() == pytest.approx(list(expected.values()), abs=1e-8)
+
+
+def test_the_best_path_agrees_with_pytorch_crf():
+    torch.manual_seed(0)
+    lengths, reference = torch.tensor([5, 1, 8, 3]), torchcrf.CRF(7, batch_first=True).double()
+    emissions = torch.randn(17, 7, dtype=torch.float64)
+    potentials = Potentials(
+        emissions,
+        reference.transitions.detach(),
+        reference.start_transitions.detach(),
+        reference.end_transitions.detach(),
+    )
+    grid, mask = to_grid(emissions, lengths)
+    expected = [tag for path in reference.decode(grid, mask) for tag in path]
+    assert viterbi(potentials, lengths).tolist() == expected
+
+
+@pytest.mark.parametrize("n_tokens", [1, 200])
+def test_probabilities_in_single_precision_stay_exact_in_long_posts(n_tokens: int):
+    potentials = random_potentials(n_tokens, 3, dtype=torch.float32)
+    potentials = replace(potentials, emissions=potentials.emissions * 10)
+    exact = Potentials(*(getattr(potentials, name).double() for name in vars(potentials)))
+    lengths, spans = torch.tensor([n_tokens]), all_spans([min(n_tokens, 9)], 3)
+    result = marginals(potentials, lengths)
+    assert result.dtype == torch.float32
+    assert torch.allclose(result.double(), marginals(exact, lengths), atol=1e-6)
+    scores = span_probabilities(potentials, lengths, spans)
+    assert scores.dtype == torch.float32
+    expected = span_probabilities(exact, lengths, spans)
+    assert torch.allclose(scores.double(), expected, atol=1e-6)
+
+
+def test_a_certain_span_has_probability_one():
+    potentials = random_potentials(4, 1, dtype=torch.float32)
+    emissions = torch.full((4, 3), -500.0)
+    emissions[torch.arange(4), torch.tensor([0, 1, 2, 0])] = 500.0
+    potentials = replace(potentials, emissions=emissions)
+    spans = torch.tensor([[1, 2, 0], [1, 1, 0], [1, 3, 0]])
+    assert span_probabilities(potentials, torch.tensor([4]), spans).tolist() == [1, 0, 0]
+
+
+def test_without_labels_everything_is_outside():
+    potentials, lengths = random_potentials(3, 0), torch.tensor([1, 2])
+    assert viterbi(potentials, lengths).tolist() == [0, 0, 0]
+    assert marginals(potentials, lengths).tolist() == [[1], [1], [1]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 9), max_size=6), st.integers(1, 3))
+def test_the_answer_for_a_post_does_not_depend_on_its_batch(lengths: list[int], n_labels: int):
+    tensor = torch.tensor(lengths, dtype=torch.int64)
+    potentials = random_potentials(sum(lengths), n_labels, dtype=torch.float32)
+    spans = all_spans(lengths, n_labels)
+    tags, tag_probabilities = viterbi(potentials, tensor), marginals(potentials, tensor)
+    scores = span_probabilities(potentials, tensor, spans)
+    for post in post_slices(lengths):
+        alone = replace(potentials, emissions=potentials.emissions[post])
+        length = torch.tensor([post.stop - post.start])
+        own = (spans[:, 0] >= post.start) & (spans[:, 0] < post.stop)
+        shifted = spans[own] - torch.tensor([post.start, post.start, 0])
+        assert torch.equal(tags[post], viterbi(alone, length))
+        assert torch.allclose(tag_probabilities[post], marginals(alone, length), atol=1e-6)
+        expected = span_probabilities(alone, length, shifted)
+        assert torch.allclose(scores[own], expected, atol=1e-6)

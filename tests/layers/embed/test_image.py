@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import torch
+
+from spacy_mner.layers.embed import ImageEmbedding
+
+LENGTHS = torch.tensor([1, 2])
+
+
+def embedding() -> ImageEmbedding:
+    torch.manual_seed(0)
+    return ImageEmbedding(width=3, dim=5, dropout=0.0)
+
+
+def test_what_is_not_available_comes_out_as_zeros():
+    available = torch.tensor([[True, False], [False, False]])
+    memory = embedding()({"regions": torch.randn(2, 2, 5), "available": available}, LENGTHS)
+    assert memory.regions.any(dim=2).tolist() == available.tolist()
+    assert torch.equal(memory.available, available)
+
+
+def test_the_scale_of_an_encoder_does_not_matter():
+    embed, regions = embedding(), torch.randn(2, 1, 5)
+    available = torch.ones(2, 1, dtype=torch.bool)
+    small = embed({"regions": regions, "available": available}, LENGTHS).regions
+    large = embed({"regions": regions * 1000, "available": available}, LENGTHS).regions
+    assert torch.allclose(small, large, atol=1e-3)
+
+
+def test_a_batch_without_any_region_is_embedded():
+    available = torch.zeros(2, 0, dtype=torch.bool)
+    memory = embedding()({"regions": torch.zeros(2, 0, 5), "available": available}, LENGTHS)
+    assert memory.regions.shape == (2, 0, 3)

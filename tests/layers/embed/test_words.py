@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import torch
+
+from spacy_mner.layers.embed import WordVectors
+
+LENGTHS = torch.tensor([2, 2])
+
+
+def test_pretrained_vectors_are_projected_and_repeated_for_every_token():
+    embed = WordVectors(width=3, dim=5, n_words=0, dropout=0.0)
+    vectors, token = torch.randn(2, 5), torch.tensor([1, 0, 1, 1])
+    features = {"vectors": vectors, "known": torch.tensor([True, True]), "token": token}
+    embedded = embed(features, LENGTHS)
+    assert torch.allclose(embedded.vectors, embed.project(vectors)[token], atol=1e-6)
+    assert embedded.available.all()
+
+
+def test_unknown_words_share_one_vector_that_learns():
+    embed = WordVectors(width=3, dim=5, n_words=0, dropout=0.0)
+    with torch.no_grad():
+        embed.unknown.fill_(2)
+    known, token = torch.tensor([False, True, False]), torch.arange(3)
+    embedded = embed({"vectors": torch.zeros(3, 5), "known": known, "token": token}, LENGTHS)
+    assert torch.equal(embedded.vectors[0], embedded.vectors[2])
+    assert torch.allclose(embedded.vectors[0], embed.project(torch.full((5,), 2.0)), atol=1e-6)
+    embedded.vectors.sum().backward()
+    assert embed.unknown.grad.abs().sum() > 0
+
+
+def test_without_pretrained_vectors_a_table_is_learned():
+    embed = WordVectors(width=3, dim=0, n_words=7, dropout=0.0)
+    features = {"row": torch.tensor([7, 0]), "token": torch.tensor([0, 1, 1, 0])}
+    embedded = embed(features, LENGTHS)
+    assert torch.equal(embedded.vectors, embed.table.weight[[7, 0, 0, 7]])
+    assert embedded.available.all()
+
+
+def test_an_empty_batch_is_embedded():
+    none = torch.zeros(0, dtype=torch.int64)
+    for dim in (0, 5):
+        features = {
+            "vectors": torch.zeros(0, dim),
+            "known": none.bool(),
+            "row": none,
+            "token": none,
+        }
+        embedded = WordVectors(width=3, dim=dim, n_words=7, dropout=0.5)(features, none)
+        assert embedded.vectors.shape == (0, 3)
+        assert embedded.available.shape == (0,)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_mner.layers.encode import BiLSTM, NoEncoder
+
+
+def bilstm() -> BiLSTM:
+    torch.manual_seed(0)
+    return BiLSTM(input_width=4, hidden_width=3, dropout=0.5).eval()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 12), max_size=6))
+def test_a_post_is_read_as_by_a_plain_lstm_whatever_its_batch(lengths: list[int]):
+    encode = bilstm()
+    vectors = torch.randn(sum(lengths), 4)
+    encoded = encode(vectors, torch.tensor(lengths, dtype=torch.int64))
+    assert encoded.shape == (sum(lengths), encode.width)
+    for post, result in zip(vectors.split(lengths), encoded.split(lengths), strict=True):
+        if len(post):
+            assert torch.allclose(result, encode.read(post)[0], atol=1e-6)
+
+
+def test_gradients_are_those_of_a_plain_lstm():
+    encode, lengths = bilstm(), [3, 0, 5, 1]
+    vectors, upstream = torch.randn(9, 4, requires_grad=True), torch.randn(9, 6)
+    parameters = [vectors, *encode.parameters()]
+    encoded = encode(vectors, torch.tensor(lengths))
+    result = torch.autograd.grad(encoded, parameters, upstream)
+    plain = torch.cat([encode.read(post)[0] for post in vectors.split(lengths) if len(post)])
+    expected = torch.autograd.grad(plain, parameters, upstream)
+    for ours, theirs in zip(result, expected, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_dropout_falls_on_what_comes_out():
+    encoded = bilstm().train()(torch.randn(50, 4), torch.tensor([50]))
+    assert 0.3 < (encoded == 0).float().mean() < 0.7
+
+
+def test_no_encoder_changes_nothing():
+    vectors = torch.randn(3, 4)
+    encode = NoEncoder(input_width=4)
+    assert encode.width == 4
+    assert torch.equal(encode(vectors, torch.tensor([1, 2])), vectors)

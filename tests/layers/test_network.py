@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from spacy_mner.layers.decode import CRF, marginals, negative_log_likelihood
+from spacy_mner.layers.embed import CharBiLSTM, ImageEmbedding, WordVectors
+from spacy_mner.layers.encode import BiLSTM, NoEncoder
+from spacy_mner.layers.fuse import Concatenate, ModalityAttention
+from spacy_mner.layers.network import TaggerNetwork
+from spacy_mner.layers.types import Features
+
+WIDTH, LENGTHS = 6, torch.tensor([2, 0, 3, 1])
+
+
+def network(*, attention: bool = True, recurrent: bool = True) -> TaggerNetwork:
+    torch.manual_seed(0)
+    embed: dict[str, nn.Module] = {
+        "word": WordVectors(width=WIDTH, dim=5, n_words=0, dropout=0.0),
+        "char": CharBiLSTM(width=WIDTH, n_characters=9, character_width=4, dropout=0.0),
+        "image": ImageEmbedding(width=WIDTH, dim=7, dropout=0.0),
+    }
+    widths = dict.fromkeys(embed, WIDTH)
+    fuse: ModalityAttention | Concatenate
+    if attention:
+        fuse = ModalityAttention(widths=widths, dropout=0.0, bounded=True)
+    else:
+        fuse = Concatenate(widths=widths, dropout=0.0)
+    encode: BiLSTM | NoEncoder
+    if recurrent:
+        encode = BiLSTM(input_width=fuse.width, hidden_width=4, dropout=0.0)
+    else:
+        encode = NoEncoder(input_width=fuse.width)
+    decode = CRF(input_width=encode.width, labels=["PER", "LOC"])
+    return TaggerNetwork(embed=embed, fuse=fuse, encode=encode, decode=decode)
+
+
+def features_of(posts: list[int]) -> dict[str, Features]:
+    """The features of some of four posts that are always the same."""
+    generator = torch.Generator().manual_seed(1)
+    vectors = torch.randn(6, 5, generator=generator)
+    characters = torch.randint(1, 10, (6, 4), generator=generator)
+    regions = torch.randn(4, 2, 7, generator=generator)
+    available = torch.tensor([[True, True], [True, True], [False, False], [True, False]])
+    starts = (LENGTHS.cumsum(0) - LENGTHS).tolist()
+    rows = [starts[p] + i for p in posts for i in range(int(LENGTHS[p]))]
+    token = torch.arange(len(rows))
+    known = torch.tensor([True, False, True, True, True, False])
+    return {
+        "word": {"vectors": vectors[rows], "known": known[rows], "token": token},
+        "char": {
+            "characters": characters[rows],
+            "lengths": torch.tensor([4, 1, 2, 4, 3, 1])[rows],
+            "token": token,
+        },
+        "image": {"regions": regions[posts], "available": available[posts]},
+    }
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("recurrent", [True, False])
+def test_every_parameter_learns(attention: bool, recurrent: bool):
+    tagger = network(attention=attention, recurrent=recurrent)
+    potentials, _ = tagger(features_of([0, 1, 2, 3]), LENGTHS)
+    tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
+    negative_log_likelihood(potentials, LENGTHS, tags).sum().backward()
+    for name, parameter in tagger.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any(), name
+
+
+def test_a_post_does_not_depend_on_its_batch_or_order():
+    tagger = network().eval()
+    alone = {}
+    for post in range(4):
+        lengths = LENGTHS[[post]]
+        potentials, attention = tagger(features_of([post]), lengths)
+        alone[post] = (marginals(potentials, lengths), attention)
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0], [1]):
+        lengths = LENGTHS[order]
+        potentials, attention = tagger(features_of(order), lengths)
+        probabilities = marginals(potentials, lengths)
+        expected = [torch.cat(parts) for parts in zip(*(alone[p] for p in order), strict=True)]
+        assert torch.allclose(probabilities, expected[0], atol=1e-5)
+        assert torch.allclose(attention, expected[1], atol=1e-5)
+
+
+def test_attention_is_told_in_the_order_of_the_modalities_and_only_where_there_is_one():
+    tagger = network()
+    assert list(tagger.embed) == ["word", "char", "image"]
+    _, attention = tagger(features_of([0, 2]), LENGTHS[[0, 2]])
+    assert attention.sum(1).tolist() == pytest.approx([1] * 5)
+    assert (attention[:2, 2] > 0).all()
+    assert (attention[2:, 2] == 0).all()
+    _, attention = network(attention=False)(features_of([0, 2]), LENGTHS[[0, 2]])
+    assert attention is None
+
+
+def test_a_batch_without_posts_or_tokens_is_answered():
+    for posts in ([], [1]):
+        potentials, attention = network()(features_of(posts), LENGTHS[posts])
+        assert potentials.emissions.shape == (0, 5)
+        assert attention.shape == (0, 3)
+
+
+def test_a_name_that_torch_needs_is_refused():
+    tagger = network()
+    with pytest.raises(ValueError, match=r"cannot be called 'type'.*rename"):
+        TaggerNetwork(
+            embed={"type": tagger.embed["word"]},
+            fuse=tagger.fuse,
+            encode=tagger.encode,
+            decode=tagger.decode,
+        )

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_sequence
+
+from spacy_mner.layers.ragged import (
+    Packing,
+    from_grid,
+    mask_of,
+    pool_regions,
+    posts_of_tokens,
+    to_grid,
+)
+from spacy_mner.layers.types import RegionMemory
+
+BATCHES = [[2, 0, 3, 1], [0, 0], [], [4]]
+
+
+def lengths_of(lengths: list[int]) -> torch.Tensor:
+    return torch.tensor(lengths, dtype=torch.int64)
+
+
+def test_a_grid_holds_each_post_in_a_row_and_zeros_behind_it():
+    flat = torch.tensor([[1.0], [2.0], [3.0]])
+    grid, mask = to_grid(flat, lengths_of([1, 0, 2]))
+    assert grid.squeeze(2).tolist() == [[1, 0], [0, 0], [2, 3]]
+    assert mask.tolist() == [[True, False], [False, False], [True, True]]
+
+
+@pytest.mark.parametrize("lengths", BATCHES)
+def test_there_and_back_again(lengths: list[int]):
+    flat = torch.randn(sum(lengths), 3)
+    grid, mask = to_grid(flat, lengths_of(lengths))
+    assert torch.equal(from_grid(grid, lengths_of(lengths)), flat)
+    assert torch.equal(grid[mask], flat)
+    assert torch.equal(mask, mask_of(lengths_of(lengths)))
+
+
+def test_gradients_pass_through_the_grid():
+    flat = torch.randn(3, 2, requires_grad=True)
+    grid, _ = to_grid(flat, lengths_of([1, 2]))
+    from_grid(
+        grid * torch.tensor([[[1.0], [5.0]], [[2.0], [3.0]]]), lengths_of([1, 2])
+    ).sum().backward()
+    assert flat.grad is not None
+    assert flat.grad.tolist() == [[1, 1], [2, 2], [3, 3]]
+
+
+def test_every_token_knows_its_post():
+    assert posts_of_tokens(lengths_of([2, 0, 1])).tolist() == [0, 0, 2]
+
+
+def test_pooling_takes_the_mean_of_what_is_available():
+    regions = torch.tensor([[[1.0], [3.0]], [[5.0], [7.0]], [[9.0], [11.0]]])
+    available = torch.tensor([[True, True], [False, True], [False, False]])
+    pooled = pool_regions(RegionMemory(regions, available), lengths_of([2, 1, 1]))
+    assert pooled.vectors.squeeze(1).tolist() == [2, 2, 7, 0]
+    assert pooled.available.tolist() == [True, True, True, False]
+
+
+def test_pooling_a_memory_without_regions_gives_nothing():
+    memory = RegionMemory(torch.zeros(2, 0, 3), torch.zeros(2, 0, dtype=torch.bool))
+    pooled = pool_regions(memory, lengths_of([1, 2]))
+    assert torch.equal(pooled.vectors, torch.zeros(3, 3))
+    assert not pooled.available.any()
+
+
+def test_packing_is_that_of_torch():
+    lengths = [2, 0, 3, 1, 3]
+    flat = torch.randn(sum(lengths), 2)
+    packing = Packing.of(lengths_of(lengths), flat.device)
+    packed = packing.pack(flat)
+    posts = [post for post in flat.split(lengths) if len(post)]
+    expected = pack_sequence(posts, enforce_sorted=False)
+    assert torch.equal(packed.batch_sizes, expected.batch_sizes)
+    assert torch.equal(packed.data, expected.data)
+    assert torch.equal(packing.unpack(packed), flat)
+
+
+@pytest.mark.parametrize("lengths", BATCHES)
+def test_packing_knows_first_last_and_following_tokens(lengths: list[int]):
+    packing = Packing.of(lengths_of(lengths), torch.device("cpu"))
+    ends = torch.tensor(lengths, dtype=torch.int64).cumsum(0).tolist()
+    first = [end - length for end, length in zip(ends, lengths, strict=True) if length]
+    last = [end - 1 for end, length in zip(ends, lengths, strict=True) if length]
+    assert sorted(packing.first.tolist()) == first
+    assert sorted(packing.last.tolist()) == last
+    assert sorted(packing.following.tolist()) == sorted(set(range(sum(lengths))) - set(first))
+    tokens = torch.arange(sum(lengths))
+    assert torch.equal(packing.forward[packing.unpack_forward], tokens)
+    assert torch.equal(packing.backward[packing.unpack_backward], tokens)
