@@ -30,7 +30,10 @@ PUBLIC_DOMAIN = "http://web.resource.org/cc/PublicDomain"
 
 @dataclass(frozen=True)
 class Source:
-    """A picture in an unpacked package, and what is known about it."""
+    """A picture in an unpacked package, and what is known about it.
+
+    Near-duplicates (a drawing and its variant) are of one `unit` and come into one split.
+    """
 
     kind: str
     shows: str
@@ -41,7 +44,7 @@ class Source:
     author: str | None
     licence: str
     evidence: str
-    near_duplicates: bool
+    unit: str
 
 
 def build_pictures(assets: Path, folders: Mapping[str, Path], seed: int) -> list[dict[str, Any]]:
@@ -81,12 +84,10 @@ def clip_art(
             for entry in entries:
                 paths = [entry] if isinstance(entry, str) else entry
                 for path in paths:
-                    yield drawing(kind, shows, path, folders, near_duplicates=len(paths) > 1)
+                    yield drawing(kind, shows, path, folders, unit=paths[0])
 
 
-def drawing(
-    kind: str, shows: str, path: str, folders: Mapping[str, Path], *, near_duplicates: bool
-) -> Source:
+def drawing(kind: str, shows: str, path: str, folders: Mapping[str, Path], *, unit: str) -> Source:
     svg = Path(SVG_FOLDER, path).with_suffix(".svg")
     text = (folders["openclipart-svg"] / svg).read_text(encoding="utf8", errors="replace")
     if PUBLIC_DOMAIN not in text:
@@ -101,7 +102,7 @@ def drawing(
         author=rdf_text(text, "creator"),
         licence="Public Domain",
         evidence=f"{svg} of openclipart-svg: cc:license {PUBLIC_DOMAIN}",
-        near_duplicates=near_duplicates,
+        unit=unit,
     )
 
 
@@ -137,22 +138,27 @@ def declare_prefixes(rdf: str) -> str:
 
 def photographs(listing: Mapping[str, Any], folders: Mapping[str, Path]) -> Iterator[Source]:
     for entry in listing["photographs"]:
-        fields = {**entry, "package": entry["source"], "near_duplicates": False}
+        fields = {**entry, "package": entry["source"], "unit": entry["path"]}
         del fields["source"]
         yield Source(file=folders[entry["source"]] / entry["path"], **fields)
 
 
 def split_group(group: Sequence[Source], rng: random.Random) -> list[str]:
-    """A split for each picture that shows one thing: 70/10/20, near-duplicates all in train."""
-    free = [index for index, source in enumerate(group) if not source.near_duplicates]
-    rng.shuffle(free)
-    n_test = max(1, round(0.22 * len(group)))
-    n_dev = max(1, round(0.1 * len(group)))
+    """A split for each picture that shows one thing: 70/10/20, near-duplicates together.
+
+    Pictures without a near-duplicate are held out first: a variant seen twice tests little.
+    """
+    units: dict[str, list[int]] = {}
+    for index, source in enumerate(group):
+        units.setdefault(source.unit, []).append(index)
     splits = ["train"] * len(group)
-    for index in free[:n_test]:
-        splits[index] = "test"
-    for index in free[n_test : n_test + n_dev]:
-        splits[index] = "dev"
+    left = rng.sample(sorted(units), len(units))
+    left.sort(key=lambda unit: len(units[unit]), reverse=True)
+    for split, share in (("test", 0.22), ("dev", 0.1)):
+        wanted = max(1, round(share * len(group)))
+        while splits.count(split) < wanted:
+            for index in units[left.pop()]:
+                splits[index] = split
     return splits
 
 

@@ -10,6 +10,7 @@ import itertools
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 import spacy
 from spacy.language import Language
 
-# Cumulative shares: train, dev, test. Posts: how many of each group a split gets.
-TEMPLATE_CUTS = {"train": (0.0, 0.7), "dev": (0.7, 0.8), "test": (0.8, 1.0)}
+# Shares of the templates; then how many posts of each group a split gets.
+HELD_OUT = {"test": 0.2, "dev": 0.1}
+GROUPS = ("one", "two", "entity", "plain")
 POSTS = {
     "train": {"ambiguous": 580, "ordinary": 125, "no_picture": 85, "irrelevant": 60},
     "dev": {"ambiguous": 80, "ordinary": 18, "no_picture": 12, "irrelevant": 8},
@@ -28,11 +30,11 @@ POSTS = {
 SHARE_TWO = 0.2
 SHARE_ENTITY = {"ordinary": 0.6, "no_picture": 0.4, "irrelevant": 0.5}
 CASINGS = {"lower": 0.82, "title": 0.13, "upper": 0.05}
-SHARE_BEFORE, SHARE_AFTER, SHARE_TYPO, SHARE_ELONGATED = 0.25, 0.6, 0.06, 0.1
+SHARE_BEFORE, SHARE_AFTER, SHARE_TYPO, SHARE_ELONGATED = 0.25, 0.6, 0.03, 0.06
 IRRELEVANT = ("texture", "smiley")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
-ENTITY_TYPES = ("PER", "LOC", "ORG", "MISC")
 Post = dict[str, Any]
+Template = tuple[str, str]
 Fillings = Mapping[str, tuple[str, str]]
 
 
@@ -73,21 +75,39 @@ def build_posts(assets: Path, output: Path, seed: int) -> dict[str, int]:
 def split_templates(
     templates: Mapping[str, Sequence[str]], rng: random.Random
 ) -> dict[str, dict[str, Any]]:
-    """70/10/20 of the templates of each group (of each entity type), with their ids."""
-    parts: dict[str, dict[str, Any]] = {split: {} for split in TEMPLATE_CUTS}
-    for group in ("one", "two", "entity", "plain"):
-        numbered = [(f"{group}-{i:03}", text) for i, text in enumerate(templates[group], start=1)]
-        strata: dict[str, list[tuple[str, str]]] = {}
-        for template in numbered:
-            strata.setdefault(PLACEHOLDER.findall(template[1])[0], []).append(template)
-        for stratum in strata.values():
-            rng.shuffle(stratum)
-            for split, (low, high) in TEMPLATE_CUTS.items():
-                cut = slice(round(low * len(stratum)), round(high * len(stratum)))
-                parts[split].setdefault(group, []).extend(stratum[cut])
+    """70/10/20 of the templates of each group (of each entity type), with their ids.
+
+    Held out are, where there is a choice, templates made of words that the train templates
+    have too: what is to be learned is the picture, not the vocabulary.
+    """
+    strata: dict[tuple[str, str], list[Template]] = {}
+    for group in GROUPS:
+        for number, text in enumerate(templates[group], start=1):
+            first_slot = PLACEHOLDER.findall(text)[0]
+            strata.setdefault((group, first_slot), []).append((f"{group}-{number:03}", text))
+    counts = Counter(word for group in GROUPS for text in templates[group] for word in words(text))
+    parts: dict[str, dict[str, Any]] = {split: {group: [] for group in GROUPS} for split in POSTS}
+    for (group, _), stratum in strata.items():
+        left = rng.sample(stratum, len(stratum))
+        for split, share in HELD_OUT.items():
+            for _ in range(max(1, round(share * len(stratum)))):
+                chosen = min(left, key=lambda template: words_lost(template, counts))
+                left.remove(chosen)
+                counts.subtract(words(chosen[1]))
+                parts[split][group].append(chosen)
+        parts["train"][group].extend(left)
     for part in parts.values():
         part["before"], part["after"] = templates["before"], templates["after"]
     return parts
+
+
+def words(text: str) -> set[str]:
+    return {word for word in text.split(" ") if not PLACEHOLDER.search(word)}
+
+
+def words_lost(template: Template, counts: Mapping[str, int]) -> int:
+    """How many of its words train would no longer have without this template."""
+    return sum(counts[word] < 2 for word in words(template[1]))
 
 
 class SplitWriter:
@@ -170,12 +190,12 @@ class SplitWriter:
 
     def decorated(self, text: str) -> list[str]:
         """The template's words with typos and elongations, and what people put around them."""
-        words = [self.misspelt(word) for word in text.split(" ")]
+        pieces = [self.misspelt(word) for word in text.split(" ")]
         if self.rng.random() < SHARE_BEFORE:
-            words.insert(0, self.rng.choice(self.templates["before"]))
+            pieces.insert(0, self.rng.choice(self.templates["before"]))
         if self.rng.random() < SHARE_AFTER:
-            words.append(self.rng.choice(self.templates["after"]))
-        return words
+            pieces.append(self.rng.choice(self.templates["after"]))
+        return pieces
 
     def misspelt(self, word: str) -> str:
         if PLACEHOLDER.search(word) or not word.isalpha() or len(word) < 3:
@@ -192,19 +212,18 @@ def name_pairs(readings: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str,
     """Names that two kinds of picture decide together, such as eagles and ravens."""
     for name, other in itertools.permutations(sorted(readings), 2):
         common = readings[name].keys() & readings[other].keys()
-        if len({readings[name][shows] for shows in common}) > 1:
-            if len({readings[other][shows] for shows in common}) > 1:
-                yield name, other
+        if all(len({readings[word][shows] for shows in common}) > 1 for word in (name, other)):
+            yield name, other
 
 
 def make_post(
-    words: Sequence[str],
+    pieces: Sequence[str],
     fillings: Fillings,
     picture: Mapping[str, Any] | None,
     template: str,
     group: str,
 ) -> Post:
-    text, spans = fill(" ".join(words), fillings)
+    text, spans = fill(" ".join(pieces), fillings)
     meta = {"template": template, "group": group, "kind": None, "shows": None}
     if picture is not None:
         meta |= {"kind": picture["kind"], "shows": picture["shows"]}

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import catalogue
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import registry
 
 from . import extensions
 from .about import __version__
+from .registries import image_encoders
 
-__all__ = ["__version__", "posts"]
+__all__ = ["__version__", "image_encoders", "posts"]
 
 extensions.register()
-
-if not hasattr(registry, "image_encoders"):
-    registry.image_encoders = catalogue.create("spacy", "image_encoders", entry_points=True)
 
 
 def posts(nlp: Language, pairs: Iterable[tuple[str, Any]]) -> Iterator[Doc]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Optional
+from typing import Any
 
 from spacy.util import registry
 from thinc.api import Model
@@ -17,8 +17,6 @@ from .layers.embed import CharBiLSTM, CharCNN, ImageEmbedding, Tok2VecEmbedding,
 from .layers.encode import BiLSTM, NoEncoder
 from .layers.fuse import Concatenate, ModalityAttention
 
-# Confection evaluates these annotations at run time: Optional and Dict as pydantic takes them.
-
 
 @registry.architectures("spacy_mner.MultimodalTagger.v1")
 def build_multimodal_tagger(
@@ -26,7 +24,7 @@ def build_multimodal_tagger(
     fuse: Any,
     encode: Any,
     decode: Any,
-    tok2vec: Optional[Model] = None,
+    tok2vec: Model | None = None,
     tok2vec_width: int = 150,
     mixed_precision: bool = False,
 ) -> TaggerModel:
@@ -131,10 +129,10 @@ def build_char_cnn(
 
 @registry.architectures("spacy_mner.ImageEmbedding.v1")
 def build_image_embedding(
-    encoder: Optional[ImageEncoder],
+    encoder: ImageEncoder | None,
     width: int = 150,
     dropout: float = 0.3,
-    cache: Optional[str] = None,
+    cache: str | None = None,
     memory_mb: int = 256,
 ) -> Modality:
     """The regions of a post's pictures, or of the descriptor it brings.

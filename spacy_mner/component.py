@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
+import srsly
 import torch
+from spacy import util
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
@@ -17,11 +20,13 @@ from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import minibatch
 from spacy.vocab import Vocab
+from thinc.api import Model
 
 from .annotation import Labelling, allowed_tags, labels_of
 from .batch import cut_by_padded_size
 from .bridge.decode import label_posts, loss_and_gradients
-from .bridge.tagger import TaggerModel, TaggerOutput
+from .bridge.shim import TorchShim
+from .bridge.tagger import TaggerOutput
 from .extensions import has_image
 from .layers.decode import Potentials
 
@@ -63,8 +68,8 @@ def make_multimodal_ner(
     model: Any,
     threshold: float,
     annotate_attention: bool,
-    images_root: Optional[str],  # noqa: UP045 - pydantic reads it at run time
-    scorer: Optional[Callable],  # noqa: UP045
+    images_root: str | None,
+    scorer: Callable | None,
 ) -> MultimodalNER:
     """Named entities of posts with pictures."""
     return MultimodalNER(
@@ -93,7 +98,7 @@ class MultimodalNER(TrainablePipe):
     def __init__(
         self,
         vocab: Vocab,
-        model: TaggerModel,
+        model: Model,
         name: str = "multimodal_ner",
         *,
         threshold: float = 0.0,
@@ -213,7 +218,7 @@ class MultimodalNER(TrainablePipe):
                 self._told_of_lost_pictures = True
                 warnings.warn(
                     "The corpus has pictures, but its reader drops them before they reach "
-                    f"{self.name!r}. Use @readers = \"spacy_mner.MultimodalCorpus.v1\" in [corpora] "
+                    f'{self.name!r}. Use @readers = "spacy_mner.MultimodalCorpus.v1" in [corpora] '
                     "(`spacy-mner init` writes such a config), and `spacy-mner evaluate` in place "
                     "of `spacy evaluate`.",
                     LostPicturesWarning,
@@ -261,6 +266,57 @@ class MultimodalNER(TrainablePipe):
             except Exception as error:
                 error_handler(self.name, self, [doc], error)
 
+    # Saving: the same parts as files and as bytes, none of them executable
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write the component into a folder: JSON, msgpack and safetensors."""
+        parts = self._parts(exclude)
+        util.to_disk(path, {n: partial(_write, dump) for n, (dump, _) in parts.items()}, exclude)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> MultimodalNER:
+        """Read what `to_disk` wrote."""
+        parts = self._parts(exclude)
+        util.from_disk(path, {n: partial(_read, load) for n, (_, load) in parts.items()}, exclude)
+        return self
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """The component as bytes."""
+        return util.to_bytes({n: dump for n, (dump, _) in self._parts(exclude).items()}, exclude)
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> MultimodalNER:
+        """Read what `to_bytes` gave."""
+        parts = {n: load for n, (_, load) in self._parts(exclude).items()}
+        util.from_bytes(bytes_data, parts, exclude)
+        return self
+
+    def _parts(self, exclude: Iterable[str]) -> dict[str, tuple[Callable, Callable]]:
+        """What is saved: name to (as bytes, from bytes)."""
+        featurizers, shim = self.model.attrs["featurizers"], self.model.shims[0]
+        parts = {
+            "cfg": (
+                lambda: srsly.json_dumps(self.cfg).encode(),
+                lambda data: self.cfg.update(srsly.json_loads(data)),
+            ),
+            "vocab": (
+                lambda: self.vocab.to_bytes(exclude=exclude),
+                lambda data: self.vocab.from_bytes(data, exclude=exclude),
+            ),
+            "featurizers.msgpack": (featurizers.to_bytes, featurizers.from_bytes),
+            "network.safetensors": (shim.to_bytes, shim.from_bytes),
+        }
+        for tok2vec in self.model.layers:
+            parts["tok2vec"] = (tok2vec.to_bytes, tok2vec.from_bytes)
+        return parts
+
     @property
     def _is_initialized(self) -> bool:
-        return self.model.shims[0].is_built
+        shim = self.model.shims[0]
+        return isinstance(shim, TorchShim) and shim.is_built
+
+
+def _write(dump: Callable[[], bytes], path: Path) -> None:
+    path.write_bytes(dump())
+
+
+def _read(load: Callable[[bytes], Any], path: Path) -> None:
+    load(path.read_bytes())

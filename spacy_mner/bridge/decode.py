@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ def loss_and_gradients(output: TaggerOutput, allowed: np.ndarray) -> tuple[float
         )
         loss = losses.mean()
         loss.backward()
-    return loss.item(), Potentials(*[leaf.grad for leaf in leaves])
+    return loss.item(), Potentials(*(leaf.grad for leaf in leaves))  # type: ignore[arg-type]
 
 
 @torch.inference_mode()
@@ -39,7 +40,7 @@ def label_posts(
     """Decode the posts of a batch: the entities of the best path, each with its probability."""
     tags = viterbi(output.potentials, output.lengths).cpu().numpy()
     starts = np.cumsum([0, *output.lengths.tolist()])
-    posts = [entities_of(tags[start:end]) for start, end in zip(starts, starts[1:], strict=False)]
+    posts = [entities_of(tags[start:end]) for start, end in pairwise(starts)]
     scores = iter(_scores(output, posts, starts))
     weights = None if output.attention is None else output.attention.float().cpu().numpy()
     labellings = []

@@ -6,13 +6,14 @@ import contextlib
 import copy
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from thinc.api import Optimizer, torch2xp, xp2torch
 from thinc.shims import Shim
+from thinc.types import FloatsXd
 from thinc.util import get_torch_default_device
 
 # JSON that says how to build a network: its sizes and labels.
@@ -81,8 +82,9 @@ class TorchShim(Shim):
         for name, parameter in self.network.named_parameters():
             if parameter.grad is None:
                 continue
-            weights = torch2xp(parameter.data)
-            updated, _ = optimizer((self.id, name), weights, torch2xp(parameter.grad))
+            weights = cast(FloatsXd, torch2xp(parameter.data))
+            gradient = cast(FloatsXd, torch2xp(parameter.grad))
+            updated, _ = optimizer((self.id, name), weights, gradient)
             if updated is not weights:
                 parameter.data.copy_(xp2torch(updated, device=parameter.device))
             parameter.grad.zero_()

@@ -55,7 +55,6 @@ class TaggerOutput:
     image_status: list[str]
 
 
-
 def parts(potentials: Potentials) -> list[torch.Tensor]:
     """The tensors of potentials (or of their gradients), in the order of the fields."""
     return [getattr(potentials, field.name) for field in fields(potentials)]
@@ -159,6 +158,7 @@ def forward(
     def backprop(gradients: Potentials) -> list:
         backprop_network(parts(potentials), parts(gradients))
         if vectors is not None:
+            assert vectors.grad is not None
             backprop_tok2vec(vectors.grad, batch.lengths)
         return []
 

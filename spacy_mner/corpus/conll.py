@@ -76,7 +76,9 @@ def parse_conll(
         if not block.words:
             report(Problem(block.line, f"{ID_MARK}{block.id or ''} has no tokens; left out"))
             continue
-        tags = [tag and Tag(tag.prefix, labels(tag.label) if tag.label else "") for tag in block.tags]
+        tags = [
+            tag and Tag(tag.prefix, labels(tag.label) if tag.label else "") for tag in block.tags
+        ]
         repaired = read_entities(tags, orphans)
         repairs.orphans += repaired.orphans
         repairs.changed += repaired.changed
@@ -119,9 +121,7 @@ def _read_id(line: str, number: int, report: Callable[[Problem], None]) -> str |
     return name or None
 
 
-def _add_token(
-    block: _Block, number: int, line: str, report: Callable[[Problem], None]
-) -> None:
+def _add_token(block: _Block, number: int, line: str, report: Callable[[Problem], None]) -> None:
     columns = _columns(line)
     word = columns[0]
     if not word:

@@ -148,13 +148,13 @@ class _Attach:
         if image is None or (self.folder is None and self.features is None):
             return doc
         given = list(image) if isinstance(image, list | tuple) else [image]
-        doc._.image = None
+        names = [one for one in given if _is_name(one)]
         if self.features is not None:
-            found = self._find(doc, self.features, [one for one in given if _is_name(one)])
-            if found:
-                doc._.image_features = _stacked(found)
+            doc._.image_features = _stacked(self._find(doc, self.features, names))
         if self.folder is not None:
             doc._.image = _one_or_all(self._find(doc, self.folder, given))
+        else:
+            doc._.image = _one_or_all([one for one in given if not _is_name(one)])
         return doc
 
     def _find(self, doc: Doc, source: Source, references: Iterable[Any]) -> list[Any]:
@@ -183,10 +183,10 @@ def _one_or_all(found: list[Any]) -> Any:
     return found[0] if len(found) == 1 else (found or None)
 
 
-def _stacked(found: list[np.ndarray]) -> np.ndarray:
-    """Descriptors of several pictures as regions, one after the other."""
-    if len(found) == 1:
-        return found[0]
+def _stacked(found: list[np.ndarray]) -> np.ndarray | None:
+    """Descriptors of several pictures as regions, one after the other; None of none."""
+    if len(found) < 2:
+        return found[0] if found else None
     return np.concatenate([np.atleast_2d(features) for features in found])
 
 

@@ -122,7 +122,9 @@ class _PostReader:
         if type(start) is not int or type(end) is not int:
             raise ValueError(f"span {span!r} has no whole numbers for start and end")
         if not 0 <= start < end <= len(self.text):
-            raise ValueError(f"span {start}–{end} is not in the text of {len(self.text)} characters")
+            raise ValueError(
+                f"span {start}–{end} is not in the text of {len(self.text)} characters"
+            )
         if labels is None:
             return CharSpan(start, end, "")
         label = span.get("label")
@@ -195,10 +197,15 @@ class _PostReader:
         given = self.record.get("image_features")
         if given is None:
             return None
-        features = np.asarray(given, dtype="float32")
-        if features.ndim not in (1, 2) or not np.isfinite(features).all():
+        try:
+            features = np.asarray(given)
+        except ValueError:  # rows of different lengths
+            features = np.empty(0)
+        if features.ndim not in (1, 2) or features.size == 0 or features.dtype.kind not in "iuf":
             raise ValueError('"image_features" is neither [dim] nor [regions, dim] of numbers')
-        return features
+        if not np.isfinite(features).all():
+            raise ValueError('"image_features" holds values that are not finite numbers')
+        return features.astype("float32")
 
 
 def _read_reference(reference: str) -> Any:
@@ -224,10 +231,7 @@ def doc_to_json(doc: Doc) -> dict[str, Any]:
     record["image"] = picture_to_json(doc._.image)
     if doc._.image_features is not None:
         record["image_features"] = np.asarray(doc._.image_features).tolist()
-    record["tokens"] = [
-        {"text": t.text, "start": t.idx, "end": t.idx + len(t), "id": t.i, "ws": bool(t.whitespace_)}
-        for t in doc
-    ]
+    record["tokens"] = [_token_to_json(token, len(text)) for token in doc]
     if doc.has_annotation("ENT_IOB"):
         record["spans"] = [_span_to_json(entity) for entity in doc.ents]
         missing = missing_tokens(doc)
@@ -236,6 +240,12 @@ def doc_to_json(doc: Doc) -> dict[str, Any]:
                 {"start": doc[i].idx, "end": doc[i].idx + len(doc[i])} for i in missing
             ]
     return record
+
+
+def _token_to_json(token: Any, text_length: int) -> dict[str, Any]:
+    end = token.idx + len(token)
+    space = bool(token.whitespace_) and end < text_length
+    return {"text": token.text, "start": token.idx, "end": end, "id": token.i, "ws": space}
 
 
 def _span_to_json(entity: Any) -> dict[str, Any]:

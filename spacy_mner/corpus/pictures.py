@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -44,7 +46,7 @@ def stem(name: str) -> str:
 def inside(reference: str) -> PurePosixPath:
     """Take a reference as a path below a folder; raises NoPicture where it leads elsewhere."""
     path = PurePosixPath(reference.replace("\\", "/"))
-    if path.is_absolute() or PureWindowsPath(reference).drive or ".." in path.parts:
+    if path.is_absolute() or re.match("[A-Za-z]:", reference) or ".." in path.parts:
         raise NoPicture("leads out of the picture folder")
     if not path.name or "\0" in reference:
         raise NoPicture("not the name of a file")
@@ -98,7 +100,7 @@ class PictureFolder:
     def _below_root(self, reference: str) -> PurePosixPath:
         if Path(reference).is_absolute() and "\0" not in reference:
             try:
-                below = Path(os.path.normpath(reference)).relative_to(self.root.absolute())
+                below = Path(os.path.normpath(reference)).relative_to(os.path.abspath(self.root))
             except ValueError:
                 raise NoPicture("leads out of the picture folder") from None
             return inside(below.as_posix())
@@ -128,26 +130,17 @@ class FeatureFile:
 
     def find(self, reference: str) -> np.ndarray:
         """Give a descriptor, float32 [dim] or [regions, dim]."""
-        features = self._features[self._rows[self._find_name(reference)]].astype("float32")
+        features = self._features[self._rows[self._names.find(reference)]].astype("float32")
         if not np.isfinite(features).all():
             raise NoPicture("the descriptor holds values that are not finite numbers")
         return features
-
-    def _find_name(self, reference: str) -> str:
-        try:
-            return self._names.find(reference)
-        except NoPicture:
-            name = PurePosixPath(reference.replace("\\", "/")).name
-            if name == reference:
-                raise
-            return self._names.find(name)
 
 
 def _read_features(path: Path) -> tuple[list[str], np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             ids, features = file["ids"], file["features"]
-    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
         raise CorpusError(
             f"{path} is not an .npz file with arrays `ids` and `features` ({error})."
         ) from error

@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -20,8 +19,8 @@ from .errors import CorpusError
 
 @registry.readers("spacy_mner.MultimodalCorpus.v1")
 def build_multimodal_corpus(
-    path: Optional[Path],
-    images_root: Optional[Path] = None,
+    path: Path | None,
+    images_root: Path | None = None,
     image_dropout: float = 0.0,
     limit: int = 0,
     max_length: int = 0,
@@ -43,7 +42,8 @@ def build_multimodal_corpus(
         )
     if not 0.0 <= image_dropout <= 1.0:
         raise CorpusError(f"image_dropout is a share between 0 and 1, not {image_dropout}.")
-    return MultimodalCorpus(path, images_root, image_dropout, limit, max_length, seed)
+    root = None if images_root is None else Path(images_root)
+    return MultimodalCorpus(Path(path), root, image_dropout, limit, max_length, seed)
 
 
 @dataclass
@@ -70,7 +70,7 @@ class MultimodalCorpus:
             yield Example(without_annotation(reference, nlp), reference)
 
     def _references(self, nlp: Language) -> Iterator[Doc]:
-        for doc in read_docs(Path(self.path), nlp.vocab, self.images_root):
+        for doc in read_docs(self.path, nlp.vocab, self.images_root):
             if len(doc) and (not self.max_length or len(doc) <= self.max_length):
                 yield doc
 

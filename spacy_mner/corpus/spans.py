@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .tags import Entity
 
@@ -34,7 +35,7 @@ def cut_at(tokens: Iterable[Offsets], spans: Iterable[CharSpan]) -> list[Offsets
     for start, end in tokens:
         inside = [edge for edge in edges if start < edge < end]
         bounds = [start, *inside, end]
-        cut.extend(zip(bounds, bounds[1:], strict=False))
+        cut.extend(pairwise(bounds))
     return cut
 
 

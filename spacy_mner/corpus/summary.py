@@ -13,7 +13,9 @@ from .errors import Problem
 from .tags import Orphans
 
 # Labels of the sentiment task that is published on the same posts under the same file names.
-SENTIMENTS = frozenset({"POS", "NEG", "NEU", "POSITIVE", "NEGATIVE", "NEUTRAL", "-1", "0", "1", "2"})
+SENTIMENTS = frozenset(
+    {"POS", "NEG", "NEU", "POSITIVE", "NEGATIVE", "NEUTRAL", "-1", "0", "1", "2"}
+)
 
 
 @dataclass(frozen=True)

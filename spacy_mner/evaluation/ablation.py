@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from spacy.tokens import Doc
 
+from ..corpus.errors import CorpusError
 from ..extensions import copy_image, drop_image, has_image
 from ..images.reference import PictureError, open_picture, references
 
@@ -17,7 +18,7 @@ Pictures = Literal["on", "off", "shuffled"]
 PICTURES: tuple[Pictures, ...] = ("on", "off", "shuffled")
 
 
-class ShuffleError(ValueError):
+class ShuffleError(CorpusError):
     """The posts have too few different pictures for every one to get another."""
 
 
@@ -28,8 +29,10 @@ def set_pictures(
 
     "on" leaves them, "off" takes them away, "shuffled" gives every post that has a picture the
     one of another such post whose picture differs from its own; posts without one stay without.
-    The same seed gives the same exchange. images_root: where relative paths are looked up, so
-    that one picture under two names counts as one. Raises ShuffleError where there is no such exchange.
+    The same seed gives the same exchange.
+    images_root: where relative paths are looked up, so that one picture under two names counts
+        as one.
+    Raises ShuffleError where there is no such exchange.
     """
     if pictures not in PICTURES:
         raise ValueError(f"pictures is one of {', '.join(PICTURES)}, not {pictures!r}.")

@@ -26,9 +26,11 @@ class Featurizer(ABC):
     what it learned is its `state`, which is saved with the model.
     """
 
+    @abstractmethod
     def observe(self, doc: Doc) -> None:
         """See one training post."""
 
+    @abstractmethod
     def settle(self) -> None:
         """Called when all training posts were observed."""
 
@@ -41,13 +43,13 @@ class Featurizer(ABC):
         """The embedder's features, by name."""
 
     @property
-    def state(self) -> Any:
-        """What was learned, of types that msgpack knows."""
-        return None
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What was learned, of types that JSON knows."""
 
     @state.setter
-    def state(self, value: Any) -> None:
-        pass
+    @abstractmethod
+    def state(self, value: dict[str, Any]) -> None: ...
 
 
 class Featurizers:
@@ -98,15 +100,20 @@ class Featurizers:
         for name, state in value.items():
             self.by_name[name].state = state
 
+    def to_bytes(self) -> bytes:
+        return srsly.msgpack_dumps(self.state)
+
+    def from_bytes(self, data: bytes) -> Featurizers:
+        self.state = srsly.msgpack_loads(data)
+        return self
+
 
 # Thinc asks these two for every attribute of a model that it saves or loads.
 @serialize_attr.register(Featurizers)
 def _serialize_featurizers(_: Any, value: Featurizers, name: str, model: Any) -> bytes:
-    return srsly.msgpack_dumps(value.state)
+    return value.to_bytes()
 
 
 @deserialize_attr.register(Featurizers)
-def _deserialize_featurizers(_: Any, value: bytes, name: str, model: Any) -> Featurizers:
-    featurizers = model.attrs[name]
-    featurizers.state = srsly.msgpack_loads(value)
-    return featurizers
+def _deserialize_featurizers(value: Featurizers, data: bytes, name: str, model: Any) -> Featurizers:
+    return value.from_bytes(data)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from spacy.util import registry
 from torch import Tensor, nn
 
+from ..registries import image_encoders
 from .encoder import (
     ImageEncoder,
     Outputs,
@@ -101,7 +101,7 @@ def read_weights(content: bytes) -> dict[str, Tensor]:
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
-@registry.image_encoders("spacy_mner.EfficientNetLite.v1")
+@image_encoders("spacy_mner.EfficientNetLite.v1")
 def build_efficientnet_lite(regions: Regions = "global") -> ImageEncoder:
     """Describe pictures by EfficientNet-Lite0 (ImageNet), which is installed with spacy-mner."""
     return EfficientNetLite(regions=regions)

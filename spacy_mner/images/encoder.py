@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -59,11 +60,14 @@ class ImageEncoder(ABC):
     """A frozen image network: it describes a picture by vectors and names what it sees.
 
     The network is loaded when a picture first needs it, onto Thinc's torch device, and never
-    trained: evaluation mode, no gradients. It is left out of a pickle and loaded again.
+    trained: evaluation mode, no gradients. It is left out of a pickle and loaded again. Safe to use
+    from several threads.
     """
 
     def __init__(self) -> None:
         self._network: nn.Module | None = None
+        # One thread at a time: watching what passes a network sees the passes of all threads.
+        self._lock = threading.Lock()
 
     @property
     @abstractmethod
@@ -117,12 +121,13 @@ class ImageEncoder(ABC):
     def _outputs(self, pictures: Sequence[np.ndarray]) -> Iterator[Outputs]:
         if not pictures:
             return
-        network, device = self._loaded()
+        with self._lock:
+            network, device = self._loaded()
         # On the CPU a picture is alone in its batch, so that its features depend on nothing else.
         step = 1 if device.type == "cpu" else DEVICE_BATCH
         for start in range(0, len(pictures), step):
             batch = [self.preprocessing(picture) for picture in pictures[start : start + step]]
-            with torch.inference_mode():
+            with self._lock, torch.inference_mode():
                 outputs = self.run(network, torch.stack(batch).to(device))
             yield outputs
 
@@ -133,7 +138,10 @@ class ImageEncoder(ABC):
         return self._network, next(self._network.parameters()).device
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_network": None}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_network", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _network=None, _lock=threading.Lock())
 
 
 def make_fingerprint(name: str, **facts: Any) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from PIL import Image
-from spacy.util import registry
 from torch import Tensor, nn
 
+from ..registries import image_encoders
 from .encoder import (
     ImageEncoder,
     Outputs,
@@ -179,7 +179,7 @@ class Torchvision(ImageEncoder):
             ) from error
 
 
-@registry.image_encoders("spacy_mner.Torchvision.v1")
+@image_encoders("spacy_mner.Torchvision.v1")
 def build_torchvision(
     model: str = "googlenet",
     weights: str | None = None,

@@ -20,10 +20,14 @@ def posts_of_tokens(lengths: Tensor) -> Tensor:
     return torch.repeat_interleave(torch.arange(len(lengths)), lengths)
 
 
-def mask_of(lengths: Tensor) -> Tensor:
-    """The cells of the grid that hold a token: bool [n_posts, longest], on the CPU."""
-    longest = int(lengths.max()) if len(lengths) else 0
-    return torch.arange(longest) < lengths.unsqueeze(1)
+def mask_of(lengths: Tensor, width: int | None = None) -> Tensor:
+    """The cells of a grid that hold a token: bool [n_posts, width], on the CPU.
+
+    width: of the grid; by default, as narrow as the longest post allows.
+    """
+    if width is None:
+        width = int(lengths.max()) if len(lengths) else 0
+    return torch.arange(width) < lengths.unsqueeze(1)
 
 
 def to_grid(flat: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,8 +39,8 @@ def to_grid(flat: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def from_grid(grid: Tensor, lengths: Tensor) -> Tensor:
-    """[n_posts, longest, ...] to [n_tokens, ...]; what stands in the padding is dropped."""
-    cells = mask_of(lengths).flatten().nonzero().squeeze(1).to(grid.device)
+    """[n_posts, any width, ...] to [n_tokens, ...]; what stands in the padding is dropped."""
+    cells = mask_of(lengths, grid.shape[1]).flatten().nonzero().squeeze(1).to(grid.device)
     return grid.flatten(0, 1).index_select(0, cells)
 
 

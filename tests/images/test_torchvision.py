@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -247,7 +248,7 @@ def test_a_file_for_another_model_is_refused(tmp_path, state):
 def test_a_file_without_a_state_dict_is_refused_and_never_run(tmp_path, suffix, content):
     path = tmp_path / f"w.{suffix}"
     if content == "code":
-        path.write_bytes(pickle.dumps(Victim(str(tmp_path / "harm"))))
+        path.write_bytes(pickle.dumps(Victim(str(tmp_path / "harm")), protocol=2))
     elif content == "list":
         torch.save([1, 2], path)
     else:
@@ -267,6 +268,15 @@ class Victim:
         import os
 
         return os.mkdir, (self.folder,)
+
+
+def test_threads_do_not_get_the_features_of_each_other():
+    encoder = Torchvision(model=SMALL)
+    pictures = [noise(seed=i) // (i + 1) for i in range(8)]
+    expected = [encoder.encode([picture]) for picture in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda picture: encoder.encode([picture]), pictures * 4))
+    assert all(np.allclose(a, e, rtol=1e-3) for a, e in zip(answers, expected * 4, strict=True))
 
 
 def test_a_pickle_leaves_the_weights_out():

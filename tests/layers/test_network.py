@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from spacy_mner.layers.decode import CRF, marginals, negative_log_likelihood
+from spacy_mner.layers.decode import (
+    CRF,
+    marginals,
+    negative_log_likelihood,
+    span_probabilities,
+    viterbi,
+)
 from spacy_mner.layers.embed import CharBiLSTM, ImageEmbedding, WordVectors
 from spacy_mner.layers.encode import BiLSTM, NoEncoder
 from spacy_mner.layers.fuse import Concatenate, ModalityAttention
@@ -112,3 +118,24 @@ def test_a_name_that_torch_needs_is_refused():
             encode=tagger.encode,
             decode=tagger.decode,
         )
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_computes_what_the_cpu_computes():
+    def answers(device: str) -> list[torch.Tensor]:
+        tagger = network().to(device)
+        features = {
+            name: {key: t if key == "lengths" else t.to(device) for key, t in modality.items()}
+            for name, modality in features_of([0, 1, 2, 3]).items()
+        }
+        potentials, _ = tagger(features, LENGTHS)
+        tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
+        losses = negative_log_likelihood(potentials, LENGTHS, tags)
+        found = [losses, marginals(potentials, LENGTHS), viterbi(potentials, LENGTHS)]
+        found.append(span_probabilities(potentials, LENGTHS, torch.tensor([[0, 1, 0]])))
+        losses.sum().backward()
+        return [t.cpu() for t in [*found, *(p.grad for p in tagger.parameters())]]
+
+    for ours, theirs in zip(answers("cuda"), answers("cpu"), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-3)

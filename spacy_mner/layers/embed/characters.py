@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import PackedSequence
 
 from ..ragged import Packing, from_grid
 from ..types import Features, TokenVectors
@@ -49,9 +48,7 @@ class CharBiLSTM(nn.Module):
         if not len(characters):
             return self.embed.weight.new_zeros(len(lengths), self.width)
         packing = Packing.of(lengths, characters.device)
-        # Looked up without padding, in the order in which the LSTM meets the characters.
-        met = self.embed(characters.index_select(0, packing.forward))
-        _, (last, _) = self.read(PackedSequence(met, packing.counts))
+        _, (last, _) = self.read(packing.pack(self.embed(characters)))
         words = last.new_zeros(len(lengths), self.width)
         return words.index_copy(0, packing.posts, last.transpose(0, 1).flatten(1))
 

@@ -26,6 +26,6 @@ class BiLSTM(nn.Module):
         if not len(vectors):
             return vectors.new_zeros(0, self.width)
         packing = Packing.of(lengths, vectors.device)
-        read, _ = self.read(packing.pack(vectors))
-        encoded: Tensor = self.dropout(packing.unpack(read))
+        states, _ = self.read(packing.pack(vectors))
+        encoded: Tensor = self.dropout(packing.unpack(states))
         return encoded

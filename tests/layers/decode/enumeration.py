@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from itertools import pairwise, product
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ def weigh_paths(potentials: Potentials, post: slice) -> dict[Path, float]:
             return 0.0
         total = start[path[0]] + end[path[-1]]
         total += sum(row[tag] for row, tag in zip(emissions, path, strict=True))
-        return total + sum(transitions[a][b] for a, b in zip(path, path[1:], strict=False))
+        return total + sum(transitions[a][b] for a, b in pairwise(path))
 
     weights = torch.tensor([score(path) for path in paths], dtype=torch.float64).softmax(0)
     return dict(zip(paths, weights.tolist(), strict=True))

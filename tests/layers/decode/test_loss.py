@@ -145,7 +145,7 @@ def test_far_apart_scores_overflow_nothing():
     tags = viterbi(potentials, torch.tensor([40]))
     loss = negative_log_likelihood(potentials, torch.tensor([40]), one_hot(tags, 5))
     loss.sum().backward()
-    assert loss.item() == pytest.approx(0, abs=0.01)
+    assert loss.item() == pytest.approx(0, abs=0.1)
     assert emissions.grad.isfinite().all()
 
 

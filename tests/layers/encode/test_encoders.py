@@ -18,6 +18,9 @@ def test_a_post_is_read_as_by_a_plain_lstm_whatever_its_batch(lengths: list[int]
     encode = bilstm()
     vectors = torch.randn(sum(lengths), 4)
     encoded = encode(vectors, torch.tensor(lengths, dtype=torch.int64))
+    with torch.no_grad():
+        in_use = encode(vectors, torch.tensor(lengths, dtype=torch.int64))
+    assert torch.allclose(in_use, encoded, atol=1e-6)
     assert encoded.shape == (sum(lengths), encode.width)
     for post, result in zip(vectors.split(lengths), encoded.split(lengths), strict=True):
         if len(post):

@@ -104,7 +104,7 @@ def test_a_token_without_any_modality_gets_zeros_and_no_nan():
 def test_the_printed_sigmoid_bounds_the_weights_and_leaving_it_out_frees_them():
     embedded = {name: tokens(scale=100) for name in NAMES}
     bounded = attention()(embedded, LENGTHS).attention
-    assert 0.155 <= bounded.min() and bounded.max() <= 0.577
+    assert bounded.min() >= 0.155 and bounded.max() <= 0.577
     free = attention(bounded=False)(embedded, LENGTHS).attention
     assert free.min() < 0.01 and free.max() > 0.99
 

@@ -1,0 +1,30 @@
+"""`spacy-mner …`, and the same app as `python -m spacy mner …`."""
+
+from __future__ import annotations
+
+import typer
+from spacy.cli._util import app as spacy_app
+
+from .convert import convert_cli
+from .evaluate import evaluate_cli
+from .init import init_cli
+
+app = typer.Typer(
+    name="mner",
+    help="Named entities in posts that come with pictures.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("init")(init_cli)
+app.command("convert")(convert_cli)
+app.command("evaluate")(evaluate_cli)
+
+# spaCy loads the entry point only to have this done.
+spacy_app.add_typer(app, name="mner")
+
+
+def main() -> None:
+    """Run the app under its own name."""
+    app(prog_name="spacy-mner")

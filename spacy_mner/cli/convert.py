@@ -1,0 +1,107 @@
+"""`spacy-mner convert`: corpora from one format to another."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from wasabi import msg
+
+from ..corpus.errors import CorpusError
+from .messages import and_more, first, user_errors
+
+if TYPE_CHECKING:
+    from ..corpus.summary import Summary
+
+
+class OrphanChoice(str, Enum):
+    """What becomes of an `I-` that no tag opens."""
+
+    open = "open"
+    drop = "drop"
+
+
+def convert_cli(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="IMGID: CoNLL (.txt, .conll, .bio, .tsv), .jsonl or .spacy."
+        ),
+    ],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help=".spacy or .jsonl.")],
+    images_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the pictures; paths become relative to it."),
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="Descriptors: .npz with `ids` and `features`.")
+    ] = None,
+    orphans: Annotated[
+        OrphanChoice,
+        typer.Option(help="An I- with no opening tag opens an entity (lenient) or is dropped."),
+    ] = OrphanChoice.open,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="OLD=NEW", help="Rename a label; may be given several times."
+        ),
+    ] = None,
+    lang: Annotated[str, typer.Option(help="Tokeniser for JSONL without tokens.")] = "en",
+) -> None:
+    """Convert a corpus of posts with pictures, and say what was repaired and what is missing."""
+    from ..corpus.convert import Options, convert
+
+    with user_errors():
+        options = Options(images_root, features, orphans.value, parse_names(rename or []), lang)
+        summary = convert(source, target, options)
+    show(summary, looked_for_pictures=bool(images_root or features))
+
+
+def parse_names(pairs: list[str]) -> dict[str, str]:
+    """Read "OTHER=MISC" and the like; raises CorpusError for anything else."""
+    names = {}
+    for pair in pairs:
+        old, _, new = pair.partition("=")
+        if not old or not new:
+            raise CorpusError(f"--map takes OLD=NEW, for instance OTHER=MISC, not {pair!r}.")
+        names[old] = new
+    return names
+
+
+def show(summary: Summary, *, looked_for_pictures: bool) -> None:
+    """Print what a conversion did: counts, then everything that needs a look."""
+    from ..corpus.summary import summary_path
+
+    msg.table(list(_rows(summary, looked_for_pictures)), aligns=("l", "r"))
+    for problem in first(summary.problems):
+        msg.warn(f"line {problem.line}: {problem.reason}")
+    _print_more(summary.problems)
+    for missing in first(summary.pictures_missing):
+        msg.warn(f"no picture for {missing.post} ({missing.reference}): {missing.reason}")
+    _print_more(summary.pictures_missing)
+    for name in summary.unused_names:
+        msg.warn(f"--map {name}=…: there is no label {name} in {summary.input}")
+    if summary.looks_like_sentiment:
+        msg.warn("These labels are of sentiment, not of entities: is it the right file?")
+    if not looked_for_pictures and not summary.posts_with_picture:
+        msg.warn("No post has a picture: name them by --images-root or --features.")
+    msg.good(f"Wrote {summary.output}, and {summary_path(Path(summary.output)).name} beside it.")
+
+
+def _rows(summary: Summary, looked_for_pictures: bool) -> list[tuple[str, str]]:
+    rows = [("posts", summary.posts), ("tokens", summary.tokens)]
+    rows += [(f"entities {label}", n) for label, n in sorted(summary.entities.items())]
+    rows.append((f"I- with no opening tag ({summary.orphans})", summary.repaired_tags))
+    rows.append(("posts with a picture", summary.posts_with_picture))
+    if looked_for_pictures:
+        rows.append(("pictures matched", summary.pictures_matched))
+        rows.append(("pictures missing", len(summary.pictures_missing)))
+    rows.append(("lines with problems", len(summary.problems)))
+    return [(name, f"{count:,}") for name, count in rows]
+
+
+def _print_more(items: list) -> None:
+    if and_more(items):
+        msg.text(and_more(items))

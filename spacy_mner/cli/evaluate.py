@@ -1,0 +1,102 @@
+"""`spacy-mner evaluate`: scores, with pictures, without them, or with those of other posts."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from wasabi import msg
+
+from ..corpus.errors import CorpusError
+from .messages import user_errors
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+
+class PicturesChoice(str, Enum):
+    """Which picture a post is shown with."""
+
+    on = "on"
+    off = "off"
+    shuffled = "shuffled"
+
+
+def evaluate_cli(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Package name or folder of a pipeline.")
+    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA.spacy", help="Annotated posts.")],
+    pictures: Annotated[
+        PicturesChoice,
+        typer.Option(help="As they are, taken away, or each post with another post's (seeded)."),
+    ] = PicturesChoice.on,
+    images_root: Annotated[
+        Path | None, typer.Option(help="Folder from which relative picture paths are taken.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the scores as JSON.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of --pictures shuffled.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Posts per batch.")] = 128,
+    gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
+) -> None:
+    """Score a pipeline on annotated posts: entity types, and segmentation without types."""
+    from spacy.cli._util import setup_gpu
+
+    from ..corpus.docbin import read_docs
+    from ..evaluation.evaluate import evaluate
+
+    setup_gpu(gpu_id, silent=True)
+    with user_errors():
+        nlp = load(model)
+        docs = list(read_docs(data, nlp.vocab, images_root))
+        scores = evaluate(nlp, docs, pictures=pictures.value, seed=seed, batch_size=batch_size)
+        if output is not None:
+            write(output, {"model": model, "data": str(data), **scores})
+    show(scores)
+    if output is not None:
+        msg.good(f"Wrote {output}.")
+
+
+def load(model: str) -> Language:
+    """Load a pipeline. Raises CorpusError in place of the several errors spaCy has for it."""
+    import spacy
+
+    try:
+        return spacy.load(model)
+    except (OSError, ValueError, ImportError) as error:
+        raise CorpusError(f"Cannot load the pipeline {model}: {error}") from error
+
+
+def write(output: Path, scores: dict[str, Any]) -> None:
+    """Write scores as JSON, making the folder."""
+    import srsly
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    srsly.write_json(output, scores)
+
+
+def show(scores: dict[str, Any]) -> None:
+    """Print scores as a table, in per cent, and what became of the pictures."""
+    rows = [
+        (label, *_percent(score, ("p", "r", "f")))
+        for label, score in sorted((scores["ents_per_type"] or {}).items())
+    ]
+    rows.append(("all types", *_percent(scores, ("ents_p", "ents_r", "ents_f"))))
+    names = ("segmentation_p", "segmentation_r", "segmentation_f")
+    rows.append(("segmentation", *_percent(scores, names)))
+    msg.table(rows, header=("", "P", "R", "F1"), aligns=("l", "r", "r", "r"), divider=True)
+    if scores["ents_f"] is None:
+        msg.warn("These posts have no entity annotation, so there is nothing to score.")
+    status = ", ".join(f"{kind} {n:,}" for kind, n in scores["image_status"].items())
+    posts = f"{scores['posts']:,} posts, {scores['posts_with_picture']:,} with a picture"
+    msg.text(f"{posts}; pictures {scores['pictures']}{f' ({status})' if status else ''}")
+    if scores["words_per_second"]:
+        msg.text(f"{scores['words_per_second']:,.0f} words per second")
+
+
+def _percent(scores: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    return ["–" if scores[name] is None else f"{100 * scores[name]:.2f}" for name in names]

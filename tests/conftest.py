@@ -1,0 +1,137 @@
+"""Posts, pictures and a small trained pipeline that tests share."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import spacy
+import torch
+from PIL import Image
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+
+import spacy_mner
+
+# (words, BIO tags, picture): the word alone leaves open whether it is a car or an animal.
+ANIMALS_AND_CARS = ["jaguar", "puma", "lynx", "ram", "viper"]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with car.png and animal.png, which look different to any encoder."""
+    folder = tmp_path_factory.mktemp("pictures")
+    car = np.zeros((48, 64, 3), np.uint8)
+    car[:, ::8] = (250, 30, 30)
+    animal = np.full((64, 48, 3), (40, 160, 60), np.uint8)
+    animal[::16] = (10, 10, 120)
+    Image.fromarray(car).save(folder / "car.png")
+    Image.fromarray(animal).save(folder / "animal.png")
+    return folder
+
+
+def make_doc(nlp: Language, words: list[str], image: Any = None, tags: Any = None) -> Doc:
+    doc = Doc(nlp.vocab, words=words, ents=tags)
+    doc._.image = image
+    return doc
+
+
+def gold_docs(nlp: Language) -> list[Doc]:
+    """Fifteen annotated posts, ten of them with a picture."""
+    docs = []
+    for word in ANIMALS_AND_CARS:
+        docs.append(make_doc(nlp, ["my", word, "!"], "car.png", ["O", "B-ORG", "O"]))
+        docs.append(make_doc(nlp, ["my", word, "!"], "animal.png", ["O", "O", "O"]))
+        docs.append(make_doc(nlp, ["hi", "Bob", "Dylan", word], None, ["O", "B-PER", "I-PER", "O"]))
+    return docs
+
+
+def examples_of(docs: list[Doc]) -> list[Example]:
+    examples = []
+    for reference in docs:
+        predicted = Doc(reference.vocab, words=[token.text for token in reference])
+        spacy_mner.extensions.copy_image(reference, predicted)
+        examples.append(Example(predicted, reference))
+    return examples
+
+
+@pytest.fixture(scope="session")
+def small_model() -> dict[str, Any]:
+    """A config of the whole network, small enough to train in a second or two."""
+    return {
+        "@architectures": "spacy_mner.MultimodalTagger.v1",
+        "embed": {
+            "word": {"@architectures": "spacy_mner.WordVectors.v1", "width": 16},
+            "char": {
+                "@architectures": "spacy_mner.CharBiLSTM.v1",
+                "width": 16,
+                "character_width": 8,
+            },
+            "image": {
+                "@architectures": "spacy_mner.ImageEmbedding.v1",
+                "width": 16,
+                "encoder": {"@image_encoders": "spacy_mner.EfficientNetLite.v1"},
+            },
+        },
+        "fuse": {"@architectures": "spacy_mner.ModalityAttention.v1", "dropout": 0.1},
+        "encode": {"@architectures": "spacy_mner.BiLSTM.v1", "hidden_width": 12},
+        "decode": {"@architectures": "spacy_mner.CRF.v1"},
+    }
+
+
+def train(nlp: Language, examples: list[Example], steps: int = 60, seed: int = 0) -> None:
+    spacy.util.fix_random_seed(seed)
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.learn_rate = 0.02
+    shuffled = list(examples)
+    for _ in range(steps):
+        random.shuffle(shuffled)
+        nlp.update(shuffled, sgd=optimizer)
+
+
+@pytest.fixture
+def untrained(small_model: dict[str, Any], pictures: Path) -> Language:
+    nlp = spacy.blank("en")
+    config = {"model": small_model, "images_root": str(pictures), "annotate_attention": True}
+    nlp.add_pipe("multimodal_ner", config=config)
+    return nlp
+
+
+@pytest.fixture(scope="session")
+def trained_bytes(small_model: dict[str, Any], pictures: Path) -> tuple[Any, bytes]:
+    nlp = spacy.blank("en")
+    config = {"model": small_model, "images_root": str(pictures), "annotate_attention": True}
+    nlp.add_pipe("multimodal_ner", config=config)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    train(nlp, examples_of(gold_docs(nlp)))
+    torch.set_num_threads(threads)
+    return nlp.config, nlp.to_bytes()
+
+
+@pytest.fixture
+def trained(trained_bytes: tuple[Any, bytes]) -> Language:
+    """A trained pipeline, fresh for each test."""
+    config, data = trained_bytes
+    return spacy.util.load_model_from_config(config).from_bytes(data)
+
+
+@pytest.fixture
+def corpus_path(tmp_path: Path) -> Path:
+    """The annotated posts as a .spacy file."""
+    docs = gold_docs(spacy.blank("en"))
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "corpus.spacy")
+    return tmp_path / "corpus.spacy"

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_mner.corpus.conll import Repairs, parse_conll, read_lines
+from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.corpus.posts import Labels
+
+# Characters that a line of the file can hold: all but its end.
+characters = st.characters(exclude_characters="\n", exclude_categories=("Cs",))
+
+
+def parse(text, *, orphans="open", rename=None):
+    """Posts and problems of a file with this text."""
+    problems: list = []
+    posts = parse_conll(
+        text.split("\n"),
+        labels=Labels(rename or {}),
+        orphans=orphans,
+        report=problems.append,
+        repairs=Repairs(),
+    )
+    return list(posts), problems
+
+
+def parse_bytes(content, tmp_path):
+    path = tmp_path / "corpus.txt"
+    path.write_bytes(content)
+    return parse("\n".join(read_lines(path)))
+
+
+def test_a_post_has_its_id_its_tokens_and_its_entities():
+    [post], problems = parse("IMGID:17_06_4705\nRT\tO\nDuke\tB-PER\nDumont\tI-PER\n\n")
+    assert post.id == post.image == "17_06_4705"
+    assert post.words == ["RT", "Duke", "Dumont"]
+    assert post.entities == [(1, 3, "PER")]
+    assert problems == []
+
+
+def test_ids_are_strings_whatever_they_look_like():
+    ids = ["1015799", "16_05_01_367", "O_3498", "猫の写真", "007.jpg", "17.06.4705"]
+    posts, _ = parse("".join(f"IMGID:{name}\na\tO\n\n" for name in ids))
+    assert [post.id for post in posts] == ids
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"IMGID:1\r\na\tO\r\nb\tB-PER\r\n\r\n",
+        b"\xef\xbb\xbfIMGID:1\na\tO\nb\tB-PER\n\n",
+        b"IMGID:1\na\tO\nb\tB-PER",
+        b"IMGID:1\na O\nb B-PER\n",
+        b"IMGID:1\na\tDT\tO\nb\tNN\tB-PER\n",
+        b"IMGID:1\na DT O\nb NN B-PER\n",
+        b"IMGID:1\na\tO\t\nb\tB-PER \n",
+        b"IMGID: 1\n\na\tO\nb\tB-PER\n\n\n\n",
+        b"IMGID:1\na\tO\nb\tB-PER\n\t\n",
+    ],
+    ids=[
+        "CRLF",
+        "byte order mark",
+        "no final newline",
+        "space instead of tab",
+        "three columns",
+        "three columns with spaces",
+        "stray white space at the end",
+        "stray empty lines",
+        "white space on the empty line",
+    ],
+)
+def test_a_variant_of_the_format_reads_as_the_format(content, tmp_path):
+    [post], problems = parse_bytes(content, tmp_path)
+    assert (post.id, post.words, post.entities) == ("1", ["a", "b"], [(1, 2, "PER")])
+    assert problems == []
+
+
+def test_a_byte_order_mark_in_the_middle_of_joined_files_does_not_hide_an_id(tmp_path):
+    content = "IMGID:1\na\tO\n\n\ufeffIMGID:2\nb\tO\n".encode()
+    posts, problems = parse_bytes(content, tmp_path)
+    assert [post.id for post in posts] == ["1", "2"]
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "invisible", ["\xa0", "\ufe0f", "\u200b", "\u200d", "\xad", "\x92", "\ufffd"]
+)
+def test_an_invisible_token_is_a_token(invisible, tmp_path):
+    content = f"IMGID:1\na\tO\n{invisible}\tO\nb\tB-PER\n".encode()
+    [post], problems = parse_bytes(content, tmp_path)
+    assert post.words == ["a", invisible, "b"]
+    assert problems == []
+
+
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\x0b", "\x0c", "\x1c", "\r"])
+def test_only_a_line_feed_ends_a_line(end, tmp_path):
+    [post], _ = parse_bytes(f"IMGID:1\na{end}b\tO\n".encode(), tmp_path)
+    assert post.words == [f"a{end}b"]
+
+
+def test_a_no_break_space_is_a_token_also_before_a_space():
+    [post], _ = parse("IMGID:1\n\xa0 O\na O")
+    assert post.words == ["\xa0", "a"]
+
+
+def test_tokens_before_any_id_are_a_post_without_picture():
+    posts, [problem] = parse("a\tO\n\nIMGID:1\nb\tO")
+    assert [(post.id, post.image, post.words) for post in posts] == [
+        (None, None, ["a"]),
+        ("1", "1", ["b"]),
+    ]
+    assert problem.line == 1
+
+
+def test_tokens_after_an_empty_line_do_not_get_the_picture_of_the_post_before():
+    posts, [problem] = parse("IMGID:1\na\tO\n\nb\tO\n")
+    assert [post.image for post in posts] == ["1", None]
+    assert problem.line == 4
+
+
+def test_an_id_without_tokens_is_reported():
+    posts, [problem] = parse("IMGID:1\n\nIMGID:2\na\tO")
+    assert [post.id for post in posts] == ["2"]
+    assert problem.line == 1 and "IMGID:1" in problem.reason
+
+
+def test_a_line_without_a_label_keeps_its_token_with_missing_annotation():
+    [post], [problem] = parse("IMGID:1\na\tO\nhelloO\nb\tB-PER")
+    assert post.words == ["a", "helloO", "b"]
+    assert post.missing == [1]
+    assert problem.line == 3 and "helloO" in problem.reason
+
+
+def test_a_label_of_another_scheme_is_reported_and_not_read_as_outside():
+    [post], [problem] = parse("IMGID:1\nDuke\tS-PER")
+    assert (post.entities, post.missing) == ([], [0])
+    assert "S-PER" in problem.reason
+
+
+def test_a_line_without_a_token_is_reported():
+    [post], [problem] = parse("IMGID:1\na\tO\n\tB-PER")
+    assert post.words == ["a"]
+    assert problem.line == 3
+
+
+def test_labels_are_renamed_before_orphans_are_looked_for():
+    text = "IMGID:1\nVoice\tB-OTHER\nFestival\tI-MISC"
+    assert parse(text, rename={"OTHER": "MISC"})[0][0].entities == [(0, 2, "MISC")]
+    assert parse(text)[0][0].entities == [(0, 1, "OTHER"), (1, 2, "MISC")]
+
+
+def test_a_file_in_another_encoding_is_refused_with_the_line(tmp_path):
+    with pytest.raises(CorpusError, match=r"line 2 .*UTF-8"):
+        parse_bytes("IMGID:1\ncafé\tO".encode("latin-1"), tmp_path)
+
+
+@given(st.lists(st.text(characters, max_size=12), max_size=12))
+def test_no_line_is_lost_in_silence(lines):
+    posts, problems = parse("\n".join(lines))
+    reported = {problem.line for problem in problems}
+    words = [word for post in posts for word in post.words]
+    ids = [post.id for post in posts]
+    for number, line in enumerate(lines, start=1):
+        name = line.lstrip("\ufeff")
+        if number in reported or not line.strip(" \t"):
+            continue
+        if name.startswith("IMGID:"):
+            assert name.removeprefix("IMGID:").strip() in ids
+        else:
+            assert any(line.lstrip(" ").startswith(word) for word in words)
+
+
+tokens = st.text(characters, min_size=1).filter(
+    lambda word: word.strip(" \t") == word and "\t" not in word and "IMGID:" not in word
+)
+tags = st.sampled_from(["O", "B-PER", "B-LOC"])
+posts_strategy = st.lists(
+    st.tuples(st.from_regex(r"\A[\w.]+\Z"), st.lists(st.tuples(tokens, tags), min_size=1)),
+    max_size=4,
+)
+
+
+@given(posts_strategy)
+def test_what_is_written_by_the_format_reads_back(expected):
+    blocks = [
+        f"IMGID:{name}\n" + "".join(f"{word}\t{tag}\n" for word, tag in lines)
+        for name, lines in expected
+    ]
+    posts, problems = parse("\n".join(blocks))
+    assert problems == []
+    assert [(post.id, post.words) for post in posts] == [
+        (name, [word for word, _ in lines]) for name, lines in expected
+    ]
+    assert [[label for _, _, label in post.entities] for post in posts] == [
+        [tag[2:] for _, tag in lines if tag != "O"] for _, lines in expected
+    ]

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import spacy
+from PIL import Image
+from spacy.tokens import Doc, DocBin
+
+from spacy_mner.corpus.convert import Options, convert
+from spacy_mner.corpus.docbin import read_docs
+from spacy_mner.corpus.errors import CorpusError
+
+CONLL = """IMGID:1015799
+Duke\tB-PER
+Dumont\tI-PER
+\xa0\tO
+Ibiza\tB-OTHER
+
+IMGID:17_06_4705
+the\tO
+Eagles\tI-ORG
+fans\tI-ORG
+
+IMGID:O_3498
+
+IMGID:../../etc/passwd
+hello
+"""
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text(CONLL, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "1015799.jpg").write_bytes(b"picture")
+    return folder
+
+
+def docs_of(path):
+    return list(read_docs(path, spacy.blank("en").vocab))
+
+
+def tags(doc):
+    return [f"{token.ent_iob_}-{token.ent_type_}".strip("-") for token in doc]
+
+
+def test_counts_are_those_of_the_corpus(source, tmp_path):
+    summary = convert(source, tmp_path / "train.spacy", Options(orphans="drop"))
+    assert (summary.posts, summary.tokens) == (3, 8)
+    assert summary.entities == {"PER": 1, "OTHER": 1}
+    assert (summary.repaired_tags, summary.repaired_tokens) == (1, 2)
+
+
+def test_docs_have_gold_tokens_entities_and_ids(source, tmp_path):
+    convert(source, tmp_path / "train.spacy", Options(rename={"OTHER": "MISC"}))
+    first, second, third = docs_of(tmp_path / "train.spacy")
+    assert [token.text for token in first] == ["Duke", "Dumont", "\xa0", "Ibiza"]
+    assert tags(first) == ["B-PER", "I-PER", "O", "B-MISC"]
+    assert tags(second) == ["O", "B-ORG", "I-ORG"]
+    assert tags(third) == [""]
+    assert [doc.user_data["post_id"] for doc in (first, second)] == ["1015799", "17_06_4705"]
+
+
+def test_an_entity_directly_after_one_of_its_type_stays_two_on_disk(tmp_path):
+    source = tmp_path / "x.txt"
+    source.write_text("IMGID:1\na\tB-PER\nb\tB-PER\nc\tI-PER\nd\tI-LOC\n")
+    convert(source, tmp_path / "x.spacy")
+    [doc] = docs_of(tmp_path / "x.spacy")
+    assert tags(doc) == ["B-PER", "B-PER", "I-PER", "B-LOC"]
+    assert len(doc.ents) == 3
+
+
+def test_pictures_are_stored_relative_to_their_folder(source, images, tmp_path):
+    summary = convert(source, tmp_path / "train.spacy", Options(images_root=images))
+    assert [doc._.image for doc in docs_of(tmp_path / "train.spacy")] == [
+        "1015799.jpg",
+        None,
+        None,
+    ]
+    assert (summary.pictures_matched, summary.posts_with_picture) == (1, 1)
+    assert [(one.reference, one.reason) for one in summary.pictures_missing] == [
+        ("17_06_4705", "not there"),
+        ("../../etc/passwd", "leads out of the picture folder"),
+    ]
+
+
+def test_descriptors_are_stored_where_there_is_one(source, tmp_path):
+    np.savez(tmp_path / "f.npz", ids=["17_06_4705.jpg"], features=np.float16([[1, 2]]))
+    convert(source, tmp_path / "train.spacy", Options(features=tmp_path / "f.npz"))
+    features = [doc._.image_features for doc in docs_of(tmp_path / "train.spacy")]
+    assert features[0] is None and features[2] is None
+    assert features[1].tolist() == [1, 2]
+
+
+def test_without_a_place_for_pictures_an_id_is_not_taken_for_one(source, tmp_path):
+    summary = convert(source, tmp_path / "train.spacy")
+    assert [doc._.image for doc in docs_of(tmp_path / "train.spacy")] == [None] * 3
+    assert summary.pictures_missing == []
+
+
+def write_jsonl(path, *records):
+    path.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+    return path
+
+
+def test_of_several_pictures_those_that_are_there_are_kept(images, tmp_path):
+    (images / "2.jpg").write_bytes(b"picture")
+    source = write_jsonl(
+        tmp_path / "in.jsonl",
+        {"text": "a", "image": ["2", "gone.jpg", "1015799.jpg"]},
+        {"text": "b", "image": ["gone.jpg", "2"]},
+    )
+    summary = convert(source, tmp_path / "out.spacy", Options(images_root=images))
+    first, second = docs_of(tmp_path / "out.spacy")
+    assert first._.image == ("2.jpg", "1015799.jpg")
+    assert second._.image == "2.jpg"
+    assert [one.post for one in summary.pictures_missing] == ["post 1", "post 2"]
+
+
+def test_descriptors_of_several_pictures_are_regions_one_after_the_other(tmp_path):
+    np.savez(tmp_path / "f.npz", ids=["1", "2"], features=[[1.0, 2.0], [3.0, 4.0]])
+    source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": ["2.jpg", "1.jpg"]})
+    convert(source, tmp_path / "out.spacy", Options(features=tmp_path / "f.npz"))
+    [doc] = docs_of(tmp_path / "out.spacy")
+    assert doc._.image_features.tolist() == [[3, 4], [1, 2]]
+
+
+def test_a_picture_inside_the_corpus_survives_the_search_for_others(images, tmp_path):
+    source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": "data:;base64,AAAA"})
+    convert(source, tmp_path / "out.spacy", Options(images_root=images))
+    assert docs_of(tmp_path / "out.spacy")[0]._.image == b"\0\0\0"
+
+
+def test_conll_to_spacy_to_jsonl_and_back_changes_nothing(source, images, tmp_path):
+    paths = [tmp_path / name for name in ("a.spacy", "b.jsonl", "c.spacy", "d.jsonl")]
+    first = convert(source, paths[0], Options(images_root=images))
+    summaries = [convert(paths[i], paths[i + 1]) for i in range(3)]
+    for summary in summaries:
+        assert (summary.posts, summary.tokens, summary.entities) == (
+            first.posts,
+            first.tokens,
+            first.entities,
+        )
+        assert summary.problems == []
+    assert paths[1].read_text() == paths[3].read_text()
+    for a, c in zip(docs_of(paths[0]), docs_of(paths[2]), strict=True):
+        assert [token.text for token in a] == [token.text for token in c]
+        assert tags(a) == tags(c)
+        assert a._.image == c._.image
+
+
+def test_a_pil_image_in_a_doc_goes_out_as_a_data_uri(tmp_path):
+    doc = Doc(spacy.blank("en").vocab, words=["a"])
+    doc._.image = np.zeros((2, 3, 3), dtype="uint8")
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
+    convert(tmp_path / "in.spacy", tmp_path / "out.jsonl")
+    convert(tmp_path / "out.jsonl", tmp_path / "out.spacy")
+    [read] = docs_of(tmp_path / "out.spacy")
+    (tmp_path / "read.png").write_bytes(read._.image)
+    assert Image.open(tmp_path / "read.png").size == (3, 2)
+
+
+def test_labels_of_docs_are_renamed_and_missing_annotation_stays_missing(tmp_path):
+    vocab = spacy.blank("en").vocab
+    doc = Doc(vocab, words=["a", "b", "c"], ents=["B-OTHER", None, "O"])
+    DocBin(docs=[doc]).to_disk(tmp_path / "in.spacy")
+    convert(tmp_path / "in.spacy", tmp_path / "out.spacy", Options(rename={"OTHER": "MISC"}))
+    assert tags(docs_of(tmp_path / "out.spacy")[0]) == ["B-MISC", "", "O"]
+
+
+def test_a_corpus_may_be_converted_in_place(tmp_path):
+    path = write_jsonl(tmp_path / "x.jsonl", {"text": "a b", "spans": []})
+    convert(path, path)
+    assert convert(path, path).tokens == 2
+
+
+def test_the_summary_stands_beside_the_output_with_every_complaint(source, images, tmp_path):
+    output = tmp_path / "out" / "train.spacy"
+    options = Options(images_root=images, rename={"OTHER": "MISC", "GEO": "LOC"})
+    convert(source, output, options)
+    written = json.loads((tmp_path / "out" / "train.spacy.summary.json").read_text())
+    assert written["entities"] == {"MISC": 1, "ORG": 1, "PER": 1}
+    assert written["repaired_tags"] == 1
+    assert [problem["line"] for problem in written["problems"]] == [12, 15]
+    assert [one["reference"] for one in written["pictures_missing"]] == [
+        "17_06_4705",
+        "../../etc/passwd",
+    ]
+    assert written["unused_names"] == ["GEO"]
+    assert written["orphans"] == "open"
+
+
+def test_labels_of_the_sentiment_task_are_noticed(tmp_path):
+    (tmp_path / "x.txt").write_text("IMGID:1\na\tB-POS\nb\tB-NEG\n")
+    assert convert(tmp_path / "x.txt", tmp_path / "x.spacy").looks_like_sentiment
+    (tmp_path / "y.txt").write_text("IMGID:1\na\tB-PER\n")
+    assert not convert(tmp_path / "y.txt", tmp_path / "y.spacy").looks_like_sentiment
+
+
+@pytest.mark.parametrize(
+    ("content", "source", "target", "reason"),
+    [
+        (None, "gone.txt", "x.spacy", "no file"),
+        ("", "x.txt", "x.spacy", "no post"),
+        ("IMGID:1\n", "x.txt", "x.spacy", "no tokens"),
+        ("{", "x.jsonl", "x.spacy", "no post"),
+        ("x", "x.spacy", "y.spacy", "not a .spacy file"),
+        ("x", "x.csv", "x.spacy", "input ends in"),
+        ("IMGID:1\na\tO\n", "x.txt", "x.json", "output ends in"),
+    ],
+)
+def test_what_cannot_be_converted_is_refused_in_words(tmp_path, content, source, target, reason):
+    if content is not None:
+        (tmp_path / source).write_text(content)
+    with pytest.raises(CorpusError, match=reason):
+        convert(tmp_path / source, tmp_path / target)
+    assert not (tmp_path / Path(target).with_suffix(".spacy.summary.json")).exists()
+
+
+def test_an_unknown_language_is_refused(source, tmp_path):
+    with pytest.raises(CorpusError, match="'xyz'"):
+        convert(source, tmp_path / "x.spacy", Options(lang="xyz"))

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import base64
+import json
+
+import numpy as np
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.tokens import Doc
+
+from spacy_mner.corpus.jsonl import doc_to_json, parse_jsonl
+from spacy_mner.corpus.posts import Labels, Post, make_doc
+from spacy_mner.corpus.tags import parse_tag, read_entities
+
+NLP = spacy.blank("en")
+
+
+def parse(*records, rename=None):
+    """Posts and problems of records, or of lines as they stand."""
+    lines = [one if isinstance(one, str) else json.dumps(one) for one in records]
+    problems: list = []
+    labels = Labels(rename or {})
+    posts = list(parse_jsonl(lines, nlp=NLP, labels=labels, report=problems.append))
+    return posts, problems
+
+
+def entities(post):
+    return [(entity.text, entity.label_) for entity in make_doc(post, NLP.vocab).ents]
+
+
+def span(start, end, label="PER"):
+    return {"start": start, "end": end, "label": label}
+
+
+def test_a_post_has_its_text_its_picture_and_its_entities():
+    text = "Okay duke dumont 🎸"
+    [post], problems = parse({"id": 7, "text": text, "image": "snap.jpg", "spans": [span(5, 16)]})
+    assert make_doc(post, NLP.vocab).text == text
+    assert (post.id, post.image) == ("7", "snap.jpg")
+    assert entities(post) == [("duke dumont", "PER")]
+    assert problems == []
+
+
+def test_several_pictures_stay_in_order():
+    [post], _ = parse({"text": "a", "image": ["2.jpg", "1.jpg"]})
+    assert post.image == ["2.jpg", "1.jpg"]
+
+
+@pytest.mark.parametrize("image", [None, "", []])
+def test_an_empty_picture_is_none(image):
+    [post], _ = parse({"text": "a", "image": image})
+    assert post.image is None
+
+
+def test_a_data_uri_becomes_bytes():
+    uri = "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
+    [post], _ = parse({"text": "a", "image": uri})
+    assert post.image == b"\x89PNG"
+
+
+def test_a_post_without_spans_is_not_annotated_and_one_with_none_has_no_entities():
+    (bare, empty), _ = parse({"text": "a"}, {"text": "a", "spans": []})
+    assert not make_doc(bare, NLP.vocab).has_annotation("ENT_IOB")
+    assert make_doc(empty, NLP.vocab).has_annotation("ENT_IOB")
+
+
+def test_the_tokeniser_splits_where_a_span_begins_or_ends():
+    [post], problems = parse({"text": "#NBAawards tonight", "spans": [span(1, 4, "ORG")]})
+    assert entities(post) == [("NBA", "ORG")]
+    assert make_doc(post, NLP.vocab).text == "#NBAawards tonight"
+    assert problems == []
+
+
+def test_gold_tokens_are_never_split_and_the_span_is_reported():
+    tokens = [{"text": "#NBAawards", "start": 0, "end": 10}, {"text": "x", "start": 11, "end": 12}]
+    [post], [problem] = parse({"text": "#NBAawards x", "tokens": tokens, "spans": [span(1, 4)]})
+    assert post.words == ["#NBAawards", "x"]
+    assert post.missing == [0]
+    assert problem.line == 1 and "NBA" in problem.reason
+
+
+def test_gold_tokens_stay_where_the_tokeniser_would_cut():
+    tokens = [{"text": "don't", "start": 0, "end": 5}]
+    [post], _ = parse({"text": "don't", "tokens": tokens})
+    assert post.words == ["don't"]
+
+
+def test_text_between_gold_tokens_is_not_lost():
+    tokens = [{"text": "a", "start": 0, "end": 1}, {"text": "d", "start": 7, "end": 8}]
+    [post], _ = parse({"text": "a  b c d", "tokens": tokens})
+    assert make_doc(post, NLP.vocab).text == "a  b c d"
+
+
+def test_white_space_at_the_ends_of_a_span_is_taken_off_and_reported():
+    [post], [problem] = parse({"text": "in Paris now", "spans": [span(2, 9, "LOC")]})
+    assert entities(post) == [("Paris", "LOC")]
+    assert "white space" in problem.reason
+
+
+def test_the_longer_of_overlapping_spans_is_kept_and_the_other_reported():
+    record = {"text": "New York Times", "spans": [span(0, 8, "LOC"), span(0, 14, "ORG")]}
+    [post], [problem] = parse(record)
+    assert entities(post) == [("New York Times", "ORG")]
+    assert "New York" in problem.reason and "overlaps" in problem.reason
+
+
+def test_neighbouring_spans_of_one_label_stay_two():
+    [post], _ = parse({"text": "AB", "spans": [span(0, 1), span(1, 2)]})
+    assert entities(post) == [("A", "PER"), ("B", "PER")]
+
+
+def test_labels_are_renamed():
+    [post], _ = parse({"text": "a", "spans": [span(0, 1, "OTHER")]}, rename={"OTHER": "MISC"})
+    assert entities(post) == [("a", "MISC")]
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ("{", "left out"),
+        ("[1]", "not a JSON object"),
+        ("[" * 100_000, "left out"),
+        ({"text": ""}, "no text"),
+        ({"image": "1.jpg"}, 'no "text"'),
+        ({"text": "a", "answer": "reject"}, "reject"),
+        ({"text": "a", "spans": [span(0, 2)]}, "not in the text"),
+        ({"text": "a", "spans": [span(-1, 1)]}, "not in the text"),
+        ({"text": "a", "spans": [span(0, 0)]}, "not in the text"),
+        ({"text": "a", "spans": [span("0", 1)]}, "whole numbers"),
+        ({"text": "a", "spans": [{"start": 0, "end": 1}]}, "no label"),
+        ({"text": "a", "spans": ["PER"]}, "not an object"),
+        ({"text": "a", "spans": {}}, "not a list"),
+        ({"text": "a", "image": 3}, "neither a reference"),
+        ({"text": "a", "image": "data:image/png,xx"}, "base64"),
+        ({"text": "a", "image": "data:;base64,x"}, "damaged"),
+        ({"text": "a", "image_features": [[[1]]]}, "image_features"),
+        ({"text": "a", "image_features": ["x"]}, "image_features"),
+        ({"text": "a", "image_features": [[1], [1, 2]]}, "image_features"),
+        ({"text": "a", "image_features": [float("nan")]}, "finite"),
+        ({"text": "ab", "tokens": [{"text": "b", "start": 0, "end": 1}]}, "not what stands"),
+        ({"text": "ab", "tokens": [span(0, 2), span(1, 2)]}, "overlaps"),
+        ('{"text": "\\ud83c"}', "left out"),
+    ],
+)
+def test_a_line_that_is_no_post_is_reported_and_the_others_are_read(record, reason):
+    posts, [problem] = parse({"text": "before"}, record, {"text": "after"})
+    assert [post.words for post in posts] == [["before"], ["after"]]
+    assert problem.line == 2
+    assert reason in problem.reason
+
+
+words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
+tags = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "missing"])
+
+
+@st.composite
+def annotated_docs(draw):
+    tokens = draw(st.lists(st.tuples(words, st.booleans(), tags), min_size=1, max_size=8))
+    repaired = read_entities([parse_tag(tag) for _, _, tag in tokens], "open")
+    post = Post(
+        words=[word for word, _, _ in tokens],
+        spaces=[space for _, space, _ in tokens],
+        entities=repaired.entities,
+        missing=[i for i, (_, _, tag) in enumerate(tokens) if tag == "missing"],
+        id=draw(st.sampled_from([None, "猫", "17_06_1"])),
+        image=draw(st.sampled_from([None, "a.jpg", ["a.jpg", "b.jpg"], b"\x89PNG"])),
+        image_features=draw(st.sampled_from([None, np.array([0.5, -2], dtype="float32")])),
+    )
+    return make_doc(post, NLP.vocab)
+
+
+def annotation(doc):
+    return [(token.text, token.whitespace_, token.ent_iob_, token.ent_type_) for token in doc]
+
+
+@given(annotated_docs())
+def test_a_doc_written_as_json_reads_back(doc):
+    [post], problems = parse(doc_to_json(doc))
+    read = make_doc(post, NLP.vocab)
+    assert problems == []
+    assert annotation(read) == annotation(doc)
+    assert read.user_data.get("post_id") == doc.user_data.get("post_id")
+    assert np.array_equal(read._.image_features, doc._.image_features)
+    assert read._.image == doc._.image
+
+
+def test_unknown_spaces_leave_no_space_at_the_end_of_the_text():
+    doc = Doc(NLP.vocab, words=["a", "b"])
+    assert doc_to_json(doc)["text"] == "a b"
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=("Cs",)))))
+def test_any_text_is_read_or_reported(lines):
+    posts, problems = parse(*lines)
+    blank = sum(not line.strip() for line in lines)
+    assert len(posts) + len({problem.line for problem in problems}) + blank == len(lines)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["start", "end", "label", "text"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+records = st.fixed_dictionaries(
+    {"text": st.text(max_size=5)},
+    optional={
+        key: json_values for key in ("id", "image", "spans", "tokens", "missing", "image_features")
+    },
+)
+
+
+@given(records)
+def test_any_record_is_read_or_reported(record):
+    posts, problems = parse(json.dumps(record))
+    for post in posts:
+        assert make_doc(post, NLP.vocab).text == record["text"]
+    assert posts or problems

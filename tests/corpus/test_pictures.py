@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.corpus.pictures import FeatureFile, NoPicture, PictureFolder, inside
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "images"
+    (folder / "day").mkdir(parents=True)
+    for name in ("1015799.jpg", "17.06.jpg", "café.png", "UP.JPG", "day/1.jpg", "2.jpg", "2.png"):
+        (folder / name).write_bytes(b"picture")
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("1015799", "1015799.jpg"),
+        ("1015799.jpg", "1015799.jpg"),
+        ("1015799.png", "1015799.jpg"),
+        ("17.06", "17.06.jpg"),
+        ("cafe\u0301", "café.png"),
+        ("UP", "UP.JPG"),
+        ("UP.jpg", "UP.JPG"),
+        ("day/1", "day/1.jpg"),
+        ("./day/1.jpg", "day/1.jpg"),
+        ("day\\1.jpg", "day/1.jpg"),
+        ("2.png", "2.png"),
+    ],
+)
+def test_a_picture_is_found_with_and_without_extension(root, reference, found):
+    assert PictureFolder(root).find(reference) == found
+
+
+def test_an_absolute_path_inside_the_folder_becomes_relative(root):
+    assert PictureFolder(root).find(str(root / "day" / "1.jpg")) == "day/1.jpg"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["../secret.jpg", "../../etc/passwd", "/etc/passwd", "day/../../secret", "..\\secret.jpg",
+     "C:\\secret.jpg", "..", ".", "", "\0", "1\0", "day/", "/"],
+)  # fmt: skip
+def test_no_reference_leads_out_of_the_folder(root, reference):
+    with pytest.raises(NoPicture):
+        PictureFolder(root).find(reference)
+
+
+def test_an_absolute_path_outside_the_folder_is_refused(root):
+    with pytest.raises(NoPicture, match="out of the picture folder"):
+        PictureFolder(root).find(str(root.parent / "secret.jpg"))
+
+
+@given(st.text() | st.from_regex(r"\A([./\\]|\.\.|a)+\Z"))
+def test_a_reference_is_below_the_folder_or_refused(reference):
+    try:
+        path = inside(reference)
+    except NoPicture:
+        return
+    assert not path.is_absolute() and ".." not in path.parts
+
+
+def test_a_name_that_could_be_two_pictures_is_neither(root):
+    with pytest.raises(NoPicture, match=r"2\.jpg, 2\.png"):
+        PictureFolder(root).find("2")
+
+
+def test_a_folder_is_no_picture(root):
+    with pytest.raises(NoPicture, match="not there"):
+        PictureFolder(root).find("day")
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match="--images-root"):
+        PictureFolder(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def features(tmp_path):
+    def write(ids, values):
+        path = tmp_path / "features.npz"
+        np.savez(path, ids=np.array(ids), features=np.asarray(values))
+        return FeatureFile(path)
+
+    return write
+
+
+def test_a_descriptor_is_found_with_and_without_extension(features):
+    file = features(["1.jpg", "2"], np.float16([[1, 2], [3, 4]]))
+    for reference, expected in [("1", [1, 2]), ("1.jpg", [1, 2]), ("2", [3, 4]), ("2.jpg", [3, 4])]:
+        found = file.find(reference)
+        assert found.dtype == np.float32
+        assert found.tolist() == expected
+
+
+def test_a_descriptor_may_have_regions(features):
+    assert features(["1"], np.ones((1, 49, 8))).find("1").shape == (49, 8)
+
+
+def test_ids_may_be_numbers(features):
+    assert features([17, 18], [[1.0], [2.0]]).find("18").tolist() == [2.0]
+
+
+def test_an_unknown_id_and_a_broken_descriptor_are_no_pictures(features):
+    file = features(["1", "2"], [[1.0], [np.nan]])
+    with pytest.raises(NoPicture, match="not there"):
+        file.find("3")
+    with pytest.raises(NoPicture, match="finite"):
+        file.find("2")
+
+
+@pytest.mark.parametrize(
+    ("ids", "values", "reason"),
+    [
+        (["1", "1"], [[1.0], [2.0]], "twice"),
+        (["1"], [[1.0], [2.0]], r"\[n, dim\]"),
+        (["1"], [1.0], r"\[n, dim\]"),
+        (["1"], [["x"]], "not numbers"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(features, ids, values, reason):
+    with pytest.raises(CorpusError, match=reason):
+        features(ids, values)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"text"])
+def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
+    path = tmp_path / "features.npz"
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match="ids"):
+        FeatureFile(path)
+
+
+def test_pickled_arrays_are_refused(tmp_path):
+    path = tmp_path / "features.npz"
+    np.savez(path, ids=np.array([object()]), features=np.ones((1, 1)))
+    with pytest.raises(CorpusError, match="ids"):
+        FeatureFile(path)
+
+
+def test_a_single_array_is_no_npz(tmp_path):
+    path = tmp_path / "features.npz"
+    with path.open("wb") as file:
+        np.save(file, np.ones(3))
+    with pytest.raises(CorpusError, match="ids"):
+        FeatureFile(path)
