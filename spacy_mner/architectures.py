@@ -30,15 +30,17 @@ def build_multimodal_tagger(
 ) -> TaggerModel:
     """The four stages, from a block each.
 
-    embed: modality name to modality, in the order in which reports show them.
+    embed: modality name to modality. A modality that is null is left out, so that one config
+        serves for the twin without it (`--components.….model.embed.image null`).
     tok2vec: any spaCy tok2vec or listener; joins as one more modality named "tok2vec".
     tok2vec_width: the width that its vectors are mapped to, that of the other modalities.
     mixed_precision: compute the network in bfloat16 where it runs on CUDA. The CRF stays in
         float32. No effect on the CPU.
     """
-    _check_modalities(embed, tok2vec)
+    modalities = {name: modality for name, modality in embed.items() if modality is not None}
+    _check_modalities(modalities, tok2vec)
     return multimodal_tagger(
-        embed,
+        modalities,
         tok2vec=tok2vec,
         tok2vec_embedder=partial(Tok2VecEmbedding, width=tok2vec_width, dropout=0.0),
         fuse=fuse,

@@ -8,6 +8,7 @@ from spacy.cli._util import app as spacy_app
 from .convert import convert_cli
 from .evaluate import evaluate_cli
 from .init import init_cli
+from .vectors import vectors_cli
 
 app = typer.Typer(
     name="mner",
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command("init")(init_cli)
 app.command("convert")(convert_cli)
 app.command("evaluate")(evaluate_cli)
+app.command("vectors")(vectors_cli)
 
 # spaCy loads the entry point only to have this done.
 spacy_app.add_typer(app, name="mner")

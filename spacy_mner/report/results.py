@@ -1,0 +1,109 @@
+"""The results page of the sample project: scores over seeds, with and without pictures.
+
+    python -m spacy_mner.report.results METRICS results/README.md
+
+METRICS is a folder of `<system>-<pictures>-<seed>.json`, as `spacy-mner evaluate --output` writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+NAMES = {"mner": "word + char + image", "text": "word + char"}
+PICTURES = {"on": "as they are", "off": "taken away", "shuffled": "of other posts"}
+MEASURES = ("ents_p", "ents_r", "ents_f", "segmentation_f")
+
+Runs = dict[tuple[str, str], dict[int, dict[str, Any]]]
+
+
+def read_runs(folder: Path) -> Runs:
+    """Scores by (system, pictures) and seed. Raises ValueError where there are none."""
+    runs: Runs = defaultdict(dict)
+    for path in sorted(folder.glob("*-*-*.json")):
+        system, pictures, seed = path.stem.rsplit("-", 2)
+        runs[system, pictures][int(seed)] = json.loads(path.read_text(encoding="utf-8"))
+    if not runs:
+        raise ValueError(f"No <system>-<pictures>-<seed>.json in {folder}: run the project first.")
+    return runs
+
+
+def render(runs: Runs) -> str:
+    """The page, in Markdown."""
+    some = next(iter(next(iter(runs.values())).values()))
+    seeds = sorted({seed for by_seed in runs.values() for seed in by_seed})
+    lines = [
+        "# Results on the sample corpus",
+        "",
+        "The sample corpus is a demonstration: its posts are written so that the picture decides.",
+        "It shows that the machinery works, not how well it does on real posts.",
+        "",
+        f"- data: `{some['data']}`, {some['posts']} posts, {some['tokens']} tokens, "
+        f"{some['posts_with_picture']} posts with a picture",
+        f"- seeds: {', '.join(map(str, seeds))}; mean ± standard deviation over seeds",
+        f"- machine: {platform.machine()}, Python {platform.python_version()}",
+        "- command: `python -m spacy project run all` (one seed), "
+        "`python -m spacy project run seeds` (three)",
+        "",
+        "| system | pictures | seeds | P | R | F1 | segmentation F1 |",
+        "|-|-|-|-|-|-|-|",
+    ]
+    order = {key: i for i, key in enumerate((s, p) for s in NAMES for p in PICTURES)}
+    for key in sorted(runs, key=lambda key: order.get(key, len(order))):
+        lines.append(_row(key, runs[key]))
+    lines += ["", *_per_type(runs), ""]
+    return "\n".join(lines)
+
+
+def _row(key: tuple[str, str], by_seed: dict[int, dict[str, Any]]) -> str:
+    system, pictures = key
+    cells = [_mean([scores[name] for scores in by_seed.values()]) for name in MEASURES]
+    name = NAMES.get(system, system)
+    return f"| {' | '.join([name, PICTURES.get(pictures, pictures), str(len(by_seed)), *cells])} |"
+
+
+def _per_type(runs: Runs) -> list[str]:
+    """F1 by entity type, pictures on."""
+    shown = {system: by_seed for (system, pictures), by_seed in runs.items() if pictures == "on"}
+    found = {
+        label
+        for by_seed in shown.values()
+        for scores in by_seed.values()
+        for label in scores["ents_per_type"] or {}
+    }
+    labels = sorted(found)
+    lines = [f"| F1 by type | {' | '.join(labels)} |", f"|-|{'-|' * len(labels)}"]
+    for system, by_seed in shown.items():
+        cells = []
+        for label in labels:
+            per_type = [scores["ents_per_type"].get(label, {}) for scores in by_seed.values()]
+            cells.append(_mean([scores.get("f", 0.0) for scores in per_type]))
+        lines.append(f"| {NAMES.get(system, system)} | {' | '.join(cells)} |")
+    return lines
+
+
+def _mean(values: list[float]) -> str:
+    """Mean ± standard deviation in per cent; a single run has no deviation."""
+    percent = [100 * value for value in values]
+    mean = f"{statistics.mean(percent):.1f}"
+    return mean if len(percent) == 1 else f"{mean} ± {statistics.stdev(percent):.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("metrics", type=Path)
+    parser.add_argument("output", type=Path)
+    arguments = parser.parse_args()
+    page = render(read_runs(arguments.metrics))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(page, encoding="utf-8")
+    print(f"Wrote {arguments.output}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""What the sample corpus promises in assets/README.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+import spacy
+from PIL import Image
+
+ASSETS = Path(__file__).parents[2] / "assets"
+SPLITS = ("train", "dev", "test")
+ALLOWED_LICENCES = {"Public Domain", "CC0", "CC BY 2.0"}
+
+
+def read_jsonl(name):
+    lines = (ASSETS / name).read_text(encoding="utf8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    return read_jsonl("manifest.jsonl")
+
+
+@pytest.fixture(scope="module")
+def posts():
+    return {split: read_jsonl(f"{split}.jsonl") for split in SPLITS}
+
+
+@pytest.fixture(scope="module")
+def ambiguous(posts):
+    return {
+        split: [post for post in posts[split] if post["meta"]["group"] == "ambiguous"]
+        for split in SPLITS
+    }
+
+
+def covered(post):
+    """The text of each entity with its label."""
+    return [(post["text"][s["start"] : s["end"]], s["label"]) for s in post["spans"]]
+
+
+def test_every_picture_is_in_the_manifest_with_its_hash(manifest):
+    on_disk = {f"pictures/{path.name}" for path in (ASSETS / "pictures").iterdir()}
+    assert {row["file"] for row in manifest} == on_disk
+    for row in manifest:
+        assert hashlib.sha256((ASSETS / row["file"]).read_bytes()).hexdigest() == row["sha256"]
+
+
+def test_every_picture_has_a_source_and_a_licence_that_allows_redistribution(manifest):
+    for row in manifest:
+        assert row["licence"] in ALLOWED_LICENCES
+        assert row["evidence"] and row["title"]
+        assert all(row["source"][key] for key in ("registry", "package", "version", "path"))
+        assert row["author"] or row["licence"] != "CC BY 2.0"
+
+
+def test_every_picture_opens_and_is_small(manifest):
+    for row in manifest:
+        with Image.open(ASSETS / row["file"]) as picture:
+            picture.load()
+            assert max(picture.size) <= 320
+
+
+def test_some_pictures_are_transparent_pngs():
+    modes = Counter(Image.open(path).mode for path in (ASSETS / "pictures").glob("*.png"))
+    assert modes["RGBA"] >= 10
+
+
+def test_there_are_as_many_pictures_and_posts_as_promised(manifest, posts):
+    assert len(manifest) >= 150
+    assert sum(len(posts[split]) for split in SPLITS) >= 1200
+
+
+def test_the_corpus_is_under_15_megabytes():
+    files = (path for path in ASSETS.rglob("*") if "__pycache__" not in path.parts)
+    assert sum(path.stat().st_size for path in files if path.is_file()) < 15e6
+
+
+def test_no_picture_is_in_two_splits(manifest, posts):
+    split_of = {row["file"]: row["split"] for row in manifest}
+    for split in SPLITS:
+        used = {post["image"] for post in posts[split]} - {None}
+        assert {split_of[file] for file in used} == {split}
+    assert len({row["sha256"] for row in manifest}) == len(manifest)
+
+
+def test_no_template_is_in_two_splits(posts):
+    used = {split: {post["meta"]["template"] for post in posts[split]} for split in SPLITS}
+    assert sum(map(len, used.values())) == len(set.union(*used.values())) >= 120
+
+
+def test_entities_fall_on_token_boundaries(posts):
+    nlp = spacy.blank("en")
+    for post in (post for split in SPLITS for post in posts[split]):
+        doc = nlp.make_doc(post["text"])
+        for span in post["spans"]:
+            assert doc.char_span(span["start"], span["end"]) is not None, post
+
+
+def test_at_least_forty_names_have_two_readings_in_train_and_in_test(ambiguous):
+    names = json.loads((ASSETS / "names.json").read_text(encoding="utf8"))["ambiguous"]
+    for split in ("train", "test"):
+        readings = defaultdict(set)
+        for post in ambiguous[split]:
+            labels = {text.lower(): label for text, label in covered(post)}
+            for name in names.keys() & set(post["text"].lower().replace("#", " ").split()):
+                readings[name].add(labels.get(name, "O"))
+        assert sum(len(labels) > 1 for labels in readings.values()) >= 40
+
+
+def test_text_alone_never_tells_the_reading(ambiguous):
+    for split in SPLITS:
+        answers = defaultdict(list)
+        for post in ambiguous[split]:
+            answers[post["text"]].append(tuple(covered(post)))
+        for text, given in answers.items():
+            assert len(set(given)) > 1, text
+
+
+def test_ambiguous_posts_have_a_picture_and_posts_without_one_no_ambiguous_name(posts, ambiguous):
+    names = json.loads((ASSETS / "names.json").read_text(encoding="utf8"))["ambiguous"]
+    assert all(post["image"] for split in SPLITS for post in ambiguous[split])
+    for post in (post for split in SPLITS for post in posts[split]):
+        if post["image"] is None:
+            assert not names.keys() & set(post["text"].lower().split())
+
+
+def test_every_entity_type_is_in_every_split(posts):
+    for split in SPLITS:
+        labels = Counter(span["label"] for post in posts[split] for span in post["spans"])
+        assert set(labels) == {"PER", "LOC", "ORG", "MISC"}
+        assert min(labels.values()) >= 0.08 * sum(labels.values())
+
+
+def test_the_posts_are_what_the_script_writes(tmp_path):
+    script = ASSETS / "build_corpus.py"
+    command = [sys.executable, "-B", str(script), "posts", "--output", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    for split in SPLITS:
+        written = (tmp_path / f"{split}.jsonl").read_bytes()
+        assert written == (ASSETS / f"{split}.jsonl").read_bytes()

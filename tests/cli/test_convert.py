@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from spacy_mner.cli.app import app
+
+CONLL = "IMGID:1\nDuke\tB-OTHER\n\nIMGID:2\nEagles\tI-ORG\nb\tX\n"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.txt").write_text(CONLL)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.jpg").write_bytes(b"picture")
+
+    def convert(*arguments):
+        return CliRunner().invoke(app, ["convert", *arguments])
+
+    return convert
+
+
+def test_a_corpus_is_converted_and_the_summary_printed(run, tmp_path):
+    result = run("train.txt", "train.spacy", "--images-root", "images", "--map", "OTHER=MISC")
+    assert result.exit_code == 0
+    assert (tmp_path / "train.spacy").exists()
+    summary = json.loads((tmp_path / "train.spacy.summary.json").read_text())
+    assert summary["entities"] == {"MISC": 1, "ORG": 1}
+    for words in ("entities MISC", "line 6", "no picture for 2 (2): not there"):
+        assert words in result.stdout
+
+
+def test_the_protocol_is_chosen(run, tmp_path):
+    assert run("train.txt", "train.jsonl", "--orphans", "drop").exit_code == 0
+    first, second = map(json.loads, (tmp_path / "train.jsonl").read_text().splitlines())
+    assert [span["label"] for span in first["spans"]] == ["OTHER"]
+    assert second["spans"] == []
+
+
+def test_only_the_first_complaints_are_on_the_screen(run, tmp_path):
+    (tmp_path / "bad.txt").write_text("IMGID:1\n" + "a\tX\n" * 9)
+    output = run("bad.txt", "bad.spacy").stdout
+    assert "line 6" in output and "line 7" not in output
+    assert "and 4 more" in output
+
+
+def test_a_corpus_without_pictures_is_noticed(run):
+    assert "No post has a picture" in run("train.txt", "train.spacy").stdout
+
+
+def test_a_name_that_does_not_occur_is_noticed(run):
+    assert "no label GEO" in run("train.txt", "train.spacy", "--map", "GEO=LOC").stdout
+
+
+def test_labels_of_another_task_are_noticed(run, tmp_path):
+    (tmp_path / "sentiment.txt").write_text("IMGID:1\na\tB-NEG\n")
+    assert "sentiment" in run("sentiment.txt", "x.spacy").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["gone.txt", "x.spacy"], "no file"),
+        (["train.txt", "x.json"], "output ends in"),
+        (["train.txt", "x.spacy", "--map", "OTHER"], "OLD=NEW"),
+        (["train.txt", "x.spacy", "--images-root", "gone"], "no folder gone"),
+        (["train.txt", "x.spacy", "--features", "train.txt"], "npz"),
+        (["train.txt", "train.txt/x.spacy"], "train.txt"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_exit_code_1(run, arguments, reason):
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert reason in result.stdout.replace("\n", " ")
+    assert "Traceback" not in result.output

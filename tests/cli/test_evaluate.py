@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import spacy
+from typer.testing import CliRunner
+
+from spacy_mner.cli.app import app
+from spacy_mner.corpus.docbin import write_docs
+
+from ..evaluation.standin import make_pipeline, make_post
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    nlp = make_pipeline()
+    nlp.to_disk("model")
+    posts = [("ORG", "ORG.jpg"), ("ANIMAL", "ANIMAL.jpg"), ("ORG", None)]
+    write_docs([make_post(nlp.vocab, label, image) for label, image in posts], tmp_path / "d.spacy")
+
+    def evaluate(*arguments):
+        return CliRunner().invoke(app, ["evaluate", *arguments])
+
+    return evaluate
+
+
+def test_the_table_has_a_row_per_type_and_two_totals(run):
+    result = run("model", "d.spacy")
+    assert result.exit_code == 0
+    rows = {line[:12].strip(): line[12:].split() for line in result.stdout.splitlines()}
+    assert rows["ANIMAL"] == ["100.00", "100.00", "100.00"]
+    assert rows["ORG"] == ["100.00", "50.00", "66.67"]
+    assert rows["all types"] == ["100.00", "66.67", "80.00"]
+    assert rows["segmentation"] == ["100.00", "66.67", "80.00"]
+    assert "used 2, absent 1" in result.stdout
+
+
+def test_scores_are_written_as_json(run, tmp_path):
+    run("model", "d.spacy", "--pictures", "shuffled", "--seed", "4", "--output", "out/m.json")
+    scores = json.loads((tmp_path / "out" / "m.json").read_text())
+    assert (scores["model"], scores["data"]) == ("model", "d.spacy")
+    assert (scores["pictures"], scores["seed"]) == ("shuffled", 4)
+    assert scores["ents_f"] == 0 and scores["segmentation_f"] == pytest.approx(0.8)
+
+
+def test_pictures_can_be_taken_away(run):
+    assert "pictures off (absent 3)" in run("model", "d.spacy", "--pictures", "off").stdout
+
+
+def test_pictures_are_taken_from_their_folder(run):
+    # The stand-in takes the whole path for a name.
+    result = run("model", "d.spacy", "--images-root", "pictures")
+    assert "pictures/ORG" in result.stdout
+
+
+def test_posts_without_annotation_have_no_score(run, tmp_path):
+    write_docs([spacy.blank("en")("hello")], tmp_path / "bare.spacy")
+    result = run("model", "bare.spacy")
+    assert result.exit_code == 0
+    assert "nothing to score" in result.stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["gone", "d.spacy"], "Cannot load the pipeline gone"),
+        (["model", "gone.spacy"], "spacy-mner convert"),
+        (["model", "one.spacy", "--pictures", "shuffled"], "Cannot shuffle"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_exit_code_1(run, tmp_path, arguments, reason):
+    write_docs([make_post(spacy.blank("en").vocab, "ORG", "ORG.jpg")], tmp_path / "one.spacy")
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert reason in result.stdout.replace("\n", " ")
+    assert "Traceback" not in result.output

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin
+from spacy.util import registry
+
+from spacy_mner.corpus.docbin import write_docs
+from spacy_mner.corpus.errors import CorpusError
+
+NLP = spacy.blank("en")
+
+
+def make_docs(n):
+    docs = []
+    for i in range(n):
+        doc = Doc(NLP.vocab, words=["don't", f"n{i}"], spaces=[False, False], ents=["O", "B-PER"])
+        doc._.image = f"{i}.jpg"
+        docs.append(doc)
+    return docs
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "train.spacy"
+    write_docs(make_docs(40), path)
+    return path
+
+
+def read(path, **options):
+    reader = registry.readers.get("spacy_mner.MultimodalCorpus.v1")(path, **options)
+    return list(reader(NLP))
+
+
+def pictures(examples):
+    return [example.predicted._.image for example in examples]
+
+
+def test_predictions_begin_with_gold_tokens_and_the_picture_and_nothing_else(corpus):
+    example = read(corpus)[3]
+    assert [token.text for token in example.predicted] == ["don't", "n3"]
+    assert example.predicted.text == "don'tn3"
+    assert example.predicted._.image == example.reference._.image == "3.jpg"
+    assert not example.predicted.has_annotation("ENT_IOB")
+    assert [entity.text for entity in example.reference.ents] == ["n3"]
+
+
+def test_a_descriptor_is_on_both_sides(tmp_path):
+    [doc] = make_docs(1)
+    doc._.image_features = np.ones(3)
+    write_docs([doc], tmp_path / "x.spacy")
+    [example] = read(tmp_path / "x.spacy")
+    assert example.predicted._.image_features.tolist() == [1, 1, 1]
+
+
+def test_relative_pictures_are_taken_from_their_folder(tmp_path):
+    one, several, absolute, content = make_docs(4)
+    several._.image = ["a.jpg", "b/c.jpg"]
+    absolute._.image = str(tmp_path / "x.jpg")
+    content._.image = b"\x89PNG"
+    write_docs([one, several, absolute, content], tmp_path / "x.spacy")
+    root = Path("pictures")
+    examples = read(tmp_path / "x.spacy", images_root=root)
+    assert pictures(examples) == [
+        str(root / "0.jpg"),
+        [str(root / "a.jpg"), str(root / "b/c.jpg")],
+        str(tmp_path / "x.jpg"),
+        b"\x89PNG",
+    ]
+
+
+def test_a_folder_is_read_file_by_file(tmp_path):
+    write_docs(make_docs(2), tmp_path / "in" / "b.spacy")
+    write_docs(make_docs(1), tmp_path / "in" / "a" / "c.spacy")
+    write_docs(make_docs(1), tmp_path / "in" / ".hidden" / "d.spacy")
+    assert len(read(tmp_path / "in")) == 3
+
+
+def test_a_share_of_posts_loses_its_picture_on_both_sides(corpus):
+    examples = read(corpus, image_dropout=0.5)
+    lost = [example for example in examples if example.predicted._.image is None]
+    assert 5 < len(lost) < 35
+    assert all(example.reference._.image is None for example in lost)
+
+
+def test_no_post_or_every_post_loses_its_picture_at_the_ends_of_the_scale(corpus):
+    assert None not in pictures(read(corpus, image_dropout=0.0))
+    assert set(pictures(read(corpus, image_dropout=1.0))) == {None}
+
+
+def test_other_posts_lose_their_picture_in_every_pass_and_the_same_for_one_seed(corpus):
+    def two_passes(seed):
+        reader = registry.readers.get("spacy_mner.MultimodalCorpus.v1")(
+            corpus, image_dropout=0.5, seed=seed
+        )
+        return pictures(reader(NLP)), pictures(reader(NLP))
+
+    first, second = two_passes(seed=1)
+    assert first != second
+    assert two_passes(seed=1) == (first, second)
+    assert two_passes(seed=2)[0] != first
+
+
+def test_what_is_lost_in_a_pass_does_not_depend_on_how_far_the_one_before_went(corpus):
+    build = registry.readers.get("spacy_mner.MultimodalCorpus.v1")
+    whole, broken_off = build(corpus, image_dropout=0.5), build(corpus, image_dropout=0.5)
+    list(whole(NLP))
+    next(iter(broken_off(NLP)))
+    assert pictures(whole(NLP)) == pictures(broken_off(NLP))
+
+
+def test_limit_and_length_leave_posts_out(tmp_path):
+    long = Doc(NLP.vocab, words=["a"] * 9)
+    empty = Doc(NLP.vocab)
+    write_docs([long, empty, *make_docs(5)], tmp_path / "x.spacy")
+    assert len(read(tmp_path / "x.spacy")) == 6
+    assert [len(example) for example in read(tmp_path / "x.spacy", max_length=8)] == [2] * 5
+    assert len(read(tmp_path / "x.spacy", limit=3)) == 3
+
+
+def test_user_data_of_each_doc_stays_its_own(tmp_path):
+    plain, with_list = make_docs(2)
+    plain._.image = None
+    with_list.user_data["post_id"] = "猫"
+    write_docs([with_list, plain], tmp_path / "x.spacy")
+    docs = [example.reference for example in read(tmp_path / "x.spacy")]
+    assert [doc.user_data.get("post_id") for doc in docs] == ["猫", None]
+
+
+def test_a_corpus_stored_without_user_data_is_one_without_pictures(tmp_path):
+    DocBin(docs=make_docs(2)).to_disk(tmp_path / "x.spacy")
+    assert pictures(read(tmp_path / "x.spacy")) == [None, None]
+
+
+def test_unknown_spaces_stay_unknown(tmp_path):
+    write_docs([Doc(NLP.vocab, words=["a", "b"])], tmp_path / "x.spacy")
+    [example] = read(tmp_path / "x.spacy")
+    assert example.predicted.has_unknown_spaces
+    assert example.predicted.text == example.reference.text
+
+
+def test_a_path_without_corpus_is_refused_with_the_remedy(tmp_path):
+    for path in (tmp_path / "gone.spacy", tmp_path):
+        with pytest.raises(CorpusError, match=r"spacy-mner convert"):
+            read(path)
+    with pytest.raises(CorpusError, match=r"--paths\.train"):
+        read(None)
+
+
+def test_a_share_beyond_the_scale_is_refused(corpus):
+    with pytest.raises(CorpusError, match="image_dropout"):
+        read(corpus, image_dropout=1.5)
+
+
+def test_the_reader_works_from_a_config(corpus):
+    config = spacy.util.load_config_from_str(
+        f'[train]\n@readers = "spacy_mner.MultimodalCorpus.v1"\npath = "{corpus}"\n'
+        'images_root = "pictures"\n'
+    )
+    reader = registry.resolve(config)["train"]
+    assert pictures(reader(NLP))[0] == str(Path("pictures") / "0.jpg")

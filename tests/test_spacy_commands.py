@@ -1,0 +1,159 @@
+"""spaCy's own commands, each in a fresh interpreter that has not imported us."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.util import load_config
+
+CONFIG = Path(__file__).parent.parent / "configs" / "mner.cfg"
+# Few and narrow layers, few steps: these tests are about the commands.
+SMALL = [
+    "--components.multimodal_ner.model.embed.word.width=16",
+    "--components.multimodal_ner.model.embed.char.width=16",
+    "--components.multimodal_ner.model.embed.image.width=16",
+    "--components.multimodal_ner.model.encode.hidden_width=12",
+    "--training.max_epochs=0",
+    "--training.max_steps=30",
+    "--training.eval_frequency=10",
+]
+
+
+def run(*arguments: str, cwd: Path | None = None, ok: bool = True) -> str:
+    result = subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, cwd=cwd
+    )
+    output = result.stdout + result.stderr
+    assert (result.returncode == 0) == ok, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from spacy.tokens import DocBin
+
+    from .conftest import gold_docs
+
+    path = tmp_path_factory.mktemp("corpus") / "corpus.spacy"
+    # `debug data` calls less than a hundred posts an error.
+    docs = gold_docs(spacy.blank("en")) * 8
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def paths(corpus: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return [
+        f"--paths.train={corpus}",
+        f"--paths.dev={corpus}",
+        f"--paths.images_root={pictures}",
+        f"--paths.image_cache={tmp_path_factory.mktemp('cache')}",
+    ]
+
+
+@pytest.fixture(scope="module")
+def model(paths: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("training")
+    log = run("spacy", "train", CONFIG, "--output", output, *paths, *SMALL)
+    assert "Saved pipeline to output directory" in log
+    return output / "model-best"
+
+
+def test_the_component_is_found_without_importing_us_first():
+    program = (
+        "import spacy; nlp = spacy.blank('en'); nlp.add_pipe('multimodal_ner');"
+        "print(nlp.pipe_names)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.stdout.strip() == "['multimodal_ner']", result.stderr
+
+
+def test_importing_us_imports_neither_torchvision_nor_transformers():
+    program = (
+        "import sys, spacy_mner; print([m for m in ('torchvision', 'transformers',"
+        " 'efficientnet_lite_pytorch', 'PIL', 'spacy_mner.component') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_a_trained_pipeline_is_loaded_and_answers(model: Path, pictures: Path):
+    nlp = spacy.load(model)
+    doc = nlp.make_doc("hi Bob Dylan jaguar")
+    doc._.image = pictures / "car.png"
+    assert nlp(doc)._.image_status == "used"
+    assert set(nlp.get_pipe("multimodal_ner").labels) == {"ORG", "PER"}
+
+
+def test_training_goes_on_from_a_checkpoint_by_source(model: Path, paths: list[str], tmp_path: Path):
+    config = load_config(CONFIG)
+    config["components"]["multimodal_ner"] = {"source": str(model)}
+    config.to_disk(tmp_path / "more.cfg")
+    few = ["--training.max_epochs=0", "--training.max_steps=2", "--training.eval_frequency=2"]
+    kept = [argument for argument in paths if "image_cache" not in argument]
+    run("spacy", "train", tmp_path / "more.cfg", "--output", tmp_path / "out", *kept, *few)
+    assert spacy.load(tmp_path / "out" / "model-last").pipe_names == ["multimodal_ner"]
+
+
+def test_init_config_and_fill_config_give_a_trainable_config(
+    corpus: Path, pictures: Path, tmp_path: Path
+):
+    path, filled = tmp_path / "made.cfg", tmp_path / "filled.cfg"
+    run("spacy", "init", "config", path, "--pipeline", "multimodal_ner", "--force")
+    run("spacy", "init", "fill-config", path, filled)
+    model = load_config(filled)["components"]["multimodal_ner"]["model"]
+    assert model == {"@architectures": "spacy_mner.DefaultTagger.v1"}
+    steps = ["--training.max_epochs=0", "--training.max_steps=2", "--training.eval_frequency=2"]
+    data = [f"--paths.train={corpus}", f"--paths.dev={corpus}"]
+    log = run("spacy", "train", filled, *data, *steps)
+    assert log.count("spacy_mner.MultimodalCorpus.v1") == 1
+
+
+def test_our_config_is_what_fill_config_would_make_of_it(tmp_path: Path):
+    run("spacy", "init", "fill-config", CONFIG, tmp_path / "filled.cfg")
+    assert dict(load_config(CONFIG)) == dict(load_config(tmp_path / "filled.cfg"))
+
+
+def test_init_labels_writes_what_initialize_reads(paths: list[str], tmp_path: Path):
+    run("spacy", "init", "labels", CONFIG, tmp_path / "labels", *paths)
+    label_file = tmp_path / "labels" / "multimodal_ner.json"
+    assert label_file.is_file()
+    text = CONFIG.read_text().replace(
+        "[initialize.components]",
+        "[initialize.components]\n\n[initialize.components.multimodal_ner]\n\n"
+        "[initialize.components.multimodal_ner.labels]\n"
+        f'@readers = "spacy.read_labels.v1"\npath = "{label_file}"\n',
+    )
+    (tmp_path / "with_labels.cfg").write_text(text)
+    steps = ["--training.max_epochs=-1", "--training.max_steps=2", "--training.eval_frequency=2"]
+    run("spacy", "train", tmp_path / "with_labels.cfg", *paths, *SMALL[:-3], *steps)
+
+
+@pytest.mark.parametrize("command", ["config", "data"])
+def test_debug_commands_find_nothing_wrong(command: str, paths: list[str]):
+    log = run("spacy", "debug", command, CONFIG, *paths)
+    assert "✘" not in log
+
+
+def test_debug_model_runs_through(paths: list[str]):
+    log = run("spacy", "debug", "model", CONFIG, "multimodal_ner", *paths, *SMALL[:4])
+    assert "model looks good" in log
+
+
+def test_a_package_is_installed_and_loaded(model: Path, tmp_path: Path):
+    run("spacy", "package", model, tmp_path, "--name", "posts", "--build", "sdist")
+    archive = next(tmp_path.rglob("*.tar.gz"))
+    pip = ["pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    run(*pip, "--target", tmp_path / "site", archive)
+    program = "import en_posts; print(en_posts.load().pipe_names)"
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path / "site",
+    )
+    assert result.stdout.strip() == "['multimodal_ner']", result.stderr
