@@ -22,16 +22,16 @@ from spacy.language import Language
 HELD_OUT = {"test": 0.2, "dev": 0.1}
 GROUPS = ("one", "two", "entity", "plain")
 POSTS = {
-    "train": {"ambiguous": 580, "ordinary": 125, "no_picture": 85, "irrelevant": 60},
+    "train": {"ambiguous": 590, "ordinary": 130, "no_picture": 84, "irrelevant": 60},
     "dev": {"ambiguous": 80, "ordinary": 18, "no_picture": 12, "irrelevant": 8},
     "test": {"ambiguous": 168, "ordinary": 34, "no_picture": 24, "irrelevant": 16},
 }
 # How often a text has two ambiguous names, and an ordinary one an entity.
 SHARE_TWO = 0.2
-SHARE_ENTITY = {"ordinary": 0.45, "no_picture": 0.35, "irrelevant": 0.4}
+SHARE_ENTITY = {"ordinary": 0.5, "no_picture": 0.35, "irrelevant": 0.5}
 CASINGS = {"lower": 0.87, "title": 0.1, "upper": 0.03}
 SHARE_BEFORE, SHARE_AFTER, SHARE_TYPO, SHARE_ELONGATED = 0.25, 0.6, 0.03, 0.06
-IRRELEVANT = ("texture", "smiley")
+IRRELEVANT = "texture"
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 Post = dict[str, Any]
 Template = tuple[str, str]
@@ -180,8 +180,8 @@ class SplitWriter:
         if group == "no_picture":
             return None
         if group == "irrelevant":
-            return self.pictures[self.rng.choice(IRRELEVANT)].deal()
-        shown = self.goes_with.get(slots[0], sorted(set(self.pictures) - set(IRRELEVANT)))
+            return self.pictures[IRRELEVANT].deal()
+        shown = self.goes_with.get(slots[0], sorted(set(self.pictures) - {IRRELEVANT}))
         return self.pictures[self.rng.choice(shown)].deal()
 
     def cased(self, word: str) -> str:

@@ -151,10 +151,10 @@ def summarise(clocks: dict[str, StageClock], n_batches: int) -> dict[str, Any]:
 
 
 def _ratio(ours: list[float], other: list[float], n_batches: int) -> dict[str, float]:
-    """Of the medians over all steps, and of those of the best and the worst round."""
+    """Of the median steps of a round: its median over rounds, and how far the rounds lie apart."""
     starts = range(0, len(ours), n_batches)
     rounds = [median(ours[i : i + n_batches]) / median(other[i : i + n_batches]) for i in starts]
-    return {"median": median(ours) / median(other), "lowest": min(rounds), "highest": max(rounds)}
+    return {"median": median(rounds), "lowest": min(rounds), "highest": max(rounds)}
 
 
 def _stages(clock: StageClock) -> dict[str, float]:

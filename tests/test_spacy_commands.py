@@ -89,7 +89,9 @@ def test_a_trained_pipeline_is_loaded_and_answers(model: Path, pictures: Path):
     assert set(nlp.get_pipe("multimodal_ner").labels) == {"ORG", "PER"}
 
 
-def test_training_goes_on_from_a_checkpoint_by_source(model: Path, paths: list[str], tmp_path: Path):
+def test_training_goes_on_from_a_checkpoint_by_source(
+    model: Path, paths: list[str], tmp_path: Path
+):
     config = load_config(CONFIG)
     config["components"]["multimodal_ner"] = {"source": str(model)}
     config.to_disk(tmp_path / "more.cfg")

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import spacy
+from spacy.language import Language
+from spacy.vectors import Vectors
+
+from spacy_mner.batch import PostBatch
+from spacy_mner.featurize import WordFeaturizer
+
+
+@pytest.fixture
+def nlp() -> Language:
+    """A pipeline with vectors for "obama", "Paris" and "paris"."""
+    nlp = spacy.blank("en")
+    data = np.arange(9, dtype=np.float32).reshape(3, 3)
+    keys = [nlp.vocab.strings.add(word) for word in ("obama", "Paris", "paris")]
+    nlp.vocab.vectors = Vectors(strings=nlp.vocab.strings, data=data, keys=keys)
+    return nlp
+
+
+def featurize(featurizer: WordFeaturizer, nlp: Language, text: str) -> dict[str, tuple]:
+    batch = PostBatch.from_docs([nlp.make_doc(text)])
+    features = featurizer(batch)
+    rows = zip(features["vectors"].tolist(), features["known"].tolist(), strict=True)
+    return dict(zip(batch.words(), rows, strict=True))
+
+
+def settled(featurizer: WordFeaturizer, nlp: Language, *texts: str) -> WordFeaturizer:
+    for text in texts or ("x",):
+        featurizer.observe(nlp.make_doc(text))
+    featurizer.settle()
+    return featurizer
+
+
+def test_a_word_is_looked_up_as_written_then_in_lower_case(nlp):
+    found = featurize(settled(WordFeaturizer(), nlp), nlp, "Obama Paris paris PARIS nobody")
+    assert found["Obama"] == ([0, 1, 2], True)
+    assert found["Paris"] == ([3, 4, 5], True)
+    assert found["paris"] == found["PARIS"] == ([6, 7, 8], True)
+    assert found["nobody"] == ([0, 0, 0], False)
+
+
+def test_without_vectors_the_words_of_training_become_the_vocabulary(caplog):
+    nlp = spacy.blank("en")
+    with caplog.at_level(logging.INFO, logger="spacy"):
+        featurizer = settled(WordFeaturizer(), nlp, "a b a", "b once")
+    assert "no word vectors" in caplog.text
+    assert featurizer.dims() == {"dim": 0, "n_words": 2}
+    batch = PostBatch.from_docs([nlp.make_doc("a b once never")])
+    rows = dict(zip(batch.words(), featurizer(batch)["row"].tolist(), strict=True))
+    assert rows["a"] != rows["b"]
+    assert rows["once"] == rows["never"] == 0
+
+
+def test_a_smaller_share_of_the_vocabulary_is_part_of_a_larger_one():
+    nlp = spacy.blank("en")
+    words = [f"word{i}" for i in range(400)]
+    keys = [nlp.vocab.strings.add(word) for word in words]
+    nlp.vocab.vectors = Vectors(
+        strings=nlp.vocab.strings, data=np.ones((400, 2), np.float32), keys=keys
+    )
+    known = {}
+    for keep in (1.0, 0.75, 0.5, 0.25, 0.0):
+        found = featurize(settled(WordFeaturizer(keep=keep), nlp), nlp, " ".join(words))
+        known[keep] = {word for word, (_, is_known) in found.items() if is_known}
+        assert abs(len(known[keep]) / 400 - keep) < 0.05
+    assert known[0.25] < known[0.5] < known[0.75] < known[1.0]
+
+
+def test_other_vectors_than_those_of_training_are_refused(nlp):
+    featurizer = settled(WordFeaturizer(), nlp)
+    nlp.vocab.vectors = Vectors(data=np.ones((1, 5), np.float32), keys=["a"])
+    with pytest.raises(ValueError, match="width 3"):
+        featurize(featurizer, nlp, "a")
+
+
+def test_floret_vectors_know_every_word():
+    nlp = spacy.blank("en")
+    nlp.vocab.vectors = Vectors(
+        strings=nlp.vocab.strings,
+        data=np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32),
+        mode="floret",
+        minn=2,
+        maxn=3,
+        hash_count=2,
+        hash_seed=1,
+        bow="<",
+        eow=">",
+    )
+    found = featurize(settled(WordFeaturizer(), nlp), nlp, "anything goes")
+    for word, (vector, is_known) in found.items():
+        assert is_known
+        np.testing.assert_allclose(vector, nlp.vocab[word].vector, rtol=1e-5)
+
+
+@pytest.mark.parametrize("keep", [-0.1, 1.1])
+def test_a_share_outside_zero_and_one_is_refused(keep):
+    with pytest.raises(ValueError, match="keep"):
+        WordFeaturizer(keep=keep)

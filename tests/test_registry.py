@@ -1,0 +1,43 @@
+"""What the entry points promise: every name in a config resolves without importing us."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+import pytest
+from spacy.util import registry
+
+import spacy_mner  # noqa: F401 - makes the registry of image encoders
+
+REGISTRIES = {
+    "spacy_architectures": "architectures",
+    "spacy_image_encoders": "image_encoders",
+    "spacy_readers": "readers",
+    "spacy_scorers": "scorers",
+}
+OURS = [
+    (group, point.name)
+    for group in REGISTRIES
+    for point in entry_points(group=group)
+    if point.name.startswith("spacy_mner.")
+]
+
+
+def test_there_are_entry_points_in_every_registry():
+    assert {group for group, _ in OURS} == set(REGISTRIES)
+
+
+@pytest.mark.parametrize("group, name", OURS)
+def test_an_entry_point_is_the_function_registered_under_its_name(group, name):
+    point = next(p for p in entry_points(group=group) if p.name == name)
+    assert registry.get(REGISTRIES[group], name) is point.load()
+
+
+def test_every_decorated_builder_has_an_entry_point():
+    import spacy_mner.architectures
+    import spacy_mner.corpus.reader
+    import spacy_mner.evaluation.scorer  # noqa: F401
+
+    for group, registry_name in REGISTRIES.items():
+        ours = {name for name in getattr(registry, registry_name).get_all() if "spacy_mner" in name}
+        assert ours == {name for g, name in OURS if g == group}
