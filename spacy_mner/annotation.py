@@ -13,7 +13,7 @@ from spacy.training import Example
 from .layers.decode.bio import OUTSIDE, begin_tag, inside_tag
 
 # spaCy's codes for token.ent_iob
-_MISSING, _INSIDE, _OUTSIDE, _BEGIN = 0, 1, 2, 3
+_INSIDE, _OUTSIDE, _BEGIN = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def allowed_tags(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarr
 
     One tag where a token's annotation is known, all where it is missing.
     """
-    tags = [_tags(example, labels) for example in examples]
+    index = {label: i for i, label in enumerate(labels)}
+    tags = [_tags(example, index) for example in examples]
     flat = np.concatenate(tags) if tags else np.zeros(0, dtype=np.int64)
     allowed = np.zeros((len(flat), 1 + 2 * len(labels)), dtype=bool)
     known = flat >= 0
@@ -69,45 +70,44 @@ def allowed_tags(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarr
     return allowed
 
 
-def _tags(example: Example, labels: Sequence[str]) -> np.ndarray:
+def _tags(example: Example, index: dict[str, int]) -> np.ndarray:
     """The gold tag index of each predicted token, -1 where there is none."""
     if np.array_equal(example.predicted.to_array(ORTH), example.reference.to_array(ORTH)):
-        return _tags_of_doc(example.reference, labels)
-    return np.asarray([_tag(tag, labels) for tag in example.get_aligned_ner()], dtype=np.int64)
+        return _tags_of_doc(example.reference, index)
+    return np.asarray([_tag(tag, index) for tag in example.get_aligned_ner()], dtype=np.int64)
 
 
-def _tags_of_doc(doc: Doc, labels: Sequence[str]) -> np.ndarray:
+def _tags_of_doc(doc: Doc, index: dict[str, int]) -> np.ndarray:
     iob, types = doc.to_array([ENT_IOB, ENT_TYPE]).reshape(-1, 2).astype(np.uint64).T
-    index = {doc.vocab.strings[label]: i for i, label in enumerate(labels)}
     tags = np.full(len(doc), -1, dtype=np.int64)
     tags[iob == _OUTSIDE] = OUTSIDE
     for label_hash in np.unique(types[(iob == _BEGIN) | (iob == _INSIDE)]):
-        text = doc.vocab.strings[int(label_hash)]
-        if not text:  # a span whose type is left open: any entity or none
+        name = doc.vocab.strings[int(label_hash)]
+        if not name:  # a span whose type is left open: any entity or none
             continue
-        label = _require(index.get(int(label_hash)), text, labels)
+        label = _index_of(name, index)
         tags[(types == label_hash) & (iob == _BEGIN)] = begin_tag(label)
         tags[(types == label_hash) & (iob == _INSIDE)] = inside_tag(label)
     return tags
 
 
-def _tag(biluo: str | None, labels: Sequence[str]) -> int:
+def _tag(biluo: str | None, index: dict[str, int]) -> int:
     if biluo in (None, "-"):
         return -1
     if biluo == "O":
         return OUTSIDE
     prefix, _, name = str(biluo).partition("-")
-    label = _require(labels.index(name) if name in labels else None, name, labels)
+    label = _index_of(name, index)
     return begin_tag(label) if prefix in "BU" else inside_tag(label)
 
 
-def _require(label: int | None, name: str, labels: Sequence[str]) -> int:
-    if label is None:
+def _index_of(name: str, index: dict[str, int]) -> int:
+    if name not in index:
         raise ValueError(
             f"The annotation has the label {name!r}, the component was initialized with "
-            f"{list(labels)}. Initialize it with all labels, or map this one when converting."
+            f"{list(index)}. Initialize it with all labels, or map this one when converting."
         )
-    return label
+    return index[name]
 
 
 def labels_of(docs: Iterable[Doc]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,11 @@ import numpy as np
 from spacy.attrs import ORTH
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+
+# Key of doc.user_data under which a reader leaves the share of uses in training for which the
+# post's pictures are taken away. Drawn here and not by the reader, because spaCy reads a corpus once
+# and then shuffles what it has read: drawn there, the same posts would go without in every epoch.
+IMAGE_DROPOUT = "image_dropout"
 
 
 @dataclass
@@ -22,6 +28,7 @@ class PostBatch:
     token: int64 [n_tokens], each token's index into `forms`.
     images_root: folder that relative picture paths are relative to, or None.
     image_status: what became of each post's pictures; "" until a modality has looked at them.
+    without_image: posts whose pictures are not to be looked at in this step of training.
     """
 
     docs: Sequence[Doc]
@@ -30,9 +37,11 @@ class PostBatch:
     token: np.ndarray
     images_root: Path | None = None
     image_status: list[str] = field(default_factory=list)
+    without_image: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.image_status = self.image_status or [""] * len(self.docs)
+        self.without_image = self.without_image or [False] * len(self.docs)
 
     @classmethod
     def from_docs(cls, docs: Sequence[Doc], images_root: Path | None = None) -> PostBatch:
@@ -41,6 +50,11 @@ class PostBatch:
         forms, token = np.unique(flat, return_inverse=True)
         lengths = np.asarray([len(doc) for doc in docs], dtype=np.int64)
         return cls(docs, lengths, forms, token.astype(np.int64).reshape(-1), images_root)
+
+    def drop_images(self) -> None:
+        """Draw the posts that do without their pictures in this step of training."""
+        rates = [doc.user_data.get(IMAGE_DROPOUT, 0.0) for doc in self.docs]
+        self.without_image = [rate > 0.0 and random.random() < rate for rate in rates]
 
     @property
     def vocab(self) -> Vocab:

@@ -211,20 +211,19 @@ class MultimodalNER(TrainablePipe):
         return super().score(examples, **kwargs)
 
     def _tell_of_lost_pictures(self, examples: Sequence[Example]) -> None:
-        if self._told_of_lost_pictures:
+        with_picture = next((eg for eg in examples if has_image(eg.reference)), None)
+        if with_picture is None or has_image(with_picture.predicted):
             return
-        for example in examples:
-            if has_image(example.reference) and not has_image(example.predicted):
-                self._told_of_lost_pictures = True
-                warnings.warn(
-                    "The corpus has pictures, but its reader drops them before they reach "
-                    f'{self.name!r}. Use @readers = "spacy_mner.MultimodalCorpus.v1" in [corpora] '
-                    "(`spacy-mner init` writes such a config), and `spacy-mner evaluate` in place "
-                    "of `spacy evaluate`.",
-                    LostPicturesWarning,
-                    stacklevel=3,
-                )
-                return
+        if not self._told_of_lost_pictures:
+            self._told_of_lost_pictures = True
+            warnings.warn(
+                "The corpus has pictures, but its reader drops them before they reach "
+                f'{self.name!r}. Use @readers = "spacy_mner.MultimodalCorpus.v1" in [corpora] '
+                "(`spacy-mner init` writes such a config), and `spacy-mner evaluate` in place "
+                "of `spacy evaluate`.",
+                LostPicturesWarning,
+                stacklevel=3,
+            )
 
     # Use
 

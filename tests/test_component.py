@@ -14,6 +14,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
 import spacy_mner
+from spacy_mner.batch import IMAGE_DROPOUT
 from spacy_mner.component import LostPicturesWarning, MultimodalNER
 from spacy_mner.featurize.pictures import PictureWarning
 
@@ -286,6 +287,23 @@ def test_other_tokens_than_the_gold_ones_are_aligned(untrained):
     predicted = Doc(untrained.vocab, words=["Bob", "Dyl", "an!"], spaces=[True, False, False])
     losses = untrained.get_pipe("multimodal_ner").update([Example(predicted, reference)])
     assert np.isfinite(losses["multimodal_ner"])
+
+
+def test_image_dropout_takes_other_pictures_away_in_every_step_of_training_only(untrained):
+    examples = examples_of(gold_docs(untrained))
+    untrained.initialize(lambda: examples)
+    component = untrained.get_pipe("multimodal_ner")
+    docs = [make_doc(untrained, ["my", "ram"], "car.png") for _ in range(40)]
+    for doc in docs:
+        doc.user_data[IMAGE_DROPOUT] = 0.5
+    spacy.util.fix_random_seed(0)
+    drawn = []
+    for _ in range(2):
+        output, _ = component.model.begin_update(docs)
+        drawn.append([status == "used" for status in output.image_status])
+    assert drawn[0] != drawn[1]
+    assert 5 < sum(drawn[0]) < 35
+    assert set(component.model.predict(docs).image_status) == {"used"}
 
 
 def test_an_unknown_gold_label_is_named(untrained):

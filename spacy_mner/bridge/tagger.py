@@ -146,6 +146,8 @@ def forward(
     featurizers: Featurizers = model.attrs["featurizers"]
     shim = _shim(model)
     batch = PostBatch.from_docs(docs, featurizers.images_root)
+    if is_train:
+        batch.drop_images()
     features = {
         name: features_to_torch(arrays, shim.device) for name, arrays in featurizers(batch).items()
     }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from spacy.language import Language
@@ -12,7 +11,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import registry
 
-from ..extensions import copy_image, drop_image
+from ..batch import IMAGE_DROPOUT
+from ..extensions import copy_image
 from .docbin import read_docs
 from .errors import CorpusError
 
@@ -24,14 +24,13 @@ def build_multimodal_corpus(
     image_dropout: float = 0.0,
     limit: int = 0,
     max_length: int = 0,
-    seed: int = 0,
 ) -> MultimodalCorpus:
     """Build the reader of a `.spacy` corpus. Unlike spaCy's own, it keeps the pictures.
 
     path: a `.spacy` file or a folder of them.
     images_root: folder from which relative picture paths are taken.
-    image_dropout: share of posts that lose their picture, others in every pass, so that the
-        model learns to do without.
+    image_dropout: share of posts that go without their picture in a step of training, drawn anew
+        in each step, so that the model learns to do without.
     limit: read at most so many posts (0: all).
     max_length: leave out posts of more tokens (0: none).
     """
@@ -43,7 +42,7 @@ def build_multimodal_corpus(
     if not 0.0 <= image_dropout <= 1.0:
         raise CorpusError(f"image_dropout is a share between 0 and 1, not {image_dropout}.")
     root = None if images_root is None else Path(images_root)
-    return MultimodalCorpus(Path(path), root, image_dropout, limit, max_length, seed)
+    return MultimodalCorpus(Path(path), root, image_dropout, limit, max_length)
 
 
 @dataclass
@@ -55,19 +54,16 @@ class MultimodalCorpus:
     image_dropout: float = 0.0
     limit: int = 0
     max_length: int = 0
-    seed: int = 0
-    _passes: int = field(default=0, repr=False)
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """Yield the examples of one pass. Raises CorpusError where there is no corpus."""
-        self._passes += 1
-        chance = random.Random(f"{self.seed}, pass {self._passes}")
         for n, reference in enumerate(self._references(nlp)):
             if n == self.limit > 0:
                 return
-            if chance.random() < self.image_dropout:
-                drop_image(reference)
-            yield Example(without_annotation(reference, nlp), reference)
+            predicted = without_annotation(reference, nlp)
+            if self.image_dropout:
+                predicted.user_data[IMAGE_DROPOUT] = self.image_dropout
+            yield Example(predicted, reference)
 
     def _references(self, nlp: Language) -> Iterator[Doc]:
         for doc in read_docs(self.path, nlp.vocab, self.images_root):

@@ -63,7 +63,10 @@ class PictureFeaturizer(Featurizer):
         return {"dim": self.dim}
 
     def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
-        opened = [self._open(doc, batch) for doc in batch.docs]
+        opened = [
+            [] if without else self._open(doc, batch)
+            for doc, without in zip(batch.docs, batch.without_image, strict=True)
+        ]
         found = self._encode([item for items in opened for item in items])
         per_post, start = [], 0
         for i, items in enumerate(opened):
