@@ -12,9 +12,9 @@ from spacy.attrs import ORTH
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-# Key of doc.user_data under which a reader leaves the share of uses in training for which the
-# post's pictures are taken away. Drawn here and not by the reader, because spaCy reads a corpus once
-# and then shuffles what it has read: drawn there, the same posts would go without in every epoch.
+# Key of doc.user_data under which a reader leaves the probability that a post does without its
+# pictures in a step of training. It is drawn here and not by the reader, because spaCy reads a
+# corpus once and shuffles what it read: the same posts would go without in every epoch.
 IMAGE_DROPOUT = "image_dropout"
 
 
