@@ -40,16 +40,18 @@ def corpus_files(path: Path) -> list[Path]:
 def read_docs(path: Path, vocab: Vocab, images_root: Path | None = None) -> Iterator[Doc]:
     """Read the Docs of a `.spacy` file or of a folder of them.
 
-    images_root: where given, a relative picture path is taken from there.
+    images_root: where given, a relative picture path is taken from there. It becomes absolute, so
+        that the images_root of a component does not go in front of it once more.
     """
+    root = None if images_root is None else images_root.absolute()
     for file in corpus_files(path):
         try:
             docbin = DocBin().from_disk(file)
         except Exception as error:  # zlib, msgpack and numpy each have errors of their own
             raise CorpusError(f"{file} is not a {SUFFIX} file ({error}).") from error
         for doc in _unpack(docbin, vocab):
-            if images_root is not None:
-                doc._.image = rebase(doc._.image, images_root)
+            if root is not None:
+                doc._.image = rebase(doc._.image, root)
             yield doc
 
 

@@ -27,7 +27,7 @@ class Featurizer(ABC):
     """
 
     @abstractmethod
-    def observe(self, doc: Doc) -> None:
+    def observe(self, doc: Doc, images_root: Path | None) -> None:
         """See one training post."""
 
     @abstractmethod
@@ -72,7 +72,7 @@ class Featurizers:
             return
         for doc in docs:
             for featurizer in self.by_name.values():
-                featurizer.observe(doc)
+                featurizer.observe(doc, self.images_root)
         for featurizer in self.by_name.values():
             featurizer.settle()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class CharacterFeaturizer(Featurizer):
         self._forms: Counter[int] = Counter()
         self._vocab: Vocab | None = None
 
-    def observe(self, doc: Doc) -> None:
+    def observe(self, doc: Doc, images_root: Path | None) -> None:
         self._vocab = doc.vocab
         self._forms.update(doc.count_by(ORTH))
 

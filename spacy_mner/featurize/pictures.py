@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..images.store import FeatureStore
 from .base import ABSENT, Featurizer
 
 USED = "used"
+# Pictures of training posts that are opened to find out whether images_root is right.
+N_TRIED = 20
 
 
 class PictureWarning(UserWarning):
@@ -33,10 +36,15 @@ class PictureFeaturizer(Featurizer):
     def __init__(self, store: FeatureStore | None):
         self.store = store
         self.dim = 0 if store is None else store.encoder.dim
+        self._tried: list[Picture | PictureError] = []
 
-    def observe(self, doc: Doc) -> None:
-        if doc._.image_features is None:
-            return
+    def observe(self, doc: Doc, images_root: Path | None) -> None:
+        if doc._.image_features is not None:
+            self._observe_descriptor(doc)
+        elif doc._.image is not None and self.store is not None and len(self._tried) < N_TRIED:
+            self._tried += [_open(one, images_root) for one in references(doc._.image)]
+
+    def _observe_descriptor(self, doc: Doc) -> None:
         width = np.shape(doc._.image_features)[-1]
         if not self.dim:
             self.dim = width
@@ -52,6 +60,14 @@ class PictureFeaturizer(Featurizer):
             )
 
     def settle(self) -> None:
+        failures = [one for one in self._tried if isinstance(one, PictureError)]
+        if len(failures) == len(self._tried) >= N_TRIED:
+            raise ValueError(
+                f"None of the first {len(failures)} pictures of the training posts can be opened "
+                f"(the first: {failures[0]}). Set images_root to the folder that their paths are "
+                "relative to, or the image modality to null."
+            )
+        self._tried = []
         if not self.dim:
             raise ValueError(
                 "The image modality has no encoder, and no training post brings image_features. "
@@ -86,7 +102,7 @@ class PictureFeaturizer(Featurizer):
             return []
         if self.store is None:
             return [PictureError("the model takes image_features, not pictures")]
-        return [_open(reference, batch) for reference in references(doc._.image)]
+        return [_open(reference, batch.images_root) for reference in references(doc._.image)]
 
     def _descriptor(self, value: Any) -> np.ndarray | PictureError:
         try:
@@ -132,9 +148,9 @@ class PictureFeaturizer(Featurizer):
         self.dim = value["dim"]
 
 
-def _open(reference: Any, batch: PostBatch) -> Picture | PictureError:
+def _open(reference: Any, images_root: Path | None) -> Picture | PictureError:
     try:
-        return open_picture(reference, batch.images_root)
+        return open_picture(reference, images_root)
     except PictureError as error:
         return error
 

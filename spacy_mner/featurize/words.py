@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class WordFeaturizer(Featurizer):
         self._counts: Counter[int] = Counter()
         self._vocab: Vocab | None = None
 
-    def observe(self, doc: Doc) -> None:
+    def observe(self, doc: Doc, images_root: Path | None) -> None:
         self._vocab = doc.vocab
         if not doc.vocab.vectors_length:
             self._counts.update(doc.count_by(ORTH))

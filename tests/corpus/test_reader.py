@@ -137,4 +137,12 @@ def test_the_reader_works_from_a_config(corpus):
         'images_root = "pictures"\n'
     )
     reader = registry.resolve(config)["train"]
-    assert pictures(reader(NLP))[0] == str(Path("pictures") / "0.jpg")
+    assert pictures(reader(NLP))[0] == str(Path("pictures").absolute() / "0.jpg")
+
+
+def test_a_relative_root_becomes_absolute_so_that_the_components_does_not_come_before_it(
+    corpus, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    example = read(corpus, images_root="photos")[0]
+    assert example.predicted._.image == str(tmp_path / "photos" / "0.jpg")

@@ -15,7 +15,7 @@ NLP = spacy.blank("xx")
 def settled(*words: str, max_characters: int = 40) -> CharacterFeaturizer:
     featurizer = CharacterFeaturizer(max_characters=max_characters)
     if words:
-        featurizer.observe(Doc(NLP.vocab, words=list(words)))
+        featurizer.observe(Doc(NLP.vocab, words=list(words)), None)
     featurizer.settle()
     return featurizer
 

@@ -25,7 +25,7 @@ def settled(*docs: Doc) -> PictureFeaturizer:
     """A featurizer of descriptors, as trained on these posts."""
     featurizer = PictureFeaturizer(None)
     for doc in docs:
-        featurizer.observe(doc)
+        featurizer.observe(doc, None)
     featurizer.settle()
     return featurizer
 
@@ -106,4 +106,27 @@ def test_descriptors_of_another_width_than_the_encoders_are_refused_in_training(
 
     store = FeatureStore(build_efficientnet_lite(), cache=None, memory_mb=16)
     with pytest.raises(ValueError, match="1280"):
-        PictureFeaturizer(store).observe(post(image_features=np.zeros(3)))
+        PictureFeaturizer(store).observe(post(image_features=np.zeros(3)), None)
+
+
+def test_training_without_a_single_readable_picture_is_refused_with_the_remedy(pictures):
+    from spacy_mner.images.efficientnet import build_efficientnet_lite
+    from spacy_mner.images.store import FeatureStore
+
+    store = FeatureStore(build_efficientnet_lite(), cache=None, memory_mb=16)
+    featurizer = PictureFeaturizer(store)
+    for _ in range(25):
+        featurizer.observe(post(image="car.png"), pictures / "elsewhere")
+    with pytest.raises(ValueError, match="images_root"):
+        featurizer.settle()
+
+
+def test_a_corpus_with_some_unreadable_pictures_is_trained_on(pictures):
+    from spacy_mner.images.efficientnet import build_efficientnet_lite
+    from spacy_mner.images.store import FeatureStore
+
+    store = FeatureStore(build_efficientnet_lite(), cache=None, memory_mb=16)
+    featurizer = PictureFeaturizer(store)
+    for image in ["gone.png"] * 15 + ["car.png"] + ["gone.png"] * 10:
+        featurizer.observe(post(image=image), pictures)
+    featurizer.settle()

@@ -31,7 +31,7 @@ def featurize(featurizer: WordFeaturizer, nlp: Language, text: str) -> dict[str,
 
 def settled(featurizer: WordFeaturizer, nlp: Language, *texts: str) -> WordFeaturizer:
     for text in texts or ("x",):
-        featurizer.observe(nlp.make_doc(text))
+        featurizer.observe(nlp.make_doc(text), None)
     featurizer.settle()
     return featurizer
 
