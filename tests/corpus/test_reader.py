@@ -63,7 +63,7 @@ def test_relative_pictures_are_taken_from_their_folder(tmp_path):
     absolute._.image = str(tmp_path / "x.jpg")
     content._.image = b"\x89PNG"
     write_docs([one, several, absolute, content], tmp_path / "x.spacy")
-    root = Path("pictures")
+    root = Path("pictures").absolute()
     examples = read(tmp_path / "x.spacy", images_root=root)
     assert pictures(examples) == [
         str(root / "0.jpg"),
