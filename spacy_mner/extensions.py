@@ -59,9 +59,7 @@ def encode(value: Any, chain: Any = None) -> Any:
     if isinstance(value, Path):
         return {"__mner_path__": str(value)}
     if any(base.__module__ == "PIL.Image" for base in type(value).__mro__):
-        buffer = io.BytesIO()
-        value.save(buffer, format="PNG")
-        return {"__mner_png__": buffer.getvalue()}
+        return {"__mner_image__": _lossless(value)}
     return value if chain is None else chain(value)
 
 
@@ -70,8 +68,20 @@ def decode(value: Any, chain: Any = None) -> Any:
     if isinstance(value, dict):
         if "__mner_path__" in value:
             return Path(value["__mner_path__"])
-        if "__mner_png__" in value:
+        if "__mner_image__" in value:
             from PIL import Image
 
-            return Image.open(io.BytesIO(value["__mner_png__"]))
+            return Image.open(io.BytesIO(value["__mner_image__"]))
     return value if chain is None else chain(value)
+
+
+def _lossless(image: Any) -> bytes:
+    """A PIL image as a file, with its orientation."""
+    for format in ("PNG", "TIFF"):  # PNG keeps transparency, TIFF knows CMYK and float
+        buffer = io.BytesIO()
+        try:
+            image.save(buffer, format=format, exif=image.getexif())
+        except OSError:
+            continue
+        return buffer.getvalue()
+    raise TypeError(f"A picture of mode {image.mode!r} cannot be saved: convert it to RGB first.")
