@@ -8,7 +8,7 @@ from typing import Any
 from spacy.util import registry
 from thinc.api import Model
 
-from .bridge.tagger import TOK2VEC, Modality, ModuleBuilder, TaggerModel, multimodal_tagger
+from .bridge.tagger import TOK2VEC, Modality, ModuleBuilder, Stage, TaggerModel, multimodal_tagger
 from .featurize import CharacterFeaturizer, PictureFeaturizer, WordFeaturizer
 from .images.encoder import ImageEncoder
 from .images.store import FeatureStore
@@ -16,6 +16,12 @@ from .layers.decode import CRF
 from .layers.embed import CharBiLSTM, CharCNN, ImageEmbedding, Tok2VecEmbedding, WordVectors
 from .layers.encode import BiLSTM, NoEncoder
 from .layers.fuse import Concatenate, ModalityAttention
+
+EXAMPLES = {
+    "fuse": "spacy_mner.ModalityAttention.v1",
+    "encode": "spacy_mner.BiLSTM.v1",
+    "decode": "spacy_mner.CRF.v1",
+}
 
 
 @registry.architectures("spacy_mner.MultimodalTagger.v1")
@@ -43,11 +49,26 @@ def build_multimodal_tagger(
         modalities,
         tok2vec=tok2vec,
         tok2vec_embedder=partial(Tok2VecEmbedding, width=tok2vec_width, dropout=0.0),
-        fuse=fuse,
-        encode=encode,
-        decode=decode,
+        fuse=_stage("fuse", fuse),
+        encode=_stage("encode", encode),
+        decode=_stage("decode", decode),
         mixed_precision=mixed_precision,
     )
+
+
+def _stage(name: str, value: Any) -> ModuleBuilder:
+    """How to build what stands in a block. Checked by hand: confection knows no such type."""
+    if not isinstance(value, Stage):
+        raise ValueError(
+            f"The block model.{name} must name a fuser, an encoder or a decoder "
+            f"such as {EXAMPLES[name]}, got {type(value).__name__}"
+        )
+    if value.name != name:
+        raise ValueError(
+            f"The block model.{name} takes something like {EXAMPLES[name]}; what "
+            f"stands there belongs into model.{value.name}"
+        )
+    return value.build
 
 
 def _check_modalities(embed: dict[str, Any], tok2vec: Model | None) -> None:
@@ -150,34 +171,34 @@ def build_image_embedding(
 
 
 @registry.architectures("spacy_mner.ModalityAttention.v1")
-def build_modality_attention(dropout: float = 0.5, bounded: bool = True) -> ModuleBuilder:
+def build_modality_attention(dropout: float = 0.5, bounded: bool = True) -> Stage:
     """Weigh the modalities per token (Moon et al. 2018, eq. 4).
 
     bounded: squash the scores by a sigmoid before the softmax, as printed. That keeps the weight
         of one among three modalities between 0.155 and 0.576; false lets it switch off and on.
     """
-    return partial(ModalityAttention, dropout=dropout, bounded=bounded)
+    return Stage("fuse", partial(ModalityAttention, dropout=dropout, bounded=bounded))
 
 
 @registry.architectures("spacy_mner.Concatenate.v1")
-def build_concatenate(dropout: float = 0.5) -> ModuleBuilder:
+def build_concatenate(dropout: float = 0.5) -> Stage:
     """Lay the modalities side by side, with a learned vector for an absent one."""
-    return partial(Concatenate, dropout=dropout)
+    return Stage("fuse", partial(Concatenate, dropout=dropout))
 
 
 @registry.architectures("spacy_mner.BiLSTM.v1")
-def build_bilstm(hidden_width: int = 100, dropout: float = 0.3) -> ModuleBuilder:
+def build_bilstm(hidden_width: int = 100, dropout: float = 0.3) -> Stage:
     """A bidirectional LSTM over the tokens of a post; `hidden_width` units per direction."""
-    return partial(BiLSTM, hidden_width=hidden_width, dropout=dropout)
+    return Stage("encode", partial(BiLSTM, hidden_width=hidden_width, dropout=dropout))
 
 
 @registry.architectures("spacy_mner.None.v1")
-def build_no_encoder() -> ModuleBuilder:
+def build_no_encoder() -> Stage:
     """Decode the fused vectors as they are."""
-    return NoEncoder
+    return Stage("encode", NoEncoder)
 
 
 @registry.architectures("spacy_mner.CRF.v1")
-def build_crf() -> ModuleBuilder:
+def build_crf() -> Stage:
     """A linear-chain CRF over BIO tags (Lafferty et al. 2001; Moon et al. 2018, eq. 2 and 3)."""
-    return CRF
+    return Stage("decode", CRF)

@@ -106,8 +106,6 @@ class MultimodalNER(TrainablePipe):
         images_root: str | Path | None = None,
         scorer: Callable | None = None,
     ):
-        if not 0.0 <= threshold <= 1.0:
-            raise ValueError(f"threshold must be between 0 and 1, got {threshold}")
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -117,6 +115,16 @@ class MultimodalNER(TrainablePipe):
         self.images_root = images_root
         self.scorer = scorer
         self._told_of_lost_pictures = False
+
+    @property
+    def threshold(self) -> float:
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"threshold must be between 0 and 1, got {value}")
+        self._threshold = value
 
     @property
     def images_root(self) -> Path | None:
@@ -170,12 +178,21 @@ class MultimodalNER(TrainablePipe):
         """
         validate_get_examples(get_examples, "MultimodalNER.initialize")
         given = labels if isinstance(labels, dict) else {"labels": labels}
+        if "labels" not in given:
+            raise ValueError(
+                f"The labels of {self.name!r} are a list of entity types, or what "
+                f"`spacy init labels` writes; got a mapping of {sorted(given)}."
+            )
         names = given["labels"]
         if names is None:
             names = labels_of(example.reference for example in get_examples())
         added = () if self._is_initialized else self.labels
         self.cfg["labels"] = sorted({*names, *added})
-        self._require_labels()
+        if not self.labels:
+            raise ValueError(
+                f"{self.name!r} has no entity types to learn: the training posts have no entities. "
+                "Annotate some, or name the types by add_label()."
+            )
         for label in self.labels:
             self.vocab.strings.add(label)
         self.model.attrs["labels"] = list(self.labels)

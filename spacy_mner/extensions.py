@@ -54,34 +54,48 @@ def drop_image(doc: Doc) -> None:
 
 
 def encode(value: Any, chain: Any = None) -> Any:
-    """msgpack encoder for what `doc._.image` may hold and msgpack does not know."""
-    # Asked of the class alone, so that Pillow is not imported for a Doc without pictures.
+    """msgpack encoder for what `doc._.image` may hold and msgpack does not know.
+
+    A PIL image travels as the RGB that a person sees, so that a post is answered the same before
+    and after.
+    """
     if isinstance(value, Path):
         return {"__mner_path__": str(value)}
+    # Asked of the class alone, so that Pillow is not imported for a Doc without pictures.
     if any(base.__module__ == "PIL.Image" for base in type(value).__mro__):
-        return {"__mner_image__": _lossless(value)}
+        return {"__mner_image__": picture_as_png(value)}
     return value if chain is None else chain(value)
 
 
 def decode(value: Any, chain: Any = None) -> Any:
-    """msgpack decoder: the inverse of `encode`. A picture comes back as a PIL image."""
+    """msgpack decoder: the inverse of `encode`."""
     if isinstance(value, dict):
         if "__mner_path__" in value:
             return Path(value["__mner_path__"])
         if "__mner_image__" in value:
-            from PIL import Image
-
-            return Image.open(io.BytesIO(value["__mner_image__"]))
+            return _open(value["__mner_image__"])
     return value if chain is None else chain(value)
 
 
-def _lossless(image: Any) -> bytes:
-    """A PIL image as a file, with its orientation."""
-    for format in ("PNG", "TIFF"):  # PNG keeps transparency, TIFF knows CMYK and float
-        buffer = io.BytesIO()
-        try:
-            image.save(buffer, format=format, exif=image.getexif())
-        except OSError:
-            continue
-        return buffer.getvalue()
-    raise TypeError(f"A picture of mode {image.mode!r} cannot be saved: convert it to RGB first.")
+def picture_as_png(image: Any) -> bytes:
+    """A PIL image or uint8 array as a PNG of the RGB that a person sees.
+
+    Empty for a picture that cannot be loaded: where it is used, it is masked with that reason.
+    """
+    from PIL import Image
+
+    from .images.reference import PictureError, open_picture
+
+    try:
+        pixels = open_picture(image, None).pixels()
+    except PictureError:
+        return b""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _open(png: bytes) -> Any:
+    from PIL import Image
+
+    return Image.open(io.BytesIO(png)) if png else b""

@@ -18,7 +18,7 @@ from spacy.training import Example
 
 import spacy_mner
 
-# (words, BIO tags, picture): the word alone leaves open whether it is a car or an animal.
+# Names that leave open whether they are a car or an animal.
 ANIMALS_AND_CARS = ["jaguar", "puma", "lynx", "ram", "viper"]
 
 

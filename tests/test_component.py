@@ -451,6 +451,28 @@ def test_a_wrong_embed_block_is_named(small_model, embed):
         )
 
 
+@pytest.mark.parametrize(
+    "stage, block, belongs",
+    [("fuse", "BiLSTM", "encode"), ("encode", "CRF", "decode"), ("decode", "Concatenate", "fuse")],
+)
+def test_a_block_of_another_stage_is_named(small_model, stage, block, belongs):
+    model = {**small_model, stage: {"@architectures": f"spacy_mner.{block}.v1"}}
+    with pytest.raises(ValueError, match=f"model.{stage}.*model.{belongs}"):
+        spacy.blank("en").add_pipe("multimodal_ner", config={"model": model})
+
+
+@pytest.mark.parametrize("stage", ["fuse", "encode", "decode"])
+def test_an_empty_stage_is_named(small_model, stage):
+    with pytest.raises(ValueError, match=f"model.{stage}"):
+        spacy.blank("en").add_pipe("multimodal_ner", config={"model": {**small_model, stage: None}})
+
+
+def test_a_corpus_without_entities_is_named(untrained):
+    docs = [make_doc(untrained, ["nothing", "here"], None, ["O", "O"])]
+    with pytest.raises(ValueError, match="no entities"):
+        untrained.initialize(lambda: examples_of(docs))
+
+
 def test_modalities_of_different_widths_are_named_under_attention(untrained, small_model):
     embed = {**small_model["embed"], "word": {**small_model["embed"]["word"], "width": 20}}
     nlp = spacy.blank("en")

@@ -1,4 +1,4 @@
-"""What the entry points promise: every name in a config resolves without importing us."""
+"""What the entry points promise: every name of ours in a config, and no other."""
 
 from __future__ import annotations
 

@@ -38,6 +38,18 @@ class Modality:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """How to build what stands behind the modalities.
+
+    name: "fuse", "encode" or "decode": the block of the config where it belongs.
+    build: takes the widths of what comes before it, and the labels where it decodes.
+    """
+
+    name: str
+    build: ModuleBuilder
+
+
+@dataclass(frozen=True)
 class TaggerOutput:
     """What the network says of a batch of posts.
 

@@ -7,7 +7,6 @@ may end up with the picture of another post.
 from __future__ import annotations
 
 import base64
-import io
 import os
 import re
 import unicodedata
@@ -18,6 +17,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from ..extensions import picture_as_png
 from .errors import CorpusError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
@@ -162,15 +162,6 @@ def picture_to_json(image: Any) -> Any:
         return str(image)
     if isinstance(image, list | tuple):
         return [picture_to_json(one) for one in image]
-    return f"data:;base64,{base64.b64encode(_encoded(image)).decode('ascii')}"
-
-
-def _encoded(image: Any) -> bytes:
-    if isinstance(image, bytes):
-        return image
-    from PIL import Image
-
-    picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
+    is_file = isinstance(image, bytes | bytearray | memoryview)
+    content = bytes(image) if is_file else picture_as_png(image)
+    return f"data:;base64,{base64.b64encode(content).decode('ascii')}"

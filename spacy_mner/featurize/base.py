@@ -94,8 +94,8 @@ class Featurizers:
     def state(self, value: dict[str, Any]) -> None:
         if set(value) != set(self.by_name):
             raise ValueError(
-                f"The saved model has the modalities {sorted(value)}, the config names "
-                f"{sorted(self.by_name)}. Load it with the config it was saved with."
+                f"The saved vocabularies are of the modalities {sorted(value)}, the config names "
+                f"{sorted(self.by_name)}. Use the config they were saved with."
             )
         for name, state in value.items():
             self.by_name[name].state = state

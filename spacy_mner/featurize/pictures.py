@@ -18,6 +18,8 @@ from .base import ABSENT, Featurizer
 USED = "used"
 # Pictures of training posts that are opened to find out whether images_root is right.
 N_TRIED = 20
+# Encoders' features are kept in float16; a descriptor beyond that would overflow the network.
+LARGEST = float(np.finfo(np.float16).max)
 
 
 class PictureWarning(UserWarning):
@@ -92,6 +94,9 @@ class PictureFeaturizer(Featurizer):
             failures = [part for part in outcome if isinstance(part, PictureError)]
             if not batch.image_status[i]:  # the first modality that looks reports
                 batch.image_status[i] = _status(len(outcome), failures)
+                if failures:
+                    message = f"Picture masked, {batch.image_status[i]}"
+                    warnings.warn(message, PictureWarning, stacklevel=2)
         return self._collate(per_post)
 
     def _open(self, doc: Doc, batch: PostBatch) -> list[Any]:
@@ -114,8 +119,10 @@ class PictureFeaturizer(Featurizer):
                 f"image_features has shape {list(features.shape)}, "
                 f"the model takes [{self.dim}] or [regions, {self.dim}]"
             )
-        if not np.isfinite(features).all():
-            return PictureError("image_features holds values that are not finite")
+        if not features.size:
+            return PictureError("image_features holds no region")
+        if not (np.abs(features) <= LARGEST).all():
+            return PictureError(f"image_features holds values that are not within ±{LARGEST:,.0f}")
         return features.reshape(-1, self.dim)
 
     def _encode(self, items: Sequence[Any]) -> list[Any]:
@@ -156,13 +163,11 @@ def _open(reference: Any, images_root: Path | None) -> Picture | PictureError:
 
 
 def _status(n_pictures: int, failures: Sequence[PictureError]) -> str:
-    """What became of a post's pictures, in words; warns where one was not used."""
+    """What became of a post's pictures, in words."""
     if not n_pictures:
         return ABSENT
     if not failures:
         return USED
     reasons = "; ".join(dict.fromkeys(str(failure) for failure in failures))
     n_used = n_pictures - len(failures)
-    status = f"used {n_used} of {n_pictures}: {reasons}" if n_used else f"unreadable: {reasons}"
-    warnings.warn(f"Picture masked, {status}", PictureWarning, stacklevel=2)
-    return status
+    return f"used {n_used} of {n_pictures}: {reasons}" if n_used else f"unreadable: {reasons}"

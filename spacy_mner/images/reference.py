@@ -91,6 +91,8 @@ def open_picture(reference: Any, images_root: Path | None) -> Picture:
     Raises PictureError where there is no such file, and for an image or array that is no picture;
     what is wrong inside a file or bytes shows when the pixels are asked for.
     """
+    if isinstance(reference, str) and reference.lower().startswith(("http://", "https://")):
+        raise PictureError("a URL: download the picture and give its path or bytes")
     if isinstance(reference, (str, Path)):
         return _open_file(Path(reference), images_root)
     if isinstance(reference, (bytes, bytearray, memoryview)):
@@ -149,5 +151,6 @@ def _reason(error: Exception) -> str:
 
 
 def _shorten(path: Path) -> str:
-    name = str(path)
+    # A file name may hold control characters; a status goes to terminals and line-wise files.
+    name = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
     return name if len(name) <= 80 else f"…{name[-79:]}"

@@ -38,6 +38,8 @@ class FeatureStore:
     """
 
     def __init__(self, encoder: ImageEncoder, *, cache: str | Path | None, memory_mb: int) -> None:
+        if memory_mb < 0:
+            raise ValueError(f"memory_mb must not be negative, got {memory_mb}")
         self.encoder = encoder
         self._cache = None if cache is None else Path(cache)
         self._capacity = memory_mb << 20

@@ -87,9 +87,9 @@ def _per_type(runs: Runs) -> list[str]:
     return lines
 
 
-def _mean(values: list[float]) -> str:
+def _mean(values: list[float | None]) -> str:
     """Mean ± standard deviation in per cent; a single run has no deviation."""
-    percent = [100 * value for value in values]
+    percent = [100 * (value or 0.0) for value in values]
     mean = f"{statistics.mean(percent):.1f}"
     return mean if len(percent) == 1 else f"{mean} ± {statistics.stdev(percent):.1f}"
 

@@ -53,7 +53,9 @@ def test_descriptors_of_one_and_of_several_regions_come_into_one_memory(featuriz
     [
         (np.zeros(4), r"shape \[4\]"),
         (np.zeros((2, 2, 3)), "shape"),
-        (np.array([1.0, np.nan, 0.0]), "finite"),
+        (np.array([1.0, np.nan, 0.0]), "not within"),
+        (np.array([1.0, 1e30, 0.0]), "not within"),
+        (np.zeros((0, 3)), "no region"),
         ("not numbers", "not an array"),
     ],
 )

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..ragged import Packing, posts_of_tokens
+from ..ragged import Packing, from_grid, posts_of_tokens, to_grid
 from .bio import begin_tag, inside_tag
 from .crf import FORBIDDEN, Potentials
 from .messages import both_messages, log_partition, totals
@@ -112,9 +112,9 @@ def span_probabilities(potentials: Potentials, lengths: Tensor, spans: Tensor) -
         return potentials.emissions.new_zeros(0)
     packing = Packing.of(lengths, spans.device)
     forward, backward = both_messages(exact, packing)
-    first, last, label = spans.unbind(dim=1)
+    first, _, label = spans.unbind(dim=1)
     scores = forward[first, begin_tag(label)]
-    scores = scores + _inner_scores(exact, first, last, label)
+    scores = scores + _inner_scores(exact, lengths, spans)
     scores = scores + _closing_scores(exact, packing, backward, spans)
     total = exact.emissions.new_zeros(len(lengths))
     total = total.index_copy(0, packing.posts, totals(forward, exact.end, packing))
@@ -122,10 +122,13 @@ def span_probabilities(potentials: Potentials, lengths: Tensor, spans: Tensor) -
     return (scores - total[post]).clamp(max=0).exp().to(potentials.emissions.dtype)
 
 
-def _inner_scores(exact: Potentials, first: Tensor, last: Tensor, label: Tensor) -> Tensor:
+def _inner_scores(exact: Potentials, lengths: Tensor, spans: Tensor) -> Tensor:
     """Emissions and transitions of a span behind its first token: [n_spans]."""
+    first, last, label = spans.unbind(dim=1)
     inside = inside_tag(label)
-    running = exact.emissions.cumsum(dim=0)
+    # Summed within each post, or one post's NaN would be every later post's.
+    grid, _ = to_grid(exact.emissions, lengths)
+    running = from_grid(grid.cumsum(dim=1), lengths)
     emissions = running[last, inside] - running[first, inside]
     entry = exact.transitions[begin_tag(label), inside]
     stay = exact.transitions[inside, inside] * (last - first - 1)

@@ -72,6 +72,8 @@ class CharCNN(nn.Module):
         self, *, width: int, n_characters: int, character_width: int, window: int, dropout: float
     ) -> None:
         super().__init__()
+        if window < 1:
+            raise ValueError(f"CharCNN needs a window of at least one character, not {window}")
         self.width = width
         self.margins = ((window - 1) // 2, window // 2)
         self.embed = nn.Embedding(n_characters + 1, character_width, padding_idx=0)

@@ -23,7 +23,7 @@ class ModalityAttention(nn.Module):
     widths: the width of every modality, in the order of the embed mapping; all must be equal.
     dropout: on the combined vector.
     bounded: with the printed sigmoid, which keeps every weight away from 0 and 1 (between 0.155
-        and 0.577 for three modalities), or without it.
+        and 0.576 for three modalities), or without it.
     """
 
     def __init__(self, *, widths: Mapping[str, int], dropout: float, bounded: bool) -> None:

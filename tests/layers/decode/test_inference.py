@@ -141,3 +141,11 @@ def test_the_answer_for_a_post_does_not_depend_on_its_batch(lengths: list[int], 
         assert torch.allclose(tag_probabilities[post], marginals(alone, length), atol=1e-6)
         expected = span_probabilities(alone, length, shifted)
         assert torch.allclose(scores[own], expected, atol=1e-6)
+
+
+def test_what_is_not_a_number_in_one_post_stays_in_that_post():
+    potentials = random_potentials(6, 2)
+    clean = span_probabilities(potentials, torch.tensor([3, 3]), torch.tensor([[3, 4, 0]]))
+    potentials.emissions[0] = torch.nan
+    poisoned = span_probabilities(potentials, torch.tensor([3, 3]), torch.tensor([[3, 4, 0]]))
+    torch.testing.assert_close(poisoned, clean)
