@@ -85,8 +85,9 @@ class TorchShim(Shim):
             weights = cast(FloatsXd, torch2xp(parameter.data))
             gradient = cast(FloatsXd, torch2xp(parameter.grad))
             updated, _ = optimizer((self.id, name), weights, gradient)
-            if updated is not weights:
-                parameter.data.copy_(xp2torch(updated, device=parameter.device))
+            new = xp2torch(updated, device=parameter.device)
+            if new.data_ptr() != parameter.data_ptr():  # an optimizer may work in place or not
+                parameter.data.copy_(new)
             parameter.grad.zero_()
 
     @contextlib.contextmanager

@@ -92,7 +92,8 @@ class WordFeaturizer(Featurizer):
             return
         rows = self._rows(table, words)
         known[:] = rows >= 0
-        vectors[known] = get_array_ops(table.data).to_numpy(table.data[rows[known]])
+        ops = get_array_ops(table.data)
+        vectors[known] = ops.to_numpy(table.data[ops.asarray(rows[known])])
 
     def _rows(self, table: Any, words: list[str]) -> np.ndarray:
         """The table's row of each word, -1 where it has none."""
