@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 from collections import defaultdict
@@ -46,7 +47,8 @@ def render(runs: Runs) -> str:
         f"- data: `{some['data']}`, {some['posts']} posts, {some['tokens']} tokens, "
         f"{some['posts_with_picture']} posts with a picture",
         f"- seeds: {', '.join(map(str, seeds))}; mean ± standard deviation over seeds",
-        f"- machine: {platform.machine()}, Python {platform.python_version()}",
+        f"- machine: {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}",
         "- command: `python -m spacy project run all` (one seed), "
         "`python -m spacy project run seeds` (three)",
         "",
