@@ -145,9 +145,12 @@ class _Attach:
 
     def __call__(self, doc: Doc) -> Doc:
         image = doc._.image
-        if image is None or (self.folder is None and self.features is None):
+        if image is None:
             return doc
         given = list(image) if isinstance(image, list | tuple) else [image]
+        if self.folder is None and self.features is None:
+            doc._.image = _one_or_all([one for one in given if self._stays_below(doc, one)])
+            return doc
         names = [one for one in given if _is_name(one)]
         if self.features is not None:
             doc._.image_features = _stacked(self._find(doc, self.features, names))
@@ -156,6 +159,15 @@ class _Attach:
         else:
             doc._.image = _one_or_all([one for one in given if not _is_name(one)])
         return doc
+
+    def _stays_below(self, doc: Doc, reference: Any) -> bool:
+        """Whether a path, wherever it will be looked up, stays below that folder."""
+        if not _is_name(reference) or ".." not in str(reference).replace("\\", "/").split("/"):
+            return True
+        reason = "leads out of the picture folder"
+        missing = MissingPicture(self._name(doc), str(reference), reason)
+        self.summary.pictures_missing.append(missing)
+        return False
 
     def _find(self, doc: Doc, source: Source, references: Iterable[Any]) -> list[Any]:
         found = []

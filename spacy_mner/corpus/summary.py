@@ -20,7 +20,7 @@ SENTIMENTS = frozenset(
 
 @dataclass(frozen=True)
 class MissingPicture:
-    """A reference that led to no picture. post: its id, or its line where it has none."""
+    """A reference that led to no picture. post: its id, or its number where it has none."""
 
     post: str
     reference: str

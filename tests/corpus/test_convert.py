@@ -230,3 +230,21 @@ def test_what_cannot_be_converted_is_refused_in_words(tmp_path, content, source,
 def test_an_unknown_language_is_refused(source, tmp_path):
     with pytest.raises(CorpusError, match="'xyz'"):
         convert(source, tmp_path / "x.spacy", Options(lang="xyz"))
+
+
+def test_a_path_that_climbs_is_left_out_and_reported_even_without_a_folder(tmp_path):
+    source = tmp_path / "posts.jsonl"
+    images = [["a.jpg", "../secret.jpg"], "x/../../y.jpg", "..\\z.jpg", "b..c.jpg"]
+    source.write_text("".join(json.dumps({"text": "hi", "image": i}) + "\n" for i in images))
+    summary = convert(source, tmp_path / "posts.spacy", Options())
+    assert [doc._.image for doc in docs_of(tmp_path / "posts.spacy")] == [
+        "a.jpg",
+        None,
+        None,
+        "b..c.jpg",
+    ]
+    assert [m.reference for m in summary.pictures_missing] == [
+        "../secret.jpg",
+        "x/../../y.jpg",
+        "..\\z.jpg",
+    ]
