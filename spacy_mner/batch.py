@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,7 @@ class PostBatch:
     def vocab(self) -> Vocab:
         return self.docs[0].vocab
 
+    @cached_property
     def words(self) -> list[str]:
         """The distinct token texts, in the order of `forms`."""
         strings = self.vocab.strings

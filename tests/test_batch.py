@@ -27,7 +27,7 @@ def test_tokens_point_to_their_distinct_forms(texts):
     nlp = spacy.blank("xx")
     docs = [nlp.make_doc(text) for text in texts]
     batch = PostBatch.from_docs(docs)
-    words = batch.words()
+    words = batch.words
     assert len(set(words)) == len(words)
     assert [words[i] for i in batch.token] == [token.text for doc in docs for token in doc]
     assert batch.lengths.tolist() == [len(doc) for doc in docs]

@@ -59,7 +59,7 @@ class CharacterFeaturizer(Featurizer):
         return {"n_characters": len(self.ids) + UNKNOWN}
 
     def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
-        words = [self._shorten(word) for word in batch.words()]
+        words = [self._shorten(word) for word in batch.words]
         lengths = np.asarray([len(word) for word in words], dtype=np.int64)
         characters = np.full((len(words), lengths.max(initial=0)), PADDING, dtype=np.int64)
         flat = [self.ids.get(character, UNKNOWN) for word in words for character in word]

@@ -68,7 +68,7 @@ class WordFeaturizer(Featurizer):
         return {"dim": self.dim, "n_words": len(self.rows)}
 
     def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
-        words = batch.words()
+        words = batch.words
         vectors = np.zeros((len(words), self.dim), dtype=np.float32)
         known = np.zeros(len(words), dtype=bool)
         if self.dim and words:

@@ -24,7 +24,7 @@ def spell(featurizer: CharacterFeaturizer, *words: str) -> dict[str, list[int]]:
     batch = PostBatch.from_docs([Doc(NLP.vocab, words=list(words))])
     features = featurizer(batch)
     rows = zip(features["characters"].tolist(), features["lengths"].tolist(), strict=True)
-    return {w: row[:n] for w, (row, n) in zip(batch.words(), rows, strict=True)}
+    return {w: row[:n] for w, (row, n) in zip(batch.words, rows, strict=True)}
 
 
 @given(st.lists(st.text(min_size=1, max_size=50), min_size=1, max_size=6))
@@ -33,9 +33,7 @@ def test_words_are_spelled_in_the_alphabet_and_padded_with_zeros(words):
     batch = PostBatch.from_docs([Doc(NLP.vocab, words=words)])
     features = featurizer(batch)
     letters = {i: c for c, i in featurizer.ids.items()}
-    for word, row, n in zip(
-        batch.words(), features["characters"], features["lengths"], strict=True
-    ):
+    for word, row, n in zip(batch.words, features["characters"], features["lengths"], strict=True):
         shown = word if len(word) <= 40 else word[:20] + word[-20:]
         assert "".join(letters[i] for i in row[:n]) == shown
         assert not row[n:].any()

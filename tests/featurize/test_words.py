@@ -26,7 +26,7 @@ def featurize(featurizer: WordFeaturizer, nlp: Language, text: str) -> dict[str,
     batch = PostBatch.from_docs([nlp.make_doc(text)])
     features = featurizer(batch)
     rows = zip(features["vectors"].tolist(), features["known"].tolist(), strict=True)
-    return dict(zip(batch.words(), rows, strict=True))
+    return dict(zip(batch.words, rows, strict=True))
 
 
 def settled(featurizer: WordFeaturizer, nlp: Language, *texts: str) -> WordFeaturizer:
@@ -51,7 +51,7 @@ def test_without_vectors_the_words_of_training_become_the_vocabulary(caplog):
     assert "no word vectors" in caplog.text
     assert featurizer.dims() == {"dim": 0, "n_words": 2}
     batch = PostBatch.from_docs([nlp.make_doc("a b once never")])
-    rows = dict(zip(batch.words(), featurizer(batch)["row"].tolist(), strict=True))
+    rows = dict(zip(batch.words, featurizer(batch)["row"].tolist(), strict=True))
     assert rows["a"] != rows["b"]
     assert rows["once"] == rows["never"] == 0
 
