@@ -14,7 +14,7 @@ from .images.encoder import ImageEncoder
 from .images.store import FeatureStore
 from .layers.decode import CRF
 from .layers.embed import CharBiLSTM, CharCNN, ImageEmbedding, Tok2VecEmbedding, WordVectors
-from .layers.encode import BiLSTM, NoEncoder
+from .layers.encode import BiLSTM, CoupledBiLSTM, NoEncoder
 from .layers.fuse import Concatenate, ModalityAttention
 
 EXAMPLES = {
@@ -190,6 +190,12 @@ def build_concatenate(dropout: float = 0.5) -> Stage:
 def build_bilstm(hidden_width: int = 100, dropout: float = 0.3) -> Stage:
     """A bidirectional LSTM over the tokens of a post; `hidden_width` units per direction."""
     return Stage("encode", partial(BiLSTM, hidden_width=hidden_width, dropout=dropout))
+
+
+@registry.architectures("spacy_mner.CoupledBiLSTM.v1")
+def build_coupled_bilstm(hidden_width: int = 100, dropout: float = 0.3) -> Stage:
+    """The recurrence of Moon et al. 2018, eq. 1; `hidden_width` units per direction."""
+    return Stage("encode", partial(CoupledBiLSTM, hidden_width=hidden_width, dropout=dropout))
 
 
 @registry.architectures("spacy_mner.None.v1")
