@@ -206,14 +206,14 @@ def build_no_encoder() -> Stage:
 
 @registry.architectures("spacy_mner.CRF.v1")
 def build_crf(
-    segmentation: Literal["binary"] | None = None, segmentation_weight: float = 0.5
+    segmentation: Literal["binary"] | None = None, segmentation_weight: float = 1.0
 ) -> Stage:
     """A linear-chain CRF over BIO tags (Lafferty et al. 2001; Moon et al. 2018, eq. 2 and 3).
 
     segmentation: "binary" trains the encoder on a second task as well, entity or not for every
         token (Aguilar et al. 2017). It takes no part in what is predicted.
-    segmentation_weight: of that task's loss, where the CRF's has 1. Both are sums over the tokens
-        of a post.
+    segmentation_weight: of that task's loss, where the CRF's has 1; the two weigh the same in
+        their code. Both are sums over the tokens of a post.
     """
     if segmentation_weight < 0:
         raise ValueError(f"segmentation_weight must not be negative, got {segmentation_weight}")

@@ -64,7 +64,7 @@ def test_a_config_switches_the_head_on_and_off():
 
     assert crf().segmentation_weight is None
     assert not hasattr(crf(), "segment")
-    assert crf(segmentation="binary").segmentation_weight == 0.5
+    assert crf(segmentation="binary").segmentation_weight == 1.0
     assert crf(segmentation="binary", segmentation_weight=2.0).segmentation_weight == 2.0
     with pytest.raises(ValueError, match="segmentation"):
         crf(segmentation="ternary")
