@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from spacy.util import registry
 from thinc.api import Model
@@ -14,7 +14,7 @@ from .images.encoder import ImageEncoder
 from .images.store import FeatureStore
 from .layers.decode import CRF
 from .layers.embed import CharBiLSTM, CharCNN, ImageEmbedding, Tok2VecEmbedding, WordVectors
-from .layers.encode import BiLSTM, NoEncoder
+from .layers.encode import BiLSTM, CoupledBiLSTM, NoEncoder
 from .layers.fuse import Concatenate, ModalityAttention
 
 EXAMPLES = {
@@ -192,6 +192,12 @@ def build_bilstm(hidden_width: int = 100, dropout: float = 0.3) -> Stage:
     return Stage("encode", partial(BiLSTM, hidden_width=hidden_width, dropout=dropout))
 
 
+@registry.architectures("spacy_mner.CoupledBiLSTM.v1")
+def build_coupled_bilstm(hidden_width: int = 100, dropout: float = 0.3) -> Stage:
+    """The recurrence of Moon et al. 2018, eq. 1; `hidden_width` units per direction."""
+    return Stage("encode", partial(CoupledBiLSTM, hidden_width=hidden_width, dropout=dropout))
+
+
 @registry.architectures("spacy_mner.None.v1")
 def build_no_encoder() -> Stage:
     """Decode the fused vectors as they are."""
@@ -199,6 +205,17 @@ def build_no_encoder() -> Stage:
 
 
 @registry.architectures("spacy_mner.CRF.v1")
-def build_crf() -> Stage:
-    """A linear-chain CRF over BIO tags (Lafferty et al. 2001; Moon et al. 2018, eq. 2 and 3)."""
-    return Stage("decode", CRF)
+def build_crf(
+    segmentation: Literal["binary"] | None = None, segmentation_weight: float = 1.0
+) -> Stage:
+    """A linear-chain CRF over BIO tags (Lafferty et al. 2001; Moon et al. 2018, eq. 2 and 3).
+
+    segmentation: "binary" trains the encoder on a second task as well, entity or not for every
+        token (Aguilar et al. 2017). It takes no part in what is predicted.
+    segmentation_weight: of that task's loss, where the CRF's has 1; the two weigh the same in
+        their code. Both are sums over the tokens of a post.
+    """
+    if segmentation_weight < 0:
+        raise ValueError(f"segmentation_weight must not be negative, got {segmentation_weight}")
+    weight = None if segmentation is None else segmentation_weight
+    return Stage("decode", partial(CRF, segmentation_weight=weight))

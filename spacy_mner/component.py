@@ -204,7 +204,8 @@ class MultimodalNER(TrainablePipe):
     ) -> tuple[float, Potentials]:
         """Negative log-likelihood of the annotation, mean over posts, and its gradients.
 
-        Tokens without annotation are summed over, a post without any costs nothing.
+        Tokens without annotation are summed over, a post without any costs nothing. With a
+        decoder that has an auxiliary head, the head's loss is part of it.
         """
         examples = list(examples)
         validate_examples(examples, "MultimodalNER.get_loss")

@@ -14,6 +14,7 @@ REGISTRIES = {
     "spacy_image_encoders": "image_encoders",
     "spacy_readers": "readers",
     "spacy_scorers": "scorers",
+    "thinc_optimizers": "optimizers",
 }
 OURS = [
     (group, point.name)
@@ -36,7 +37,8 @@ def test_an_entry_point_is_the_function_registered_under_its_name(group, name):
 def test_every_decorated_builder_has_an_entry_point():
     import spacy_mner.architectures
     import spacy_mner.corpus.reader
-    import spacy_mner.evaluation.scorer  # noqa: F401
+    import spacy_mner.evaluation.scorer
+    import spacy_mner.optimizer  # noqa: F401
 
     for group, registry_name in REGISTRIES.items():
         ours = {name for name in getattr(registry, registry_name).get_all() if "spacy_mner" in name}

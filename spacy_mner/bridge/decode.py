@@ -12,25 +12,32 @@ from ..annotation import Labelling, entities_of
 from ..layers.decode import (
     Potentials,
     negative_log_likelihood,
+    segmentation_loss,
     span_probabilities,
     viterbi,
 )
-from .tagger import TaggerOutput, parts
+from .tagger import TaggerOutput
 
 
 def loss_and_gradients(output: TaggerOutput, allowed: np.ndarray) -> tuple[float, Potentials]:
-    """Mean negative log-likelihood of the posts, and its gradients by the potentials.
+    """Mean loss of the posts, and its gradients by the potentials.
+
+    It is the negative log-likelihood, plus the weighted loss of the auxiliary head where one
+    spoke.
 
     allowed: bool [n_tokens, n_tags], the tags that the annotation leaves open.
     """
-    leaves = [part.detach().requires_grad_() for part in parts(output.potentials)]
+    leaves = [tensor.detach().requires_grad_() for tensor in output.potentials.tensors()]
+    potentials = output.potentials.with_tensors(leaves)
+    annotation = torch.from_numpy(allowed)
     with torch.enable_grad():
-        losses = negative_log_likelihood(
-            Potentials(*leaves), output.lengths, torch.from_numpy(allowed)
-        )
+        losses = negative_log_likelihood(potentials, output.lengths, annotation)
+        if potentials.segmentation is not None:
+            losses = losses + segmentation_loss(potentials.segmentation, output.lengths, annotation)
         loss = losses.mean()
         loss.backward()
-    return loss.item(), Potentials(*(leaf.grad for leaf in leaves))  # type: ignore[arg-type]
+    gradients = [leaf.grad for leaf in leaves]
+    return loss.item(), potentials.with_tensors(gradients)  # type: ignore[arg-type]
 
 
 @torch.inference_mode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -53,7 +53,7 @@ class Stage:
 class TaggerOutput:
     """What the network says of a batch of posts.
 
-    potentials: of the CRF, tokens laid flat.
+    potentials: of the CRF, tokens laid flat; in training with what an auxiliary head says.
     lengths: int64 [n_posts] on the host.
     attention: float [n_tokens, n_modalities], or None under a fuser that weighs nothing.
     modalities: names of the columns of `attention`.
@@ -65,11 +65,6 @@ class TaggerOutput:
     attention: torch.Tensor | None
     modalities: list[str]
     image_status: list[str]
-
-
-def parts(potentials: Potentials) -> list[torch.Tensor]:
-    """The tensors of potentials (or of their gradients), in the order of the fields."""
-    return [getattr(potentials, field.name) for field in fields(potentials)]
 
 
 TaggerModel = Model[list[Doc], TaggerOutput]
@@ -170,7 +165,7 @@ def forward(
     (potentials, attention), backprop_network = shim((features, lengths), is_train)
 
     def backprop(gradients: Potentials) -> list:
-        backprop_network(parts(potentials), parts(gradients))
+        backprop_network(potentials.tensors(), gradients.tensors())
         if vectors is not None:
             assert vectors.grad is not None
             backprop_tok2vec(vectors.grad, batch.lengths)

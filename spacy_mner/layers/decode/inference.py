@@ -147,9 +147,4 @@ def _closing_scores(exact: Potentials, packing: Packing, backward: Tensor, spans
 
 
 def _double(potentials: Potentials) -> Potentials:
-    return Potentials(
-        potentials.emissions.double(),
-        potentials.transitions.double(),
-        potentials.start.double(),
-        potentials.end.double(),
-    )
+    return potentials.with_tensors([tensor.double() for tensor in potentials.tensors()])

@@ -1,6 +1,7 @@
 """Encode: give every token its context within the post."""
 
 from .bilstm import BiLSTM
+from .coupled import CoupledBiLSTM
 from .none import NoEncoder
 
-__all__ = ["BiLSTM", "NoEncoder"]
+__all__ = ["BiLSTM", "CoupledBiLSTM", "NoEncoder"]

@@ -98,7 +98,7 @@ def test_the_best_path_agrees_with_pytorch_crf():
 def test_probabilities_in_single_precision_stay_exact_in_long_posts(n_tokens: int):
     potentials = random_potentials(n_tokens, 3, dtype=torch.float32)
     potentials = replace(potentials, emissions=potentials.emissions * 10)
-    exact = Potentials(*(getattr(potentials, name).double() for name in vars(potentials)))
+    exact = potentials.with_tensors([tensor.double() for tensor in potentials.tensors()])
     lengths, spans = torch.tensor([n_tokens]), all_spans([min(n_tokens, 9)], 3)
     result = marginals(potentials, lengths)
     assert result.dtype == torch.float32
