@@ -33,6 +33,14 @@ def run(*arguments: str | Path, cwd: Path | None = None) -> str:
     return output
 
 
+def output_of(program: str, cwd: Path | None = None) -> str:
+    """What a program prints in a fresh interpreter."""
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from spacy.tokens import DocBin
@@ -69,8 +77,7 @@ def test_the_component_is_found_without_importing_us_first():
         "import spacy; nlp = spacy.blank('en'); nlp.add_pipe('multimodal_ner');"
         "print(nlp.pipe_names)"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert result.stdout.strip() == "['multimodal_ner']", result.stderr
+    assert output_of(program) == "['multimodal_ner']"
 
 
 def test_importing_us_imports_neither_torchvision_nor_transformers():
@@ -78,8 +85,7 @@ def test_importing_us_imports_neither_torchvision_nor_transformers():
         "import sys, spacy_mner; print([m for m in ('torchvision', 'transformers',"
         " 'efficientnet_lite_pytorch', 'PIL', 'spacy_mner.component') if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert result.stdout.strip() == "[]", result.stderr
+    assert output_of(program) == "[]"
 
 
 def test_a_trained_pipeline_is_loaded_and_answers(model: Path, pictures: Path):
@@ -166,10 +172,4 @@ def test_a_package_is_installed_and_loaded(model: Path, tmp_path: Path):
     pip = ["pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
     run(*pip, "--target", tmp_path / "site", archive)
     program = "import en_posts; print(en_posts.load().pipe_names)"
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path / "site",
-    )
-    assert result.stdout.strip() == "['multimodal_ner']", result.stderr
+    assert output_of(program, cwd=tmp_path / "site") == "['multimodal_ner']"

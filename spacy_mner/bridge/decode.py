@@ -35,9 +35,8 @@ def loss_and_gradients(output: TaggerOutput, allowed: np.ndarray) -> tuple[float
         if potentials.segmentation is not None:
             losses = losses + segmentation_loss(potentials.segmentation, output.lengths, annotation)
         loss = losses.mean()
-        loss.backward()
-    gradients = [leaf.grad for leaf in leaves]
-    return loss.item(), potentials.with_tensors(gradients)  # type: ignore[arg-type]
+        gradients = torch.autograd.grad(loss, leaves)
+    return loss.item(), potentials.with_tensors(gradients)
 
 
 @torch.inference_mode()

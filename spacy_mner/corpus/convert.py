@@ -18,7 +18,7 @@ from . import docbin
 from .conll import Repairs, parse_conll, read_lines
 from .errors import CorpusError
 from .jsonl import doc_to_json, parse_jsonl
-from .pictures import FeatureFile, NoPicture, PictureFolder, Source
+from .pictures import LEADS_OUT, FeatureFile, NoPicture, PictureFolder, Source, climbs
 from .posts import POST_ID, Labels, make_doc, rename_labels
 from .summary import MissingPicture, Summary, write_summary
 from .tags import Orphans
@@ -149,7 +149,7 @@ class _Attach:
             return doc
         given = list(image) if isinstance(image, list | tuple) else [image]
         if self.folder is None and self.features is None:
-            doc._.image = _one_or_all([one for one in given if self._stays_below(doc, one)])
+            self._leave_out_what_climbs(doc, given)
             return doc
         names = [one for one in given if _is_name(one)]
         if self.features is not None:
@@ -160,14 +160,16 @@ class _Attach:
             doc._.image = _one_or_all([one for one in given if not _is_name(one)])
         return doc
 
-    def _stays_below(self, doc: Doc, reference: Any) -> bool:
-        """Whether a path, wherever it will be looked up, stays below that folder."""
-        if not _is_name(reference) or ".." not in str(reference).replace("\\", "/").split("/"):
-            return True
-        reason = "leads out of the picture folder"
-        missing = MissingPicture(self._name(doc), str(reference), reason)
-        self.summary.pictures_missing.append(missing)
-        return False
+    def _leave_out_what_climbs(self, doc: Doc, given: list[Any]) -> None:
+        """Wherever a path will be looked up: it is to stay below that folder."""
+        kept = []
+        for reference in given:
+            if _is_name(reference) and climbs(str(reference)):
+                self._miss(doc, reference, LEADS_OUT)
+            else:
+                kept.append(reference)
+        if len(kept) < len(given):
+            doc._.image = _one_or_all(kept)
 
     def _find(self, doc: Doc, source: Source, references: Iterable[Any]) -> list[Any]:
         found = []
@@ -179,9 +181,12 @@ class _Attach:
                 found.append(source.find(str(reference)))
                 self.summary.pictures_matched += 1
             except NoPicture as error:
-                missing = MissingPicture(self._name(doc), str(reference), str(error))
-                self.summary.pictures_missing.append(missing)
+                self._miss(doc, reference, str(error))
         return found
+
+    def _miss(self, doc: Doc, reference: Any, reason: str) -> None:
+        missing = MissingPicture(self._name(doc), str(reference), reason)
+        self.summary.pictures_missing.append(missing)
 
     def _name(self, doc: Doc) -> str:
         return str(doc.user_data.get(POST_ID) or f"post {self.summary.posts + 1}")

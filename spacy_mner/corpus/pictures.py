@@ -22,6 +22,8 @@ from .errors import CorpusError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
 
+LEADS_OUT = "leads out of the picture folder"
+
 
 class NoPicture(ValueError):
     """Why a reference leads to no picture, in words for the user."""
@@ -43,11 +45,16 @@ def stem(name: str) -> str:
     return name
 
 
+def climbs(reference: str) -> bool:
+    """Whether a path leads upwards, and so perhaps out of the folder it is looked up in."""
+    return ".." in PurePosixPath(reference.replace("\\", "/")).parts
+
+
 def inside(reference: str) -> PurePosixPath:
     """Take a reference as a path below a folder; raises NoPicture where it leads elsewhere."""
     path = PurePosixPath(reference.replace("\\", "/"))
-    if path.is_absolute() or re.match("[A-Za-z]:", reference) or ".." in path.parts:
-        raise NoPicture("leads out of the picture folder")
+    if path.is_absolute() or re.match("[A-Za-z]:", reference) or climbs(reference):
+        raise NoPicture(LEADS_OUT)
     if not path.name or "\0" in reference:
         raise NoPicture("not the name of a file")
     return path
@@ -102,7 +109,7 @@ class PictureFolder:
             try:
                 below = Path(os.path.normpath(reference)).relative_to(os.path.abspath(self.root))
             except ValueError:
-                raise NoPicture("leads out of the picture folder") from None
+                raise NoPicture(LEADS_OUT) from None
             return inside(below.as_posix())
         return inside(reference)
 

@@ -39,6 +39,7 @@ class PictureFeaturizer(Featurizer):
         self.store = store
         self.dim = 0 if store is None else store.encoder.dim
         self._tried: list[Picture | PictureError] = []
+        self._observed_width = 0
 
     def observe(self, doc: Doc, images_root: Path | None) -> None:
         if doc._.image_features is not None:
@@ -48,28 +49,31 @@ class PictureFeaturizer(Featurizer):
 
     def _observe_descriptor(self, doc: Doc) -> None:
         width = np.shape(doc._.image_features)[-1]
-        if not self.dim:
-            self.dim = width
-        if width != self.dim and self.store is not None:
+        expected = self._observed_width or (width if self.store is None else self.dim)
+        self._observed_width = expected
+        if width != expected and self.store is not None:
             raise ValueError(
                 f"A training post brings image_features of width {width}, but the image encoder "
-                f"of the config makes features of width {self.dim}. Set the encoder of the image "
+                f"of the config makes features of width {expected}. Set the encoder of the image "
                 "modality to null to train on descriptors, or leave the descriptors out."
             )
-        if width != self.dim:
+        if width != expected:
             raise ValueError(
-                f"Training posts bring image_features of different widths: {self.dim} and {width}."
+                f"Training posts bring image_features of different widths: {expected} and {width}."
             )
 
     def settle(self) -> None:
-        failures = [one for one in self._tried if isinstance(one, PictureError)]
-        if len(failures) == len(self._tried) >= N_TRIED:
+        tried, width = self._tried, self._observed_width
+        self._tried, self._observed_width = [], 0  # the next initialization begins anew
+        failures = [one for one in tried if isinstance(one, PictureError)]
+        if len(failures) == len(tried) >= N_TRIED:
             raise ValueError(
                 f"None of the first {len(failures)} pictures of the training posts can be opened "
                 f"(the first: {failures[0]}). Set images_root to the folder that their paths are "
                 "relative to, or the image modality to null."
             )
-        self._tried = []
+        if self.store is None:
+            self.dim = width
         if not self.dim:
             raise ValueError(
                 "The image modality has no encoder, and no training post brings image_features. "

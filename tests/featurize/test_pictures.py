@@ -132,3 +132,25 @@ def test_a_corpus_with_some_unreadable_pictures_is_trained_on(pictures):
     for image in ["gone.png"] * 15 + ["car.png"] + ["gone.png"] * 10:
         featurizer.observe(post(image=image), pictures)
     featurizer.settle()
+
+
+def test_a_second_initialization_begins_anew(pictures):
+    from spacy_mner.images.efficientnet import build_efficientnet_lite
+    from spacy_mner.images.store import FeatureStore
+
+    featurizer = PictureFeaturizer(
+        FeatureStore(build_efficientnet_lite(), cache=None, memory_mb=16)
+    )
+    for _ in range(20):
+        featurizer.observe(post(image="car.png"), pictures / "elsewhere")
+    with pytest.raises(ValueError, match="images_root"):
+        featurizer.settle()
+    for _ in range(20):
+        featurizer.observe(post(image="car.png"), pictures)
+    featurizer.settle()
+
+
+def test_a_second_initialization_may_bring_descriptors_of_another_width(featurizer):
+    featurizer.observe(post(image_features=np.zeros(5)), None)
+    featurizer.settle()
+    assert featurizer.dims() == {"dim": 5}
