@@ -109,13 +109,18 @@ def build_default_tagger() -> TaggerModel:
 
 
 @registry.architectures("spacy_mner.WordVectors.v1")
-def build_word_vectors(width: int = 150, dropout: float = 0.3, keep: float = 1.0) -> Modality:
+def build_word_vectors(
+    width: int = 150, dropout: float = 0.3, keep: float = 1.0, finetune: bool = False
+) -> Modality:
     """Pretrained word vectors of the pipeline's vocab, or a learned table where it has none.
 
     width: of the output, per token.
     keep: share of the word-vector vocabulary that is used (Moon et al. 2018, table 3).
+    finetune: learn for the words that occur in training (at least twice) how their vectors should
+        differ from the pretrained ones, which stay as they are in the vocab.
     """
-    return Modality(WordFeaturizer(keep=keep), partial(WordVectors, width=width, dropout=dropout))
+    featurizer = WordFeaturizer(keep=keep, finetune=finetune)
+    return Modality(featurizer, partial(WordVectors, width=width, dropout=dropout))
 
 
 @registry.architectures("spacy_mner.CharBiLSTM.v1")

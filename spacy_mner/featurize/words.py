@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from spacy.attrs import ORTH
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.backends import get_array_ops
@@ -33,28 +32,32 @@ class WordFeaturizer(Featurizer):
     keep: share of the word-vector vocabulary that is used, for measuring how a model copes
         with unknown words (Moon et al. 2018, table 3). Which words stay is a fixed function of
         the word, so that 25 % is a subset of 50 %.
+    finetune: give the words of the training posts rows of their own beside the vectors, in which
+        the network keeps what it changes of them; the vectors themselves stay as they are.
     """
 
-    def __init__(self, *, keep: float = 1.0):
+    def __init__(self, *, keep: float = 1.0, finetune: bool = False):
         if not 0.0 <= keep <= 1.0:
             raise ValueError(f"keep must be between 0 and 1, got {keep}")
         self.keep = keep
+        self.finetune = finetune
         self.dim = 0
         self.rows: dict[str, int] = {}
-        self._counts: Counter[int] = Counter()
+        self._counts: Counter[str] = Counter()
         self._vocab: Vocab | None = None
 
     def observe(self, doc: Doc, images_root: Path | None) -> None:
         self._vocab = doc.vocab
         if not doc.vocab.vectors_length:
-            self._counts.update(doc.count_by(ORTH))
+            self._counts.update(token.text for token in doc)
+        elif self.finetune:
+            self._counts.update(token.lower_ for token in doc)
 
     def settle(self) -> None:
         if self._vocab is None:
             raise ValueError("Word vectors need at least one post to initialize from.")
         self.dim = self._vocab.vectors_length
-        strings = self._vocab.strings
-        words = sorted(strings[form] for form, n in self._counts.items() if n >= MIN_COUNT)
+        words = sorted(word for word, n in self._counts.items() if n >= MIN_COUNT)
         self.rows = {word: row for row, word in enumerate(words, start=1)}
         if not self.dim:
             logger.info(
@@ -73,8 +76,12 @@ class WordFeaturizer(Featurizer):
         known = np.zeros(len(words), dtype=bool)
         if self.dim and words:
             self._look_up(batch.vocab, words, vectors, known)
-        row = np.asarray([self.rows.get(word, 0) for word in words], dtype=np.int64)
+        row = np.asarray([self._row(word) for word in words], dtype=np.int64)
         return {"vectors": vectors, "known": known, "row": row, "token": batch.token}
+
+    def _row(self, word: str) -> int:
+        """The word's row among those of training, as written or in lower case; 0 for none."""
+        return self.rows.get(word) or self.rows.get(word.lower(), 0)
 
     def _look_up(
         self, vocab: Vocab, words: list[str], vectors: np.ndarray, known: np.ndarray

@@ -56,6 +56,17 @@ def test_without_vectors_the_words_of_training_become_the_vocabulary(caplog):
     assert rows["once"] == rows["never"] == 0
 
 
+def test_fine_tuning_gives_rows_to_words_that_training_has_twice_whatever_their_case(nlp):
+    assert settled(WordFeaturizer(), nlp, "obama Obama").dims() == {"dim": 3, "n_words": 0}
+    featurizer = settled(WordFeaturizer(finetune=True), nlp, "Obama at", "At obama once")
+    assert featurizer.dims() == {"dim": 3, "n_words": 2}
+    batch = PostBatch.from_docs([nlp.make_doc("OBAMA obama at once Paris")])
+    rows = dict(zip(batch.words, featurizer(batch)["row"].tolist(), strict=True))
+    assert rows["OBAMA"] == rows["obama"] > 0
+    assert rows["at"] > 0
+    assert rows["once"] == rows["Paris"] == 0
+
+
 def test_a_smaller_share_of_the_vocabulary_is_part_of_a_larger_one():
     nlp = spacy.blank("en")
     words = [f"word{i}" for i in range(400)]

@@ -13,13 +13,15 @@ class WordVectors(nn.Module):
     """One vector per word form, pretrained and projected, or learned where there are none.
 
     width: of the result.
-    dim: of the pretrained vectors, which stay as they are; 0 where there are none.
-    n_words: size of the learned table of training words; read only where dim is 0.
-    dropout: on the pretrained vectors before their projection, or on the learned vectors.
+    dim: of the pretrained vectors; 0 where there are none.
+    n_words: training words with a row of their own. Where dim is 0 the rows are the word vectors;
+        otherwise they start at zero and are added to the pretrained vectors, which so are
+        fine-tuned for the words of training (all of them frozen where n_words is 0).
+    dropout: on the vectors before their projection, or on the learned vectors.
 
-    Features: `vectors` float [n_distinct, dim] and `known` bool [n_distinct] (dim > 0), or `row`
-    int64 [n_distinct], 0 for an unknown word (dim = 0); `token` int64 [n_tokens], the place of
-    every token among the distinct ones. Unknown words share one learned vector.
+    Features: `vectors` float [n_distinct, dim] and `known` bool [n_distinct] (dim > 0); `row` int64
+    [n_distinct], 0 for a word without (read only where there are rows); `token` int64 [n_tokens],
+    the place of every token among the distinct ones. Words without vector share a learned one.
     """
 
     def __init__(self, *, width: int, dim: int, n_words: int, dropout: float) -> None:
@@ -27,10 +29,14 @@ class WordVectors(nn.Module):
         self.width = width
         self.dim = dim
         self.dropout = nn.Dropout(dropout)
+        self.finetuned = bool(dim and n_words)
         if dim:
             self.unknown = nn.Parameter(torch.zeros(dim))
             self.project = nn.Linear(dim, width)
-        else:
+        if self.finetuned:
+            self.change = nn.Embedding(n_words + 1, dim, padding_idx=0)
+            nn.init.zeros_(self.change.weight)
+        if not dim:
             self.table = nn.Embedding(n_words + 1, width)
 
     def forward(self, features: Features, lengths: Tensor) -> TokenVectors:
@@ -42,9 +48,10 @@ class WordVectors(nn.Module):
 
     def _pretrained(self, features: Features) -> Tensor:
         known = features["known"].unsqueeze(1)
-        projected: Tensor = self.project(
-            self.dropout(torch.where(known, features["vectors"], self.unknown))
-        )
+        vectors = torch.where(known, features["vectors"], self.unknown)
+        if self.finetuned:
+            vectors = vectors + self.change(features["row"])
+        projected: Tensor = self.project(self.dropout(vectors))
         return projected
 
     def _learned(self, features: Features) -> Tensor:

@@ -28,6 +28,24 @@ def test_unknown_words_share_one_vector_that_learns():
     assert embed.unknown.grad.abs().sum() > 0
 
 
+def test_fine_tuning_starts_from_the_pretrained_vectors_and_changes_the_words_of_training_alone():
+    embed = WordVectors(width=3, dim=5, n_words=2, dropout=0.0)
+    vectors, token = torch.randn(3, 5), torch.arange(3)
+    features = {"vectors": vectors, "known": torch.tensor([True, True, False]), "token": token}
+    features["row"] = torch.tensor([0, 1, 2])
+    before = embed(features, torch.tensor([3])).vectors
+    unknown = embed.project(embed.unknown.unsqueeze(0))
+    assert torch.allclose(before, torch.cat([embed.project(vectors[:2]), unknown]), atol=1e-6)
+    before.square().sum().backward()
+    assert embed.change.weight.grad[0].abs().sum() == 0
+    assert (embed.change.weight.grad[1:].abs().sum(dim=1) > 0).all()
+    with torch.no_grad():
+        embed.change.weight[1:] = 1.0
+    after = embed(features, torch.tensor([3])).vectors
+    assert torch.equal(after[0], before[0])
+    assert torch.allclose(after[1], embed.project(vectors[1] + 1), atol=1e-6)
+
+
 def test_without_pretrained_vectors_a_table_is_learned():
     embed = WordVectors(width=3, dim=0, n_words=7, dropout=0.0)
     features = {"row": torch.tensor([7, 0]), "token": torch.tensor([0, 1, 1, 0])}
