@@ -1,7 +1,7 @@
 """The attributes a user touches, and how their values travel in a DocBin.
 
-`doc._.image` and `doc._.image_features` are set by the user; `doc._.modality_attention`,
-`doc._.image_status` and `span._.score` by the component.
+`doc._.image`, `doc._.image_features` and `doc._.image_text` are set by the user;
+`doc._.modality_attention`, `doc._.image_status` and `span._.score` by the component.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 import srsly
 from spacy.tokens import Doc, Span
 
-DOC_ATTRIBUTES = ("image", "image_features", "modality_attention", "image_status")
+DOC_ATTRIBUTES = ("image", "image_features", "image_text", "modality_attention", "image_status")
 SPAN_ATTRIBUTES = ("score",)
 
 # What a post brings along, as opposed to what the component says of it.
-IMAGE_ATTRIBUTES = ("image", "image_features")
+IMAGE_ATTRIBUTES = ("image", "image_features", "image_text")
 
 
 def register() -> None:
@@ -37,18 +37,21 @@ def register() -> None:
 
 
 def has_image(doc: Doc) -> bool:
-    """Whether the post brings a picture, as a reference or as a descriptor."""
+    """Whether the post brings a picture, as a reference or as a descriptor.
+
+    Words about a picture (`doc._.image_text`) do not make one.
+    """
     return doc._.image is not None or doc._.image_features is not None
 
 
 def copy_image(source: Doc, target: Doc) -> None:
-    """Give `target` the picture of `source`."""
+    """Give `target` the picture of `source`, and the words about it."""
     for name in IMAGE_ATTRIBUTES:
         target._.set(name, source._.get(name))
 
 
 def drop_image(doc: Doc) -> None:
-    """Take the picture away from a post."""
+    """Take the picture away from a post, and the words about it."""
     for name in IMAGE_ATTRIBUTES:
         doc._.set(name, None)
 

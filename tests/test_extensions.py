@@ -5,7 +5,7 @@ import pytest
 import spacy
 import srsly
 from PIL import Image
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, DocBin, Span
 
 from spacy_mner import extensions
 from spacy_mner.images.reference import open_picture
@@ -28,6 +28,24 @@ def test_registering_again_leaves_a_users_own_default_alone():
     finally:
         Doc.set_extension("image", default=None, force=True)
     assert Span.has_extension("score")
+
+
+def test_words_about_a_picture_come_and_go_with_it():
+    source, target = NLP.make_doc("a"), NLP.make_doc("b")
+    source._.image_text = "a red car"
+    extensions.copy_image(source, target)
+    assert target._.image_text == "a red car"
+    extensions.drop_image(target)
+    assert target._.image_text is None
+    assert not extensions.has_image(source)
+
+
+def test_words_about_a_picture_travel_in_a_docbin():
+    doc = NLP.make_doc("a")
+    doc._.image_text = "ein roter Wagen 🚗\nzweite Zeile"
+    data = DocBin(docs=[doc], store_user_data=True).to_bytes()
+    [read] = DocBin().from_bytes(data).get_docs(NLP.vocab)
+    assert read._.image_text == doc._.image_text
 
 
 @pytest.mark.parametrize("attribute, value", [("image", "a.jpg"), ("image_features", np.ones(3))])

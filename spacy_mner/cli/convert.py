@@ -13,7 +13,7 @@ from ..corpus.errors import CorpusError
 from .messages import and_more, first, user_errors
 
 if TYPE_CHECKING:
-    from ..corpus.summary import Summary
+    from ..corpus.summary import MissingPicture, Summary
 
 
 class OrphanChoice(str, Enum):
@@ -38,6 +38,9 @@ def convert_cli(
     features: Annotated[
         Path | None, typer.Option(help="Descriptors: .npz with `ids` and `features`.")
     ] = None,
+    captions: Annotated[
+        Path | None, typer.Option(help="Words about the pictures: lines of id<TAB>caption.")
+    ] = None,
     orphans: Annotated[
         OrphanChoice,
         typer.Option(help="An I- with no opening tag opens an entity (lenient) or is dropped."),
@@ -54,9 +57,14 @@ def convert_cli(
     from ..corpus.convert import Options, convert
 
     with user_errors():
-        options = Options(images_root, features, orphans.value, parse_names(rename or []), lang)
+        names = parse_names(rename or [])
+        options = Options(images_root, features, captions, orphans.value, names, lang)
         summary = convert(source, target, options)
-    show(summary, looked_for_pictures=bool(images_root or features))
+    show(
+        summary,
+        looked_for_pictures=bool(images_root or features),
+        looked_for_captions=bool(captions),
+    )
 
 
 def parse_names(pairs: list[str]) -> dict[str, str]:
@@ -70,17 +78,17 @@ def parse_names(pairs: list[str]) -> dict[str, str]:
     return names
 
 
-def show(summary: Summary, *, looked_for_pictures: bool) -> None:
+def show(summary: Summary, *, looked_for_pictures: bool, looked_for_captions: bool) -> None:
     """Print what a conversion did: counts, then everything that needs a look."""
     from ..corpus.summary import summary_path
 
-    msg.table(list(_rows(summary, looked_for_pictures)), aligns=("l", "r"))
+    rows = _rows(summary, looked_for_pictures, looked_for_captions)
+    msg.table(rows, aligns=("l", "r"))
     for problem in first(summary.problems):
         msg.warn(f"line {problem.line}: {problem.reason}")
     _print_more(summary.problems)
-    for missing in first(summary.pictures_missing):
-        msg.warn(f"no picture for {missing.post} ({missing.reference}): {missing.reason}")
-    _print_more(summary.pictures_missing)
+    _print_missing("picture", summary.pictures_missing)
+    _print_missing("caption", summary.captions_missing)
     for name in summary.unused_names:
         msg.warn(f"--map {name}=…: there is no label {name} in {summary.input}")
     if summary.looks_like_sentiment:
@@ -90,7 +98,9 @@ def show(summary: Summary, *, looked_for_pictures: bool) -> None:
     msg.good(f"Wrote {summary.output}, and {summary_path(Path(summary.output)).name} beside it.")
 
 
-def _rows(summary: Summary, looked_for_pictures: bool) -> list[tuple[str, str]]:
+def _rows(
+    summary: Summary, looked_for_pictures: bool, looked_for_captions: bool
+) -> list[tuple[str, str]]:
     rows = [("posts", summary.posts), ("tokens", summary.tokens)]
     rows += [(f"entities {label}", n) for label, n in sorted(summary.entities.items())]
     rows.append((f"I- with no opening tag ({summary.orphans})", summary.repaired_tags))
@@ -98,8 +108,17 @@ def _rows(summary: Summary, looked_for_pictures: bool) -> list[tuple[str, str]]:
     if looked_for_pictures:
         rows.append(("pictures matched", summary.pictures_matched))
         rows.append(("pictures missing", len(summary.pictures_missing)))
+    if looked_for_captions:
+        rows.append(("captions matched", summary.captions_matched))
+        rows.append(("captions missing", len(summary.captions_missing)))
     rows.append(("lines with problems", len(summary.problems)))
     return [(name, f"{count:,}") for name, count in rows]
+
+
+def _print_missing(what: str, items: list[MissingPicture]) -> None:
+    for missing in first(items):
+        msg.warn(f"no {what} for {missing.post} ({missing.reference}): {missing.reason}")
+    _print_more(items)
 
 
 def _print_more(items: list) -> None:

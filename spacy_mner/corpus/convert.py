@@ -14,11 +14,20 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..extensions import has_image
+from ..images.reference import references
 from . import docbin
 from .conll import Repairs, parse_conll, read_lines
 from .errors import CorpusError
 from .jsonl import doc_to_json, parse_jsonl
-from .pictures import LEADS_OUT, FeatureFile, NoPicture, PictureFolder, Source, climbs
+from .pictures import (
+    LEADS_OUT,
+    CaptionFile,
+    FeatureFile,
+    NoPicture,
+    PictureFolder,
+    Source,
+    climbs,
+)
 from .posts import POST_ID, Labels, make_doc, rename_labels
 from .summary import MissingPicture, Summary, write_summary
 from .tags import Orphans
@@ -35,6 +44,7 @@ class Options:
 
     images_root: folder in which pictures are looked up; references become relative to it.
     features: `.npz` file with `ids` and `features` for `doc._.image_features`.
+    captions: file with lines `id<TAB>words` for `doc._.image_text`.
     orphans: the protocol, what becomes of an `I-` with no opening tag: "open" lets it begin an
         entity (lenient), "drop" reads it as outside (strict).
     rename: old label → new label; labels stay as they are otherwise.
@@ -43,6 +53,7 @@ class Options:
 
     images_root: Path | None = None
     features: Path | None = None
+    captions: Path | None = None
     orphans: Orphans = "open"
     rename: Mapping[str, str] = field(default_factory=dict)
     lang: str = "en"
@@ -58,7 +69,7 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     _check(source, target, options)
     summary = Summary(str(source), str(target), options.orphans)
     labels = Labels(options.rename)
-    attach = _Attach(options, summary)
+    attach = _Attach(options, summary, by_id=source.suffix.lower() in CONLL)
     docs = _counted(map(attach, _read(source, options, labels, summary)), summary)
     # All is read before anything is written: the output may be the input.
     found = list(docs)
@@ -127,38 +138,60 @@ def _read_conll(
         repairs=repairs,
     )
     for post in posts:
-        if options.images_root is None and options.features is None:
-            # The id of a picture is no path to one.
-            post.image = None
         yield make_doc(post, nlp.vocab)
     summary.repaired_tags = repairs.orphans
     summary.repaired_tokens = repairs.changed
 
 
 class _Attach:
-    """Replaces the references of a Doc by what was found for them."""
+    """Replaces the references of a Doc by what was found for them.
 
-    def __init__(self, options: Options, summary: Summary) -> None:
+    by_id: the references are ids of pictures, and so are no paths to any.
+    """
+
+    def __init__(self, options: Options, summary: Summary, *, by_id: bool) -> None:
         self.folder = PictureFolder(options.images_root) if options.images_root else None
         self.features = FeatureFile(options.features) if options.features else None
+        self.captions = CaptionFile(options.captions) if options.captions else None
+        self.by_id = by_id
         self.summary = summary
 
     def __call__(self, doc: Doc) -> Doc:
-        image = doc._.image
-        if image is None:
-            return doc
-        given = list(image) if isinstance(image, list | tuple) else [image]
-        if self.folder is None and self.features is None:
-            self._leave_out_what_climbs(doc, given)
-            return doc
+        given = references(doc._.image)
+        if self.captions is not None:
+            self._caption(doc, self.captions, [str(one) for one in given if _is_name(one)])
+        if given:
+            self._attach(doc, given)
+        return doc
+
+    def _attach(self, doc: Doc, given: list[Any]) -> None:
         names = [one for one in given if _is_name(one)]
         if self.features is not None:
             doc._.image_features = _stacked(self._find(doc, self.features, names))
         if self.folder is not None:
             doc._.image = _one_or_all(self._find(doc, self.folder, given))
-        else:
+        elif self.features is not None or self.by_id:
             doc._.image = _one_or_all([one for one in given if not _is_name(one)])
-        return doc
+        else:
+            self._leave_out_what_climbs(doc, given)
+
+    def _caption(self, doc: Doc, captions: CaptionFile, names: list[str]) -> None:
+        """Look the words up by the names of the pictures, else by the id of the post.
+
+        A post that brings no picture misses none.
+        """
+        post_id = doc.user_data.get(POST_ID)
+        found = []
+        for name in names or [str(post_id)] * (post_id is not None):
+            try:
+                found.append(captions.find(name))
+            except NoPicture as error:
+                if names or has_image(doc):
+                    missing = MissingPicture(self._name(doc), name, str(error))
+                    self.summary.captions_missing.append(missing)
+        self.summary.captions_matched += len(found)
+        if found:
+            doc._.image_text = "\n".join(found)
 
     def _leave_out_what_climbs(self, doc: Doc, given: list[Any]) -> None:
         """Wherever a path will be looked up: it is to stay below that folder."""

@@ -4,7 +4,8 @@
 (`[{"text", "start", "end"}]`) are gold and stay as they are, optional `image_features` holds a
 descriptor, optional `missing` (`[{"start", "end"}]`) the stretches that nobody has annotated.
 `image` is one reference or a list of them; a data URI becomes bytes. A post without `spans` is
-not annotated, one with `spans: []` has no entities.
+not annotated, one with `spans: []` has no entities. Optional `image_text` holds words about the
+picture: a caption, tags, or what is written in it.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class _PostReader:
             post.missing = self._unannotated(tokens, missing, unknown, entities)
         post.image = self._image()
         post.image_features = self._features()
+        post.image_text = self._image_text()
         return post
 
     def _spans(self, key: str, labels: Labels | None = None) -> list[CharSpan] | None:
@@ -193,6 +195,12 @@ class _PostReader:
             return [_read_reference(one) for one in given] or None
         raise ValueError('"image" is neither a reference nor a list of references')
 
+    def _image_text(self) -> str | None:
+        given = self.record.get("image_text")
+        if given is not None and not isinstance(given, str):
+            raise ValueError('"image_text" is not a string')
+        return given
+
     def _features(self) -> Any:
         given = self.record.get("image_features")
         if given is None:
@@ -231,6 +239,8 @@ def doc_to_json(doc: Doc) -> dict[str, Any]:
     record["image"] = picture_to_json(doc._.image)
     if doc._.image_features is not None:
         record["image_features"] = np.asarray(doc._.image_features).tolist()
+    if doc._.image_text is not None:
+        record["image_text"] = doc._.image_text
     record["tokens"] = [_token_to_json(token, len(text)) for token in doc]
     if doc.has_annotation("ENT_IOB"):
         record["spans"] = [_span_to_json(entity) for entity in doc.ents]

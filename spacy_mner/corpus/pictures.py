@@ -1,4 +1,4 @@
-"""Finding the picture of a post: in a folder of files, or in a file of descriptors.
+"""Finding the picture of a post: in a folder of files, in a file of descriptors, or in words.
 
 References come from corpus files of unknown origin: none may lead out of the folder, and none
 may end up with the picture of another post.
@@ -10,7 +10,7 @@ import base64
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -18,6 +18,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..extensions import picture_as_png
+from .conll import read_lines
 from .errors import CorpusError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
@@ -159,6 +160,37 @@ def _read_features(path: Path) -> tuple[list[str], np.ndarray]:
     if features.dtype.kind not in "fiu":
         raise CorpusError(f"{path}: `features` holds {features.dtype}, not numbers.")
     return [str(name) for name in ids.tolist()], features
+
+
+class CaptionFile:
+    """Words about pictures, a line `id<TAB>words` each, by id with or without extension."""
+
+    def __init__(self, path: Path) -> None:
+        self._captions = dict(_read_captions(path))
+        self._names = _Names(self._captions)
+
+    def find(self, reference: str) -> str:
+        """Give the words about a picture."""
+        caption = self._captions[self._names.find(reference)]
+        if not caption:
+            raise NoPicture("nothing is written there")
+        return caption
+
+
+def _read_captions(path: Path) -> Iterator[tuple[str, str]]:
+    if not path.is_file():
+        raise CorpusError(f"There is no file {path}; --captions names lines of id<TAB>caption.")
+    seen = set()
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        name, tab, caption = line.partition("\t")
+        if not tab:
+            raise CorpusError(f"{path}, line {number} is not id<TAB>caption: {line[:60]!r}.")
+        if name in seen:
+            raise CorpusError(f"{path} has the id {name} twice; an id stands for one picture.")
+        seen.add(name)
+        yield name, caption.strip()
 
 
 def picture_to_json(image: Any) -> Any:

@@ -20,7 +20,10 @@ SENTIMENTS = frozenset(
 
 @dataclass(frozen=True)
 class MissingPicture:
-    """A reference that led to no picture. post: its id, or its number where it has none."""
+    """A reference that led to no picture, or to no words about one.
+
+    post: its id, or its number where it has none.
+    """
 
     post: str
     reference: str
@@ -34,6 +37,7 @@ class Summary:
     entities: by type, as written to the output.
     repaired_tags: `I-` with no opening tag; repaired_tokens: tags that read differently now.
     pictures_matched, pictures_missing: references found and not found.
+    captions_matched, captions_missing: the same for the words about pictures.
     posts_with_picture: posts of the output that bring a picture or a descriptor.
     problems: input that could not be taken as it stands, by line.
     unused_names: labels that were to be renamed and do not occur.
@@ -50,6 +54,8 @@ class Summary:
     posts_with_picture: int = 0
     pictures_matched: int = 0
     pictures_missing: list[MissingPicture] = field(default_factory=list)
+    captions_matched: int = 0
+    captions_missing: list[MissingPicture] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unused_names: list[str] = field(default_factory=list)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,21 @@ from .ablation import Pictures, set_pictures
 from .scorer import score_entities
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a pipeline said of annotated posts.
+
+    examples: a post each, those without tokens left out; the annotated one is its reference.
+    pictures, seed: what the posts were shown with, see `set_pictures`.
+    seconds: how long the pipeline took.
+    """
+
+    examples: list[Example]
+    pictures: Pictures
+    seed: int
+    seconds: float
+
+
 def evaluate(
     nlp: Language,
     docs: Iterable[Doc],
@@ -26,13 +42,22 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 128,
 ) -> dict[str, Any]:
-    """Run a pipeline over annotated posts and score it. The posts stay as they are.
+    """Run a pipeline over annotated posts and score it: `predict`, then `score_prediction`."""
+    return score_prediction(predict(nlp, docs, pictures=pictures, seed=seed, batch_size=batch_size))
+
+
+def predict(
+    nlp: Language,
+    docs: Iterable[Doc],
+    *,
+    pictures: Pictures = "on",
+    seed: int = 0,
+    batch_size: int = 128,
+) -> Prediction:
+    """Run a pipeline over annotated posts. The posts stay as they are.
 
     docs: gold tokens and entities, and a picture where there is one.
     pictures, seed: see `set_pictures`.
-    Returns what JSON takes: the scores of `score_entities`; `posts` (those with tokens),
-    `posts_with_picture`, `tokens`; `image_status`, the number of posts by what became of their
-    picture ("used", "used in part", "absent", "unreadable", …); `seconds`, `words_per_second`.
     Raises ShuffleError where pictures cannot be shuffled.
     """
     gold = [doc for doc in docs if len(doc)]
@@ -42,17 +67,28 @@ def evaluate(
     predicted = list(nlp.pipe(bare, batch_size=batch_size))
     seconds = time.perf_counter() - start
     examples = [Example(x, y) for x, y in zip(predicted, gold, strict=True)]
+    return Prediction(examples, pictures, seed, seconds)
+
+
+def score_prediction(prediction: Prediction) -> dict[str, Any]:
+    """Score a prediction.
+
+    Returns what JSON takes: the scores of `score_entities`; `posts` (those with tokens),
+    `posts_with_picture`, `tokens`; `image_status`, the number of posts by what became of their
+    picture ("used", "used in part", "absent", "unreadable", …); `seconds`, `words_per_second`.
+    """
+    gold = [example.reference for example in prediction.examples]
     tokens = sum(map(len, gold))
     return {
-        "pictures": pictures,
-        "seed": seed,
+        "pictures": prediction.pictures,
+        "seed": prediction.seed,
         "posts": len(gold),
         "posts_with_picture": sum(map(has_image, gold)),
         "tokens": tokens,
-        **score_entities(examples),
-        "image_status": count_status(predicted),
-        "seconds": seconds,
-        "words_per_second": tokens / seconds if seconds else None,
+        **score_entities(prediction.examples),
+        "image_status": count_status(example.predicted for example in prediction.examples),
+        "seconds": prediction.seconds,
+        "words_per_second": tokens / prediction.seconds if prediction.seconds else None,
     }
 
 

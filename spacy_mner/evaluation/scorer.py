@@ -34,7 +34,8 @@ def _score_segmentation(examples: list[Example]) -> dict[str, float | None]:
     score = PRFScore()
     for example in examples:
         if example.reference.has_annotation("ENT_IOB"):
-            score.score_set(_judged_spans(example), _gold_spans(example))
+            judged = {(start, end) for start, end, _ in judged_entities(example)}
+            score.score_set(judged, _gold_spans(example))
     names = ("segmentation_p", "segmentation_r", "segmentation_f")
     if not len(score):
         return dict.fromkeys(names)
@@ -45,14 +46,14 @@ def _gold_spans(example: Example) -> set[tuple[int, int]]:
     return {(entity.start, entity.end) for entity in example.reference.ents}
 
 
-def _judged_spans(example: Example) -> set[tuple[int, int]]:
-    """Predicted spans in gold tokens, without those that touch missing annotation."""
-    spans = set()
+def judged_entities(example: Example) -> set[tuple[int, int, str]]:
+    """Predicted (start, end, label) in gold tokens, without those that touch missing annotation."""
+    found = set()
     for entity in example.predicted.ents:
         tokens = example.alignment.x2y[entity.start : entity.end]
         if not len(tokens):
             continue
         start, end = int(tokens[0]), int(tokens[-1]) + 1
         if all(token.ent_iob for token in example.reference[start:end]):
-            spans.add((start, end))
-    return spans
+            found.add((start, end, entity.label_))
+    return found

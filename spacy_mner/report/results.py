@@ -11,10 +11,11 @@ import argparse
 import json
 import os
 import platform
-import statistics
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+from .markdown import percent, row
 
 NAMES = {"mner": "word + char + image", "text": "word + char"}
 PICTURES = {"on": "as they are", "off": "taken away", "shuffled": "of other posts"}
@@ -64,9 +65,9 @@ def render(runs: Runs) -> str:
 
 def _row(key: tuple[str, str], by_seed: dict[int, dict[str, Any]]) -> str:
     system, pictures = key
-    cells = [_mean([scores[name] for scores in by_seed.values()]) for name in MEASURES]
+    cells = [percent([scores[name] for scores in by_seed.values()]) for name in MEASURES]
     name = NAMES.get(system, system)
-    return f"| {' | '.join([name, PICTURES.get(pictures, pictures), str(len(by_seed)), *cells])} |"
+    return row([name, PICTURES.get(pictures, pictures), len(by_seed), *cells])
 
 
 def _per_type(runs: Runs) -> list[str]:
@@ -84,16 +85,9 @@ def _per_type(runs: Runs) -> list[str]:
         cells = []
         for label in labels:
             per_type = [scores["ents_per_type"].get(label, {}) for scores in by_seed.values()]
-            cells.append(_mean([scores.get("f", 0.0) for scores in per_type]))
-        lines.append(f"| {NAMES.get(system, system)} | {' | '.join(cells)} |")
+            cells.append(percent([scores.get("f", 0.0) for scores in per_type]))
+        lines.append(row([NAMES.get(system, system), *cells]))
     return lines
-
-
-def _mean(values: list[float | None]) -> str:
-    """Mean ± standard deviation in per cent; a single run has no deviation."""
-    percent = [100 * (value or 0.0) for value in values]
-    mean = f"{statistics.mean(percent):.1f}"
-    return mean if len(percent) == 1 else f"{mean} ± {statistics.stdev(percent):.1f}"
 
 
 def main() -> None:

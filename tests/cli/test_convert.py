@@ -40,6 +40,16 @@ def test_the_protocol_is_chosen(run, tmp_path):
     assert second["spans"] == []
 
 
+def test_captions_are_counted_and_those_missing_are_named(run, tmp_path):
+    (tmp_path / "captions.tsv").write_text("1\ta man\n")
+    result = run("train.txt", "train.spacy", "--captions", "captions.tsv")
+    assert result.exit_code == 0
+    rows = {line[:-8].strip(): line.split()[-1] for line in result.stdout.splitlines() if line}
+    assert (rows["captions matched"], rows["captions missing"]) == ("1", "1")
+    assert "no caption for 2 (2): not there" in result.stdout
+    assert "captions" not in run("train.txt", "train.spacy").stdout
+
+
 def test_only_the_first_complaints_are_on_the_screen(run, tmp_path):
     (tmp_path / "bad.txt").write_text("IMGID:1\n" + "a\tX\n" * 9)
     output = run("bad.txt", "bad.spacy").stdout
@@ -68,6 +78,7 @@ def test_labels_of_another_task_are_noticed(run, tmp_path):
         (["train.txt", "x.spacy", "--map", "OTHER"], "OLD=NEW"),
         (["train.txt", "x.spacy", "--images-root", "gone"], "no folder gone"),
         (["train.txt", "x.spacy", "--features", "train.txt"], "npz"),
+        (["train.txt", "x.spacy", "--captions", "gone.tsv"], "no file gone.tsv"),
         (["train.txt", "train.txt/x.spacy"], "train.txt"),
     ],
 )

@@ -135,6 +135,58 @@ def test_descriptors_of_several_pictures_are_regions_one_after_the_other(tmp_pat
     assert doc._.image_features.tolist() == [[3, 4], [1, 2]]
 
 
+@pytest.fixture
+def captions(tmp_path):
+    path = tmp_path / "captions.tsv"
+    path.write_text("1015799.jpg\ta man\n2\ta hat\n", encoding="utf-8")
+    return path
+
+
+def test_captions_are_found_by_the_id_of_the_picture(source, captions, tmp_path):
+    summary = convert(source, tmp_path / "train.spacy", Options(captions=captions))
+    docs = docs_of(tmp_path / "train.spacy")
+    assert [doc._.image_text for doc in docs] == ["a man", None, None]
+    assert [doc._.image for doc in docs] == [None] * 3
+    assert summary.captions_matched == 1
+    assert [(one.post, one.reason) for one in summary.captions_missing] == [
+        ("17_06_4705", "not there"),
+        ("../../etc/passwd", "not there"),
+    ]
+    assert (summary.posts_with_picture, summary.pictures_missing) == (0, [])
+
+
+def test_captions_stand_beside_pictures_and_descriptors(source, images, captions, tmp_path):
+    np.savez(tmp_path / "f.npz", ids=["1015799"], features=[[1.0, 2.0]])
+    options = Options(images_root=images, features=tmp_path / "f.npz", captions=captions)
+    convert(source, tmp_path / "train.spacy", options)
+    first = docs_of(tmp_path / "train.spacy")[0]
+    assert (first._.image, first._.image_text) == ("1015799.jpg", "a man")
+    assert first._.image_features.tolist() == [1, 2]
+
+
+def test_captions_of_several_pictures_are_lines_in_their_order(captions, tmp_path):
+    source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": ["2.jpg", "1015799"]})
+    convert(source, tmp_path / "out.spacy", Options(captions=captions))
+    [doc] = docs_of(tmp_path / "out.spacy")
+    assert doc._.image_text == "a hat\na man"
+    assert doc._.image == ("2.jpg", "1015799")
+
+
+def test_captions_can_be_added_later_by_the_id_of_the_post(captions, tmp_path):
+    source = write_jsonl(
+        tmp_path / "in.jsonl",
+        {"text": "a", "id": "2", "image_features": [1]},
+        {"text": "b", "id": "3", "image_features": [1]},
+        {"text": "c", "id": "4"},
+        {"text": "d", "id": "5", "image_text": "what was there"},
+    )
+    summary = convert(source, tmp_path / "out.spacy", Options(captions=captions))
+    texts = [doc._.image_text for doc in docs_of(tmp_path / "out.spacy")]
+    assert texts == ["a hat", None, None, "what was there"]
+    # A post that brings no picture misses no caption.
+    assert [one.post for one in summary.captions_missing] == ["3"]
+
+
 def test_a_picture_inside_the_corpus_survives_the_search_for_others(images, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": "data:;base64,AAAA"})
     convert(source, tmp_path / "out.spacy", Options(images_root=images))

@@ -135,6 +135,7 @@ def test_labels_are_renamed():
         ({"text": "a", "image": 3}, "neither a reference"),
         ({"text": "a", "image": "data:image/png,xx"}, "base64"),
         ({"text": "a", "image": "data:;base64,x"}, "damaged"),
+        ({"text": "a", "image_text": ["a cat"]}, '"image_text" is not a string'),
         ({"text": "a", "image_features": [[[1]]]}, "image_features"),
         ({"text": "a", "image_features": ["x"]}, "image_features"),
         ({"text": "a", "image_features": [[1], [1, 2]]}, "image_features"),
@@ -167,6 +168,7 @@ def annotated_docs(draw):
         id=draw(st.sampled_from([None, "猫", "17_06_1"])),
         image=draw(st.sampled_from([None, "a.jpg", ["a.jpg", "b.jpg"], b"\x89PNG"])),
         image_features=draw(st.sampled_from([None, np.array([0.5, -2], dtype="float32")])),
+        image_text=draw(st.sampled_from([None, "", "eine Katze 猫\nschläft"])),
     )
     return make_doc(post, NLP.vocab)
 
@@ -184,6 +186,7 @@ def test_a_doc_written_as_json_reads_back(doc):
     assert read.user_data.get("post_id") == doc.user_data.get("post_id")
     assert np.array_equal(read._.image_features, doc._.image_features)
     assert read._.image == doc._.image
+    assert read._.image_text == doc._.image_text
 
 
 def test_unknown_spaces_leave_no_space_at_the_end_of_the_text():
@@ -209,7 +212,7 @@ json_values = st.recursive(
 records = st.fixed_dictionaries(
     {"text": st.text(max_size=5)},
     optional=dict.fromkeys(
-        ("id", "image", "spans", "tokens", "missing", "image_features"), json_values
+        ("id", "image", "image_text", "spans", "tokens", "missing", "image_features"), json_values
     ),
 )
 

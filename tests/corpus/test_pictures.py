@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacy_mner.corpus.errors import CorpusError
-from spacy_mner.corpus.pictures import FeatureFile, NoPicture, PictureFolder, inside
+from spacy_mner.corpus.pictures import CaptionFile, FeatureFile, NoPicture, PictureFolder, inside
 
 
 @pytest.fixture
@@ -151,3 +151,50 @@ def test_a_single_array_is_no_npz(tmp_path):
         np.save(file, np.ones(3))
     with pytest.raises(CorpusError, match="ids"):
         FeatureFile(path)
+
+
+@pytest.fixture
+def captions(tmp_path):
+    path = tmp_path / "captions.tsv"
+    path.write_text(
+        "17.06.jpg\ta cat\twith a hat \r\n\n2\t\ncafé\teine Katze 猫\n", encoding="utf-8"
+    )
+    return CaptionFile(path)
+
+
+@pytest.mark.parametrize(
+    ("reference", "caption"),
+    [
+        ("17.06", "a cat\twith a hat"),
+        ("17.06.png", "a cat\twith a hat"),
+        ("café.jpg", "eine Katze 猫"),
+    ],
+)
+def test_a_caption_is_found_with_and_without_extension(captions, reference, caption):
+    assert captions.find(reference) == caption
+
+
+@pytest.mark.parametrize(("reference", "reason"), [("3", "not there"), ("2", "nothing is written")])
+def test_a_picture_without_a_caption_is_told_of(captions, reference, reason):
+    with pytest.raises(NoPicture, match=reason):
+        captions.find(reference)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("1\ta\n2 b\n", "line 2 is not id<TAB>caption"),
+        ("1\ta\n1\tb\n", "the id 1 twice"),
+        (b"1\t\xff\n", "UTF-8"),
+    ],
+)
+def test_a_file_that_is_not_of_captions_is_refused(tmp_path, content, reason):
+    path = tmp_path / "captions.tsv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(CorpusError, match=reason):
+        CaptionFile(path)
+
+
+def test_a_caption_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match=r"no file .*--captions"):
+        CaptionFile(tmp_path / "gone.tsv")

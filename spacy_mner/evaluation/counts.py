@@ -1,0 +1,35 @@
+"""How many entities are right, post by post: what totals and significance are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spacy.training import Example
+
+from .scorer import judged_entities
+
+# Measure → annotated, predicted and both → one number per post.
+Counts = dict[str, dict[str, list[int]]]
+PARTS = ("gold", "predicted", "correct")
+
+
+def count_entities(examples: Sequence[Example]) -> Counts:
+    """Count by post, for `types` and for `segmentation`, where the type does not matter.
+
+    Summed up, they give the scores of `score_entities`. A post without annotation counts zero.
+    """
+    counts: Counts = {
+        measure: {part: [] for part in PARTS} for measure in ("types", "segmentation")
+    }
+    for example in examples:
+        gold = {(e.start, e.end, e.label_) for e in example.reference.ents}
+        found = judged_entities(example)
+        _add(counts["types"], gold, found)
+        _add(counts["segmentation"], {e[:2] for e in gold}, {e[:2] for e in found})
+    return counts
+
+
+def _add(counts: dict[str, list[int]], gold: set, found: set) -> None:
+    numbers = (len(gold), len(found), len(gold & found))
+    for part, number in zip(PARTS, numbers, strict=True):
+        counts[part].append(number)

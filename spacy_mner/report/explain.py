@@ -1,0 +1,236 @@
+"""Every post with its picture, annotation, predictions and attention, beside another pipeline's.
+
+What figure 3 and table 2 of Moon et al. 2018 show for single posts, for a whole corpus.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from ..component import MultimodalNER
+from ..corpus.posts import POST_ID
+from ..evaluation.ablation import Pictures
+from ..evaluation.evaluate import count_status, predict
+from ..evaluation.scorer import score_entities
+from ..extensions import has_image
+from ..featurize.base import ABSENT
+from ..featurize.pictures import USED, PictureFeaturizer
+from ..images.encoder import ImageEncoder
+from .pictures import PostPictures, Thumbnail, collect_pictures
+from .readings import Reading, read_gold, read_prediction
+
+Verdict = Literal["helped", "hurt", "both-wrong", "both-right", "unjudged"]
+
+
+@dataclass(frozen=True)
+class System:
+    """How one of the two pipelines does. Shares in [0, 1]; None where nothing is annotated.
+
+    right: number of posts on which it finds exactly the annotated entities.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    right: int
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Attention over a post. weights: modality → one number in [0, 1] per token."""
+
+    tokens: list[str]
+    weights: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class ExplainedPost:
+    """Everything to show of one post.
+
+    number: its place among those shown, from 1. id: its name in the corpus, may be empty.
+    pictures: keys into `Explanation.thumbnails`.
+    caption: words about the picture, may be empty.
+    notes: why pictures are not shown or not used.
+    """
+
+    number: int
+    id: str
+    verdict: Verdict
+    gold: Reading
+    model: Reading
+    against: Reading
+    heat: Heat | None
+    pictures: list[str]
+    caption: str
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Two pipelines on a corpus, post by post.
+
+    own_ablation: the second one is the first with its pictures taken away.
+    skipped: posts left out because they have no token.
+    pictures: number of posts by what became of their picture in the first pipeline.
+    descriptors: number of posts that bring a descriptor, which pipelines take instead of pixels.
+    """
+
+    model: System
+    against: System
+    own_ablation: bool
+    posts: list[ExplainedPost]
+    thumbnails: dict[str, Thumbnail]
+    skipped: int
+    pictures: dict[str, int]
+    descriptors: int
+
+    @property
+    def counts(self) -> Counter[Verdict]:
+        """Number of posts by verdict."""
+        return Counter(post.verdict for post in self.posts)
+
+
+def explain(
+    nlp: Language,
+    docs: Iterable[Doc],
+    against: Language | None = None,
+    *,
+    batch_size: int = 128,
+    limit: int = 0,
+) -> Explanation:
+    """Read annotated posts with a pipeline and with another. The posts stay as they are.
+
+    docs: gold tokens and entities, and a picture where there is one.
+    against: the other pipeline; None: the same one with the pictures taken away.
+    limit: take so many posts with tokens (0: all).
+    """
+    gold, skipped = _take(docs, limit)
+    with _attention(nlp):
+        first = predict(nlp, gold, batch_size=batch_size).examples
+    other_pictures: Pictures = "on" if against else "off"
+    second = predict(against or nlp, gold, pictures=other_pictures, batch_size=batch_size).examples
+    tagger = _tagger(nlp)
+    images_root = tagger.images_root if tagger else None
+    images = [doc._.image for doc in gold]
+    pictures, thumbnails = collect_pictures(images, _encoder(tagger), images_root)
+    posts = [
+        _explain_post(number, *post)
+        for number, post in enumerate(zip(first, second, pictures, strict=True), start=1)
+    ]
+    return Explanation(
+        model=_score(first, [post.model for post in posts]),
+        against=_score(second, [post.against for post in posts]),
+        own_ablation=against is None,
+        posts=posts,
+        thumbnails=thumbnails,
+        skipped=skipped,
+        pictures=count_status(example.predicted for example in first),
+        descriptors=sum(doc._.image_features is not None for doc in gold),
+    )
+
+
+def _take(docs: Iterable[Doc], limit: int) -> tuple[list[Doc], int]:
+    kept: list[Doc] = []
+    skipped = 0
+    for doc in docs:
+        if len(doc):
+            kept.append(doc)
+        else:
+            skipped += 1
+        if len(kept) == limit > 0:
+            break
+    return kept, skipped
+
+
+def _tagger(nlp: Language) -> MultimodalNER | None:
+    return next((pipe for _, pipe in nlp.pipeline if isinstance(pipe, MultimodalNER)), None)
+
+
+def _encoder(tagger: MultimodalNER | None) -> ImageEncoder | None:
+    """The first image encoder among the modalities of a pipeline."""
+    by_name: dict[str, Any] = tagger.model.attrs["featurizers"].by_name if tagger else {}
+    for featurizer in by_name.values():
+        if isinstance(featurizer, PictureFeaturizer) and featurizer.store is not None:
+            return featurizer.store.encoder
+    return None
+
+
+@contextmanager
+def _attention(nlp: Language) -> Iterator[None]:
+    """Have the attention annotated, whatever the config of the pipeline says."""
+    tagger = _tagger(nlp)
+    if tagger is None:
+        yield
+        return
+    before = tagger.annotate_attention
+    tagger.annotate_attention = True
+    try:
+        yield
+    finally:
+        tagger.annotate_attention = before
+
+
+def _score(examples: Sequence[Example], readings: Sequence[Reading]) -> System:
+    scores = score_entities(examples)
+    right = sum(reading.right is True for reading in readings)
+    return System(scores["ents_p"], scores["ents_r"], scores["ents_f"], right)
+
+
+def _explain_post(
+    number: int, first: Example, second: Example, pictures: PostPictures
+) -> ExplainedPost:
+    gold, predicted = first.reference, first.predicted
+    model, against = read_prediction(predicted, gold), read_prediction(second.predicted, gold)
+    return ExplainedPost(
+        number=number,
+        id=str(gold.user_data.get(POST_ID) or ""),
+        verdict=judge(model.right, against.right),
+        gold=read_gold(gold),
+        model=model,
+        against=against,
+        heat=_heat(predicted),
+        pictures=pictures.keys,
+        caption=gold._.image_text or "",
+        notes=_notes(gold, predicted._.image_status, pictures),
+    )
+
+
+def judge(model: bool | None, against: bool | None) -> Verdict:
+    """Compare two pipelines on a post. Each is right, wrong, or (both of them) not to be judged."""
+    if model is None or against is None:
+        return "unjudged"
+    if model:
+        return "both-right" if against else "helped"
+    return "hurt" if against else "both-wrong"
+
+
+def _heat(doc: Doc) -> Heat | None:
+    """The attention over a post; None where there is none, or it is of other tokens."""
+    attention: dict[str, np.ndarray] = doc._.modality_attention or {}
+    if not attention or any(len(weights) != len(doc) for weights in attention.values()):
+        return None
+    tokens = [token.text for token in doc]
+    return Heat(tokens, {name: weights.tolist() for name, weights in attention.items()})
+
+
+def _notes(gold: Doc, status: str | None, pictures: PostPictures) -> list[str]:
+    """Why there is no picture, or what else a person should know of it."""
+    if not has_image(gold):
+        return ["This post has no picture."]
+    notes = []
+    if gold._.image_features is not None:
+        shape = " × ".join(map(str, np.shape(gold._.image_features)))
+        notes.append(f"The model takes a descriptor ({shape} numbers) in place of pixels.")
+    if status not in (None, USED, ABSENT):
+        notes.append(f"The model says of the picture: “{status}”.")
+    untold = [reason for reason in pictures.problems if reason not in (status or "")]
+    return notes + [f"A picture cannot be shown: {reason}." for reason in untold]

@@ -1,0 +1,128 @@
+"""The pictures of a report: made small, each once, with the tags that an encoder gives them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..images.encoder import ImageEncoder
+from ..images.reference import Picture, PictureError, open_picture, references
+
+# What all pictures of a page may take, in bytes of JPEG.
+BUDGET = 8 << 20
+# Longest side and JPEG quality, the best first; the last is taken however large it comes out.
+SIZES = ((480, 82), (480, 70), (360, 65), (240, 60))
+N_TAGS = 5
+# Decoded pictures that are in memory at once, each as large as its file says.
+CHUNK = 8
+
+Tags = list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small picture. tags: what the encoder sees there, with probability; likeliest first."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    tags: Tags
+
+    @property
+    def data_url(self) -> str:
+        return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode('ascii')}"
+
+
+@dataclass(frozen=True)
+class PostPictures:
+    """The pictures of one post.
+
+    keys: of those that can be shown, in order.
+    problems: why others cannot.
+    """
+
+    keys: list[str]
+    problems: list[str]
+
+
+def collect_pictures(
+    images: Sequence[Any], encoder: ImageEncoder | None, images_root: Path | None
+) -> tuple[list[PostPictures], dict[str, Thumbnail]]:
+    """Make the pictures of posts small, each distinct one once.
+
+    images: `doc._.image` of each post.
+    encoder: names what is seen; None: pictures have no tags.
+    images_root: folder from which relative paths are taken.
+    Returns the pictures of each post by key, and the thumbnails by key.
+    """
+    opened = [[_open(one, images_root) for one in references(image)] for image in images]
+    distinct = {one[1].digest: one[1] for post in opened for one in post if one[1] is not None}
+    shown, failed = _make_small(distinct, encoder)
+    posts = []
+    for post in opened:
+        digests = [picture.digest for _, picture in post if picture is not None]
+        problems = [reason for reason, picture in post if picture is None]
+        problems += [failed[digest] for digest in digests if digest in failed]
+        keys = list(dict.fromkeys(digest for digest in digests if digest in shown))
+        posts.append(PostPictures(keys, list(dict.fromkeys(problems))))
+    return posts, shown
+
+
+def _open(reference: Any, images_root: Path | None) -> tuple[str, Picture | None]:
+    """A picture whose content can be read, or why there is none."""
+    try:
+        picture = open_picture(reference, images_root)
+        picture.digest  # noqa: B018  reads the file
+    except PictureError as error:
+        return str(error), None
+    return "", picture
+
+
+def _make_small(
+    pictures: dict[str, Picture], encoder: ImageEncoder | None
+) -> tuple[dict[str, Thumbnail], dict[str, str]]:
+    """Thumbnails of pictures, and the reasons why others have none."""
+    allowed = BUDGET // max(1, len(pictures))
+    shown: dict[str, Thumbnail] = {}
+    failed: dict[str, str] = {}
+    for chunk in _chunks(pictures.items()):
+        decoded: dict[str, np.ndarray] = {}
+        for key, picture in chunk:
+            try:
+                decoded[key] = picture.pixels()
+            except PictureError as error:
+                failed[key] = str(error)
+        tags = _tags(list(decoded.values()), encoder)
+        for (key, pixels), named in zip(decoded.items(), tags, strict=True):
+            shown[key] = make_thumbnail(pixels, named, allowed)
+    return shown, failed
+
+
+def _chunks(items: Iterable[tuple[str, Picture]]) -> Iterable[list[tuple[str, Picture]]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+def _tags(pictures: list[np.ndarray], encoder: ImageEncoder | None) -> list[Tags]:
+    return encoder.tags(pictures, k=N_TAGS) if encoder else [[] for _ in pictures]
+
+
+def make_thumbnail(pixels: np.ndarray, tags: Tags, allowed: int) -> Thumbnail:
+    """Make uint8 [h, w, 3] small: the best of SIZES that takes no more than `allowed` bytes."""
+    for side, quality in SIZES:
+        image = Image.fromarray(pixels)
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        image.save(buffer, format="JPEG", quality=quality, optimize=True)
+        if buffer.tell() <= allowed:
+            break
+    return Thumbnail(buffer.getvalue(), *image.size, tags)

@@ -1,0 +1,59 @@
+"""Small explanations to render, without a pipeline."""
+
+from __future__ import annotations
+
+from spacy_mner.report.explain import ExplainedPost, Explanation, Heat, System, judge
+from spacy_mner.report.pictures import make_thumbnail
+from spacy_mner.report.readings import Piece, Reading
+
+RIGHTS = {
+    "helped": (True, False),
+    "hurt": (False, True),
+    "both-wrong": (False, False),
+    "both-right": (True, True),
+    "unjudged": (None, None),
+}
+
+
+def a_reading(right, *, text="jaguar", label="ORG"):
+    kind = {True: "right", False: "wrong", None: "open"}[right]
+    missed = Piece(text, "missed", label) if right is False else Piece(text)
+    return Reading([Piece(f"my {text} "), Piece(text, kind, label, 0.875), missed], right)
+
+
+def a_post(number=1, verdict="helped", **changes):
+    """A post of a given verdict, the rest of it as one likes."""
+    model, against = RIGHTS[verdict]
+    text, label = changes.pop("text", "jaguar"), changes.pop("label", "ORG")
+    gold = Reading([Piece("my "), Piece(text, "gold", label), Piece(text, "unknown")])
+    fields = {
+        "number": number,
+        "id": f"id-{number}",
+        "verdict": judge(model, against),
+        "gold": gold,
+        "model": a_reading(model, text=text, label=label),
+        "against": a_reading(against, text=text, label=label),
+        "heat": Heat(["my", text], {"word": [0.25, 1.0], "image": [0.75, 0.0]}),
+        "pictures": [],
+        "caption": "",
+        "notes": [],
+    }
+    return ExplainedPost(**{**fields, **changes})
+
+
+def an_explanation(posts, **changes):
+    fields = {
+        "model": System(0.9, 0.8, 0.847, 3),
+        "against": System(0.5, 0.4, 0.444, 2),
+        "own_ablation": True,
+        "posts": posts,
+        "thumbnails": {},
+        "skipped": 0,
+        "pictures": {"used": 1},
+        "descriptors": 0,
+    }
+    return Explanation(**{**fields, **changes})
+
+
+def a_thumbnail(pixels, tags=()):
+    return make_thumbnail(pixels, list(tags), allowed=1 << 20)

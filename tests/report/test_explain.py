@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc
+
+from spacy_mner.report.explain import explain, judge
+
+from ..conftest import examples_of, gold_docs
+from ..evaluation.standin import make_pipeline, make_post
+
+
+@pytest.fixture
+def nlp():
+    return make_pipeline()
+
+
+def a_ruler(label):
+    """A pipeline of another vocab that calls every jaguar the same."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": label, "pattern": "jaguar"}])
+    return nlp
+
+
+def explained(nlp, posts, *arguments, **options):
+    docs = [make_post(nlp.vocab, label, image) for label, image in posts]
+    return explain(nlp, docs, *arguments, **options)
+
+
+def test_the_natural_comparison_is_the_same_model_without_its_picture(nlp):
+    # The stand-in reads the label off the picture, and finds nothing without one.
+    posts = [("ORG", "ORG.jpg"), (None, "ORG.jpg"), ("ORG", None), (None, None)]
+    found = explained(nlp, posts)
+    assert found.own_ablation
+    assert [post.verdict for post in found.posts] == ["helped", "hurt", "both-wrong", "both-right"]
+    assert set(found.counts.values()) == {1}
+    assert (found.model.right, found.against.right) == (2, 2)
+
+
+def test_another_model_sees_the_pictures_too_and_may_have_another_vocab(nlp):
+    found = explained(nlp, [("ORG", "ORG.jpg"), ("CAR", "ORG.jpg"), ("CAR", None)], a_ruler("CAR"))
+    assert not found.own_ablation
+    assert [post.verdict for post in found.posts] == ["helped", "hurt", "hurt"]
+    assert (found.model.f1, found.against.f1) == pytest.approx((0.4, 2 / 3))
+    same = explained(nlp, [("ORG", "ORG.jpg")], make_pipeline())
+    assert same.posts[0].verdict == "both-right"
+
+
+@pytest.mark.parametrize(
+    ("model", "against", "verdict"),
+    [
+        (True, False, "helped"),
+        (False, True, "hurt"),
+        (False, False, "both-wrong"),
+        (True, True, "both-right"),
+        (None, None, "unjudged"),
+    ],
+)
+def test_a_verdict_follows_from_who_is_right(model, against, verdict):
+    assert judge(model, against) == verdict
+
+
+def test_a_post_without_annotation_is_shown_and_not_judged(nlp):
+    docs = [make_post(nlp.vocab, "ORG", "ORG.jpg"), Doc(nlp.vocab, words=["hi"])]
+    found = explain(nlp, docs)
+    assert [post.verdict for post in found.posts] == ["helped", "unjudged"]
+    assert (found.model.right, found.model.f1) == (1, 1)
+
+
+def test_posts_without_a_token_are_left_out_and_counted(nlp):
+    docs = [Doc(nlp.vocab), make_post(nlp.vocab, "ORG", "ORG.jpg"), Doc(nlp.vocab)]
+    found = explain(nlp, docs)
+    assert (len(found.posts), found.skipped) == (1, 2)
+
+
+def test_a_corpus_may_be_empty(nlp):
+    found = explain(nlp, [])
+    assert found.posts == [] and found.model.f1 is None
+
+
+def test_only_so_many_posts_are_read(nlp):
+    docs = (make_post(nlp.vocab, "ORG", name) for name in ("ORG.jpg", "CAR.jpg", None))
+    assert len(explain(nlp, docs, limit=2).posts) == 2
+    assert len(list(docs)) == 1
+
+
+def test_the_posts_stay_as_they_are(nlp):
+    post = make_post(nlp.vocab, "ORG", "CAR.jpg")
+    explain(nlp, [post])
+    assert [entity.label_ for entity in post.ents] == ["ORG"]
+    assert (post._.image, post._.image_status) == ("CAR.jpg", None)
+
+
+def test_what_became_of_the_pictures_is_told(nlp):
+    found = explained(nlp, [("ORG", "gone.jpg"), ("ORG", None)])
+    unreadable, absent = (post.notes for post in found.posts)
+    assert unreadable[0] == "The model says of the picture: “unreadable: no such file”."
+    assert unreadable[1] == "A picture cannot be shown: no such file: gone.jpg."
+    assert absent == ["This post has no picture."]
+    assert found.pictures == {"unreadable": 1, "absent": 1}
+
+
+def test_a_descriptor_stands_beside_the_words_about_its_picture(nlp):
+    post = make_post(nlp.vocab, "ORG", None)
+    post._.image_features, post._.image_text = np.ones(384, np.float32), "a cat"
+    post.user_data["post_id"] = "17_06"
+    found = explain(nlp, [post])
+    [shown] = found.posts
+    assert (shown.id, shown.caption, found.descriptors) == ("17_06", "a cat", 1)
+    assert "384 numbers" in shown.notes[0]
+
+
+def test_pictures_and_tags_are_those_of_the_model(trained):
+    car, animal, plain = explain(trained, gold_docs(trained)[:3]).posts
+    found = explain(trained, gold_docs(trained))
+    assert len(found.thumbnails) == 2
+    assert car.pictures != animal.pictures and plain.pictures == []
+    for thumbnail in found.thumbnails.values():
+        probabilities = [p for _, p in thumbnail.tags]
+        assert len(probabilities) == 5
+        assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_attention_is_shown_and_the_pipeline_stays_as_it_is(trained):
+    tagger = trained.get_pipe("multimodal_ner")
+    tagger.annotate_attention = False
+    for post in explain(trained, gold_docs(trained)[:3]).posts:
+        weights = np.array(list(post.heat.weights.values()))
+        assert list(post.heat.weights) == ["word", "char", "image"]
+        assert weights.shape == (3, len(post.heat.tokens))
+        np.testing.assert_allclose(weights.sum(axis=0), 1, rtol=1e-5)
+    assert tagger.annotate_attention is False
+
+
+def test_scores_are_those_of_the_component(trained):
+    [post] = explain(trained, gold_docs(trained)[2:3]).posts
+    doc = next(
+        trained.pipe([example.predicted for example in examples_of(gold_docs(trained)[2:3])])
+    )
+    shown = [piece.score for piece in post.model.pieces if piece.score is not None]
+    assert shown == pytest.approx([entity._.score for entity in doc.ents])
+
+
+def test_a_fuser_that_weighs_nothing_has_no_attention(small_model, pictures):
+    nlp = spacy.blank("en")
+    fuse = {"@architectures": "spacy_mner.Concatenate.v1"}
+    config = {"model": {**small_model, "fuse": fuse}, "images_root": str(pictures)}
+    nlp.add_pipe("multimodal_ner", config=config)
+    nlp.initialize(lambda: examples_of(gold_docs(nlp)))
+    found = explain(nlp, gold_docs(nlp)[:3])
+    assert [post.heat for post in found.posts] == [None] * 3
+    assert len(found.thumbnails) == 2
+
+
+def test_attention_over_tokens_that_were_merged_later_is_not_shown(trained):
+    trained.add_pipe("merge_entities")
+    heats = [post.heat for post in explain(trained, gold_docs(trained)[:3]).posts]
+    assert heats[2] is None

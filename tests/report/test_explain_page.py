@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from spacy_mner.report.explain import Heat, System
+from spacy_mner.report.explain_page import Names, render, visible
+
+from .explained import a_post, a_thumbnail, an_explanation
+
+NAMES = Names("model", "data.spacy")
+
+HOSTILE = [
+    "<script>window.hacked = 1</script>",
+    "</script><script>window.hacked = 1</script>",
+    '"><img src=x onerror="window.hacked = 1">',
+    "' onmouseover='window.hacked = 1",
+    "</style><style>body { display: none }",
+    "javascript:window.hacked=1",
+    "<!-- ]]> <![CDATA[",
+    "{{ 7 * 7 }}{% raw %}",
+    "&lt;b&gt;&#60;",
+    "</title></td></table></article></main></svg>",
+    "👩‍👩‍👧‍👦 ❤️ 🇩🇪",
+    "שלום עליכם",
+    "x" * 500,
+]
+
+
+def hostile_page(*texts):
+    """A page with a post for each text; the text stands wherever data can stand."""
+    pixels = np.full((20, 30, 3), 200, np.uint8)
+    explanation = an_explanation(
+        [hostile_post(number, text) for number, text in enumerate(texts, start=1)],
+        thumbnails={text: a_thumbnail(pixels, [(text, 0.5)]) for text in texts},
+        pictures=dict.fromkeys(texts, 1),
+        own_ablation=False,
+    )
+    everything = " ".join(texts)
+    return render(explanation, Names(everything, everything, everything))
+
+
+def hostile_post(number, text):
+    heat = Heat([text, text], {text: [0.5, 0.5], "image": [0.5, 0.5]})
+    told = {"caption": text, "notes": [text], "pictures": [text], "heat": heat, "id": text}
+    return a_post(number, "hurt", text=text, label=text, **told)
+
+
+class Outline(HTMLParser):
+    """The tags of a page with the names of their attributes, and what may act."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.acts, self.text = [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, *sorted(name for name, _ in attrs)))
+        self.acts += [v for n, v in attrs if n.startswith("on") or n in ("href", "src", "action")]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_data_never_becomes_markup(text):
+    plain, outline = Outline(hostile_page("plain")), Outline(hostile_page(text))
+    assert outline.tags == plain.tags
+    assert all(target.startswith(("#", "data:image/jpeg;")) for target in outline.acts)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_data_reads_as_it_was_written(text):
+    # Title, model, comparison and data; id, caption, note, tag, modality, two tokens;
+    # status; the text three times and its label as often: once in gold, twice in each reading.
+    assert "".join(Outline(hostile_page(text)).text).count(text) >= 18
+
+
+def test_a_page_needs_nothing_from_elsewhere():
+    page = hostile_page("plain")
+    for address in ("http:", "https:", "url(", "@import", "src="):
+        assert address not in re.sub("base64,[A-Za-z0-9+/=]*", "", page)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x00b\x1b[31m", "a⟨U+0000⟩b⟨U+001B⟩[31m"),
+        ("a\u202eb\u2066", "a⟨U+202E⟩b⟨U+2066⟩"),
+        ("a\nb\tc", "a↵b⇥c"),
+        ("\ud83c", "⟨U+D83C⟩"),
+        ("\x85\u2028", "⟨U+0085⟩⟨U+2028⟩"),
+        ("👩‍👧 ❤️ café שלום", "👩‍👧 ❤️ café שלום"),
+    ],
+)
+def test_characters_that_would_act_are_spelled_out(text, shown):
+    assert visible(text) == shown
+    page = hostile_page(text)
+    page.encode("utf-8")
+    assert text == shown or text not in page
+    assert shown in "".join(Outline(page).text)
+
+
+@pytest.mark.parametrize(("token", "shown"), [("\u200b", "⟨U+200B⟩"), ("\xa0", "⟨U+00A0⟩")])
+def test_a_token_with_nothing_to_see_is_spelled_out_over_its_column(token, shown):
+    assert f"<bdi>{shown}</bdi>" in hostile_page(token)
+
+
+def test_each_distinct_picture_is_in_the_page_once():
+    thumbnail = a_thumbnail(np.full((20, 30, 3), 200, np.uint8))
+    posts = [a_post(n, pictures=["a"]) for n in (1, 2, 3)]
+    page = render(an_explanation(posts, thumbnails={"a": thumbnail}), NAMES)
+    assert page.count(thumbnail.data_url) == 1
+    assert page.count('href="#picture-1"') == 3
+
+
+def test_the_header_names_models_data_posts_and_scores():
+    explanation = an_explanation([a_post()], skipped=1234, own_ablation=False, descriptors=1)
+    text = "".join(Outline(render(explanation, Names("a-model", "d.spacy", "b-model"))).text)
+    for words in ("a-model", "b-model", "d.spacy", "84.7", "44.4", "1,234 without a token"):
+        assert words in text
+    assert "used 1; 1 as descriptors" in text
+    assert "as another model reads it" in text
+
+
+def test_the_page_says_what_right_means_and_what_the_comparison_is():
+    text = "".join(Outline(render(an_explanation([a_post()]), NAMES)).text)
+    assert "right when its entities are exactly the annotated ones" in text
+    assert "the same model, its pictures taken away" in text
+    assert "read rightly with the picture, wrongly without it" in text
+
+
+def test_a_fuser_that_weighs_nothing_is_told_of():
+    page = render(an_explanation([a_post(heat=None)]), NAMES)
+    assert "weighs no modality" in page and 'class="heat"' not in page
+    assert "weighs no modality" not in render(an_explanation([a_post()]), NAMES)
+
+
+def test_posts_without_annotation_have_a_filter_only_where_there_are_some():
+    assert 'value="unjudged"' not in render(an_explanation([a_post()]), NAMES)
+    page = render(an_explanation([a_post(), a_post(2, "unjudged")]), NAMES)
+    assert 'value="unjudged"' in page and "not counted as right or wrong" in page
+
+
+def test_scores_that_do_not_exist_are_a_dash():
+    system = System(None, None, None, 0)
+    page = render(an_explanation([], model=system, pictures={}), NAMES)
+    assert "<td>–</td>" in page
+
+
+def test_a_thousand_posts_take_a_few_megabytes():
+    tokens = [f"token{i}" for i in range(25)]
+    heat = Heat(tokens, {name: [0.33] * 25 for name in ("word", "char", "image")})
+    posts = [a_post(n, heat=heat, text=" ".join(tokens)) for n in range(1, 1001)]
+    assert len(render(an_explanation(posts), NAMES)) < 8e6

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spacy_mner.report import pictures
+from spacy_mner.report.pictures import collect_pictures, make_thumbnail
+
+NOISE = np.random.default_rng(0).integers(0, 256, (900, 1200, 3), dtype=np.uint8)
+
+
+class ShapeTeller:
+    """Stands in for an image encoder: names the shape of a picture."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def tags(self, pictures, k):
+        self.seen += len(pictures)
+        return [[(f"{one.shape[1]} by {one.shape[0]}", 0.5)] * k for one in pictures]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, size in (("a.png", (30, 20)), ("b.png", (60, 90))):
+        Image.new("RGB", size, (200, 0, 0)).save(tmp_path / name)
+    (tmp_path / "copy of a.png").write_bytes((tmp_path / "a.png").read_bytes())
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    return tmp_path
+
+
+def test_each_distinct_picture_is_made_small_and_tagged_once(folder):
+    encoder = ShapeTeller()
+    images = ["a.png", "copy of a.png", ["b.png", "a.png"], None]
+    posts, thumbnails = collect_pictures(images, encoder, folder)
+    assert len(thumbnails) == encoder.seen == 2
+    first, second, third, fourth = [post.keys for post in posts]
+    assert first == second == third[1:]
+    assert fourth == []
+    assert thumbnails[first[0]].tags == [("30 by 20", 0.5)] * 5
+
+
+def test_a_picture_that_cannot_be_read_is_named(folder):
+    posts, thumbnails = collect_pictures([["gone.png", "a.png"], "broken.png"], None, folder)
+    assert len(thumbnails) == len(posts[0].keys) == 1
+    assert posts[0].problems == ["no such file: gone.png"]
+    assert posts[1].keys == [] and len(posts[1].problems) == 1
+
+
+def test_without_an_encoder_there_are_no_tags(folder):
+    _, thumbnails = collect_pictures(["a.png"], None, folder)
+    assert [one.tags for one in thumbnails.values()] == [[]]
+
+
+def test_many_pictures_are_read_in_parts(folder, monkeypatch):
+    monkeypatch.setattr(pictures, "CHUNK", 1)
+    posts, thumbnails = collect_pictures(["a.png", "b.png"], ShapeTeller(), folder)
+    shapes = [thumbnails[post.keys[0]].tags[0][0] for post in posts]
+    assert shapes == ["30 by 20", "60 by 90"]
+
+
+def decoded(thumbnail):
+    return Image.open(io.BytesIO(thumbnail.jpeg))
+
+
+def test_a_thumbnail_is_a_jpeg_of_at_most_480_pixels():
+    thumbnail = make_thumbnail(NOISE, [], allowed=1 << 20)
+    image = decoded(thumbnail)
+    assert image.format == "JPEG"
+    assert image.size == (thumbnail.width, thumbnail.height) == (480, 360)
+    assert thumbnail.data_url.startswith("data:image/jpeg;base64,/9j/")
+
+
+def test_a_small_picture_is_not_blown_up():
+    assert decoded(make_thumbnail(NOISE[:7, :5], [], allowed=1 << 20)).size == (5, 7)
+
+
+def test_a_thumbnail_takes_no_more_than_it_may():
+    best = len(make_thumbnail(NOISE, [], allowed=1 << 20).jpeg)
+    for allowed in (best - 1, best // 2):
+        assert len(make_thumbnail(NOISE, [], allowed).jpeg) <= allowed
+
+
+def test_a_picture_does_not_get_too_small_to_see():
+    assert decoded(make_thumbnail(NOISE, [], allowed=1)).size == (240, 180)
+
+
+def test_many_pictures_share_what_a_page_may_take(folder, monkeypatch):
+    Image.fromarray(NOISE).save(folder / "noise.png")
+    [alone] = collect_pictures(["noise.png"], None, folder)[1].values()
+    monkeypatch.setattr(pictures, "BUDGET", len(alone.jpeg))
+    beside = collect_pictures(["noise.png", "a.png"], None, folder)[1].values()
+    assert max(len(one.jpeg) for one in beside) <= len(alone.jpeg) / 2
