@@ -7,6 +7,8 @@ from spacy.cli._util import app as spacy_app
 
 from .convert import convert_cli
 from .evaluate import evaluate_cli
+from .experiment import experiment_cli
+from .explain import explain_cli
 from .init import init_cli
 from .vectors import vectors_cli
 
@@ -21,6 +23,8 @@ app = typer.Typer(
 app.command("init")(init_cli)
 app.command("convert")(convert_cli)
 app.command("evaluate")(evaluate_cli)
+app.command("experiment")(experiment_cli)
+app.command("explain")(explain_cli)
 app.command("vectors")(vectors_cli)
 
 # spaCy loads the entry point only to have this done.

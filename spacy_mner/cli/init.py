@@ -19,10 +19,18 @@ def init_cli(
     output: Annotated[Path, typer.Argument(metavar="OUT.cfg", help="Where to write the config.")],
     kind: Annotated[str, typer.Option("--kind", help="Which of our configs.")] = "base",
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    system: Annotated[
+        str | None,
+        typer.Option(help="A system of Moon et al. 2018, table 1, such as wc-lample."),
+    ] = None,
+    setting: Annotated[
+        str | None,
+        typer.Option(help="paper: sizes and optimiser of Moon et al. 2018; modern: ours."),
+    ] = None,
 ) -> None:
     """Write a complete config with the reader that keeps pictures (spaCy's own drops them)."""
     with user_errors():
-        init(output, kind=kind, force=force)
+        init(output, kind=kind, force=force, system=system, setting=setting)
     msg.good(f"Wrote {output}. Train with:")
     # Not by `msg`, which breaks long lines.
     typer.echo(
@@ -30,15 +38,42 @@ def init_cli(
     )
 
 
-def init(output: Path, *, kind: str = "base", force: bool = False) -> None:
-    """Copy a template. Raises CorpusError for an unknown kind and for a file that is there."""
+def init(
+    output: Path,
+    *,
+    kind: str = "base",
+    force: bool = False,
+    system: str | None = None,
+    setting: str | None = None,
+) -> None:
+    """Write a template, or what a system or a setting makes of the base.
+
+    Raises CorpusError for a name that there is not and for a file that is there.
+    """
     found = {name.removesuffix(SUFFIX): text for name, text in _templates().items()}
     if kind not in found:
         raise CorpusError(f"There is no config {kind!r}; there is {', '.join(sorted(found))}.")
+    if system is None and setting is None:
+        text = found[kind]
+    elif kind == "base":
+        text = _system(system, setting or "modern")
+    else:
+        raise CorpusError("--system and --setting are made of the base: leave --kind out.")
     if output.exists() and not force:
         raise CorpusError(f"{output} is there already; --force overwrites it.")
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(found[kind], encoding="utf-8")
+    output.write_text(text, encoding="utf-8")
+
+
+def _system(system: str | None, setting: str) -> str:
+    from ..experiments.systems import SYSTEMS, system_config
+
+    config = system_config(system, setting).to_str()
+    name = "W + C + V" if system is None else f"{SYSTEMS[system].modalities}, {system}"
+    return (
+        f"# {name}, setting {setting} (Moon et al. 2018).\n"
+        f"# Made by `spacy-mner init`; train with `spacy train`.\n\n{config}\n"
+    )
 
 
 def _templates() -> dict[str, str]:

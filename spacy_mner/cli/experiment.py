@@ -1,0 +1,121 @@
+"""`spacy-mner experiment`: a table of the paper on a corpus of one's own."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from wasabi import msg
+
+from ..corpus.errors import CorpusError
+from .messages import user_errors
+
+if TYPE_CHECKING:
+    from ..experiments.runner import Outcome, Run
+
+
+class SplitChoice(str, Enum):
+    """Which split is scored."""
+
+    dev = "dev"
+    test = "test"
+
+
+def experiment_cli(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="table1 or table3.")],
+    corpus: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CORPUS", help="Folder: train.spacy, dev.spacy (or valid.spacy), test.spacy."
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of runs and tables.")],
+    split: Annotated[
+        SplitChoice, typer.Option(help="The split that is scored; dev always chooses the epoch.")
+    ] = SplitChoice.dev,
+    seeds: Annotated[str, typer.Option(help="One run for each.")] = "0,1,2",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Budget of a run; that of our config by default.")
+    ] = None,
+    vectors: Annotated[
+        str | None,
+        typer.Option(help="Word vectors, as `--paths.vectors`; a learned table if none."),
+    ] = None,
+    images_root: Annotated[
+        str | None, typer.Option(help="Folder from which relative picture paths are taken.")
+    ] = None,
+    setting: Annotated[
+        str, typer.Option(help="modern: our config; paper: sizes and optimiser of the paper.")
+    ] = "modern",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Runs side by side, which share the cores.")
+    ] = 1,
+    gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
+    keep_models: Annotated[
+        bool, typer.Option(help="Keep the model of every run, vectors and all, as model-best.")
+    ] = False,
+    note: Annotated[str, typer.Option(help="A line for the page: protocol, vectors, …")] = "",
+) -> None:
+    """Train the systems of a table over seeds, score them, and write the table into OUT.
+
+    A finished run is never repeated; one that was interrupted starts over.
+    """
+    from ..experiments.catalogue import EXPERIMENTS
+    from ..experiments.experiment import Options
+    from ..experiments.runner import run_experiment
+    from ..experiments.systems import find
+
+    with user_errors():
+        options = Options(
+            corpus=corpus,
+            output=output,
+            split=split.value,
+            seeds=parse_seeds(seeds),
+            epochs=epochs,
+            vectors=vectors or None,
+            images_root=Path(images_root) if images_root else None,
+            setting=setting,
+            workers=workers,
+            gpu_id=gpu_id,
+            keep_models=keep_models,
+            note=note,
+        )
+        experiment = find(EXPERIMENTS, name, "experiment")
+        failed = run_experiment(experiment, options, start=show_start, report=show_outcome)
+    typer.echo(f"Wrote {output / experiment.name}.md")
+    if failed:
+        msg.fail(f"{len(failed)} runs failed; the same command tries them again.", exits=1)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read "0,1,2"; raises CorpusError for anything else."""
+    try:
+        seeds = tuple(int(seed) for seed in text.split(","))
+    except ValueError:
+        seeds = ()
+    if not seeds or min(seeds) < 0:
+        raise CorpusError(f"--seeds takes numbers such as 0,1,2, not {text!r}.")
+    return seeds
+
+
+def show_start(runs: list[Run]) -> None:
+    """Say how much there is to do."""
+    finished = [run for run in runs if run.result is not None]
+    typer.echo(f"{len(runs)} runs, {len(finished)} of them finished already")
+    for run in finished:
+        if run.job.keep_model and not (run.folder / "model-best").is_dir():
+            msg.warn(f"{run.name} is finished without its model; delete {run.folder} to have it.")
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """A line for each run that ends."""
+    job, result = outcome.run.job, outcome.result
+    name = f"{job.variant:<22} seed {job.seed}"
+    if result is None:
+        typer.echo(f"{name}  failed: {outcome.reason}")
+        return
+    f1, training = result["scores"]["on"]["ents_f"], result["training"]
+    seconds = training["seconds_per_epoch"]["wall"] * training["epochs"]
+    typer.echo(f"{name}  F1 {100 * (f1 or 0):.1f}  {seconds:,.0f} s")

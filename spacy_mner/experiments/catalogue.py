@@ -1,0 +1,10 @@
+"""All experiments by name."""
+
+from __future__ import annotations
+
+from . import table1, table3
+from .experiment import Experiment
+
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment for experiment in (table1.EXPERIMENT, table3.EXPERIMENT)
+}

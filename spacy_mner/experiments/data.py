@@ -1,0 +1,113 @@
+"""The corpus of an experiment: a folder with one file for each split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import spacy
+from spacy.tokens import Doc
+
+from ..corpus.docbin import read_docs
+from ..corpus.errors import CorpusError
+from ..extensions import has_image
+
+Split = Literal["dev", "test"]
+# The first name that there is counts.
+FILES = {
+    "train": ("train.spacy",),
+    "dev": ("dev.spacy", "valid.spacy"),
+    "test": ("test.spacy",),
+}
+
+
+@dataclass(frozen=True)
+class CorpusFolder:
+    """What an experiment needs to know of its corpus.
+
+    files: split name to file; train, dev and the split that is scored.
+    hashes: split name to hash of the content; `vectors` as well, where there are some.
+    descriptors: the training posts bring `doc._.image_features`.
+    size: of the scored split: posts, tokens, entities and posts_with_picture; `training_posts`.
+    """
+
+    name: str
+    files: dict[str, Path]
+    hashes: dict[str, str]
+    descriptors: bool
+    size: dict[str, int]
+
+
+def read_corpus(folder: Path, split: Split, vectors: str | None = None) -> CorpusFolder:
+    """Look at a corpus folder. Raises CorpusError where a split is missing or has no posts.
+
+    vectors: the word vectors that go with it: a folder, or the name of a package.
+    """
+    files = {name: _find(folder, name) for name in dict.fromkeys(("train", "dev", split))}
+    vocab = spacy.blank("xx").vocab
+    training = [doc for doc in read_docs(files["train"], vocab) if len(doc)]
+    scored = [doc for doc in read_docs(files[split], vocab) if len(doc)]
+    for name, docs in (("train", training), (split, scored)):
+        if not docs:
+            raise CorpusError(f"There are no posts in {files[name]}.")
+    hashes = {name: hash_files([file]) for name, file in files.items()}
+    if vectors is not None:
+        hashes["vectors"] = hash_vectors(vectors)
+    return CorpusFolder(
+        name=folder.name or folder.resolve().name,
+        files=files,
+        hashes=hashes,
+        descriptors=any(doc._.image_features is not None for doc in training),
+        size={"training_posts": len(training), **_size(scored)},
+    )
+
+
+def _find(folder: Path, split: str) -> Path:
+    for name in FILES[split]:
+        if (folder / name).is_file():
+            return folder / name
+    raise CorpusError(
+        f"There is no {' or '.join(FILES[split])} in {folder}: `spacy-mner convert` makes it."
+    )
+
+
+def _size(docs: list[Doc]) -> dict[str, int]:
+    return {
+        "posts": len(docs),
+        "tokens": sum(map(len, docs)),
+        "entities": sum(len(doc.ents) for doc in docs),
+        "posts_with_picture": sum(map(has_image, docs)),
+    }
+
+
+def hash_vectors(vectors: str) -> str:
+    """The hash of the vectors in a folder; for an installed package its name and version."""
+    folder = Path(vectors)
+    if folder.is_dir():
+        return hash_files(sorted(file for file in folder.glob("vocab/*") if file.is_file()))
+    if not spacy.util.is_package(vectors):
+        raise CorpusError(
+            f"There are no word vectors at {vectors}: `spacy-mner vectors` or "
+            "`spacy init vectors` makes them."
+        )
+    return f"{vectors} {spacy.util.get_package_version(vectors)}"
+
+
+def hash_files(files: Iterable[Path]) -> str:
+    """One hash of the names and contents of files, of 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def shown(path: Any) -> str:
+    """A path as a page may name it: as it was typed, or its last part if it is of one machine."""
+    text = Path(path).as_posix()
+    return Path(path).name if text.startswith(("/", "..", "~")) or Path(path).drive else text

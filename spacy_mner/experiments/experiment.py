@@ -1,0 +1,79 @@
+"""What an experiment is: variants that are trained, and a table that is made of their results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .compose import Overrides
+from .data import Split
+from .result import Result
+from .systems import SYSTEMS, WORD, System
+
+# Variant → seed → result.
+Runs = Mapping[str, Mapping[int, Result]]
+# What JSON takes: what a table says.
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user of an experiment decides.
+
+    corpus: see `data.read_corpus`; output: folder of runs and tables.
+    epochs: budget of a run; None for that of the base config.
+    workers: runs side by side, which share the cores.
+    note: a line of the user's own for the page.
+    """
+
+    corpus: Path
+    output: Path
+    split: Split = "dev"
+    seeds: tuple[int, ...] = (0,)
+    epochs: int | None = None
+    vectors: str | None = None
+    images_root: Path | None = None
+    setting: str = "modern"
+    workers: int = 1
+    gpu_id: int = -1
+    keep_models: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A config that is trained once a seed; runs of one key are shared by experiments.
+
+    system: what it is made of; overrides: what is changed of that.
+    """
+
+    key: str
+    system: System
+    overrides: Overrides
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Variants, and the form of their table.
+
+    check: raises CorpusError, before anything runs, where options do not suit it.
+    summarise: the figures of the table, of the runs that there are.
+    render: the same in Markdown, without the facts that every page names.
+    draw: writes plots into the output folder; returns their names.
+    """
+
+    name: str
+    title: str
+    variants: tuple[Variant, ...]
+    summarise: Callable[[Runs], Summary]
+    render: Callable[[Summary], list[str]]
+    check: Callable[[Options], None] = lambda options: None
+    draw: Callable[[Summary, Path], list[str]] = lambda summary, folder: []
+
+
+def variant_of(system: str, keep: float = 1.0) -> Variant:
+    """A system, with a share of the vocabulary of its word vectors."""
+    key = system if keep == 1.0 else f"{system}-keep{round(100 * keep)}"
+    return Variant(key, SYSTEMS[system], {} if keep == 1.0 else {f"{WORD}.keep": keep})

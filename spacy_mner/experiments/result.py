@@ -1,0 +1,85 @@
+"""The one file that says that a run is finished, and what it was asked to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from thinc.api import Config
+
+from ..corpus.errors import CorpusError
+from .compose import flatten
+
+RESULT = "result.json"
+SHOWN = 5
+
+# What a run was asked to do: `config`, dotted path → value; `data`, split → hash of its content;
+# `split`, the one that is scored.
+Asked = dict[str, Any]
+Result = dict[str, Any]
+
+
+def asked_of(config: Config, data: Mapping[str, str], split: str) -> Asked:
+    """What makes a run the one that is wanted; where its files lie and its seed are no part."""
+    parts = {name: block for name, block in config.items() if name not in ("paths", "system")}
+    return {"config": flatten(parts), "data": dict(data), "split": split}
+
+
+def fingerprint(asked: Asked) -> str:
+    """Sixteen hexadecimal digits that are the same for the same run."""
+    text = json.dumps(asked, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_result(folder: Path) -> Result | None:
+    """The result of a run, or None where it is not finished."""
+    path = folder / RESULT
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CorpusError(f"{path} is damaged ({error}): delete its folder to run anew.") from error
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Write a result so that it is there whole or not at all."""
+    part = folder / f"{RESULT}.part"
+    part.write_text(json.dumps(result, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, folder / RESULT)
+
+
+def check_same(folder: Path, result: Result, asked: Asked) -> None:
+    """Raise CorpusError where a finished run was asked to do something else."""
+    if result["fingerprint"] == fingerprint(asked):
+        return
+    found = differences(result["asked"], asked)
+    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    raise CorpusError(
+        f"The finished run {folder} is another one: {'; '.join(found[:SHOWN])}{more}. "
+        "Name another OUT, or delete that folder to run it anew."
+    )
+
+
+def differences(found: Asked, asked: Asked) -> list[str]:
+    """What differs between two runs, a line each."""
+    flat = [flatten(json.loads(json.dumps(one))) for one in (found, asked)]
+    names = [
+        name for name in {**flat[0], **flat[1]} if _value(flat[0], name) != _value(flat[1], name)
+    ]
+    return [_difference(name, *(_value(one, name) for one in flat)) for name in names]
+
+
+def _difference(name: str, there: str, here: str) -> str:
+    kind, _, rest = name.partition(".")
+    if kind == "data":
+        return f"the content of {rest} is not the same"
+    return f"{rest or name} was {there} and is now {here}"
+
+
+def _value(flat: dict[str, Any], name: str) -> str:
+    return json.dumps(flat[name]) if name in flat else "not there"

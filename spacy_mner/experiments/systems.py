@@ -1,0 +1,153 @@
+"""The eight systems of Moon et al. 2018, table 1, by name, each a few overrides of one base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from thinc.api import Config
+
+from ..corpus.errors import CorpusError
+from .compose import Overrides, compose
+
+MODEL = "components.multimodal_ner.model"
+WORD = f"{MODEL}.embed.word"
+CHAR = f"{MODEL}.embed.char"
+IMAGE = f"{MODEL}.embed.image"
+FUSE = f"{MODEL}.fuse"
+ENCODE = f"{MODEL}.encode"
+DECODE = f"{MODEL}.decode"
+
+# Half of what is laid side by side, as Lample et al. 2016 drop it.
+CONCATENATE = {FUSE: {"@architectures": "spacy_mner.Concatenate.v1", "dropout": 0.5}}
+# Sizes of Ma & Hovy 2016, table 1.
+CHAR_CNN = {
+    CHAR: {"@architectures": "spacy_mner.CharCNN.v1", "character_width": 30, "window": 3},
+}
+# Posts that bring `doc._.image_features` need no encoder.
+DESCRIPTORS = {f"{IMAGE}.encoder": None}
+
+
+@dataclass(frozen=True)
+class System:
+    """A row of the table.
+
+    modalities: as the paper names them; W: words, C: characters, V: the picture.
+    overrides: what makes it of the base, which is the last row.
+    """
+
+    key: str
+    modalities: str
+    title: str
+    overrides: Overrides
+
+    @property
+    def sees_pictures(self) -> bool:
+        return self.overrides.get(IMAGE, True) is not None
+
+
+SYSTEMS = {
+    system.key: system
+    for system in (
+        System("c", "C", "BiLSTM-CRF, CharBiLSTM", {WORD: None, IMAGE: None, **CONCATENATE}),
+        System("w", "W", "BiLSTM-CRF", {CHAR: None, IMAGE: None, **CONCATENATE}),
+        System(
+            "wc-aguilar",
+            "W + C",
+            "Aguilar et al. 2017: CharCNN, multi-task",
+            {IMAGE: None, **CHAR_CNN, **CONCATENATE, f"{DECODE}.segmentation": "binary"},
+        ),
+        System(
+            "wc-mahovy",
+            "W + C",
+            "Ma & Hovy 2016: CharCNN",
+            {IMAGE: None, **CHAR_CNN, **CONCATENATE},
+        ),
+        System(
+            "wc-lample", "W + C", "Lample et al. 2016: CharBiLSTM", {IMAGE: None, **CONCATENATE}
+        ),
+        System("wc-attention", "W + C", "CharBiLSTM, modality attention", {IMAGE: None}),
+        System("wcv-concatenation", "W + C + V", "CharBiLSTM, picture", CONCATENATE),
+        System("wcv-attention", "W + C + V", "CharBiLSTM, picture, modality attention", {}),
+    )
+}
+
+# Moon et al. 2018, section 4.3: all sizes, Adagrad and batch. They name no regularisation; the
+# network is that of Lample et al. 2016, who fine-tune the vectors, drop half of what enters the
+# BiLSTM and nothing else.
+# The picture is seen by GoogLeNet, whose weights torchvision downloads.
+PAPER: Mapping[str, Any] = {
+    WORD: {
+        "@architectures": "spacy_mner.WordVectors.v1",
+        "width": 150,
+        "dropout": 0.0,
+        "keep": 1.0,
+        "finetune": True,
+    },
+    CHAR: {
+        "@architectures": "spacy_mner.CharBiLSTM.v1",
+        "width": 150,
+        "character_width": 25,
+        "dropout": 0.0,
+        "max_characters": 40,
+    },
+    f"{IMAGE}.width": 150,
+    f"{IMAGE}.dropout": 0.0,
+    f"{IMAGE}.encoder": {
+        "@image_encoders": "spacy_mner.Torchvision.v1",
+        "model": "googlenet",
+        "weights": "IMAGENET1K_V1",
+        "regions": "global",
+        "seed": 0,
+    },
+    FUSE: {"@architectures": "spacy_mner.ModalityAttention.v1", "bounded": True, "dropout": 0.5},
+    ENCODE: {
+        "@architectures": "spacy_mner.CoupledBiLSTM.v1",
+        "hidden_width": 100,
+        "dropout": 0.0,
+    },
+    DECODE: {
+        "@architectures": "spacy_mner.CRF.v1",
+        "segmentation": None,
+        "segmentation_weight": 1.0,
+    },
+    "corpora.train.image_dropout": 0.0,
+    "training.accumulate_gradient": 1,
+    "training.batcher": {
+        "@batchers": "spacy.batch_by_sequence.v1",
+        "size": 10,
+        "get_length": None,
+    },
+    # As many posts between two looks at dev as in the base, nearly.
+    "training.eval_frequency": 150,
+    "training.optimizer": {
+        "@optimizers": "spacy_mner.Adagrad.v1",
+        "learn_rate": 0.02,
+        "eps": 1e-8,
+        "L2": 0.0,
+        "grad_clip": 0.0,
+        "use_averages": False,
+    },
+}
+
+SETTINGS: Mapping[str, Overrides] = {"modern": {}, "paper": PAPER}
+
+
+def system_config(system: str | None, setting: str = "modern") -> Config:
+    """The complete config of a system by name, or of the base; variables unresolved.
+
+    setting: "modern", the base as it is, or "paper", sizes and optimiser of Moon et al. 2018.
+    Raises CorpusError for a name that there is not.
+    """
+    return compose(
+        find(SETTINGS, setting, "setting"),
+        {} if system is None else find(SYSTEMS, system, "system").overrides,
+    )
+
+
+def find(known: Mapping[str, Any], name: str, kind: str) -> Any:
+    """What a name stands for. Raises CorpusError, with the names there are."""
+    if name not in known:
+        raise CorpusError(f"There is no {kind} {name!r}; there is {', '.join(known)}.")
+    return known[name]

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from subprocess import CompletedProcess
+
+import pytest
+import spacy
+from typer.testing import CliRunner
+
+from spacy_mner.cli.app import app
+from spacy_mner.experiments import runner
+from spacy_mner.experiments.catalogue import EXPERIMENTS
+from spacy_mner.experiments.experiment import variant_of
+
+from ..conftest import gold_docs
+from ..experiments.made import cells_of, write_posts
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch):
+    """Run table1 of a single system in a folder with a corpus."""
+    monkeypatch.chdir(tmp_path)
+    write_posts(tmp_path / "corpus", gold_docs(spacy.blank("en")))
+    single = replace(EXPERIMENTS["table1"], variants=(variant_of("w"),))
+    monkeypatch.setitem(EXPERIMENTS, "table1", single)
+
+    def run(*arguments):
+        return CliRunner().invoke(app, ["experiment", *arguments])
+
+    return run
+
+
+def test_a_run_is_trained_in_a_process_of_its_own_and_never_repeated(invoke, tmp_path, monkeypatch):
+    arguments = ("table1", "corpus", "out", "--seeds", "0", "--epochs", "2")
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "1 runs, 0 of them finished" in result.stdout
+    assert "seed 0  F1" in result.stdout and "Wrote out/table1.md" in result.stdout
+    assert cells_of((tmp_path / "out" / "table1.md").read_text(), "BiLSTM-CRF")[2] == "1"
+    left = {path.name for path in (tmp_path / "out" / "w" / "0").iterdir()}
+    assert left == {"job.json", "config.cfg", "train.log", "log.jsonl", "result.json"}
+
+    monkeypatch.setattr(runner.subprocess, "run", None)
+    again = invoke(*arguments)
+    assert again.exit_code == 0 and "1 of them finished already" in again.stdout
+    kept = invoke(*arguments, "--keep-models")
+    assert "finished without its model" in kept.stdout.replace("\n", " ")
+
+
+def test_a_failing_run_ends_in_exit_code_1_with_the_table_written(invoke, tmp_path, monkeypatch):
+    def fail(command, *, stdout, **kwargs):
+        stdout.write("Traceback (most recent call last):\nMemoryError: too little\n")
+        return CompletedProcess(command, 1)
+
+    monkeypatch.setattr(runner.subprocess, "run", fail)
+    result = invoke("table1", "corpus", "out", "--seeds", "0")
+    assert result.exit_code == 1
+    assert "failed: MemoryError: too little (see out/w/0/train.log)" in result.stdout
+    assert "1 runs failed" in result.stdout
+    assert "0 of 1 runs are finished" in (tmp_path / "out" / "table1.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["table9", "corpus", "out"], "there is table1, table3"),
+        (["table1", "nowhere", "out"], "no train.spacy in nowhere"),
+        (["table1", "corpus", "out", "--split", "test"], "no test.spacy"),
+        (["table1", "corpus", "out", "--seeds", "one"], "numbers such as 0,1,2"),
+        (["table1", "corpus", "out", "--setting", "old"], "modern, paper"),
+        (["table3", "corpus", "out", "--vectors", ""], "--vectors"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_exit_code_1(invoke, arguments, reason):
+    result = invoke(*arguments)
+    assert result.exit_code == 1
+    assert reason in " ".join(result.stdout.split())
+    assert "Traceback" not in result.output

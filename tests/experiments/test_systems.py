@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+from spacy.cli.init_config import fill_config
+from spacy.util import load_config, load_model_from_config
+from typer.testing import CliRunner
+
+from spacy_mner.cli.app import app
+from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.experiments.compose import base_config, flatten
+from spacy_mner.experiments.systems import SETTINGS, SYSTEMS, system_config
+
+MODEL = "components.multimodal_ner.model"
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_config_is_complete_and_valid(system, setting, tmp_path):
+    path = tmp_path / "system.cfg"
+    system_config(system, setting).to_disk(path)
+    _, filled = fill_config(tmp_path / "filled.cfg", path, silent=True)
+    assert flatten(filled) == flatten(load_config(path))
+    nlp = load_model_from_config(load_config(path), auto_fill=False, validate=True)
+    embed = nlp.config["components"]["multimodal_ner"]["model"]["embed"]
+    letters = {"word": "w", "char": "c", "image": "v"}
+    seen = [letters[name] for name in letters if embed[name] is not None]
+    assert "".join(seen) == system.partition("-")[0]
+
+
+def test_the_rows_stand_in_the_order_of_the_paper():
+    assert [system.modalities for system in SYSTEMS.values()] == [
+        *("C", "W"),
+        *("W + C",) * 4,
+        *("W + C + V",) * 2,
+    ]
+    seeing = [key for key, system in SYSTEMS.items() if system.sees_pictures]
+    assert seeing == ["wcv-concatenation", "wcv-attention"]
+
+
+def test_the_last_row_is_the_base():
+    assert system_config("wcv-attention") == base_config()
+
+
+def differing(first, second):
+    one, other = flatten(system_config(first)), flatten(system_config(second))
+    return {name for name in {**one, **other} if one.get(name) != other.get(name)}
+
+
+def test_neighbours_differ_in_what_their_names_say():
+    char, fuse = f"{MODEL}.embed.char.", f"{MODEL}.fuse."
+    assert all(name.startswith(char) for name in differing("wc-lample", "wc-mahovy"))
+    assert differing("wc-mahovy", "wc-aguilar") == {f"{MODEL}.decode.segmentation"}
+    for pair in (("wc-lample", "wc-attention"), ("wcv-concatenation", "wcv-attention")):
+        assert differing(*pair) and all(name.startswith(fuse) for name in differing(*pair))
+    image = f"{MODEL}.embed.image"
+    assert all(name.startswith(image) for name in differing("wc-attention", "wcv-attention"))
+
+
+def test_the_setting_of_the_paper_has_its_sizes_and_optimiser():
+    flat = flatten(system_config("wcv-attention", "paper"))
+    for modality in ("word", "char", "image"):
+        assert flat[f"{MODEL}.embed.{modality}.width"] == 150
+    assert flat[f"{MODEL}.encode.@architectures"] == "spacy_mner.CoupledBiLSTM.v1"
+    assert flat[f"{MODEL}.encode.hidden_width"] == 100
+    assert flat[f"{MODEL}.fuse.bounded"] is True
+    assert flat[f"{MODEL}.embed.image.encoder.model"] == "googlenet"
+    assert flat["training.batcher.size"] == 10
+    optimizer = {n.rpartition(".")[2]: v for n, v in flat.items() if n.startswith("training.opt")}
+    assert optimizer == {
+        "@optimizers": "spacy_mner.Adagrad.v1",
+        "learn_rate": 0.02,
+        "eps": 1e-8,
+        "L2": 0.0,
+        "grad_clip": 0.0,
+        "use_averages": False,
+    }
+
+
+def test_systems_keep_the_dropout_of_their_setting():
+    assert system_config("wc-lample", "paper")["components"]["multimodal_ner"]["model"]["fuse"] == {
+        "@architectures": "spacy_mner.Concatenate.v1",
+        "dropout": 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"), [(("lample",), "wc-lample"), (("c", "old"), "modern, paper")]
+)
+def test_an_unknown_name_is_refused_with_those_there_are(names, reason):
+    with pytest.raises(CorpusError, match=reason):
+        system_config(*names)
+
+
+def test_init_writes_a_system_by_name(tmp_path):
+    path = tmp_path / "x.cfg"
+    arguments = ["init", str(path), "--system", "wc-lample", "--setting", "paper"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert load_config(path, interpolate=False) == system_config("wc-lample", "paper")
+    assert CliRunner().invoke(app, ["init", str(path), "--force"]).exit_code == 0
+    assert load_config(path, interpolate=False) == base_config()
+    result = CliRunner().invoke(app, ["init", str(path), "--system", "elmo", "--force"])
+    assert result.exit_code == 1 and "elmo" in result.stdout
