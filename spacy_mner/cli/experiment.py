@@ -50,8 +50,9 @@ def experiment_cli(
         str, typer.Option(help="modern: our config; paper: sizes and optimiser of the paper.")
     ] = "modern",
     workers: Annotated[
-        int, typer.Option(min=1, help="Runs side by side, which share the cores.")
-    ] = 1,
+        int | None,
+        typer.Option(min=1, help="Runs side by side; by default one a core, or one on a GPU."),
+    ] = None,
     gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
     keep_models: Annotated[
         bool, typer.Option(help="Keep the model of every run, vectors and all, as model-best.")
@@ -64,7 +65,7 @@ def experiment_cli(
     """
     from ..experiments.catalogue import EXPERIMENTS
     from ..experiments.experiment import Options
-    from ..experiments.runner import run_experiment
+    from ..experiments.runner import default_workers, run_experiment
     from ..experiments.systems import find
 
     with user_errors():
@@ -77,7 +78,7 @@ def experiment_cli(
             vectors=vectors or None,
             images_root=Path(images_root) if images_root else None,
             setting=setting,
-            workers=workers,
+            workers=workers or default_workers(gpu_id),
             gpu_id=gpu_id,
             keep_models=keep_models,
             note=note,
