@@ -160,6 +160,7 @@ def build_image_embedding(
     encoder: ImageEncoder | None,
     width: int = 150,
     dropout: float = 0.3,
+    bottleneck: int | None = None,
     cache: str | None = None,
     memory_mb: int = 256,
 ) -> Modality:
@@ -167,22 +168,32 @@ def build_image_embedding(
 
     encoder: a frozen image encoder, or null where posts bring `doc._.image_features`.
     width: of the output, per region.
+    bottleneck: width through which the features are squeezed, against learning the training posts
+        by heart; null for none.
     cache: folder in which encoded pictures are kept over epochs and restarts; null for none.
     memory_mb: encoded pictures kept in memory, in MiB.
     """
+    if bottleneck is not None and bottleneck < 1:
+        raise ValueError(f"bottleneck must be at least 1, or null for none, got {bottleneck}")
     store = None if encoder is None else FeatureStore(encoder, cache=cache, memory_mb=memory_mb)
-    embedder = partial(ImageEmbedding, width=width, dropout=dropout)
+    embedder = partial(ImageEmbedding, width=width, dropout=dropout, bottleneck=bottleneck)
     return Modality(PictureFeaturizer(store), embedder)
 
 
 @registry.architectures("spacy_mner.ModalityAttention.v1")
-def build_modality_attention(dropout: float = 0.5, bounded: bool = True) -> Stage:
+def build_modality_attention(
+    dropout: float = 0.5,
+    bounded: bool = True,
+    combine: Literal["sum", "concatenate"] = "sum",
+) -> Stage:
     """Weigh the modalities per token (Moon et al. 2018, eq. 4).
 
     bounded: squash the scores by a sigmoid before the softmax, as printed. That keeps the weight
         of one among three modalities between 0.155 and 0.576; false lets it switch off and on.
+    combine: add the weighed modalities up, as printed, or lay them side by side.
     """
-    return Stage("fuse", partial(ModalityAttention, dropout=dropout, bounded=bounded))
+    build = partial(ModalityAttention, dropout=dropout, bounded=bounded, combine=combine)
+    return Stage("fuse", build)
 
 
 @registry.architectures("spacy_mner.Concatenate.v1")

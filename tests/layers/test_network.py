@@ -25,12 +25,12 @@ def network(*, attention: bool = True, recurrent: bool = True) -> TaggerNetwork:
     embed: dict[str, nn.Module] = {
         "word": WordVectors(width=WIDTH, dim=5, n_words=0, dropout=0.0),
         "char": CharBiLSTM(width=WIDTH, n_characters=9, character_width=4, dropout=0.0),
-        "image": ImageEmbedding(width=WIDTH, dim=7, dropout=0.0),
+        "image": ImageEmbedding(width=WIDTH, dim=7, dropout=0.0, bottleneck=None),
     }
     widths = dict.fromkeys(embed, WIDTH)
     fuse: ModalityAttention | Concatenate
     if attention:
-        fuse = ModalityAttention(widths=widths, dropout=0.0, bounded=True)
+        fuse = ModalityAttention(widths=widths, dropout=0.0, bounded=True, combine="sum")
     else:
         fuse = Concatenate(widths=widths, dropout=0.0)
     encode: BiLSTM | NoEncoder

@@ -14,18 +14,28 @@ class ImageEmbedding(nn.Module):
 
     width: of the result.
     dim: of the features.
-    dropout: on the normalised features.
+    dropout: on the normalised features, and on the bottleneck.
+    bottleneck: width through which the features are squeezed on their way, or None for a single
+        projection. Every post has features of its own, by which a network can learn its training
+        posts by heart; a few numbers leave room for what pictures have in common alone.
 
     Features: `regions` float [n_posts, n_regions, dim], `available` bool [n_posts, n_regions].
     Regions that are not available come out as zeros.
     """
 
-    def __init__(self, *, width: int, dim: int, dropout: float) -> None:
+    def __init__(self, *, width: int, dim: int, dropout: float, bottleneck: int | None) -> None:
         super().__init__()
         self.width = width
         self.normalise = nn.LayerNorm(dim)
+        self.project: nn.Module = nn.Linear(dim, width)
+        if bottleneck is not None:
+            self.project = nn.Sequential(
+                nn.Linear(dim, bottleneck),
+                nn.Tanh(),
+                nn.Dropout(dropout),
+                nn.Linear(bottleneck, width),
+            )
         self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(dim, width)
 
     def forward(self, features: Features, lengths: Tensor) -> RegionMemory:
         available = features["available"]

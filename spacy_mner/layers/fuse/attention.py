@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from .tokens import token_vectors
 
 
 class ModalityAttention(nn.Module):
-    """A convex combination of the modalities, with weights of its own for every token.
+    """The modalities, each weighed anew for every token.
 
         a = sigmoid(W_m [x_1; ...; x_k] + b_m)    alpha = softmax(a)    x = sum_m alpha_m x_m
 
@@ -24,14 +25,26 @@ class ModalityAttention(nn.Module):
     dropout: on the combined vector.
     bounded: with the printed sigmoid, which keeps every weight away from 0 and 1 (between 0.155
         and 0.576 for three modalities), or without it.
+    combine: "sum" as printed, or "concatenate": x = [n alpha_1 x_1; ...; n alpha_k x_k] for the
+        n modalities that are there, so that even weights are concatenation. Modalities need not
+        share a space then, and a weight says how loud each one is.
     """
 
-    def __init__(self, *, widths: Mapping[str, int], dropout: float, bounded: bool) -> None:
+    def __init__(
+        self,
+        *,
+        widths: Mapping[str, int],
+        dropout: float,
+        bounded: bool,
+        combine: Literal["sum", "concatenate"],
+    ) -> None:
         super().__init__()
         self.names = tuple(widths)
-        self.width = _common_width(widths)
+        width = _common_width(widths)
+        self.combine = combine
+        self.width = width if combine == "sum" else len(widths) * width
         self.bounded = bounded
-        self.score = nn.Linear(len(widths) * self.width, len(widths))
+        self.score = nn.Linear(len(widths) * width, len(widths))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, embedded: Mapping[str, Embedded], lengths: Tensor) -> Fused:
@@ -40,7 +53,12 @@ class ModalityAttention(nn.Module):
         available = torch.stack([modality.available for modality in modalities], dim=1)
         vectors = vectors * available.unsqueeze(2)
         attention = self._weigh(vectors, available)
-        fused = torch.bmm(attention.to(vectors.dtype).unsqueeze(1), vectors).squeeze(1)
+        weights = attention.to(vectors.dtype)
+        if self.combine == "sum":
+            fused = torch.bmm(weights.unsqueeze(1), vectors).squeeze(1)
+        else:
+            loudness = weights * available.sum(dim=1, keepdim=True)
+            fused = (loudness.unsqueeze(2) * vectors).flatten(1)
         return Fused(self.dropout(fused), attention)
 
     def _weigh(self, vectors: Tensor, available: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ from spacy_mner.layers.embed import ImageEmbedding
 LENGTHS = torch.tensor([1, 2])
 
 
-def embedding() -> ImageEmbedding:
+def embedding(bottleneck: int | None = None) -> ImageEmbedding:
     torch.manual_seed(0)
-    return ImageEmbedding(width=3, dim=5, dropout=0.0)
+    return ImageEmbedding(width=3, dim=5, dropout=0.0, bottleneck=bottleneck)
 
 
 def test_what_is_not_available_comes_out_as_zeros():
@@ -25,6 +25,21 @@ def test_the_scale_of_an_encoder_does_not_matter():
     small = embed({"regions": regions, "available": available}, LENGTHS).regions
     large = embed({"regions": regions * 1000, "available": available}, LENGTHS).regions
     assert torch.allclose(small, large, atol=1e-3)
+
+
+def test_a_bottleneck_leaves_as_many_dimensions_as_it_is_wide():
+    features = {
+        "regions": torch.randn(40, 1, 5),
+        "available": torch.ones(40, 1, dtype=torch.bool),
+    }
+    lengths = torch.ones(40, dtype=torch.int64)
+
+    def rank(embed: ImageEmbedding) -> int:
+        regions = embed(features, lengths).regions.squeeze(1)
+        return int(torch.linalg.matrix_rank(regions - regions.mean(0), rtol=1e-4))
+
+    assert rank(embedding()) == 3
+    assert rank(embedding(bottleneck=1)) == 1
 
 
 def test_a_batch_without_any_region_is_embedded():

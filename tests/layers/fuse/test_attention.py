@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
 
-from spacy_mner.layers.fuse import ModalityAttention
+from spacy_mner.layers.fuse import Concatenate, ModalityAttention
 from spacy_mner.layers.types import Embedded, RegionMemory, TokenVectors
 
 LENGTHS = torch.tensor([2, 0, 3])
@@ -17,17 +19,25 @@ def tokens(available: list[bool] | None = None, scale: float = 1.0) -> TokenVect
     return TokenVectors(torch.randn(N_TOKENS, WIDTH) * scale, mask)
 
 
-def attention(n_modalities: int = 3, *, bounded: bool = True) -> ModalityAttention:
+def attention(
+    n_modalities: int = 3,
+    *,
+    bounded: bool = True,
+    combine: Literal["sum", "concatenate"] = "sum",
+) -> ModalityAttention:
     torch.manual_seed(0)
     widths = dict.fromkeys(NAMES[:n_modalities], WIDTH)
-    return ModalityAttention(widths=widths, dropout=0.0, bounded=bounded)
+    return ModalityAttention(widths=widths, dropout=0.0, bounded=bounded, combine=combine)
 
 
 def without(fuser: ModalityAttention, modality: int) -> ModalityAttention:
     """The fuser of equation 5: the same weights without the rows and columns of one modality."""
     kept = [i for i in range(3) if i != modality]
     smaller = ModalityAttention(
-        widths=dict.fromkeys((NAMES[i] for i in kept), WIDTH), dropout=0.0, bounded=fuser.bounded
+        widths=dict.fromkeys((NAMES[i] for i in kept), WIDTH),
+        dropout=0.0,
+        bounded=fuser.bounded,
+        combine=fuser.combine,
     )
     blocks = fuser.score.weight.detach().unflatten(1, (3, WIDTH))
     smaller.score.weight.data = blocks[kept][:, kept].flatten(1)
@@ -51,6 +61,31 @@ def test_it_is_equation_4(bounded: bool):
         assert fused.attention[i].tolist() == pytest.approx(alpha.tolist(), abs=1e-6)
         expected = sum(alpha[m] * x[m, i] for m in range(3))
         assert fused.vectors[i].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_laid_side_by_side_each_modality_is_as_loud_as_its_weight_says():
+    fuser = attention(combine="concatenate")
+    embedded: dict[str, Embedded] = {name: tokens() for name in NAMES}
+    embedded["image"] = tokens([True, True, True, True, False])
+    fused = fuser(embedded, LENGTHS)
+    assert fuser.width == 3 * WIDTH
+    weights = attention()(embedded, LENGTHS).attention
+    assert torch.allclose(fused.attention, weights)
+    for i, there in enumerate([3, 3, 3, 3, 2]):
+        parts = [there * weights[i, m] * embedded[n].vectors[i] for m, n in enumerate(NAMES)]
+        assert torch.allclose(fused.vectors[i], torch.cat(parts), atol=1e-6)
+    assert torch.equal(fused.vectors[4, 2 * WIDTH :], torch.zeros(WIDTH))
+
+
+def test_laid_side_by_side_with_even_weights_it_is_concatenation():
+    fuser = attention(combine="concatenate")
+    torch.nn.init.zeros_(fuser.score.weight)
+    torch.nn.init.zeros_(fuser.score.bias)
+    embedded = {name: tokens() for name in NAMES}
+    plain = Concatenate(widths=dict.fromkeys(NAMES, WIDTH), dropout=0.0)
+    assert torch.allclose(
+        fuser(embedded, LENGTHS).vectors, plain(embedded, LENGTHS).vectors, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("bounded", [True, False])
@@ -81,7 +116,7 @@ def test_a_post_without_picture_scores_as_without_the_modality():
 
 
 def test_every_token_of_a_post_sees_the_same_picture():
-    fuser = ModalityAttention(widths={"image": WIDTH}, dropout=0.0, bounded=True)
+    fuser = ModalityAttention(widths={"image": WIDTH}, dropout=0.0, bounded=True, combine="sum")
     regions = torch.randn(3, 2, WIDTH)
     memory = RegionMemory(regions, torch.ones(3, 2, dtype=torch.bool))
     vectors = fuser({"image": memory}, LENGTHS).vectors
@@ -117,9 +152,9 @@ def test_an_empty_batch_is_fused():
 
 def test_different_widths_are_refused_by_name():
     with pytest.raises(ValueError, match=r"word = 4, image = 5.*Concatenate"):
-        ModalityAttention(widths={"word": 4, "image": 5}, dropout=0.0, bounded=True)
+        ModalityAttention(widths={"word": 4, "image": 5}, dropout=0.0, bounded=True, combine="sum")
 
 
 def test_no_modality_is_refused():
     with pytest.raises(ValueError, match="at least one modality"):
-        ModalityAttention(widths={}, dropout=0.0, bounded=True)
+        ModalityAttention(widths={}, dropout=0.0, bounded=True, combine="sum")
