@@ -94,6 +94,7 @@ PAPER: Mapping[str, Any] = {
     },
     f"{IMAGE}.width": 150,
     f"{IMAGE}.dropout": 0.0,
+    f"{IMAGE}.bottleneck": None,
     f"{IMAGE}.encoder": {
         "@image_encoders": "spacy_mner.Torchvision.v1",
         "model": "googlenet",
@@ -101,7 +102,12 @@ PAPER: Mapping[str, Any] = {
         "regions": "global",
         "seed": 0,
     },
-    FUSE: {"@architectures": "spacy_mner.ModalityAttention.v1", "bounded": True, "dropout": 0.5},
+    FUSE: {
+        "@architectures": "spacy_mner.ModalityAttention.v1",
+        "bounded": True,
+        "combine": "sum",
+        "dropout": 0.5,
+    },
     ENCODE: {
         "@architectures": "spacy_mner.CoupledBiLSTM.v1",
         "hidden_width": 100,
