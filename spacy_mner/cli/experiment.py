@@ -24,7 +24,7 @@ class SplitChoice(str, Enum):
 
 
 def experiment_cli(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="table1 or table3.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="table1, table3 or attention.")],
     corpus: Annotated[
         Path,
         typer.Argument(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from . import table1, table3
+from . import attention, table1, table3
 from .experiment import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment for experiment in (table1.EXPERIMENT, table3.EXPERIMENT)
+    experiment.name: experiment
+    for experiment in (table1.EXPERIMENT, table3.EXPERIMENT, attention.EXPERIMENT)
 }

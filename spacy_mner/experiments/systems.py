@@ -1,4 +1,4 @@
-"""The eight systems of Moon et al. 2018, table 1, by name, each a few overrides of one base."""
+"""The systems by name, those of Moon et al. 2018 first, each a few overrides of one base."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ DECODE = f"{MODEL}.decode"
 
 # Half of what is laid side by side, as Lample et al. 2016 drop it.
 CONCATENATE = {FUSE: {"@architectures": "spacy_mner.Concatenate.v1", "dropout": 0.5}}
+# The equation as it is printed, and the same without the bound that its sigmoid sets.
+PRINTED = {
+    f"{FUSE}.bounded": True,
+    f"{FUSE}.combine": "sum",
+}
+UNBOUNDED = {**PRINTED, f"{FUSE}.bounded": False}
 # Sizes of Ma & Hovy 2016, table 1.
 CHAR_CNN = {
     CHAR: {"@architectures": "spacy_mner.CharCNN.v1", "character_width": 30, "window": 3},
@@ -34,7 +40,7 @@ class System:
     """A row of the table.
 
     modalities: as the paper names them; W: words, C: characters, V: the picture.
-    overrides: what makes it of the base, which is the last row.
+    overrides: what makes it of the base, which is `wcv-attention`.
     """
 
     key: str
@@ -70,6 +76,10 @@ SYSTEMS = {
         System("wc-attention", "W + C", "CharBiLSTM, modality attention", {IMAGE: None}),
         System("wcv-concatenation", "W + C + V", "CharBiLSTM, picture", CONCATENATE),
         System("wcv-attention", "W + C + V", "CharBiLSTM, picture, modality attention", {}),
+        System("wc-printed", "W + C", "modality attention as printed", {IMAGE: None, **PRINTED}),
+        System("wc-unbounded", "W + C", "the same, unbounded", {IMAGE: None, **UNBOUNDED}),
+        System("wcv-printed", "W + C + V", "modality attention as printed", PRINTED),
+        System("wcv-unbounded", "W + C + V", "the same, unbounded", UNBOUNDED),
     )
 }
 

@@ -36,7 +36,7 @@ def test_a_run_is_trained_in_a_process_of_its_own_and_never_repeated(invoke, tmp
     assert result.exit_code == 0, result.output
     assert "1 runs, 0 of them finished" in result.stdout
     assert "seed 0  F1" in result.stdout and "Wrote out/table1.md" in result.stdout
-    assert cells_of((tmp_path / "out" / "table1.md").read_text(), "BiLSTM-CRF")[2] == "1"
+    assert cells_of((tmp_path / "out" / "table1.md").read_text(), "`w`: BiLSTM-CRF")[2] == "1"
     left = {path.name for path in (tmp_path / "out" / "w" / "0").iterdir()}
     assert left == {"job.json", "config.cfg", "train.log", "log.jsonl", "result.json"}
 
@@ -63,7 +63,7 @@ def test_a_failing_run_ends_in_exit_code_1_with_the_table_written(invoke, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["table9", "corpus", "out"], "there is table1, table3"),
+        (["table9", "corpus", "out"], "there is table1, table3, attention"),
         (["table1", "nowhere", "out"], "no train.spacy in nowhere"),
         (["table1", "corpus", "out", "--split", "test"], "no test.spacy"),
         (["table1", "corpus", "out", "--seeds", "one"], "numbers such as 0,1,2"),

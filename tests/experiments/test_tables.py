@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from spacy_mner.corpus.errors import CorpusError
-from spacy_mner.experiments import plot, table1, table3
+from spacy_mner.experiments import attention, plot, table1, table3
 from spacy_mner.experiments.data import CorpusFolder
 from spacy_mner.experiments.page import command_line, write_page
+from spacy_mner.experiments.rows import HEADER
 
 from .made import cells_of, make_options, make_result, read_json
 
@@ -39,12 +40,12 @@ def shown(values):
 
 
 def column(name):
-    return table1.HEADER.index(name)
+    return HEADER.index(name)
 
 
 def test_a_row_has_mean_and_deviation_over_the_seeds():
     page = table1.render(table1.summarise(make_runs(wcv_attention=BETTER)))
-    row = cells_of(page, "CharBiLSTM, picture, modality attention")
+    row = cells_of(page, "`wcv-attention`: CharBiLSTM, picture, modality attention")
     f1 = f1_of(BETTER)
     assert row[column("F1")] == row[column("P")] == row[column("R")] == shown(f1)
     assert row[column("segm. F1")] == "100.0 ± 0.0"
@@ -58,7 +59,7 @@ def test_a_row_has_mean_and_deviation_over_the_seeds():
 
 def test_one_seed_has_no_deviation_and_text_no_pictures():
     page = table1.render(table1.summarise(make_runs(wc_lample={0: BETTER[0]})))
-    row = cells_of(page, "Lample et al. 2016: CharBiLSTM")
+    row = cells_of(page, "`wc-lample`: Lample et al. 2016: CharBiLSTM")
     assert row[column("F1")] == "80.0"
     assert row[column("F1, V off")] == row[column("F1, V shuffled")] == "–"
 
@@ -90,6 +91,15 @@ def test_neighbours_and_what_is_of_interest_are_compared_once():
     assert len(pairs) == len(set(pairs)) == 8
     assert pairs[0] == ("wcv-attention", "wc-lample")
     assert ("wcv-attention", "wcv-concatenation") in pairs and ("w", "c") in pairs
+
+
+def test_forms_of_attention_are_compared_with_concatenation_and_without_pictures():
+    runs = make_runs(wcv_printed=WORSE, wcv_concatenation=BETTER, wc_printed=WORSE)
+    page = attention.EXPERIMENT.render(attention.summarise(runs))
+    difference = statistics.mean(f1_of(WORSE)) - statistics.mean(f1_of(BETTER))
+    assert cells_of(page, "`wcv-printed` − `wcv-concatenation`")[1] == f"{difference:+.1f}"
+    assert cells_of(page, "`wcv-printed` − `wc-printed`")[1] == "+0.0"
+    assert "paper" not in page
 
 
 @pytest.fixture

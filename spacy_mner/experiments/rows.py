@@ -1,0 +1,108 @@
+"""A table of systems over seeds: the form that experiments on systems share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..report.markdown import table
+from .experiment import Runs, Summary
+from .figures import (
+    MEASURES,
+    METHOD,
+    compare,
+    over_seeds,
+    scores_over_seeds,
+    shown_comparison,
+    shown_percent,
+)
+from .systems import SYSTEMS
+
+# System → F1 of entity types and of segmentation, as somebody published them.
+Published = Mapping[str, tuple[float, float]]
+
+HEADER = (
+    *("modalities", "system", "seeds", "P", "R", "F1"),
+    *("segm. P", "segm. R", "segm. F1", "F1, V off", "F1, V shuffled"),
+    *("parameters", "s/epoch (wall / CPU)"),
+)
+PAPER_HEADER = ("paper: F1", "paper: segm. F1")
+LEGEND = (
+    "P, R, F1: entity types; segm.: entities whatever their type; in per cent, mean ± standard "
+    "deviation over seeds. V off, V shuffled: the same model without pictures, and with those of "
+    "other posts. Seconds per epoch are those of training and of evaluation on dev, with the "
+    "encoding of pictures in the run that sees them first."
+)
+
+
+def summarise_systems(
+    runs: Runs, systems: Iterable[str], pairs: Iterable[tuple[str, str]]
+) -> Summary:
+    """The rows that have a finished run, and the comparisons of those (first less second)."""
+    rows = [_summarise_row(key, runs) for key in systems if runs.get(key)]
+    compared = [compare(runs, first, second) for first, second in pairs]
+    return {"rows": rows, "comparisons": [one for one in compared if one is not None]}
+
+
+def _summarise_row(key: str, runs: Runs) -> dict[str, Any]:
+    results = list(runs[key].values())
+    system = SYSTEMS[key]
+    return {
+        "system": key,
+        "modalities": system.modalities,
+        "title": system.title,
+        "seeds": sorted(runs[key]),
+        "pictures": {mode: scores_over_seeds(results, mode) for mode in ("on", "off", "shuffled")},
+        "parameters": results[0]["parameters"],
+        "seconds_per_epoch": {
+            "wall": over_seeds(results, lambda r: r["training"]["seconds_per_epoch"]["wall"]),
+            "cpu": over_seeds(results, lambda r: r["training"]["seconds_per_epoch"]["cpu"]),
+        },
+        "best_epoch": over_seeds(results, lambda r: r["training"]["best_epoch"]),
+    }
+
+
+def render_systems(
+    summary: Summary, legend: Sequence[str] = (), paper: Published | None = None
+) -> list[str]:
+    """The table, and the comparisons below it.
+
+    legend: what is to be said beside what every such table says.
+    paper: published figures to stand beside ours.
+    """
+    header = HEADER if paper is None else (*HEADER, *PAPER_HEADER)
+    lines = [
+        *table(header, (_row(row, paper) for row in summary["rows"])),
+        "",
+        " ".join([LEGEND, *legend]),
+    ]
+    if summary["comparisons"]:
+        found = _comparisons(summary["comparisons"], paper)
+        lines += ["", "## Differences", "", *found, "", METHOD]
+    return lines
+
+
+def _row(row: dict[str, Any], paper: Published | None) -> list[Any]:
+    pictures, seconds = row["pictures"], row["seconds_per_epoch"]
+    return [
+        row["modalities"],
+        f"`{row['system']}`: {row['title']}",
+        len(row["seeds"]),
+        *(shown_percent(pictures["on"][name]) for name in MEASURES),
+        *(shown_percent(pictures[mode]["ents_f"]) for mode in ("off", "shuffled")),
+        f"{row['parameters']:,}",
+        " / ".join(f"{seconds[clock]['mean']:.1f}" for clock in ("wall", "cpu")),
+        *((paper or {}).get(row["system"], ())),
+    ]
+
+
+def _comparisons(comparisons: list[dict[str, Any]], paper: Published | None) -> list[str]:
+    header = ["difference", "F1", "95 %", "p", "segm. F1", "95 %", "p"]
+    rows = []
+    for one in comparisons:
+        names = f"`{one['first']}` − `{one['second']}`"
+        shown = [*shown_comparison(one["types"]), *shown_comparison(one["segmentation"])]
+        rows.append([names, *shown])
+        if paper is not None:
+            rows[-1].append(f"{paper[one['first']][0] - paper[one['second']][0]:+.1f}")
+    return table([*header, "paper: F1"] if paper is not None else header, rows)
