@@ -31,7 +31,7 @@ class WordFeaturizer(Featurizer):
 
     keep: share of the word-vector vocabulary that is used, for measuring how a model copes
         with unknown words (Moon et al. 2018, table 3). Which words stay is a fixed function of
-        the word, so that 25 % is a subset of 50 %.
+        the word, so that 25 % is a subset of 50 %. The others are unknown in every respect.
     finetune: give the words of the training posts rows of their own beside the vectors, in which
         the network keeps what it changes of them; the vectors themselves stay as they are.
     """
@@ -74,9 +74,10 @@ class WordFeaturizer(Featurizer):
         words = batch.words
         vectors = np.zeros((len(words), self.dim), dtype=np.float32)
         known = np.zeros(len(words), dtype=bool)
-        if self.dim and words:
-            self._look_up(batch.vocab, words, vectors, known)
         row = np.asarray([self._row(word) for word in words], dtype=np.int64)
+        if self.dim and words:
+            left_out = self._look_up(batch.vocab, words, vectors, known)
+            row[left_out] = 0  # wholly unknown: fine-tuning would give them a vector again
         return {"vectors": vectors, "known": known, "row": row, "token": batch.token}
 
     def _row(self, word: str) -> int:
@@ -85,8 +86,11 @@ class WordFeaturizer(Featurizer):
 
     def _look_up(
         self, vocab: Vocab, words: list[str], vectors: np.ndarray, known: np.ndarray
-    ) -> None:
-        """Fill in the vectors of the words that have one, and say which these are."""
+    ) -> np.ndarray:
+        """Fill in the vectors of the words that have one, and say which these are.
+
+        Returns bool [n_words], the words whose vector is among those that are left out.
+        """
         table = vocab.vectors
         if table.shape[1] != self.dim:
             raise ValueError(
@@ -96,11 +100,14 @@ class WordFeaturizer(Featurizer):
         if table.mode == "floret":  # builds every word from its pieces: none is unknown
             vectors[:] = get_array_ops(table.data).to_numpy(table.get_batch(words))
             known[:] = True
-            return
+            return ~known
         rows = self._rows(table, words)
-        known[:] = rows >= 0
+        # Multiplying by a prime spreads neighbouring rows, which are neighbours in frequency.
+        is_kept = (rows * 7919) % _BUCKETS < self.keep * _BUCKETS
+        known[:] = (rows >= 0) & is_kept
         ops = get_array_ops(table.data)
         vectors[known] = ops.to_numpy(table.data[ops.asarray(rows[known])])
+        return (rows >= 0) & ~is_kept
 
     def _rows(self, table: Any, words: list[str]) -> np.ndarray:
         """The table's row of each word, -1 where it has none."""
@@ -109,13 +116,7 @@ class WordFeaturizer(Featurizer):
         missing = np.flatnonzero(rows < 0)
         if len(missing):
             rows[missing] = to_numpy(table.find(keys=[words[i].lower() for i in missing]))
-        if self.keep < 1.0:
-            rows[[not self._is_kept(int(row)) for row in rows]] = -1
         return rows
-
-    def _is_kept(self, row: int) -> bool:
-        # Multiplying by a prime spreads neighbouring rows, which are neighbours in frequency.
-        return (row * 7919) % _BUCKETS < self.keep * _BUCKETS
 
     @property
     def state(self) -> dict[str, Any]:

@@ -82,6 +82,14 @@ def test_a_smaller_share_of_the_vocabulary_is_part_of_a_larger_one():
     assert known[0.25] < known[0.5] < known[0.75] < known[1.0]
 
 
+def test_a_word_that_is_left_out_has_no_row_to_fine_tune(nlp):
+    featurizer = settled(WordFeaturizer(keep=0.0, finetune=True), nlp, "obama new obama new")
+    features = featurizer(PostBatch.from_docs([nlp.make_doc("Obama")]))
+    assert not features["known"].any() and not features["row"].any()
+    features = featurizer(PostBatch.from_docs([nlp.make_doc("new")]))
+    assert not features["known"].any() and features["row"].all()
+
+
 def test_other_vectors_than_those_of_training_are_refused(nlp):
     featurizer = settled(WordFeaturizer(), nlp)
     nlp.vocab.vectors = Vectors(data=np.ones((1, 5), np.float32), keys=["a"])
