@@ -110,7 +110,7 @@ def build_default_tagger() -> TaggerModel:
 
 @registry.architectures("spacy_mner.WordVectors.v1")
 def build_word_vectors(
-    width: int = 150, dropout: float = 0.3, keep: float = 1.0, finetune: bool = False
+    width: int = 150, dropout: float = 0.3, keep: float = 1.0, finetune: bool = True
 ) -> Modality:
     """Pretrained word vectors of the pipeline's vocab, or a learned table where it has none.
 
@@ -159,8 +159,8 @@ def build_char_cnn(
 def build_image_embedding(
     encoder: ImageEncoder | None,
     width: int = 150,
-    dropout: float = 0.3,
-    bottleneck: int | None = None,
+    dropout: float = 0.5,
+    bottleneck: int | None = 16,
     cache: str | None = None,
     memory_mb: int = 256,
 ) -> Modality:
@@ -183,10 +183,12 @@ def build_image_embedding(
 @registry.architectures("spacy_mner.ModalityAttention.v1")
 def build_modality_attention(
     dropout: float = 0.5,
-    bounded: bool = True,
-    combine: Literal["sum", "concatenate"] = "sum",
+    bounded: bool = False,
+    combine: Literal["sum", "concatenate"] = "concatenate",
 ) -> Stage:
     """Weigh the modalities per token (Moon et al. 2018, eq. 4).
+
+    The defaults are what measures best; `bounded = true` and `combine = "sum"` are as printed.
 
     bounded: squash the scores by a sigmoid before the softmax, as printed. That keeps the weight
         of one among three modalities between 0.155 and 0.576; false lets it switch off and on.

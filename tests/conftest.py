@@ -86,7 +86,12 @@ def small_model() -> dict[str, Any]:
                 "encoder": {"@image_encoders": "spacy_mner.EfficientNetLite.v1"},
             },
         },
-        "fuse": {"@architectures": "spacy_mner.ModalityAttention.v1", "dropout": 0.1},
+        "fuse": {
+            "@architectures": "spacy_mner.ModalityAttention.v1",
+            "bounded": True,
+            "combine": "sum",
+            "dropout": 0.1,
+        },
         "encode": {"@architectures": "spacy_mner.BiLSTM.v1", "hidden_width": 12},
         "decode": {"@architectures": "spacy_mner.CRF.v1"},
     }
