@@ -83,6 +83,8 @@ def small_model() -> dict[str, Any]:
             "image": {
                 "@architectures": "spacy_mner.ImageEmbedding.v1",
                 "width": 16,
+                "dropout": 0.3,
+                "bottleneck": None,
                 "encoder": {"@image_encoders": "spacy_mner.EfficientNetLite.v1"},
             },
         },
