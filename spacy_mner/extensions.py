@@ -1,6 +1,7 @@
 """The attributes a user touches, and how their values travel in a DocBin.
 
-`doc._.image`, `doc._.image_features` and `doc._.image_text` are set by the user;
+`doc._.image`, `doc._.image_features` and `doc._.image_text` (text about the picture, of which a
+caption is one kind; a string, or TypeError) are set by the user;
 `doc._.modality_attention`, `doc._.image_status` and `span._.score` by the component.
 """
 
@@ -16,8 +17,10 @@ from spacy.tokens import Doc, Span
 DOC_ATTRIBUTES = ("image", "image_features", "image_text", "modality_attention", "image_status")
 SPAN_ATTRIBUTES = ("score",)
 
-# What a post brings along, as opposed to what the component says of it.
-IMAGE_ATTRIBUTES = ("image", "image_features", "image_text")
+# What makes a post one with a picture.
+PICTURE_ATTRIBUTES = ("image", "image_features")
+# Where spaCy keeps the attribute `image_text`; by its own types a key is a string.
+IMAGE_TEXT: Any = ("._.", "image_text", None, None)
 
 
 def register() -> None:
@@ -30,29 +33,48 @@ def register() -> None:
     srsly.msgpack_decoders("spacy_mner.image", func=decode)
     for name in DOC_ATTRIBUTES:
         if not Doc.has_extension(name):
-            Doc.set_extension(name, default=None)
+            Doc.set_extension(name, **_OPTIONS.get(name, {"default": None}))
     for name in SPAN_ATTRIBUTES:
         if not Span.has_extension(name):
             Span.set_extension(name, default=None)
 
 
+def _get_image_text(doc: Doc) -> Any:
+    return doc.user_data.get(IMAGE_TEXT)
+
+
+def _set_image_text(doc: Doc, value: str | None) -> None:
+    if not isinstance(value, str | None):
+        raise TypeError(
+            f"doc._.image_text takes a string or None, not {type(value).__name__}; "
+            "several captions are joined by line breaks."
+        )
+    doc.user_data[IMAGE_TEXT] = value
+
+
+# The other attributes take many kinds of values: what is wrong with one shows when it is used.
+_OPTIONS = {"image_text": {"getter": _get_image_text, "setter": _set_image_text}}
+
+
 def has_image(doc: Doc) -> bool:
     """Whether the post brings a picture, as a reference or as a descriptor.
 
-    Words about a picture (`doc._.image_text`) do not make one.
+    Text about a picture (`doc._.image_text`, such as a caption) does not make one.
     """
-    return doc._.image is not None or doc._.image_features is not None
+    return any(doc._.get(name) is not None for name in PICTURE_ATTRIBUTES)
 
 
 def copy_image(source: Doc, target: Doc) -> None:
-    """Give `target` the picture of `source`, and the words about it."""
-    for name in IMAGE_ATTRIBUTES:
+    """Give `target` the picture of `source`, and the text about it."""
+    for name in PICTURE_ATTRIBUTES:
         target._.set(name, source._.get(name))
+    # Not through the check: a file may have brought anything, which is no reason to stop here.
+    target.user_data[IMAGE_TEXT] = source._.image_text
 
 
 def drop_image(doc: Doc) -> None:
-    """Take the picture away from a post, and the words about it."""
-    for name in IMAGE_ATTRIBUTES:
+    """Take the picture away from a post, and the text about it."""
+    for name in (*PICTURE_ATTRIBUTES, "image_text"):
         doc._.set(name, None)
 
 

@@ -30,7 +30,7 @@ def test_registering_again_leaves_a_users_own_default_alone():
     assert Span.has_extension("score")
 
 
-def test_words_about_a_picture_come_and_go_with_it():
+def test_a_caption_comes_and_goes_with_its_picture():
     source, target = NLP.make_doc("a"), NLP.make_doc("b")
     source._.image_text = "a red car"
     extensions.copy_image(source, target)
@@ -40,7 +40,22 @@ def test_words_about_a_picture_come_and_go_with_it():
     assert not extensions.has_image(source)
 
 
-def test_words_about_a_picture_travel_in_a_docbin():
+@pytest.mark.parametrize("value", [["a cat"], b"a cat", 1, np.ones(3)])
+def test_a_caption_is_a_string(value):
+    doc = NLP.make_doc("a")
+    with pytest.raises(TypeError, match="takes a string or None"):
+        doc._.image_text = value
+    assert doc._.image_text is None
+
+
+def test_a_caption_that_is_no_string_in_a_file_travels_on():
+    source, target = NLP.make_doc("a"), NLP.make_doc("b")
+    source.user_data[extensions.IMAGE_TEXT] = ["a cat"]
+    extensions.copy_image(source, target)
+    assert target._.image_text == ["a cat"]
+
+
+def test_a_caption_travels_in_a_docbin():
     doc = NLP.make_doc("a")
     doc._.image_text = "ein roter Wagen 🚗\nzweite Zeile"
     data = DocBin(docs=[doc], store_user_data=True).to_bytes()

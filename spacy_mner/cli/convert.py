@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from ..corpus.errors import CorpusError
-from .messages import and_more, first, user_errors
+from ..corpus.errors import CorpusError, and_more, first
+from .messages import user_errors
 
 if TYPE_CHECKING:
     from ..corpus.summary import MissingPicture, Summary
@@ -39,7 +39,7 @@ def convert_cli(
         Path | None, typer.Option(help="Descriptors: .npz with `ids` and `features`.")
     ] = None,
     captions: Annotated[
-        Path | None, typer.Option(help="Words about the pictures: lines of id<TAB>caption.")
+        Path | None, typer.Option(help="Captions of pictures: lines of id<TAB>caption.")
     ] = None,
     orphans: Annotated[
         OrphanChoice,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,12 @@ def explain_cli(
         str, typer.Argument(metavar="MODEL", help="Package name or folder of a pipeline.")
     ],
     data: Annotated[Path, typer.Argument(metavar="DATA.spacy", help="Annotated posts.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page to write.")],
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT.html", help="The page to write; it holds the pictures, made small."
+        ),
+    ],
     against: Annotated[
         str | None,
         typer.Option(
@@ -32,7 +38,10 @@ def explain_cli(
         ),
     ] = None,
     images_root: Annotated[
-        Path | None, typer.Option(help="Folder from which relative picture paths are taken.")
+        Path | None,
+        typer.Option(
+            help="Folder from which relative picture paths are taken; none outside it is shown."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Show so many posts (0: all).")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts per batch.")] = 128,
@@ -42,22 +51,52 @@ def explain_cli(
     from spacy.cli._util import setup_gpu
 
     from ..corpus.docbin import read_docs
+    from ..experiments.data import shown
+    from ..featurize.pictures import PictureWarning
     from ..report.explain import explain
     from ..report.explain_page import Names, render
 
     setup_gpu(gpu_id, silent=True)
-    with user_errors():
+    with user_errors(), warnings.catch_warnings():
+        # The page says it of each post.
+        warnings.simplefilter("ignore", PictureWarning)
         if output.suffix.lower() not in SUFFIXES:
             raise CorpusError(f"{output}: the page to write ends in {' or '.join(SUFFIXES)}.")
         nlp = load(model)
         other = None if against is None else load(against)
         docs = read_docs(data, nlp.vocab, images_root)
-        explanation = explain(nlp, docs, other, batch_size=batch_size, limit=limit)
-        page = render(explanation, Names(model, str(data), against))
+        explanation = explain(
+            nlp, docs, other, batch_size=batch_size, limit=limit, pictures_below=images_root
+        )
+        names = Names(shown(model), shown(data), None if against is None else shown(against))
+        page = render(explanation, names)
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8", newline="\n")
     show(explanation)
-    msg.good(f"Wrote {output} ({len(page.encode()) / 1e6:,.1f} MB).")
+    wrote, lacking = f"Wrote {output} ({len(page.encode()) / 1e6:,.1f} MB).", lacks(explanation)
+    if lacking:
+        msg.info(wrote)
+        msg.warn(lacking)
+    else:
+        msg.good(wrote)
+
+
+def lacks(explanation: Explanation) -> str:
+    """Why a page shows nothing of what pictures are worth, and the remedy; "" where it does."""
+    kinds = set(explanation.pictures)
+    if not explanation.posts or kinds & {"used", "used in part"}:
+        return ""
+    nothing = "This page cannot show what pictures are worth:"
+    if "unreadable" in kinds:
+        status = next(p.status for p in explanation.posts if p.status.startswith("unreadable"))
+        told = f"{nothing} none could be used, the first is {status}."
+        is_lost = "no such file" in status
+        return f"{told} --images-root names the folder of their paths." if is_lost else told
+    if kinds == {"absent"}:
+        return f"{nothing} no post has one. `spacy-mner convert` attaches them by --images-root."
+    if explanation.own_ablation:
+        return f"{nothing} MODEL uses none. --against names another model to compare it with."
+    return f"{nothing} MODEL uses none. Give the one that does as MODEL, this one as --against."
 
 
 def show(explanation: Explanation) -> None:
@@ -67,4 +106,5 @@ def show(explanation: Explanation) -> None:
     rows = [("posts", f"{len(explanation.posts):,}")]
     rows += [(name, f"{explanation.counts[verdict]:,}") for verdict, (_, name) in VERDICTS.items()]
     rows.append(("left out: no token", f"{explanation.skipped:,}"))
+    rows += [(f"pictures {kind}", f"{n:,}") for kind, n in explanation.pictures.items()]
     msg.table(rows, aligns=("l", "r"))

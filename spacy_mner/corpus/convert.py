@@ -17,7 +17,7 @@ from ..extensions import has_image
 from ..images.reference import references
 from . import docbin
 from .conll import Repairs, parse_conll, read_lines
-from .errors import CorpusError
+from .errors import CorpusError, Problem
 from .jsonl import doc_to_json, parse_jsonl
 from .pictures import (
     LEADS_OUT,
@@ -44,7 +44,7 @@ class Options:
 
     images_root: folder in which pictures are looked up; references become relative to it.
     features: `.npz` file with `ids` and `features` for `doc._.image_features`.
-    captions: file with lines `id<TAB>words` for `doc._.image_text`.
+    captions: file with lines `id<TAB>caption` for `doc._.image_text`.
     orphans: the protocol, what becomes of an `I-` with no opening tag: "open" lets it begin an
         entity (lenient), "drop" reads it as outside (strict).
     rename: old label → new label; labels stay as they are otherwise.
@@ -103,7 +103,7 @@ def _read(source: Path, options: Options, labels: Labels, summary: Summary) -> I
     nlp = _blank(options.lang)
     suffix = source.suffix.lower()
     if suffix == docbin.SUFFIX:
-        yield from _read_docs(source, nlp, labels)
+        yield from _read_docs(source, nlp, labels, summary)
     elif suffix == JSONL:
         lines = read_lines(source)
         posts = parse_jsonl(lines, nlp=nlp, labels=labels, report=summary.problems.append)
@@ -120,9 +120,14 @@ def _blank(lang: str) -> Language:
         raise CorpusError(f"spaCy cannot tokenise the language {lang!r}: {error}") from error
 
 
-def _read_docs(source: Path, nlp: Language, labels: Labels) -> Iterator[Doc]:
-    for doc in docbin.read_docs(source, nlp.vocab):
+def _read_docs(source: Path, nlp: Language, labels: Labels, summary: Summary) -> Iterator[Doc]:
+    for number, doc in enumerate(docbin.read_docs(source, nlp.vocab), start=1):
         rename_labels(doc, labels)
+        text = doc._.image_text
+        if not isinstance(text, str | None):
+            reason = f"image_text is of type {type(text).__name__}, not a string; left out"
+            summary.problems.append(Problem(number, reason))
+            doc._.image_text = None
         yield doc
 
 
@@ -176,7 +181,7 @@ class _Attach:
             self._leave_out_what_climbs(doc, given)
 
     def _caption(self, doc: Doc, captions: CaptionFile, names: list[str]) -> None:
-        """Look the words up by the names of the pictures, else by the id of the post.
+        """Look captions up by the names of the pictures, else by the id of the post.
 
         A post that brings no picture misses none.
         """

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+# Of a list, before it becomes a nuisance.
+SHOWN = 5
+
+T = TypeVar("T")
 
 
 class CorpusError(ValueError):
@@ -19,3 +26,13 @@ class Problem:
 
     line: int
     reason: str
+
+
+def first(items: Sequence[T]) -> Sequence[T]:
+    """The items of a list that are shown."""
+    return items[:SHOWN]
+
+
+def and_more(items: Sequence[T]) -> str:
+    """Say how many items were not shown; empty where all were."""
+    return f"… and {len(items) - SHOWN:,} more" if len(items) > SHOWN else ""

@@ -4,8 +4,8 @@
 (`[{"text", "start", "end"}]`) are gold and stay as they are, optional `image_features` holds a
 descriptor, optional `missing` (`[{"start", "end"}]`) the stretches that nobody has annotated.
 `image` is one reference or a list of them; a data URI becomes bytes. A post without `spans` is
-not annotated, one with `spans: []` has no entities. Optional `image_text` holds words about the
-picture: a caption, tags, or what is written in it.
+not annotated, one with `spans: []` has no entities. Optional `image_text` holds text about the
+picture, such as a caption.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finding the picture of a post: in a folder of files, in a file of descriptors, or in words.
+"""Finding the picture of a post: in a folder of files, or of descriptors; and its caption.
 
 References come from corpus files of unknown origin: none may lead out of the folder, and none
 may end up with the picture of another post.
@@ -130,11 +130,11 @@ class FeatureFile:
 
     def __init__(self, path: Path) -> None:
         ids, self._features = _read_features(path)
-        self._rows = {name: row for row, name in enumerate(ids)}
-        if len(self._rows) < len(ids):
-            twice = next(name for row, name in enumerate(ids) if self._rows[name] != row)
-            raise CorpusError(f"{path} has the id {twice} twice; an id stands for one picture.")
-        self._names = _Names(ids)
+        self._rows: dict[str, int] = {}
+        for row, name in enumerate(ids):
+            if self._rows.setdefault(_normal(name), row) != row:
+                raise CorpusError(f"{path} has the id {name} twice; an id stands for one picture.")
+        self._names = _Names(self._rows)
 
     def find(self, reference: str) -> np.ndarray:
         """Give a descriptor, float32 [dim] or [regions, dim]."""
@@ -163,14 +163,17 @@ def _read_features(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 class CaptionFile:
-    """Words about pictures, a line `id<TAB>words` each, by id with or without extension."""
+    """Captions of pictures, a line `id<TAB>caption` each, by id with or without extension."""
 
     def __init__(self, path: Path) -> None:
-        self._captions = dict(_read_captions(path))
+        self._captions: dict[str, str] = {}
+        for name, caption in _read_captions(path):
+            if self._captions.setdefault(name, caption) != caption:
+                raise CorpusError(f"{path} has two captions for the id {name}; leave one of them.")
         self._names = _Names(self._captions)
 
     def find(self, reference: str) -> str:
-        """Give the words about a picture."""
+        """Give the caption of a picture."""
         caption = self._captions[self._names.find(reference)]
         if not caption:
             raise NoPicture("nothing is written there")
@@ -180,17 +183,15 @@ class CaptionFile:
 def _read_captions(path: Path) -> Iterator[tuple[str, str]]:
     if not path.is_file():
         raise CorpusError(f"There is no file {path}; --captions names lines of id<TAB>caption.")
-    seen = set()
-    for number, line in enumerate(read_lines(path), start=1):
+    # Old programs end a line by a carriage return alone.
+    lines = (line for piece in read_lines(path) for line in piece.split("\r"))
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         name, tab, caption = line.partition("\t")
-        if not tab:
+        if not tab or not name.strip():
             raise CorpusError(f"{path}, line {number} is not id<TAB>caption: {line[:60]!r}.")
-        if name in seen:
-            raise CorpusError(f"{path} has the id {name} twice; an id stands for one picture.")
-        seen.add(name)
-        yield name, caption.strip()
+        yield _normal(name.strip()), caption.strip()
 
 
 def picture_to_json(image: Any) -> Any:

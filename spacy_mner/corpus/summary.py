@@ -20,7 +20,7 @@ SENTIMENTS = frozenset(
 
 @dataclass(frozen=True)
 class MissingPicture:
-    """A reference that led to no picture, or to no words about one.
+    """A reference that led to no picture, or to no caption.
 
     post: its id, or its number where it has none.
     """
@@ -37,7 +37,7 @@ class Summary:
     entities: by type, as written to the output.
     repaired_tags: `I-` with no opening tag; repaired_tokens: tags that read differently now.
     pictures_matched, pictures_missing: references found and not found.
-    captions_matched, captions_missing: the same for the words about pictures.
+    captions_matched, captions_missing: the same for captions.
     posts_with_picture: posts of the output that bring a picture or a descriptor.
     problems: input that could not be taken as it stands, by line.
     unused_names: labels that were to be renamed and do not occur.

@@ -16,7 +16,7 @@ from PIL import Image
 
 from .decode import PictureError, decode, decode_array, decode_image
 
-__all__ = ["Picture", "PictureError", "open_picture", "references"]
+__all__ = ["Picture", "PictureError", "open_picture", "references", "short_name"]
 
 # Far above any photograph: keeps a video under a picture's name from filling the memory.
 MAX_BYTES = 1 << 30
@@ -53,7 +53,7 @@ class FilePicture(Picture):
         content = _read(self.path)
         if _sha256(content) != self.digest:
             _file_digest.cache_clear()
-            raise PictureError(f"changed while it was read: {_shorten(self.path)}")
+            raise PictureError(f"changed while it was read: {short_name(self.path)}")
         return decode(content)
 
 
@@ -120,11 +120,11 @@ def _open_file(path: Path, images_root: Path | None) -> Picture:
     try:
         status = os.stat(full)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise PictureError(f"no such file: {_shorten(path)}") from error
+        raise PictureError(f"no such file: {short_name(path)}") from error
     except (OSError, ValueError) as error:
-        raise PictureError(f"no such file: {_shorten(path)} ({_reason(error)})") from error
+        raise PictureError(f"no such file: {short_name(path)} ({_reason(error)})") from error
     if not stat.S_ISREG(status.st_mode):
-        raise PictureError(f"not a file: {_shorten(path)}")
+        raise PictureError(f"not a file: {short_name(path)}")
     if status.st_size > MAX_BYTES:
         raise PictureError(f"too large: {status.st_size:,} bytes, limit {MAX_BYTES:,}")
     return FilePicture(full.absolute(), status.st_mtime_ns, status.st_size)
@@ -139,7 +139,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise PictureError(f"cannot be read: {_shorten(path)} ({_reason(error)})") from error
+        raise PictureError(f"cannot be read: {short_name(path)} ({_reason(error)})") from error
 
 
 def _sha256(content: bytes) -> str:
@@ -150,7 +150,8 @@ def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
-def _shorten(path: Path) -> str:
+def short_name(path: Path) -> str:
+    """A path as messages name it: printable, and its end only where it is long."""
     # A file name may hold control characters; a status goes to terminals and line-wise files.
     name = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
     return name if len(name) <= 80 else f"…{name[-79:]}"

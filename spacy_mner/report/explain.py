@@ -5,10 +5,12 @@ What figure 3 and table 2 of Moon et al. 2018 show for single posts, for a whole
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,20 +21,22 @@ from spacy.training import Example
 from ..component import MultimodalNER
 from ..corpus.posts import POST_ID
 from ..evaluation.ablation import Pictures
-from ..evaluation.evaluate import count_status, predict
+from ..evaluation.evaluate import count_status, images_root_of, predict
 from ..evaluation.scorer import score_entities
 from ..extensions import has_image
 from ..featurize.base import ABSENT
 from ..featurize.pictures import USED, PictureFeaturizer
 from ..images.encoder import ImageEncoder
-from .pictures import PostPictures, Thumbnail, collect_pictures
+from ..layers.fuse import ModalityAttention
+from .pictures import PostPictures, Thumbnail, collect_pictures, without_folders
 from .readings import Reading, read_gold, read_prediction
 
-Verdict = Literal["helped", "hurt", "both-wrong", "both-right", "unjudged"]
+# "unseen": the first pipeline used no picture, so that none can have helped or hurt.
+Verdict = Literal["helped", "hurt", "both-wrong", "both-right", "unseen", "unjudged"]
 
 
 @dataclass(frozen=True)
-class System:
+class Scores:
     """How one of the two pipelines does. Shares in [0, 1]; None where nothing is annotated.
 
     right: number of posts on which it finds exactly the annotated entities.
@@ -53,18 +57,29 @@ class Heat:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """Between what a bounded fuser weighs each of its modalities, where a post has them all."""
+
+    modalities: int
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
 class ExplainedPost:
     """Everything to show of one post.
 
     number: its place among those shown, from 1. id: its name in the corpus, may be empty.
+    status: what became of its picture in the first pipeline; "" where that says nothing.
     pictures: keys into `Explanation.thumbnails`.
-    caption: words about the picture, may be empty.
+    caption: `doc._.image_text`, may be empty.
     notes: why pictures are not shown or not used.
     """
 
     number: int
     id: str
     verdict: Verdict
+    status: str
     gold: Reading
     model: Reading
     against: Reading
@@ -82,16 +97,18 @@ class Explanation:
     skipped: posts left out because they have no token.
     pictures: number of posts by what became of their picture in the first pipeline.
     descriptors: number of posts that bring a descriptor, which pipelines take instead of pixels.
+    bounds: of the attention of the first pipeline; None where its fuser is not bounded.
     """
 
-    model: System
-    against: System
+    model: Scores
+    against: Scores
     own_ablation: bool
     posts: list[ExplainedPost]
     thumbnails: dict[str, Thumbnail]
     skipped: int
     pictures: dict[str, int]
     descriptors: int
+    bounds: Bounds | None
 
     @property
     def counts(self) -> Counter[Verdict]:
@@ -106,24 +123,25 @@ def explain(
     *,
     batch_size: int = 128,
     limit: int = 0,
+    pictures_below: Path | None = None,
 ) -> Explanation:
     """Read annotated posts with a pipeline and with another. The posts stay as they are.
 
     docs: gold tokens and entities, and a picture where there is one.
     against: the other pipeline; None: the same one with the pictures taken away.
     limit: take so many posts with tokens (0: all).
+    pictures_below: folder outside of which no picture file is shown; None: all that posts name.
     """
     gold, skipped = _take(docs, limit)
     with _attention(nlp):
         first = predict(nlp, gold, batch_size=batch_size).examples
     other_pictures: Pictures = "on" if against else "off"
     second = predict(against or nlp, gold, pictures=other_pictures, batch_size=batch_size).examples
-    tagger = _tagger(nlp)
-    images_root = tagger.images_root if tagger else None
+    tagger, folders = _tagger(nlp), (images_root_of(nlp), pictures_below)
     images = [doc._.image for doc in gold]
-    pictures, thumbnails = collect_pictures(images, _encoder(tagger), images_root)
+    pictures, thumbnails = collect_pictures(images, _encoder(tagger), *folders)
     posts = [
-        _explain_post(number, *post)
+        _explain_post(number, *post, folders)
         for number, post in enumerate(zip(first, second, pictures, strict=True), start=1)
     ]
     return Explanation(
@@ -135,6 +153,7 @@ def explain(
         skipped=skipped,
         pictures=count_status(example.predicted for example in first),
         descriptors=sum(doc._.image_features is not None for doc in gold),
+        bounds=_bounds(tagger),
     )
 
 
@@ -164,6 +183,16 @@ def _encoder(tagger: MultimodalNER | None) -> ImageEncoder | None:
     return None
 
 
+def _bounds(tagger: MultimodalNER | None) -> Bounds | None:
+    shim: Any = tagger.model.shims[0] if tagger else None
+    fuser = shim and shim.network.fuse
+    if not isinstance(fuser, ModalityAttention) or not fuser.bounded or len(fuser.names) < 2:
+        return None
+    # The softmax of scores of which one is 0 and the others are 1, and the other way round.
+    n, e = len(fuser.names), math.e
+    return Bounds(n, 1 / (1 + (n - 1) * e), e / (e + n - 1))
+
+
 @contextmanager
 def _attention(nlp: Language) -> Iterator[None]:
     """Have the attention annotated, whatever the config of the pipeline says."""
@@ -179,35 +208,47 @@ def _attention(nlp: Language) -> Iterator[None]:
         tagger.annotate_attention = before
 
 
-def _score(examples: Sequence[Example], readings: Sequence[Reading]) -> System:
+def _score(examples: Sequence[Example], readings: Sequence[Reading]) -> Scores:
     scores = score_entities(examples)
     right = sum(reading.right is True for reading in readings)
-    return System(scores["ents_p"], scores["ents_r"], scores["ents_f"], right)
+    return Scores(scores["ents_p"], scores["ents_r"], scores["ents_f"], right)
 
 
 def _explain_post(
-    number: int, first: Example, second: Example, pictures: PostPictures
+    number: int,
+    first: Example,
+    second: Example,
+    pictures: PostPictures,
+    folders: tuple[Path | None, Path | None],
 ) -> ExplainedPost:
     gold, predicted = first.reference, first.predicted
     model, against = read_prediction(predicted, gold), read_prediction(second.predicted, gold)
+    status = predicted._.image_status or ""
+    notes = _notes(gold, status, pictures)
     return ExplainedPost(
         number=number,
         id=str(gold.user_data.get(POST_ID) or ""),
-        verdict=judge(model.right, against.right),
+        verdict=judge(model.right, against.right, used=status.startswith(USED)),
+        status=status,
         gold=read_gold(gold),
         model=model,
         against=against,
         heat=_heat(predicted),
         pictures=pictures.keys,
-        caption=gold._.image_text or "",
-        notes=_notes(gold, predicted._.image_status, pictures),
+        caption=gold._.image_text.strip() if isinstance(gold._.image_text, str) else "",
+        notes=[without_folders(note, gold._.image, *folders) for note in notes],
     )
 
 
-def judge(model: bool | None, against: bool | None) -> Verdict:
-    """Compare two pipelines on a post. Each is right, wrong, or (both of them) not to be judged."""
+def judge(model: bool | None, against: bool | None, *, used: bool) -> Verdict:
+    """Compare two pipelines on a post. Each is right, wrong, or (both of them) not to be judged.
+
+    used: whether the first one used a picture, or a descriptor.
+    """
     if model is None or against is None:
         return "unjudged"
+    if not used:
+        return "unseen"
     if model:
         return "both-right" if against else "helped"
     return "hurt" if against else "both-wrong"
@@ -222,15 +263,21 @@ def _heat(doc: Doc) -> Heat | None:
     return Heat(tokens, {name: weights.tolist() for name, weights in attention.items()})
 
 
-def _notes(gold: Doc, status: str | None, pictures: PostPictures) -> list[str]:
+def _notes(gold: Doc, status: str, pictures: PostPictures) -> list[str]:
     """Why there is no picture, or what else a person should know of it."""
+    notes = _caption_notes(gold._.image_text)
     if not has_image(gold):
-        return ["This post has no picture."]
-    notes = []
+        return [*notes, "This post has no picture."]
     if gold._.image_features is not None:
         shape = " × ".join(map(str, np.shape(gold._.image_features)))
         notes.append(f"The model takes a descriptor ({shape} numbers) in place of pixels.")
-    if status not in (None, USED, ABSENT):
+    if status not in ("", USED, ABSENT):
         notes.append(f"The model says of the picture: “{status}”.")
-    untold = [reason for reason in pictures.problems if reason not in (status or "")]
-    return notes + [f"A picture cannot be shown: {reason}." for reason in untold]
+    untold = [reason for reason in pictures.problems if reason not in status]
+    return notes + [f"A picture is not shown: {reason}." for reason in untold]
+
+
+def _caption_notes(caption: Any) -> list[str]:
+    if isinstance(caption, str | None):
+        return []
+    return [f"The caption is not shown: it is of type {type(caption).__name__}, not a string."]

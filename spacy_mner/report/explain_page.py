@@ -21,6 +21,7 @@ VERDICTS: dict[Verdict, tuple[str, str]] = {
     "hurt": ("▼", "image hurt"),
     "both-wrong": ("✗", "both wrong"),
     "both-right": ("✓", "both right"),
+    "unseen": ("○", "no picture used"),
     "unjudged": ("?", "not annotated"),
 }
 # Colours that the style sheet has for labels.
@@ -33,7 +34,10 @@ _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029)
 
 @dataclass(frozen=True)
 class Names:
-    """What the page is about. against: None where the model is compared with itself."""
+    """What the page is about, as strangers may read it: no path says whose machine this is.
+
+    against: None where the model is compared with itself.
+    """
 
     model: str
     data: str
@@ -103,12 +107,14 @@ def _meanings(explanation: Explanation) -> dict[Verdict, str]:
         first, second = "with the picture", "without it"
     else:
         first, second = "by the model", "by the comparison"
+    unseen = "the post has no picture, or the model did not use it: none helped, and none hurt"
     unjudged = "the annotation is incomplete, so that nobody can say"
     return {
         "helped": f"read rightly {first}, wrongly {second}",
         "hurt": f"read wrongly {first}, rightly {second}",
         "both-wrong": f"read wrongly {first} and {second}",
         "both-right": f"read rightly {first} and {second}",
+        "unseen": unseen if explanation.counts["unseen"] else "",
         "unjudged": unjudged if explanation.counts["unjudged"] else "",
     }
 

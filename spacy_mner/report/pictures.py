@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ..images.encoder import ImageEncoder
-from ..images.reference import Picture, PictureError, open_picture, references
+from ..images.reference import Picture, PictureError, open_picture, references, short_name
 
 # What all pictures of a page may take, in bytes of JPEG.
 BUDGET = 8 << 20
@@ -23,6 +24,7 @@ SIZES = ((480, 82), (480, 70), (360, 65), (240, 60))
 N_TAGS = 5
 # Decoded pictures that are in memory at once, each as large as its file says.
 CHUNK = 8
+OUTSIDE = "its file is outside the folder of pictures (--images-root)"
 
 Tags = list[tuple[str, float]]
 
@@ -54,16 +56,20 @@ class PostPictures:
 
 
 def collect_pictures(
-    images: Sequence[Any], encoder: ImageEncoder | None, images_root: Path | None
+    images: Sequence[Any],
+    encoder: ImageEncoder | None,
+    images_root: Path | None,
+    below: Path | None = None,
 ) -> tuple[list[PostPictures], dict[str, Thumbnail]]:
     """Make the pictures of posts small, each distinct one once.
 
     images: `doc._.image` of each post.
     encoder: names what is seen; None: pictures have no tags.
     images_root: folder from which relative paths are taken.
+    below: folder outside of which no file is shown, whatever a corpus names; None: all are.
     Returns the pictures of each post by key, and the thumbnails by key.
     """
-    opened = [[_open(one, images_root) for one in references(image)] for image in images]
+    opened = [[_open(one, images_root, below) for one in references(image)] for image in images]
     distinct = {one[1].digest: one[1] for post in opened for one in post if one[1] is not None}
     shown, failed = _make_small(distinct, encoder)
     posts = []
@@ -76,8 +82,41 @@ def collect_pictures(
     return posts, shown
 
 
-def _open(reference: Any, images_root: Path | None) -> tuple[str, Picture | None]:
+def without_folders(
+    text: str, image: Any, images_root: Path | None, below: Path | None = None
+) -> str:
+    """Name files without their folders on this machine in what is said of a post's pictures.
+
+    image, images_root, below: as for `collect_pictures`; a name within `below` keeps its folders.
+    """
+    for one in references(image):
+        if isinstance(one, str | Path):
+            path = _absolute(one, images_root)
+            text = text.replace(short_name(path), short_name(_name(Path(one), below)))
+    return text
+
+
+def _name(path: Path, below: Path | None) -> Path:
+    if not path.is_absolute():
+        return path
+    if below is not None and path.is_relative_to(below.absolute()):
+        return path.relative_to(below.absolute())
+    return Path(path.name)
+
+
+def _absolute(path: str | Path, images_root: Path | None) -> Path:
+    return ((images_root or Path()) / path).absolute()
+
+
+def _open(
+    reference: Any, images_root: Path | None, below: Path | None
+) -> tuple[str, Picture | None]:
     """A picture whose content can be read, or why there is none."""
+    if below is not None and isinstance(reference, str | Path):
+        # Without the dots: what is compared is what is opened, and links of the user lead on.
+        reference = os.path.normpath(_absolute(reference, images_root))
+        if not Path(reference).is_relative_to(os.path.abspath(below)):
+            return OUTSIDE, None
     try:
         picture = open_picture(reference, images_root)
         picture.digest  # noqa: B018  reads the file

@@ -15,11 +15,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from .markdown import percent, row
+from .markdown import percent, table
 
 NAMES = {"mner": "word + char + image", "text": "word + char"}
 PICTURES = {"on": "as they are", "off": "taken away", "shuffled": "of other posts"}
 MEASURES = ("ents_p", "ents_r", "ents_f", "segmentation_f")
+HEADER = ("system", "pictures", "seeds", "P", "R", "F1", "segmentation F1")
 
 Runs = dict[tuple[str, str], dict[int, dict[str, Any]]]
 
@@ -53,21 +54,18 @@ def render(runs: Runs) -> str:
         "- command: `python -m spacy project run all` (one seed), "
         "`python -m spacy project run seeds` (three)",
         "",
-        "| system | pictures | seeds | P | R | F1 | segmentation F1 |",
-        "|-|-|-|-|-|-|-|",
     ]
     order = {key: i for i, key in enumerate((s, p) for s in NAMES for p in PICTURES)}
-    for key in sorted(runs, key=lambda key: order.get(key, len(order))):
-        lines.append(_row(key, runs[key]))
-    lines += ["", *_per_type(runs), ""]
+    keys = sorted(runs, key=lambda key: order.get(key, len(order)))
+    lines += [*table(HEADER, (_row(key, runs[key]) for key in keys)), "", *_per_type(runs), ""]
     return "\n".join(lines)
 
 
-def _row(key: tuple[str, str], by_seed: dict[int, dict[str, Any]]) -> str:
+def _row(key: tuple[str, str], by_seed: dict[int, dict[str, Any]]) -> list[Any]:
     system, pictures = key
     cells = [percent([scores[name] for scores in by_seed.values()]) for name in MEASURES]
     name = NAMES.get(system, system)
-    return row([name, PICTURES.get(pictures, pictures), len(by_seed), *cells])
+    return [name, PICTURES.get(pictures, pictures), len(by_seed), *cells]
 
 
 def _per_type(runs: Runs) -> list[str]:
@@ -80,14 +78,14 @@ def _per_type(runs: Runs) -> list[str]:
         for label in scores["ents_per_type"] or {}
     }
     labels = sorted(found)
-    lines = [f"| F1 by type | {' | '.join(labels)} |", f"|-|{'-|' * len(labels)}"]
+    rows = []
     for system, by_seed in shown.items():
         cells = []
         for label in labels:
             per_type = [scores["ents_per_type"].get(label, {}) for scores in by_seed.values()]
             cells.append(percent([scores.get("f", 0.0) for scores in per_type]))
-        lines.append(row([NAMES.get(system, system), *cells]))
-    return lines
+        rows.append([NAMES.get(system, system), *cells])
+    return table(["F1 by type", *labels], rows)
 
 
 def main() -> None:

@@ -187,6 +187,16 @@ def test_captions_can_be_added_later_by_the_id_of_the_post(captions, tmp_path):
     assert [one.post for one in summary.captions_missing] == ["3"]
 
 
+def test_a_caption_that_is_no_string_is_left_out_and_told_of(tmp_path):
+    docs = [Doc(spacy.blank("en").vocab, words=["a"]) for _ in range(2)]
+    docs[1].user_data["._.", "image_text", None, None] = b"a cat"
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "in.spacy")
+    summary = convert(tmp_path / "in.spacy", tmp_path / "out.jsonl")
+    assert [(problem.line, problem.reason) for problem in summary.problems] == [
+        (2, "image_text is of type bytes, not a string; left out")
+    ]
+
+
 def test_a_picture_inside_the_corpus_survives_the_search_for_others(images, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": "data:;base64,AAAA"})
     convert(source, tmp_path / "out.spacy", Options(images_root=images))

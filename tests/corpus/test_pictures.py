@@ -120,6 +120,7 @@ def test_an_unknown_id_and_a_broken_descriptor_are_no_pictures(features):
     ("ids", "values", "reason"),
     [
         (["1", "1"], [[1.0], [2.0]], "twice"),
+        (["café", "cafe\u0301"], [[1.0], [2.0]], "twice"),
         (["1"], [[1.0], [2.0]], r"\[n, dim\]"),
         (["1"], [1.0], r"\[n, dim\]"),
         (["1"], [["x"]], "not numbers"),
@@ -174,6 +175,22 @@ def test_a_caption_is_found_with_and_without_extension(captions, reference, capt
     assert captions.find(reference) == caption
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (" a.jpg \tcap\nb\tother\n", {"a.jpg": "cap", "b": "other"}),
+        ("a\tcap\rb\tother\r", {"a": "cap", "b": "other"}),
+        ("a\tcap\r\nb\tother\r\n", {"a": "cap", "b": "other"}),
+        ("a\tcap\nb\tother\na \t cap\n", {"a": "cap", "b": "other"}),
+        ("cafe\u0301\tcap\ncafé\tcap\n", {"café": "cap", "cafe\u0301.jpg": "cap"}),
+    ],
+)
+def test_blanks_line_ends_and_repeated_lines_do_no_harm(tmp_path, content, expected):
+    (tmp_path / "captions.tsv").write_bytes(content.encode())
+    captions = CaptionFile(tmp_path / "captions.tsv")
+    assert {name: captions.find(name) for name in expected} == expected
+
+
 @pytest.mark.parametrize(("reference", "reason"), [("3", "not there"), ("2", "nothing is written")])
 def test_a_picture_without_a_caption_is_told_of(captions, reference, reason):
     with pytest.raises(NoPicture, match=reason):
@@ -184,7 +201,11 @@ def test_a_picture_without_a_caption_is_told_of(captions, reference, reason):
     ("content", "reason"),
     [
         ("1\ta\n2 b\n", "line 2 is not id<TAB>caption"),
-        ("1\ta\n1\tb\n", "the id 1 twice"),
+        ("1\ta\r2 b\r", "line 2 is not id<TAB>caption"),
+        ("1\ta\n \tb\n", "line 2 is not id<TAB>caption"),
+        ("1\ta\n1\tb\n", "two captions for the id 1"),
+        ("1\ta\n1 \tb\n", "two captions for the id 1"),
+        ("café\ta\ncafe\u0301\tb\n", "two captions for the id café"),
         (b"1\t\xff\n", "UTF-8"),
     ],
 )

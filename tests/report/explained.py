@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spacy_mner.report.explain import ExplainedPost, Explanation, Heat, System, judge
+from spacy_mner.report.explain import ExplainedPost, Explanation, Heat, Scores, judge
 from spacy_mner.report.pictures import make_thumbnail
 from spacy_mner.report.readings import Piece, Reading
 
@@ -11,6 +11,7 @@ RIGHTS = {
     "hurt": (False, True),
     "both-wrong": (False, False),
     "both-right": (True, True),
+    "unseen": (True, False),
     "unjudged": (None, None),
 }
 
@@ -29,7 +30,8 @@ def a_post(number=1, verdict="helped", **changes):
     fields = {
         "number": number,
         "id": f"id-{number}",
-        "verdict": judge(model, against),
+        "verdict": judge(model, against, used=verdict != "unseen"),
+        "status": "absent" if verdict == "unseen" else "used",
         "gold": gold,
         "model": a_reading(model, text=text, label=label),
         "against": a_reading(against, text=text, label=label),
@@ -43,14 +45,15 @@ def a_post(number=1, verdict="helped", **changes):
 
 def an_explanation(posts, **changes):
     fields = {
-        "model": System(0.9, 0.8, 0.847, 3),
-        "against": System(0.5, 0.4, 0.444, 2),
+        "model": Scores(0.9, 0.8, 0.847, 3),
+        "against": Scores(0.5, 0.4, 0.444, 2),
         "own_ablation": True,
         "posts": posts,
         "thumbnails": {},
         "skipped": 0,
         "pictures": {"used": 1},
         "descriptors": 0,
+        "bounds": None,
     }
     return Explanation(**{**fields, **changes})
 

@@ -30,21 +30,29 @@ def explained(nlp, posts, *arguments, **options):
 
 def test_the_natural_comparison_is_the_same_model_without_its_picture(nlp):
     # The stand-in reads the label off the picture, and finds nothing without one.
-    posts = [("ORG", "ORG.jpg"), (None, "ORG.jpg"), ("ORG", None), (None, None)]
+    posts = [("ORG", "ORG.jpg"), (None, "ORG.jpg"), ("CAR", "ORG.jpg"), ("ORG", None)]
     found = explained(nlp, posts)
     assert found.own_ablation
-    assert [post.verdict for post in found.posts] == ["helped", "hurt", "both-wrong", "both-right"]
+    assert [post.verdict for post in found.posts] == ["helped", "hurt", "both-wrong", "unseen"]
     assert set(found.counts.values()) == {1}
-    assert (found.model.right, found.against.right) == (2, 2)
+    assert (found.model.right, found.against.right) == (1, 1)
 
 
 def test_another_model_sees_the_pictures_too_and_may_have_another_vocab(nlp):
     found = explained(nlp, [("ORG", "ORG.jpg"), ("CAR", "ORG.jpg"), ("CAR", None)], a_ruler("CAR"))
     assert not found.own_ablation
-    assert [post.verdict for post in found.posts] == ["helped", "hurt", "hurt"]
+    assert [post.verdict for post in found.posts] == ["helped", "hurt", "unseen"]
     assert (found.model.f1, found.against.f1) == pytest.approx((0.4, 2 / 3))
     same = explained(nlp, [("ORG", "ORG.jpg")], make_pipeline())
     assert same.posts[0].verdict == "both-right"
+
+
+def test_a_picture_that_was_not_used_has_neither_helped_nor_hurt(nlp):
+    for image in (None, "gone.jpg"):
+        [post] = explained(nlp, [("CAR", image)], a_ruler("CAR")).posts
+        assert (post.verdict, post.model.right, post.against.right) == ("unseen", False, True)
+    blind = explained(a_ruler("ORG"), [("ORG", "ORG.jpg")], spacy.blank("en"))
+    assert [post.verdict for post in blind.posts] == ["unseen"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +66,8 @@ def test_another_model_sees_the_pictures_too_and_may_have_another_vocab(nlp):
     ],
 )
 def test_a_verdict_follows_from_who_is_right(model, against, verdict):
-    assert judge(model, against) == verdict
+    assert judge(model, against, used=True) == verdict
+    assert judge(model, against, used=False) == ("unjudged" if model is None else "unseen")
 
 
 def test_a_post_without_annotation_is_shown_and_not_judged(nlp):
@@ -96,14 +105,33 @@ def test_what_became_of_the_pictures_is_told(nlp):
     found = explained(nlp, [("ORG", "gone.jpg"), ("ORG", None)])
     unreadable, absent = (post.notes for post in found.posts)
     assert unreadable[0] == "The model says of the picture: “unreadable: no such file”."
-    assert unreadable[1] == "A picture cannot be shown: no such file: gone.jpg."
+    assert unreadable[1] == "A picture is not shown: no such file: gone.jpg."
     assert absent == ["This post has no picture."]
     assert found.pictures == {"unreadable": 1, "absent": 1}
 
 
-def test_a_descriptor_stands_beside_the_words_about_its_picture(nlp):
+def test_no_folder_of_this_machine_is_told_of(nlp, tmp_path):
+    below = tmp_path / "photos"
+    inside = str(below / "day" / "gone.jpg")
+    posts = explained(
+        nlp, [("ORG", inside), ("ORG", "/home/me/gone.jpg")], pictures_below=below
+    ).posts
+    first, second = (post.notes[-1] for post in posts)
+    assert first == "A picture is not shown: no such file: day/gone.jpg."
+    assert second.startswith("A picture is not shown: its file is outside the folder of pictures")
+
+
+def test_a_caption_that_is_no_string_is_told_of(nlp):
+    post = make_post(nlp.vocab, "ORG", "ORG.jpg")
+    post.user_data["._.", "image_text", None, None] = ["a cat"]  # as a file may bring it
+    [shown] = explain(nlp, [post]).posts
+    assert shown.caption == ""
+    assert shown.notes[0] == "The caption is not shown: it is of type list, not a string."
+
+
+def test_a_descriptor_stands_beside_its_caption(nlp):
     post = make_post(nlp.vocab, "ORG", None)
-    post._.image_features, post._.image_text = np.ones(384, np.float32), "a cat"
+    post._.image_features, post._.image_text = np.ones(384, np.float32), "a cat\n"
     post.user_data["post_id"] = "17_06"
     found = explain(nlp, [post])
     [shown] = found.posts
@@ -131,6 +159,14 @@ def test_attention_is_shown_and_the_pipeline_stays_as_it_is(trained):
         assert weights.shape == (3, len(post.heat.tokens))
         np.testing.assert_allclose(weights.sum(axis=0), 1, rtol=1e-5)
     assert tagger.annotate_attention is False
+
+
+def test_the_bounds_of_a_bounded_fuser_are_known(trained):
+    bounds = explain(trained, gold_docs(trained)[:1]).bounds
+    assert bounds.modalities == 3
+    assert (bounds.lowest, bounds.highest) == pytest.approx((0.155, 0.576), abs=5e-4)
+    trained.get_pipe("multimodal_ner").model.shims[0].network.fuse.bounded = False
+    assert explain(trained, gold_docs(trained)[:1]).bounds is None
 
 
 def test_scores_are_those_of_the_component(trained):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spacy_mner.report.explain import Heat
+from spacy_mner.report.explain import Bounds, Heat
 from spacy_mner.report.explain_page import Names, render
 from spacy_mner.report.readings import Piece, Reading
 
@@ -23,7 +23,16 @@ playwright = pytest.importorskip(
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDTHS = (360, 1280)
-VERDICTS = ["helped", "hurt", "both-wrong", "helped", "both-right", "unjudged", "both-right"]
+VERDICTS = [
+    "helped",
+    "hurt",
+    "both-wrong",
+    "helped",
+    "both-right",
+    "unjudged",
+    "both-right",
+    "unseen",
+]
 RED = np.full((40, 60, 3), (200, 0, 0), np.uint8)
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SHOWN = (
@@ -88,7 +97,7 @@ def open_page(browser, tmp_path):
 
 @pytest.fixture(scope="module")
 def page():
-    """Seven posts of all verdicts; the first two have the same picture, the third a long text."""
+    """Eight posts of all verdicts; the first two have the same picture, the third a long text."""
     thumbnail = a_thumbnail(RED, [("sports car", 0.62), ("convertible", 0.2)])
     posts = [a_post(n, verdict) for n, verdict in enumerate(VERDICTS, start=1)]
     posts[0] = a_post(1, "helped", pictures=["red"], caption="a red car")
@@ -96,7 +105,8 @@ def page():
     tokens = ["https://t.co/" + "x" * 60, *(f"token{i}" for i in range(80))]
     heat = Heat(tokens, {"word": [0.4] * 81, "image": [0.6] * 81})
     posts[2] = a_post(3, "both-wrong", text=" ".join(tokens), label="LABEL" * 30, heat=heat)
-    explanation = an_explanation(posts, thumbnails={"red": thumbnail})
+    bounds = Bounds(2, 0.2689, 0.7311)
+    explanation = an_explanation(posts, thumbnails={"red": thumbnail}, bounds=bounds)
     return render(explanation, Names("models/" + "deep/" * 40, "data.spacy"))
 
 
@@ -126,16 +136,16 @@ def test_a_long_heat_map_scrolls_in_its_own_box(open_page, page, width):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_filter_shows_the_posts_of_its_kind_and_their_number(open_page, page, width):
     opened = open_page(page, width=width)
-    assert opened.shown() == [1, 2, 3, 4, 5, 6, 7]
+    assert opened.shown() == list(range(1, 9))
     for verdict in dict.fromkeys(VERDICTS):
         opened.choose(verdict)
         expected = [n for n, one in enumerate(VERDICTS, start=1) if one == verdict]
         assert opened.shown() == expected
         label = opened.view.locator(f"label:has(input[value={verdict}])")
         assert label.inner_text().split()[-1] == str(len(expected))
-        assert opened.view.get_by_role("status").inner_text() == f"{len(expected)} of 7 posts shown"
+        assert opened.view.get_by_role("status").inner_text() == f"{len(expected)} of 8 posts shown"
     opened.choose("all")
-    assert len(opened.shown()) == 7
+    assert len(opened.shown()) == 8
     assert opened.messages == []
     assert len(opened.requests) == 1
 
@@ -170,7 +180,7 @@ def test_the_filters_work_from_the_keyboard(open_page, page):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_everything_is_there_without_javascript(open_page, page, width):
     opened = open_page(page, address="#hurt", width=width, java_script_enabled=False)
-    assert all(opened.view.locator(f"#post-{n}").is_visible() for n in range(1, 8))
+    assert all(opened.view.locator(f"#post-{n}").is_visible() for n in range(1, 9))
     assert "image helped 2" in opened.view.locator("#filters").inner_text()
 
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from spacy_mner.report.explain import Heat, System
+from spacy_mner.report.explain import Bounds, Heat, Scores
 from spacy_mner.report.explain_page import Names, render, visible
 
 from .explained import a_post, a_thumbnail, an_explanation
@@ -139,6 +139,28 @@ def test_a_fuser_that_weighs_nothing_is_told_of():
     assert "weighs no modality" not in render(an_explanation([a_post()]), NAMES)
 
 
+def test_only_a_bounded_fuser_is_said_to_lean():
+    bounds = Bounds(3, 0.1554, 0.5761)
+    page = render(an_explanation([a_post()], bounds=bounds), NAMES)
+    assert "can only lean: of 3 modalities that a post has, each gets from 15.5\nto 57.6" in page
+    assert "lean" not in render(an_explanation([a_post()]), NAMES)
+
+
+def test_posts_on_which_no_picture_was_used_are_a_group_of_their_own():
+    posts = [a_post(), a_post(2, "unseen"), a_post(3, "unseen")]
+    page = render(an_explanation(posts), NAMES)
+    assert 'value="unseen"' in page and page.count("</span> no picture used</span>") == 2
+    assert "used no picture (2)" in page and "reads 2 of them rightly.</p>" in page
+    compared = render(an_explanation(posts, own_ablation=False), NAMES)
+    assert "reads 2 of them rightly, the comparison 0.</p>" in compared
+    assert "no picture used" not in render(an_explanation([a_post()]), NAMES)
+
+
+def test_lines_of_a_caption_are_paragraphs_and_empty_ones_are_none():
+    page = render(an_explanation([a_post(caption="a cat\n \n\t\na hat\n")]), NAMES)
+    assert re.findall('<p class="caption" dir="auto">(.*)</p>', page) == ["a cat", "a hat"]
+
+
 def test_posts_without_annotation_have_a_filter_only_where_there_are_some():
     assert 'value="unjudged"' not in render(an_explanation([a_post()]), NAMES)
     page = render(an_explanation([a_post(), a_post(2, "unjudged")]), NAMES)
@@ -146,8 +168,8 @@ def test_posts_without_annotation_have_a_filter_only_where_there_are_some():
 
 
 def test_scores_that_do_not_exist_are_a_dash():
-    system = System(None, None, None, 0)
-    page = render(an_explanation([], model=system, pictures={}), NAMES)
+    scores = Scores(None, None, None, 0)
+    page = render(an_explanation([], model=scores, pictures={}), NAMES)
     assert "<td>–</td>" in page
 
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from spacy_mner.report import pictures
-from spacy_mner.report.pictures import collect_pictures, make_thumbnail
+from spacy_mner.report.pictures import OUTSIDE, collect_pictures, make_thumbnail, without_folders
 
 NOISE = np.random.default_rng(0).integers(0, 256, (900, 1200, 3), dtype=np.uint8)
 
@@ -48,6 +49,49 @@ def test_a_picture_that_cannot_be_read_is_named(folder):
     assert len(thumbnails) == len(posts[0].keys) == 1
     assert posts[0].problems == ["no such file: gone.png"]
     assert posts[1].keys == [] and len(posts[1].problems) == 1
+
+
+def test_a_file_outside_the_folder_of_pictures_is_not_shown(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "secret.png"
+    elsewhere.write_bytes((folder / "b.png").read_bytes())
+    climbing = folder / ".." / elsewhere.parent.name / "secret.png"
+    images = [str(elsewhere), elsewhere, str(climbing), f"{folder}/a.png", elsewhere.read_bytes()]
+    posts, thumbnails = collect_pictures(images, None, None, below=folder)
+    assert [post.problems for post in posts] == [[OUTSIDE]] * 3 + [[]] * 2
+    assert len(thumbnails) == 2
+    assert len(collect_pictures(images, None, None)[0][0].keys) == 1
+
+
+def test_a_link_that_the_user_made_below_the_folder_may_lead_out_of_it(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "c.png").write_bytes((folder / "b.png").read_bytes())
+    (folder / "more").symlink_to(elsewhere)
+    [post], _ = collect_pictures([f"{folder}/more/c.png"], None, None, below=folder)
+    assert post.problems == []
+    # The dots go before the link is followed, so that nothing beside its target is opened.
+    [post], _ = collect_pictures([f"{folder}/more/../a.png"], None, None, below=folder)
+    assert post.problems == []
+
+
+@pytest.mark.parametrize(
+    ("image", "root", "below", "text", "expected"),
+    [
+        ("/home/me/a.png", None, None, "no such file: /home/me/a.png", "no such file: a.png"),
+        ("/p/d/a.png", None, "/p", "no such file: /p/d/a.png", "no such file: d/a.png"),
+        (
+            "d/a.png",
+            "/home/me",
+            None,
+            "cannot be read: /home/me/d/a.png",
+            "cannot be read: d/a.png",
+        ),
+        ("/home/" + "x" * 90, None, None, "gone: …" + "x" * 79, "gone: …" + "x" * 79),
+        (b"/home", None, None, "not a picture", "not a picture"),
+    ],
+)
+def test_the_folders_of_this_machine_are_left_out(image, root, below, text, expected):
+    root, below = root and Path(root), below and Path(below)
+    assert without_folders(text, image, root, below) == expected
 
 
 def test_without_an_encoder_there_are_no_tags(folder):
