@@ -25,13 +25,27 @@ from spacy_mner.layers.ragged import from_grid
 TEMPLATE = Path(spacy_mner.__file__).parent / "templates" / "base.cfg"
 
 
+# What the hand-written network is: equation 4 as printed, frozen vectors, one dropout everywhere.
+PLAIN: dict[str, dict[str, Any]] = {
+    "word": {"finetune": False, "dropout": 0.3},
+    "char": {"dropout": 0.3},
+    "image": {"bottleneck": None, "dropout": 0.3, "cache": None},
+}
+PRINTED = {"bounded": True, "combine": "sum", "dropout": 0.3}
+
+
 class Ours:
-    """A pipeline from `templates/base.cfg`, trained step by step as `spacy train` does it."""
+    """A pipeline from `templates/base.cfg`, trained step by step as `spacy train` does it.
+
+    Where the template goes beyond the hand-written network it is set to what that is.
+    """
 
     def __init__(self, posts: Sequence[Post], lexicon: Lexicon, clock: StageClock) -> None:
         self.config = load_config(TEMPLATE)
         model = self.config["components"]["multimodal_ner"]["model"]
-        model["embed"]["image"]["cache"] = None
+        for name, settings in PLAIN.items():
+            model["embed"][name].update(settings)
+        model["fuse"].update(PRINTED)
         if not any(post.picture for post in posts):
             model["embed"]["image"]["encoder"] = None
         self.nlp = load_model_from_config(self.config.interpolate(), auto_fill=True)

@@ -10,6 +10,7 @@ import typer
 from wasabi import msg
 
 from ..corpus.errors import CorpusError
+from ..report.markdown import NOTHING
 from .messages import user_errors
 
 if TYPE_CHECKING:
@@ -99,4 +100,4 @@ def show(scores: dict[str, Any]) -> None:
 
 
 def _percent(scores: dict[str, Any], names: tuple[str, ...]) -> list[str]:
-    return ["–" if scores[name] is None else f"{100 * scores[name]:.2f}" for name in names]
+    return [NOTHING if scores[name] is None else f"{100 * scores[name]:.2f}" for name in names]

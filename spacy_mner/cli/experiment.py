@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +12,11 @@ import typer
 from wasabi import msg
 
 from ..corpus.errors import CorpusError
-from .messages import user_errors
+from .messages import counted, user_errors
 
 if TYPE_CHECKING:
-    from ..experiments.runner import Outcome, Run
+    from ..experiments.plan import Run
+    from ..experiments.runner import Outcome
 
 
 class SplitChoice(str, Enum):
@@ -49,6 +52,10 @@ def experiment_cli(
     setting: Annotated[
         str, typer.Option(help="modern: our config; paper: sizes and optimiser of the paper.")
     ] = "modern",
+    encoder_weights: Annotated[
+        Path | None,
+        typer.Option(help="File with the weights of the encoder of --setting paper."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs side by side; by default one a core, or one on a GPU."),
@@ -61,14 +68,16 @@ def experiment_cli(
 ) -> None:
     """Train the systems of a table over seeds, score them, and write the table into OUT.
 
-    A finished run is never repeated; one that was interrupted starts over.
+    A finished run is never repeated; one that was interrupted starts over. The table is made of
+    all finished runs in OUT that were asked the same, whatever their seeds.
     """
     from ..experiments.catalogue import EXPERIMENTS
     from ..experiments.experiment import Options
-    from ..experiments.runner import default_workers, run_experiment
+    from ..experiments.plan import default_workers
+    from ..experiments.runner import Listener, run_experiment
     from ..experiments.systems import find
 
-    with user_errors():
+    with user_errors(), interruptible():
         options = Options(
             corpus=corpus,
             output=output,
@@ -78,45 +87,66 @@ def experiment_cli(
             vectors=vectors or None,
             images_root=Path(images_root) if images_root else None,
             setting=setting,
+            encoder_weights=encoder_weights,
             workers=workers or default_workers(gpu_id),
             gpu_id=gpu_id,
             keep_models=keep_models,
             note=note,
         )
         experiment = find(EXPERIMENTS, name, "experiment")
-        failed = run_experiment(experiment, options, start=show_start, report=show_outcome)
+        failed = run_experiment(experiment, options, Listener(show_plan, show_start, show_outcome))
     typer.echo(f"Wrote {output / experiment.name}.md")
     if failed:
-        msg.fail(f"{len(failed)} runs failed; the same command tries them again.", exits=1)
+        again = "it" if len(failed) == 1 else "them"
+        runs = counted(len(failed), "run")
+        msg.fail(f"{runs} failed; the same command tries {again} again.", exits=1)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """End the command with one line where it is interrupted or terminated."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: the same command goes on, with what is not finished.")
+        raise typer.Exit(130) from None
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Read "0,1,2"; raises CorpusError for anything else."""
+    """Read "0,1,2", each once; raises CorpusError for anything else."""
     try:
         seeds = tuple(int(seed) for seed in text.split(","))
     except ValueError:
         seeds = ()
     if not seeds or min(seeds) < 0:
         raise CorpusError(f"--seeds takes numbers such as 0,1,2, not {text!r}.")
-    return seeds
+    return tuple(dict.fromkeys(seeds))
 
 
-def show_start(runs: list[Run]) -> None:
+def show_plan(runs: list[Run]) -> None:
     """Say how much there is to do."""
     finished = [run for run in runs if run.result is not None]
-    typer.echo(f"{len(runs)} runs, {len(finished)} of them finished already")
+    typer.echo(f"{counted(len(runs), 'run')}, {len(finished)} finished already")
     for run in finished:
         if run.job.keep_model and not (run.folder / "model-best").is_dir():
             msg.warn(f"{run.name} is finished without its model; delete {run.folder} to have it.")
 
 
+def show_start(run: Run, number: int, of: int) -> None:
+    """A line for each run that starts."""
+    typer.echo(f"{_name(run)}  starts, {number} of {of}")
+
+
 def show_outcome(outcome: Outcome) -> None:
     """A line for each run that ends."""
-    job, result = outcome.run.job, outcome.result
-    name = f"{job.variant:<22} seed {job.seed}"
+    name, result = _name(outcome.run), outcome.result
     if result is None:
         typer.echo(f"{name}  failed: {outcome.reason}")
         return
     f1, training = result["scores"]["on"]["ents_f"], result["training"]
     seconds = training["seconds_per_epoch"]["wall"] * training["epochs"]
     typer.echo(f"{name}  F1 {100 * (f1 or 0):.1f}  {seconds:,.0f} s")
+
+
+def _name(run: Run) -> str:
+    return f"{run.job.variant:<22} seed {run.job.seed}"

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from wasabi import msg
 
 from ..corpus.errors import CorpusError
-
-SHOWN = 5
-
-T = TypeVar("T")
 
 
 @contextmanager
@@ -24,11 +19,6 @@ def user_errors() -> Iterator[None]:
         msg.fail(str(error), exits=1)
 
 
-def first(items: Sequence[T]) -> Sequence[T]:
-    """The items that are shown on the screen; the rest is in the JSON file."""
-    return items[:SHOWN]
-
-
-def and_more(items: Sequence[T]) -> str:
-    """Say how many items were not shown; empty where all were."""
-    return f"… and {len(items) - SHOWN:,} more" if len(items) > SHOWN else ""
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it is not one."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

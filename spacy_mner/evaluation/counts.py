@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spacy.training import Example
 
-from .scorer import judged_entities
+from .scorer import gold_entities, judged_entities, without_types
 
 # Measure → annotated, predicted and both → one number per post.
 Counts = dict[str, dict[str, list[int]]]
@@ -22,10 +22,9 @@ def count_entities(examples: Sequence[Example]) -> Counts:
         measure: {part: [] for part in PARTS} for measure in ("types", "segmentation")
     }
     for example in examples:
-        gold = {(e.start, e.end, e.label_) for e in example.reference.ents}
-        found = judged_entities(example)
+        gold, found = gold_entities(example), judged_entities(example)
         _add(counts["types"], gold, found)
-        _add(counts["segmentation"], {e[:2] for e in gold}, {e[:2] for e in found})
+        _add(counts["segmentation"], without_types(gold), without_types(found))
     return counts
 
 

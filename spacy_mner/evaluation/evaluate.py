@@ -62,7 +62,7 @@ def predict(
     """
     gold = [doc for doc in docs if len(doc)]
     bare = [without_annotation(doc, nlp) for doc in gold]
-    set_pictures(bare, pictures, seed=seed, images_root=_images_root(nlp))
+    set_pictures(bare, pictures, seed=seed, images_root=images_root_of(nlp))
     start = time.perf_counter()
     predicted = list(nlp.pipe(bare, batch_size=batch_size))
     seconds = time.perf_counter() - start
@@ -92,7 +92,7 @@ def score_prediction(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _images_root(nlp: Language) -> Path | None:
+def images_root_of(nlp: Language) -> Path | None:
     """The folder from which a pipeline takes relative picture paths."""
     roots = (getattr(pipe, "images_root", None) for _, pipe in nlp.pipeline)
     return next((Path(root) for root in roots if root is not None), None)

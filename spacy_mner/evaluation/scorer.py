@@ -10,6 +10,8 @@ from spacy.training import Example
 from spacy.util import registry
 
 Scorer = Callable[..., dict[str, Any]]
+# First token, last token + 1, label.
+Entity = tuple[int, int, str]
 
 
 @registry.scorers("spacy_mner.mner_scorer.v1")
@@ -34,19 +36,25 @@ def _score_segmentation(examples: list[Example]) -> dict[str, float | None]:
     score = PRFScore()
     for example in examples:
         if example.reference.has_annotation("ENT_IOB"):
-            judged = {(start, end) for start, end, _ in judged_entities(example)}
-            score.score_set(judged, _gold_spans(example))
+            judged = without_types(judged_entities(example))
+            score.score_set(judged, without_types(gold_entities(example)))
     names = ("segmentation_p", "segmentation_r", "segmentation_f")
     if not len(score):
         return dict.fromkeys(names)
     return dict(zip(names, (score.precision, score.recall, score.fscore), strict=True))
 
 
-def _gold_spans(example: Example) -> set[tuple[int, int]]:
-    return {(entity.start, entity.end) for entity in example.reference.ents}
+def without_types(entities: set[Entity]) -> set[tuple[int, int]]:
+    """The boundaries of entities alone: (start, end)."""
+    return {(start, end) for start, end, _ in entities}
 
 
-def judged_entities(example: Example) -> set[tuple[int, int, str]]:
+def gold_entities(example: Example) -> set[Entity]:
+    """Annotated (start, end, label) in tokens."""
+    return {(entity.start, entity.end, entity.label_) for entity in example.reference.ents}
+
+
+def judged_entities(example: Example) -> set[Entity]:
     """Predicted (start, end, label) in gold tokens, without those that touch missing annotation."""
     found = set()
     for entity in example.predicted.ents:

@@ -33,7 +33,8 @@ def paired_bootstrap(
     In each resample posts are drawn with replacement, the same for both systems, and seeds for
     each system by itself; a system's figure is the micro F1 over the drawn posts, averaged over
     the drawn seeds. p is twice the share of resamples on the rarer side of zero, where a
-    difference of zero lies on both; one resample is added to each side, so that p is never 0.
+    difference of zero lies on both; one resample is added to each side, and so two to their
+    number, so that p is never 0.
 
     first, second: int [n_seeds, n_posts, 3], entities that are annotated, predicted, and both, by
         post; the posts in one order, the seeds any, and not necessarily equally many.
@@ -58,7 +59,7 @@ def paired_bootstrap(
         difference=float(micro_f1(first.sum(1)).mean() - micro_f1(second.sum(1)).mean()),
         low=float(low),
         high=float(high),
-        p=float(min(1.0, 2 * (rarer + 1) / (resamples + 1))),
+        p=float(min(1.0, 2 * (rarer + 1) / (resamples + 2))),
     )
 
 

@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 from ..corpus.docbin import read_docs
 from ..corpus.errors import CorpusError
 from ..extensions import has_image
+from .pictures import PictureFiles
 
 Split = Literal["dev", "test"]
 # The first name that there is counts.
@@ -32,6 +33,7 @@ class CorpusFolder:
     hashes: split name to hash of the content; `vectors` as well, where there are some.
     descriptors: the training posts bring `doc._.image_features`.
     size: of the scored split: posts, tokens, entities and posts_with_picture; `training_posts`.
+    pictures: what posts show, where it is encoded.
     """
 
     name: str
@@ -39,6 +41,7 @@ class CorpusFolder:
     hashes: dict[str, str]
     descriptors: bool
     size: dict[str, int]
+    pictures: PictureFiles | None = None
 
 
 def read_corpus(folder: Path, split: Split, vectors: str | None = None) -> CorpusFolder:
@@ -84,16 +87,27 @@ def _size(docs: list[Doc]) -> dict[str, int]:
 
 
 def hash_vectors(vectors: str) -> str:
-    """The hash of the vectors in a folder; for an installed package its name and version."""
+    """The hash of the vectors in a folder; for an installed package its name and version.
+
+    Raises CorpusError where spaCy cannot load them, and where there are none.
+    """
+    try:
+        vocab = spacy.load(vectors).vocab
+    except Exception as error:  # msgpack, numpy and the parts of a pipeline have their own
+        raise _no_vectors(vectors, f" ({error})") from error
+    if not vocab.vectors.shape[0]:
+        raise _no_vectors(vectors)
     folder = Path(vectors)
     if folder.is_dir():
         return hash_files(sorted(file for file in folder.glob("vocab/*") if file.is_file()))
-    if not spacy.util.is_package(vectors):
-        raise CorpusError(
-            f"There are no word vectors at {vectors}: `spacy-mner vectors` or "
-            "`spacy init vectors` makes them."
-        )
     return f"{vectors} {spacy.util.get_package_version(vectors)}"
+
+
+def _no_vectors(vectors: str, reason: str = "") -> CorpusError:
+    return CorpusError(
+        f"There are no word vectors at {vectors}{reason}: `spacy-mner vectors` or "
+        "`spacy init vectors` makes them."
+    )
 
 
 def hash_files(files: Iterable[Path]) -> str:

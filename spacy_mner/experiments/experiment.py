@@ -24,6 +24,7 @@ class Options:
 
     corpus: see `data.read_corpus`; output: folder of runs and tables.
     epochs: budget of a run; None for that of the base config.
+    encoder_weights: file with the weights of the encoder of the setting "paper".
     workers: runs side by side, which share the cores.
     note: a line of the user's own for the page.
     """
@@ -36,6 +37,7 @@ class Options:
     vectors: str | None = None
     images_root: Path | None = None
     setting: str = "modern"
+    encoder_weights: Path | None = None
     workers: int = 1
     gpu_id: int = -1
     keep_models: bool = False

@@ -83,7 +83,12 @@ def shown_comparison(comparison: dict[str, Any]) -> list[str]:
     ]
 
 
-METHOD = (
-    "Paired bootstrap over posts and seeds (10,000 resamples: the same posts for both, seeds for "
-    "each by itself); 95 % interval, two-sided p, not corrected for the number of comparisons."
-)
+def method(n_seeds: int) -> str:
+    """How differences are judged, where a table has so many seeds at most."""
+    drawn = "posts and seeds (10,000 resamples: the same posts for both, seeds for each by itself)"
+    if n_seeds == 1:
+        drawn = "posts (10,000 resamples, the same for both), with the chance of training left out"
+    return (
+        f"Paired bootstrap over {drawn}; 95 % interval, two-sided p, not corrected for the number "
+        "of comparisons."
+    )

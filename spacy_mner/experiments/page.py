@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
+import statistics
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from ..report.markdown import NOTHING
 from .data import CorpusFolder, shown
 from .experiment import Experiment, Options, Runs
 from .result import Result
@@ -31,6 +35,7 @@ def collect_facts(
     experiment: Experiment, options: Options, corpus: CorpusFolder, runs: Runs
 ) -> Facts:
     """What the figures are of and what they were made by; no folder of one machine."""
+    seeds = sorted({*options.seeds, *chain.from_iterable(runs.values())})
     results = list(chain.from_iterable(by_seed.values() for by_seed in runs.values()))
     epochs = sorted({result["training"]["epochs"] for result in results})
     return {
@@ -39,15 +44,18 @@ def collect_facts(
         "size": corpus.size,
         "note": options.note,
         "pictures": "descriptors that the posts bring" if corpus.descriptors else _encoder(results),
+        "image_status": _image_status(results),
+        "missing_pictures": {} if corpus.pictures is None else corpus.pictures.missing,
         "vectors": None if options.vectors is None else shown(options.vectors),
         "setting": options.setting,
-        "seeds": list(options.seeds),
+        "seeds": seeds,
         "epochs": epochs,
         "finished": len(results),
-        "runs": len(experiment.variants) * len(options.seeds),
+        "runs": len(experiment.variants) * len(seeds),
+        "cpu_minutes": cpu_minutes(runs),
         "machines": list(dict.fromkeys(_machine(result["machine"]) for result in results)),
         "workers": options.workers,
-        "command": command_line(experiment.name, options),
+        "command": command_line(experiment.name, replace(options, seeds=tuple(seeds))),
     }
 
 
@@ -58,7 +66,35 @@ def _encoder(results: list[Result]) -> str:
         if encoder:
             name = encoder.pop("@image_encoders")
             return f"{name} ({', '.join(f'{n} = {v}' for n, v in encoder.items())})"
-    return "–"
+    return NOTHING
+
+
+def _image_status(results: list[Result]) -> list[dict[str, int]]:
+    """Scored posts by what became of their picture in runs that see it; one where all agree."""
+    found = [one["scores"]["on"]["image_status"] for one in results if "off" in one["scores"]]
+    return [status for i, status in enumerate(found) if status not in found[:i]]
+
+
+def cpu_minutes(runs: Runs) -> dict[str, Any]:
+    """CPU time of all threads: of all runs, and of one seed, each variant at its mean over seeds.
+
+    whole: it is that of whole processes; else, as older results hold no more, that of training
+    with its evaluation on dev.
+    """
+    whole = all("cpu_seconds" in one for by_seed in runs.values() for one in by_seed.values())
+    spent = [[_cpu_minutes(one, whole) for one in by_seed.values()] for by_seed in runs.values()]
+    return {
+        "variants": len(spent),
+        "runs": sum(map(sum, spent)),
+        "seed": sum(map(statistics.mean, spent)),
+        "whole": whole,
+    }
+
+
+def _cpu_minutes(result: Result, whole: bool) -> float:
+    training = result["training"]
+    trained = training["seconds_per_epoch"]["cpu"] * training["epochs"]
+    return (result["cpu_seconds"] if whole else trained) / 60
 
 
 def _machine(machine: dict[str, Any]) -> str:
@@ -71,17 +107,26 @@ def _machine(machine: dict[str, Any]) -> str:
 
 def command_line(name: str, options: Options) -> str:
     """The command that made a page, with names in place of folders of one machine."""
-    words = [f"spacy-mner experiment {name} {shown(options.corpus)} {shown(options.output)}"]
-    words.append(f"--split {options.split} --seeds {','.join(map(str, options.seeds))}")
-    words += [f"--epochs {options.epochs}"] if options.epochs is not None else []
-    words += [f"--vectors {shown(options.vectors)}"] if options.vectors is not None else []
-    words += [f"--images-root {shown(options.images_root)}"] if options.images_root else []
-    words.append(f"--setting {options.setting}")
-    words += [f"--workers {options.workers}"] if options.workers > 1 else []
-    words += [f"--gpu-id {options.gpu_id}"] if options.gpu_id >= 0 else []
+    words: list[Any] = [
+        "spacy-mner",
+        "experiment",
+        name,
+        shown(options.corpus),
+        shown(options.output),
+    ]
+    words += ["--split", options.split, "--seeds", ",".join(map(str, options.seeds))]
+    words += ["--epochs", options.epochs] if options.epochs is not None else []
+    for flag, path in (
+        ("--vectors", options.vectors),
+        ("--images-root", options.images_root),
+        ("--encoder-weights", options.encoder_weights),
+    ):
+        words += [flag, shown(path)] if path is not None else []
+    words += ["--setting", options.setting, "--workers", options.workers]
+    words += ["--gpu-id", options.gpu_id] if options.gpu_id >= 0 else []
     words += ["--keep-models"] if options.keep_models else []
-    words += [f'--note "{options.note}"'] if options.note else []
-    return " ".join(words)
+    words += ["--note", options.note] if options.note else []
+    return shlex.join(map(str, words))
 
 
 def render_page(experiment: Experiment, summary: dict[str, Any], plots: list[str]) -> str:
@@ -109,10 +154,37 @@ def _facts(facts: Facts) -> list[str]:
         f"posts with a picture; {size['training_posts']:,} posts for training; {chosen}",
         *([f"- note: {facts['note']}"] if facts["note"] else []),
         f"- V: {facts['pictures']}; word vectors: {facts['vectors'] or 'none, a learned table'}",
+        *(f"- pictures of the scored posts: {_statuses(one)}" for one in facts["image_status"]),
+        *_missing(facts["missing_pictures"]),
         f"- setting {facts['setting']}, {_list(facts['epochs']) or 'no'} epochs, "
         f"seeds {_list(facts['seeds'])}",
         *(f"- machine: {machine}" for machine in facts["machines"]),
+        *_cpu(facts),
         f"- command: `{facts['command']}`",
+    ]
+
+
+def _statuses(status: dict[str, int]) -> str:
+    counts = {"used": 0, "unreadable": 0, "absent": 0, **status}
+    return ", ".join(f"{n:,} {kind}" for kind, n in counts.items())
+
+
+def _missing(pictures: dict[str, int]) -> list[str]:
+    if not pictures:
+        return []
+    return [
+        f"- picture files that are missing: {_list([f'{k} {n:,}' for k, n in pictures.items()])}"
+    ]
+
+
+def _cpu(facts: Facts) -> list[str]:
+    if not facts["finished"]:
+        return []
+    spent = facts["cpu_minutes"]
+    what = "everything" if spent["whole"] else "training and evaluation on dev alone"
+    return [
+        f"- CPU time in minutes: {spent['runs']:.1f} for these {facts['finished']} runs, "
+        f"{spent['seed']:.1f} for one seed of {spent['variants']} variants ({what})"
     ]
 
 

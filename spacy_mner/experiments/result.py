@@ -11,11 +11,14 @@ from typing import Any
 
 from thinc.api import Config
 
-from ..corpus.errors import CorpusError
+from ..corpus.errors import CorpusError, and_more, first
 from .compose import flatten
 
 RESULT = "result.json"
-SHOWN = 5
+# Without these there is no table.
+NAMES = frozenset(
+    ("asked", "counts", "fingerprint", "machine", "parameters", "scores", "seed", "training")
+)
 
 # What a run was asked to do: `config`, dotted path → value; `data`, split → hash of its content;
 # `split`, the one that is scored.
@@ -41,9 +44,17 @@ def read_result(folder: Path) -> Result | None:
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise CorpusError(f"{path} is damaged ({error}): delete its folder to run anew.") from error
+        raise _damaged(path, str(error)) from error
+    missing = sorted(NAMES - set(result if isinstance(result, dict) else ()))
+    if missing:
+        raise _damaged(path, f"no {missing[0]}")
+    return result
+
+
+def _damaged(path: Path, reason: str) -> CorpusError:
+    return CorpusError(f"{path} is damaged ({reason}): delete its folder to run anew.")
 
 
 def write_result(folder: Path, result: Result) -> None:
@@ -58,9 +69,9 @@ def check_same(folder: Path, result: Result, asked: Asked) -> None:
     if result["fingerprint"] == fingerprint(asked):
         return
     found = differences(result["asked"], asked)
-    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    shown = "; ".join(filter(None, [*first(found), and_more(found)]))
     raise CorpusError(
-        f"The finished run {folder} is another one: {'; '.join(found[:SHOWN])}{more}. "
+        f"The finished run {folder} is another one: {shown}. "
         "Name another OUT, or delete that folder to run it anew."
     )
 

@@ -9,8 +9,8 @@ from ..report.markdown import table
 from .experiment import Runs, Summary
 from .figures import (
     MEASURES,
-    METHOD,
     compare,
+    method,
     over_seeds,
     scores_over_seeds,
     shown_comparison,
@@ -78,7 +78,8 @@ def render_systems(
     ]
     if summary["comparisons"]:
         found = _comparisons(summary["comparisons"], paper)
-        lines += ["", "## Differences", "", *found, "", METHOD]
+        seeds = max(len(row["seeds"]) for row in summary["rows"])
+        lines += ["", "## Differences", "", *found, "", method(seeds)]
     return lines
 
 

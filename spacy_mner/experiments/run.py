@@ -1,8 +1,9 @@
 """One run, one system with one seed, in a process of its own.
 
-    python -m spacy_mner.experiments.run FOLDER
+    python -m spacy_mner.experiments.run FOLDER [PARENT]
 
-FOLDER holds `job.json` and `config.cfg`; `result.json` is written there, last.
+FOLDER holds `job.json` and `config.cfg`; `result.json` is written there, last. The process ends
+when its parent, the process of that number, does.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from ..corpus.docbin import read_docs
 from ..evaluation.ablation import PICTURES, Pictures, ShuffleError
 from ..evaluation.counts import count_entities
 from ..evaluation.evaluate import predict, score_prediction
+from .lock import end_with
 from .result import Asked, fingerprint, write_result
 
 JOB = "job.json"
@@ -93,6 +95,8 @@ def run(folder: Path) -> None:
         "scores": scores,
         "parameters": parameters,
         "training": training,
+        # Of all threads, from the start of the process.
+        "cpu_seconds": time.process_time(),
         "machine": describe_machine(job),
         "asked": job.asked,
         "counts": counts,
@@ -112,15 +116,21 @@ def train_best(folder: Path, gpu_id: int) -> tuple[Language, dict[str, Any]]:
     _train(nlp, folder, gpu_id)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     history = [json.loads(line) for line in (folder / LOG).read_text("utf-8").splitlines()]
-    # Of equal scores spaCy keeps the last.
-    best = max(history, key=lambda row: (row["score"], row["step"]))
     epochs = _epochs(nlp.config["training"], history)
     return nlp, {
         "epochs": epochs,
+        **find_best(history),
+        "seconds_per_epoch": {"wall": wall / epochs, "cpu": cpu / epochs},
+    }
+
+
+def find_best(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """The look at dev whose model is kept: of equal scores spaCy keeps the last."""
+    best = max(history, key=lambda row: (row["score"], row["step"]))
+    return {
         "best_epoch": best["epoch"] + 1,
         "best_step": best["step"],
         "best_dev_score": best["score"],
-        "seconds_per_epoch": {"wall": wall / epochs, "cpu": cpu / epochs},
     }
 
 
@@ -198,4 +208,6 @@ def describe_machine(job: Job) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        end_with(int(sys.argv[2]))
     run(Path(sys.argv[1]))

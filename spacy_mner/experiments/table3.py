@@ -8,7 +8,7 @@ from typing import Any
 from ..corpus.errors import CorpusError
 from ..report.markdown import NOTHING, table
 from .experiment import Experiment, Options, Runs, Summary, variant_of
-from .figures import METHOD, compare, scores_over_seeds, shown_comparison, shown_percent
+from .figures import compare, method, scores_over_seeds, shown_comparison, shown_percent
 from .plot import draw_lines, require_matplotlib
 
 KEEP = (1.0, 0.75, 0.5, 0.25)
@@ -63,7 +63,9 @@ def _system(runs: Runs, key: str) -> dict[str, Any]:
 
 def render(summary: Summary) -> list[str]:
     """The table."""
-    return [*table(HEADER, map(_row, summary["levels"])), "", LEGEND, "", METHOD]
+    levels = summary["levels"]
+    seeds = [len(system["seeds"]) for level in levels for system in level["systems"].values()]
+    return [*table(HEADER, map(_row, levels)), "", LEGEND, "", method(max(seeds, default=0))]
 
 
 def _row(level: dict[str, Any]) -> list[Any]:

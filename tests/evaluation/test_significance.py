@@ -68,7 +68,13 @@ def test_a_clearly_better_system_is_significantly_better():
     found = paired_bootstrap(make_counts(0.8), make_counts(0.5, seed=1), resamples=2000)
     assert found.difference == pytest.approx(0.3, abs=0.05)
     assert 0 < found.low < found.difference < found.high
-    assert found.p == pytest.approx(2 / 2001)
+    assert found.p == pytest.approx(2 / 2002)
+
+
+def test_p_is_that_of_the_resamples_with_one_more_on_either_side():
+    # A single post, and so the same difference in every resample: 10 on one side, 0 on the other.
+    better, worse = np.array([[[2, 2, 2]]]), np.array([[[2, 2, 1]]])
+    assert paired_bootstrap(better, worse, resamples=10).p == pytest.approx(2 * 1 / (10 + 2))
 
 
 def test_the_difference_turns_with_the_systems():

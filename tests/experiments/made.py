@@ -44,7 +44,7 @@ def make_result(variant: str, seed: int, correct: list[int], *, pictures: bool =
     segmentation = {**counts, "correct": [2] * n}
     names = ("ents_p", "ents_r", "ents_f")
     on = {**dict.fromkeys(names, f1), **dict.fromkeys(("segmentation_f",), 1.0)}
-    on |= {"segmentation_p": 1.0, "segmentation_r": 1.0}
+    on |= {"segmentation_p": 1.0, "segmentation_r": 1.0, "image_status": {"used": n - 1}}
     scores = {"on": on}
     if pictures:
         scores["off"] = {**on, "ents_f": f1 / 2}
@@ -72,6 +72,17 @@ def make_result(variant: str, seed: int, correct: list[int], *, pictures: bool =
             "spacy_mner": "0.1",
         },
         "asked": {"config": {}, "data": {}, "split": "dev"},
+    }
+
+
+def make_runs(**right: dict[int, list[int]]) -> dict:
+    """Results by variant, for which `_` stands in for a hyphen, and seed."""
+    return {
+        name.replace("_", "-"): {
+            seed: make_result(name.replace("_", "-"), seed, posts, pictures=name[:3] == "wcv")
+            for seed, posts in by_seed.items()
+        }
+        for name, by_seed in right.items()
     }
 
 

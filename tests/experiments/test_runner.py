@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
-from pathlib import Path
-from subprocess import CompletedProcess
+from types import SimpleNamespace
 
 import pytest
 import spacy
 
 from spacy_mner.corpus.errors import CorpusError
-from spacy_mner.experiments import runner
+from spacy_mner.experiments import plan, runner
 from spacy_mner.experiments.catalogue import EXPERIMENTS
 from spacy_mner.experiments.experiment import variant_of
+from spacy_mner.experiments.plan import prepare
 from spacy_mner.experiments.result import fingerprint, write_result
 from spacy_mner.experiments.run import Job
-from spacy_mner.experiments.runner import run_experiment
+from spacy_mner.experiments.runner import Listener, run_experiment
 
 from ..conftest import gold_docs, make_doc
 from .made import make_options, make_result, read_json, write_posts
@@ -32,28 +33,31 @@ def options(tmp_path):
 
 
 @pytest.fixture
-def started(monkeypatch):
+def codes():
+    """Variant → exit code of its runs, where it is not 0."""
+    return {}
+
+
+@pytest.fixture
+def started(monkeypatch, codes):
     """Runs that were started, as variant/seed. No process is: a run is done in no time."""
-    runs = []
+    names = []
 
-    def work(command, *, stdout, env, **kwargs):
-        folder = Path(command[-1])
-        assert command[1:3] == ["-m", "spacy_mner.experiments.run"]
-        job = Job.read(folder)
-        runs.append(f"{job.variant}/{job.seed}")
-        if job.variant in fails:
-            stdout.write("Traceback\nValueError: no luck\n")
-            return CompletedProcess(command, 1)
-        result = make_result(job.variant, job.seed, [1, 2, 0])
-        write_result(folder, {**result, "asked": job.asked, "fingerprint": fingerprint(job.asked)})
-        return CompletedProcess(command, 0)
+    def start(run, inherited):
+        prepare(run)
+        job, code = run.job, codes.get(run.job.variant, 0)
+        names.append(f"{job.variant}/{job.seed}")
+        if code:
+            (run.folder / "train.log").write_text("Traceback\nValueError: no luck\n")
+        else:
+            made = make_result(job.variant, job.seed, [1, 2, 0])
+            asked = {"asked": job.asked, "fingerprint": fingerprint(job.asked)}
+            write_result(run.folder, {**made, **asked})
+        return SimpleNamespace(returncode=code, poll=lambda: code)
 
-    fails: set[str] = set()
-    runs_and_fails = type("Started", (list,), {"fails": fails})
-    found = runs_and_fails()
-    runs = found
-    monkeypatch.setattr(runner.subprocess, "run", work)
-    return found
+    monkeypatch.setattr(runner, "_start", start)
+    monkeypatch.setattr(runner, "LOOK", 0.0)
+    return names
 
 
 def test_every_system_has_a_figure_after_the_first_seed(options, started):
@@ -124,10 +128,10 @@ def test_where_the_corpus_lies_does_not_matter(options, started, tmp_path):
     assert started == []
 
 
-def test_a_failing_run_is_reported_and_the_others_go_on(options, started):
-    started.fails.add("c")
+def test_a_failing_run_is_reported_and_the_others_go_on(options, started, codes):
+    codes["c"] = 1
     told = []
-    failed = run_experiment(SMALL, options, report=told.append)
+    failed = run_experiment(SMALL, options, Listener(ended=told.append))
     assert started == ["c/0", "w/0", "c/1", "w/1"]
     assert [outcome.run.name for outcome in failed] == ["c seed 0", "c seed 1"]
     assert "no luck" in failed[0].reason and "train.log" in failed[0].reason
@@ -137,20 +141,50 @@ def test_a_failing_run_is_reported_and_the_others_go_on(options, started):
     assert [row["system"] for row in read_json(options.output / "table1.json")["rows"]] == ["w"]
 
 
-def test_a_run_that_failed_is_tried_again(options, started):
-    started.fails.add("c")
+def test_the_signal_that_ended_a_run_is_named(options, started, codes):
+    codes["c"] = -9
+    failed = run_experiment(SMALL, options)
+    assert failed[0].reason.startswith("ended by SIGKILL (see ")
+
+
+def test_each_run_that_starts_is_told_with_its_number(options, started):
+    told = []
+    run_experiment(SMALL, replace(options, seeds=(0,)))
+    listener = Listener(started=lambda run, number, of: told.append((run.name, number, of)))
+    run_experiment(SMALL, options, listener)
+    assert told == [("c seed 1", 1, 2), ("w seed 1", 2, 2)]
+
+
+def test_a_run_is_told_its_threads_its_parent_and_not_to_hold_its_words_back(options, monkeypatch):
+    calls = []
+
+    def start(command, **given):
+        calls.append((command, given))
+        return SimpleNamespace(returncode=1, poll=lambda: 1)
+
+    monkeypatch.setattr(runner.subprocess, "Popen", start)
+    run_experiment(SMALL, replace(options, seeds=(0,)))
+    command, given = calls[0]
+    folder = str(options.output / "c" / "0")
+    assert command[1:] == ["-m", "spacy_mner.experiments.run", folder, str(os.getpid())]
+    assert given["env"]["PYTHONUNBUFFERED"] == "1"
+    assert given["env"]["OMP_NUM_THREADS"] == str(Job.read(options.output / "c" / "0").threads)
+
+
+def test_a_run_that_failed_is_tried_again(options, started, codes):
+    codes["c"] = 1
     run_experiment(SMALL, options)
     started.clear()
-    started.fails.clear()
+    codes.clear()
     assert run_experiment(SMALL, options) == []
     assert started == ["c/0", "c/1"]
 
 
 def test_runs_side_by_side_share_the_cores(options, started, monkeypatch):
-    monkeypatch.setattr(runner, "_cores", lambda: 8)
+    monkeypatch.setattr(plan, "cores", lambda: 8)
     run_experiment(SMALL, replace(options, workers=3))
     assert {Job.read(path.parent).threads for path in options.output.rglob("job.json")} == {2}
-    assert sorted(started) == ["c/0", "c/1", "w/0", "w/1"]
+    assert started == ["c/0", "w/0", "c/1", "w/1"]
 
 
 def test_a_second_experiment_keeps_out_of_a_folder(options, started):
@@ -162,7 +196,7 @@ def test_a_second_experiment_keeps_out_of_a_folder(options, started):
             run_experiment(SMALL, options)
         told.append(outcome)
 
-    run_experiment(SMALL, options, report=intrude)
+    run_experiment(SMALL, options, Listener(ended=intrude))
     assert len(told) == 4
 
 
@@ -187,11 +221,29 @@ def test_the_config_of_a_run_is_what_spacy_train_takes(options, started):
     assert (config["training"]["seed"], config["training"]["max_epochs"]) == (1, 1)
 
 
-def test_a_damaged_result_is_named(options, started):
+@pytest.mark.parametrize("damaged", ['{"variant":', "{}", "[]", "\x00"])
+def test_a_damaged_result_is_named(options, started, damaged):
     run_experiment(SMALL, options)
-    (options.output / "c" / "0" / "result.json").write_text('{"variant":')
-    with pytest.raises(CorpusError, match="damaged"):
+    (options.output / "c" / "0" / "result.json").write_text(damaged)
+    with pytest.raises(CorpusError, match=r"c/0/result.json is damaged"):
         run_experiment(SMALL, options)
+
+
+def test_the_table_is_made_of_all_seeds_that_were_asked_the_same(options, started):
+    run_experiment(SMALL, replace(options, epochs=2, seeds=(7,)))
+    run_experiment(SMALL, replace(options, seeds=(0, 1, 2)))
+    run_experiment(SMALL, replace(options, seeds=(3,)))
+    table = read_json(options.output / "table1.json")
+    assert [row["seeds"] for row in table["rows"]] == [[0, 1, 2, 3]] * 2
+    page = (options.output / "table1.md").read_text()
+    assert "seeds 0, 1, 2, 3" in page and "--seeds 0,1,2,3" in page
+    assert "Not complete" not in page
+
+
+def test_a_seed_that_some_variants_lack_makes_a_table_incomplete(options, started):
+    run_experiment(replace(SMALL, variants=SMALL.variants[:1]), replace(options, seeds=(0, 1)))
+    run_experiment(SMALL, replace(options, seeds=(0,)))
+    assert "3 of 4 runs are finished" in (options.output / "table1.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["train.spacy", "dev.spacy or valid.spacy"])

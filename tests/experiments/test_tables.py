@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import replace
 
 import pytest
 
 from spacy_mner.corpus.errors import CorpusError
 from spacy_mner.experiments import attention, plot, table1, table3
-from spacy_mner.experiments.data import CorpusFolder
-from spacy_mner.experiments.page import command_line, write_page
 from spacy_mner.experiments.rows import HEADER
 
-from .made import cells_of, make_options, make_result, read_json
+from .made import cells_of, make_options, make_runs
 
 # Right entities by post, of two each.
 BETTER = {0: [2, 2, 1, 2, 1] * 8, 1: [2, 1, 1, 2, 2] * 8}
 WORSE = {0: [1, 0, 1, 0, 1] * 8, 1: [0, 0, 1, 1, 0] * 8}
-
-
-def make_runs(**right):
-    """Results by variant, for which `_` stands in for a hyphen, and seed."""
-    return {
-        name.replace("_", "-"): {
-            seed: make_result(name.replace("_", "-"), seed, posts, pictures=name[:3] == "wcv")
-            for seed, posts in by_seed.items()
-        }
-        for name, by_seed in right.items()
-    }
 
 
 def f1_of(by_seed):
@@ -62,6 +48,20 @@ def test_one_seed_has_no_deviation_and_text_no_pictures():
     row = cells_of(page, "`wc-lample`: Lample et al. 2016: CharBiLSTM")
     assert row[column("F1")] == "80.0"
     assert row[column("F1, V off")] == row[column("F1, V shuffled")] == "–"
+
+
+def test_a_table_of_one_seed_says_nothing_of_chance_between_seeds():
+    one = {0: BETTER[0]}
+    for several, page in (
+        (False, table1.render(table1.summarise(make_runs(wc_attention=one, wc_lample=one)))),
+        (False, table3.render(table3.summarise(make_runs(wc_attention=one, wc_lample=one)))),
+        (True, table1.render(table1.summarise(make_runs(wc_attention=BETTER, wc_lample=one)))),
+        (True, table3.render(table3.summarise(make_runs(wc_attention=BETTER, wc_lample=one)))),
+    ):
+        method = page[-1]
+        assert method.startswith("Paired bootstrap over posts")
+        assert ("seeds" in method) == several
+        assert ("chance of training left out" in method) != several
 
 
 def test_rows_stand_in_the_order_of_the_paper_whatever_came_first():
@@ -149,39 +149,3 @@ def test_a_plot_without_matplotlib_names_the_remedy(monkeypatch, tmp_path):
 )
 def test_names_in_a_plot_keep_a_line_of_text_apart(heights, moved):
     assert plot.spread_apart(heights, gap=14) == pytest.approx(moved)
-
-
-SIZE = {"posts": 40, "tokens": 400, "entities": 80, "posts_with_picture": 39, "training_posts": 9}
-
-
-def test_the_page_says_what_its_figures_are_of(tmp_path):
-    corpus = CorpusFolder("tweets", {}, {}, True, SIZE)
-    options = make_options(tmp_path, seeds=(0, 1), vectors="/home/me/glove", note="lenient")
-    options.output.mkdir()
-    write_page(table1.EXPERIMENT, options, corpus, make_runs(c=WORSE))
-    page = options.output / "table1.md"
-    text = page.read_text()
-    for fact in (
-        "tweets, split dev: 40 posts, 400 tokens, 80 entities, 39 posts with a picture",
-        "dev chose the epoch, so that figures on it are optimistic",
-        "note: lenient",
-        "word vectors: glove",
-        "setting modern, 30 epochs, seeds 0, 1",
-        "Not complete: 2 of 16 runs",
-        "spaCy 3.8, torch 2.6",
-    ):
-        assert fact in text
-    assert "/home" not in text
-    assert read_json(page.with_suffix(".json"))["facts"]["size"] == SIZE
-
-
-def test_the_command_on_the_page_gives_the_same_runs(tmp_path):
-    options = replace(
-        make_options(tmp_path, seeds=(0, 3), vectors="/x/glove", workers=2, keep_models=True),
-        output=tmp_path / "tables",
-        note="as it is",
-    )
-    assert command_line("table3", options) == (
-        "spacy-mner experiment table3 corpus tables --split dev --seeds 0,3 --epochs 1 "
-        '--vectors glove --setting modern --workers 2 --keep-models --note "as it is"'
-    )

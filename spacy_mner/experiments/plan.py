@@ -1,0 +1,193 @@
+"""All runs of an experiment: their folders, their configs, and which are finished."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from thinc.api import Config
+
+from ..corpus.errors import CorpusError
+from .compose import Overrides, compose
+from .data import CorpusFolder, hash_files, read_corpus
+from .experiment import Experiment, Options, Runs, Variant
+from .pictures import look_at_pictures
+from .requirements import encoder_of
+from .result import Asked, Result, asked_of, check_same, fingerprint, read_result
+from .run import CONFIG, JOB, Job
+from .systems import DESCRIPTORS, IMAGE, SETTINGS, find
+
+# Each run holds the word vectors in memory.
+MOST_WORKERS = 8
+WEIGHTS = f"{IMAGE}.encoder.weights"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A variant with a seed: its folder, what it is asked to do, and its result if it is there."""
+
+    folder: Path
+    job: Job
+    config: Config
+    result: Result | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.job.variant} seed {self.job.seed}"
+
+
+def corpus_of(experiment: Experiment, options: Options) -> CorpusFolder:
+    """The corpus, and its pictures where a variant has them encoded.
+
+    Raises CorpusError where a part of it is missing.
+    """
+    corpus = read_corpus(options.corpus, options.split, options.vectors)
+    seen = any(variant.system.sees_pictures for variant in experiment.variants)
+    if corpus.descriptors or not seen:
+        return corpus
+    return replace(corpus, pictures=look_at_pictures(corpus.files, options.images_root))
+
+
+def plan(experiment: Experiment, options: Options, corpus: CorpusFolder) -> list[Run]:
+    """All runs, the first seed of every variant first.
+
+    Raises CorpusError where a finished one was asked to do something else, where the folder of
+    another one holds something else, and where the options do not go together.
+    """
+    if options.encoder_weights is not None:
+        _check_weights(options.encoder_weights, options.setting, corpus)
+    return [
+        _plan_run(variant, seed, options, corpus)
+        for seed in dict.fromkeys(options.seeds)
+        for variant in experiment.variants
+    ]
+
+
+def _check_weights(weights: Path, setting: str, corpus: CorpusFolder) -> None:
+    encoder = encoder_of(compose(find(SETTINGS, setting, "setting")))
+    if corpus.descriptors or encoder is None or "weights" not in encoder:
+        raise CorpusError(
+            "--encoder-weights is for the encoder of --setting paper, on posts with pictures."
+        )
+    if not weights.is_file():
+        raise CorpusError(f"There is no file with weights at {weights}.")
+
+
+def _plan_run(variant: Variant, seed: int, options: Options, corpus: CorpusFolder) -> Run:
+    layers = _layers(variant, options, corpus)
+    config = compose(*layers)
+    folder = options.output / variant.key / str(seed)
+    asked = _asked(config, options, corpus)
+    result = read_result(folder)
+    if result is not None:
+        check_same(folder, result, asked)
+    else:
+        check_folder(folder)
+    job = Job(
+        variant=variant.key,
+        seed=seed,
+        asked=asked,
+        overrides={path: value for layer in layers for path, value in layer.items()},
+        split=options.split,
+        scored=str(corpus.files[options.split]),
+        images_root=None if options.images_root is None else str(options.images_root),
+        sees_pictures=variant.system.sees_pictures,
+        keep_model=options.keep_models,
+        gpu_id=options.gpu_id,
+        threads=max(1, cores() // options.workers),
+    )
+    return Run(folder, job, _with_paths(config, job, options, corpus), result)
+
+
+def _layers(variant: Variant, options: Options, corpus: CorpusFolder) -> list[Overrides]:
+    layers: list[Overrides] = [find(SETTINGS, options.setting, "setting")]
+    if options.encoder_weights is not None:
+        layers.append({WEIGHTS: str(options.encoder_weights)})
+    if corpus.descriptors:
+        layers.append(DESCRIPTORS)
+    layers += [variant.system.overrides, variant.overrides]
+    if options.epochs is not None:
+        layers.append({"training.max_epochs": options.epochs})
+    return [*layers, _once_an_epoch(compose(*layers), corpus)]
+
+
+def _once_an_epoch(config: Config, corpus: CorpusFolder) -> Overrides:
+    """Where an epoch has fewer steps than lie between two looks at dev, look at its end."""
+    size = config["training"]["batcher"].get("size")
+    if not isinstance(size, int):
+        return {}
+    # Steps count from 0.
+    last = max(1, math.ceil(corpus.size["training_posts"] / size) - 1)
+    return {"training.eval_frequency": last} if config["training"]["eval_frequency"] > last else {}
+
+
+def _asked(config: Config, options: Options, corpus: CorpusFolder) -> Asked:
+    asked = asked_of(config, corpus.hashes, options.split)
+    if encoder_of(config) is not None and corpus.pictures is not None:
+        asked["data"]["pictures"] = corpus.pictures.hash
+        if options.encoder_weights is not None:
+            # What is in the file counts, and not where it lies.
+            asked["config"][WEIGHTS] = options.encoder_weights.name
+            asked["data"]["encoder weights"] = hash_files([options.encoder_weights])
+    return asked
+
+
+def _with_paths(config: Config, job: Job, options: Options, corpus: CorpusFolder) -> Config:
+    config["paths"]["train"] = str(corpus.files["train"])
+    config["paths"]["dev"] = str(corpus.files["dev"])
+    config["paths"]["vectors"] = options.vectors
+    config["paths"]["images_root"] = job.images_root
+    config["system"]["seed"] = job.seed
+    return config
+
+
+def finished_runs(output: Path, runs: Iterable[Run]) -> Runs:
+    """All finished runs in a folder that were asked what these are, whatever their seeds."""
+    asked = {run.job.variant: fingerprint(run.job.asked) for run in runs}
+    found: dict[str, dict[int, Result]] = {}
+    for variant, wanted in asked.items():
+        folders = (folder for folder in (output / variant).glob("*") if folder.name.isdecimal())
+        for folder in sorted(folders, key=lambda folder: int(folder.name)):
+            result = read_result(folder)
+            if result is not None and result["fingerprint"] == wanted:
+                found.setdefault(variant, {})[result["seed"]] = result
+    return found
+
+
+def prepare(run: Run) -> None:
+    """Make the folder of a run anew, with what it is asked to do."""
+    check_folder(run.folder)
+    if run.folder.exists():
+        shutil.rmtree(run.folder)
+    run.folder.mkdir(parents=True)
+    run.job.write(run.folder)
+    run.config.to_disk(run.folder / CONFIG)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise CorpusError where the folder of a run, which is deleted, holds something else."""
+    for path in (folder, folder.parent):
+        if path.exists() and not path.is_dir():
+            raise CorpusError(f"{path} is no folder, which runs need: name another OUT.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / JOB).is_file():
+        raise CorpusError(f"{folder} holds something that is no run: name another OUT.")
+
+
+def default_workers(gpu_id: int) -> int:
+    """Runs side by side that a machine is used best by.
+
+    The matrices of one post's step are too small for a second core to pay: two runs with a thread
+    each take little longer than one with two.
+    """
+    return 1 if gpu_id >= 0 else min(cores(), MOST_WORKERS)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,149 @@
+"""What runs are asked to do, and where."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import spacy
+from PIL import Image
+
+from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.experiments import plan as planning
+from spacy_mner.experiments.catalogue import EXPERIMENTS
+from spacy_mner.experiments.experiment import variant_of
+from spacy_mner.experiments.plan import corpus_of, default_workers, plan, prepare
+from spacy_mner.experiments.systems import IMAGE
+
+from ..conftest import gold_docs
+from .made import make_options, write_posts
+
+BOTH = replace(EXPERIMENTS["table1"], variants=(variant_of("w"), variant_of("wcv-attention")))
+
+
+@pytest.fixture
+def options(tmp_path, pictures):
+    """Posts, of which ten have a picture, and those pictures in a folder of their own."""
+    write_posts(tmp_path / "corpus", gold_docs(spacy.blank("en")))
+    shutil.copytree(pictures, tmp_path / "photos")
+    return make_options(tmp_path, images_root=tmp_path / "photos")
+
+
+def asked_of(options, experiment=BOTH):
+    """What the first runs of the variants are asked to do."""
+    runs = plan(experiment, options, corpus_of(experiment, options))
+    return [run.job.asked for run in runs[: len(experiment.variants)]]
+
+
+def test_a_run_that_sees_pictures_is_asked_about_these_and_no_other(options):
+    text, seeing = asked_of(options)
+    assert "pictures" in seeing["data"]
+    Image.new("RGB", (9, 9)).save(options.images_root / "car.png")
+    text_again, seeing_again = asked_of(options)
+    assert text_again == text and seeing_again["data"] != seeing["data"]
+    assert seeing_again["config"] == seeing["config"]
+
+
+def test_where_the_pictures_lie_does_not_matter(options, tmp_path):
+    before = asked_of(options)
+    options.images_root.rename(tmp_path / "moved")
+    assert asked_of(replace(options, images_root=tmp_path / "moved")) == before
+
+
+def test_text_alone_needs_no_pictures(options):
+    text = replace(BOTH, variants=BOTH.variants[:1])
+    (asked,) = asked_of(replace(options, images_root=None), text)
+    assert set(asked["data"]) == {"train", "dev"}
+
+
+def test_descriptors_are_asked_about_as_a_part_of_their_posts(options):
+    docs = gold_docs(spacy.blank("en"))
+    docs[0]._.image_features = [1.0, 2.0]
+    write_posts(options.corpus, docs)
+    for asked in asked_of(replace(options, images_root=None)):
+        assert set(asked["data"]) == {"train", "dev"} and set(asked) == {"config", "data", "split"}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "googlenet.pth"
+    path.write_bytes(b"weights")
+    return path
+
+
+def test_weights_of_the_encoder_are_asked_about_by_what_they_hold(options, weights, tmp_path):
+    options = replace(options, setting="paper", encoder_weights=weights)
+    name = f"{IMAGE}.encoder.weights"
+    text, before = asked_of(options)
+    assert before["config"][name] == "googlenet.pth" and name not in text["config"]
+    (tmp_path / "other").mkdir()
+    moved = replace(options, encoder_weights=weights.rename(tmp_path / "other" / "googlenet.pth"))
+    assert asked_of(moved) == [text, before]
+    moved.encoder_weights.write_bytes(b"others")
+    after = asked_of(moved)[1]
+    assert after["config"] == before["config"] and after["data"] != before["data"]
+
+
+def test_the_config_of_a_run_names_the_file_with_the_weights(options, weights):
+    options = replace(options, setting="paper", encoder_weights=weights)
+    config = plan(BOTH, options, corpus_of(BOTH, options))[1].config
+    encoder = config["components"]["multimodal_ner"]["model"]["embed"]["image"]["encoder"]
+    assert (encoder["model"], encoder["weights"]) == ("googlenet", str(weights))
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "reason"),
+    [("modern", "googlenet.pth", "--setting paper"), ("paper", "no.pth", r"no file .*no\.pth")],
+)
+def test_weights_that_cannot_be_used_are_refused(options, weights, setting, name, reason):
+    options = replace(options, setting=setting, encoder_weights=weights.parent / name)
+    with pytest.raises(CorpusError, match=reason):
+        asked_of(options)
+
+
+@pytest.fixture
+def planned(options):
+    (run,) = plan(replace(BOTH, variants=BOTH.variants[:1]), options, corpus_of(BOTH, options))
+    return run
+
+
+def test_the_folder_of_a_run_is_made_anew(planned):
+    prepare(planned)
+    (planned.folder / "log.jsonl").write_text("half a line")
+    prepare(planned)
+    assert {path.name for path in planned.folder.iterdir()} == {"job.json", "config.cfg"}
+
+
+def test_an_empty_folder_may_be_that_of_a_run(planned):
+    planned.folder.mkdir(parents=True)
+    prepare(planned)
+    assert (planned.folder / "job.json").is_file()
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(planned, options):
+    planned.folder.mkdir(parents=True)
+    thesis = planned.folder / "thesis.tex"
+    thesis.write_text("years of work")
+    with pytest.raises(CorpusError, match=r"out/w/0 holds something that is no run"):
+        asked_of(options)
+    with pytest.raises(CorpusError, match="no run"):
+        prepare(planned)
+    assert thesis.read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["w", "w/0"])
+def test_a_file_in_place_of_a_folder_is_refused(options, name):
+    path = options.output / name
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    with pytest.raises(CorpusError, match=f"out/{name} is no folder"):
+        asked_of(options)
+
+
+@pytest.mark.parametrize(
+    ("cores", "gpu_id", "workers"), [(1, -1, 1), (4, -1, 4), (64, -1, 8), (64, 0, 1)]
+)
+def test_a_core_has_a_run_and_so_has_a_gpu(cores, gpu_id, workers, monkeypatch):
+    monkeypatch.setattr(planning, "cores", lambda: cores)
+    assert default_workers(gpu_id) == workers
