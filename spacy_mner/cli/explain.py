@@ -51,10 +51,10 @@ def explain_cli(
     from spacy.cli._util import setup_gpu
 
     from ..corpus.docbin import read_docs
-    from ..experiments.data import shown
     from ..featurize.pictures import PictureWarning
     from ..report.explain import explain
     from ..report.explain_page import Names, render
+    from ..report.names import shown
 
     setup_gpu(gpu_id, silent=True)
     with user_errors(), warnings.catch_warnings():

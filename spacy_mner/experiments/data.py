@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import spacy
 from spacy.tokens import Doc
@@ -119,9 +119,3 @@ def hash_files(files: Iterable[Path]) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()[:16]
-
-
-def shown(path: Any) -> str:
-    """A path as a page may name it: as it was typed, or its last part if it is of one machine."""
-    text = Path(path).as_posix()
-    return Path(path).name if text.startswith(("/", "..", "~")) or Path(path).drive else text

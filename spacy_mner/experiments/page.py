@@ -10,7 +10,8 @@ from itertools import chain
 from typing import Any
 
 from ..report.markdown import NOTHING
-from .data import CorpusFolder, shown
+from ..report.names import shown
+from .data import CorpusFolder
 from .experiment import Experiment, Options, Runs
 from .result import Result
 
