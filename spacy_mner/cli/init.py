@@ -21,7 +21,7 @@ def init_cli(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
     system: Annotated[
         str | None,
-        typer.Option(help="A system of Moon et al. 2018, table 1, such as wc-lample."),
+        typer.Option(help="A system by name, such as wc-lample of Moon et al. 2018, table 1."),
     ] = None,
     setting: Annotated[
         str | None,
