@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..report.markdown import table
-from .experiment import Runs, Summary
+from .experiment import Experiment, Runs, Summary, variant_of
 from .figures import (
     MEASURES,
     compare,
@@ -33,6 +33,29 @@ LEGEND = (
     "other posts. Seconds per epoch are those of training and of evaluation on dev, with the "
     "encoding of pictures in the run that sees them first."
 )
+
+
+def systems_experiment(
+    name: str,
+    title: str,
+    systems: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    legend: Sequence[str] = (),
+    paper: Published | None = None,
+) -> Experiment:
+    """An experiment that trains systems as they are, for a table of this form.
+
+    pairs: systems that are compared, the first less the second.
+    legend, paper: see `render_systems`.
+    """
+    return Experiment(
+        name=name,
+        title=title,
+        variants=tuple(variant_of(key) for key in systems),
+        summarise=lambda runs: summarise_systems(runs, systems, pairs),
+        render=lambda summary: render_systems(summary, legend, paper),
+    )
 
 
 def summarise_systems(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .experiment import Experiment, Runs, Summary, variant_of
-from .rows import render_systems, summarise_systems
+from .rows import systems_experiment
 
 # F1 on SnapCaptions: entity types, segmentation.
 PAPER = {
@@ -25,21 +24,11 @@ LEGEND = (
     "paper: Moon et al. 2018 on SnapCaptions, other data, so that only the order of rows compares."
 )
 
-
-def summarise(runs: Runs) -> Summary:
-    """The rows that have a finished run, and the comparisons of those."""
-    return summarise_systems(runs, PAPER, PAIRS)
-
-
-def render(summary: Summary) -> list[str]:
-    """The table, beside the paper's figures."""
-    return render_systems(summary, [LEGEND], PAPER)
-
-
-EXPERIMENT = Experiment(
-    name="table1",
-    title="Eight systems (Moon et al. 2018, table 1)",
-    variants=tuple(variant_of(key) for key in PAPER),
-    summarise=summarise,
-    render=render,
+EXPERIMENT = systems_experiment(
+    "table1",
+    "Eight systems (Moon et al. 2018, table 1)",
+    tuple(PAPER),
+    PAIRS,
+    legend=[LEGEND],
+    paper=PAPER,
 )

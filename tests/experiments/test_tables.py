@@ -30,7 +30,7 @@ def column(name):
 
 
 def test_a_row_has_mean_and_deviation_over_the_seeds():
-    page = table1.render(table1.summarise(make_runs(wcv_attention=BETTER)))
+    page = table1.EXPERIMENT.render(table1.EXPERIMENT.summarise(make_runs(wcv_attention=BETTER)))
     row = cells_of(page, "`wcv-attention`: CharBiLSTM, picture, modality attention")
     f1 = f1_of(BETTER)
     assert row[column("F1")] == row[column("P")] == row[column("R")] == shown(f1)
@@ -44,7 +44,9 @@ def test_a_row_has_mean_and_deviation_over_the_seeds():
 
 
 def test_one_seed_has_no_deviation_and_text_no_pictures():
-    page = table1.render(table1.summarise(make_runs(wc_lample={0: BETTER[0]})))
+    page = table1.EXPERIMENT.render(
+        table1.EXPERIMENT.summarise(make_runs(wc_lample={0: BETTER[0]}))
+    )
     row = cells_of(page, "`wc-lample`: Lample et al. 2016: CharBiLSTM")
     assert row[column("F1")] == "80.0"
     assert row[column("F1, V off")] == row[column("F1, V shuffled")] == "–"
@@ -53,9 +55,19 @@ def test_one_seed_has_no_deviation_and_text_no_pictures():
 def test_a_table_of_one_seed_says_nothing_of_chance_between_seeds():
     one = {0: BETTER[0]}
     for several, page in (
-        (False, table1.render(table1.summarise(make_runs(wc_attention=one, wc_lample=one)))),
+        (
+            False,
+            table1.EXPERIMENT.render(
+                table1.EXPERIMENT.summarise(make_runs(wc_attention=one, wc_lample=one))
+            ),
+        ),
         (False, table3.render(table3.summarise(make_runs(wc_attention=one, wc_lample=one)))),
-        (True, table1.render(table1.summarise(make_runs(wc_attention=BETTER, wc_lample=one)))),
+        (
+            True,
+            table1.EXPERIMENT.render(
+                table1.EXPERIMENT.summarise(make_runs(wc_attention=BETTER, wc_lample=one))
+            ),
+        ),
         (True, table3.render(table3.summarise(make_runs(wc_attention=BETTER, wc_lample=one)))),
     ):
         method = page[-1]
@@ -66,27 +78,29 @@ def test_a_table_of_one_seed_says_nothing_of_chance_between_seeds():
 
 def test_rows_stand_in_the_order_of_the_paper_whatever_came_first():
     runs = make_runs(wcv_attention=BETTER, c=WORSE, wc_lample=WORSE)
-    rows = table1.summarise(runs)["rows"]
+    rows = table1.EXPERIMENT.summarise(runs)["rows"]
     assert [row["system"] for row in rows] == ["c", "wc-lample", "wcv-attention"]
 
 
 def test_differences_are_those_of_the_means_in_points():
     runs = make_runs(wc_attention=BETTER, wc_lample=WORSE, wcv_attention=WORSE)
-    summary = table1.summarise(runs)
+    summary = table1.EXPERIMENT.summarise(runs)
     pairs = [(one["first"], one["second"]) for one in summary["comparisons"]]
     assert pairs == [("wcv-attention", "wc-lample"), ("wc-attention", "wc-lample")]
-    row = cells_of(table1.render(summary), "`wc-attention` − `wc-lample`")
+    row = cells_of(table1.EXPERIMENT.render(summary), "`wc-attention` − `wc-lample`")
     difference = statistics.mean(f1_of(BETTER)) - statistics.mean(f1_of(WORSE))
     assert row[1] == f"{difference:+.1f}"
     assert row[3] == "< 0.001"
     assert row[4:7] == ["+0.0", "+0.0 … +0.0", "1.000"]
     assert row[7] == "+1.7"
-    assert cells_of(table1.render(summary), "`wcv-attention` − `wc-lample`")[3] == "1.000"
+    assert (
+        cells_of(table1.EXPERIMENT.render(summary), "`wcv-attention` − `wc-lample`")[3] == "1.000"
+    )
 
 
 def test_neighbours_and_what_is_of_interest_are_compared_once():
     everything = make_runs(**{key.replace("-", "_"): {0: [1, 2]} for key in table1.PAPER})
-    comparisons = table1.summarise(everything)["comparisons"]
+    comparisons = table1.EXPERIMENT.summarise(everything)["comparisons"]
     pairs = [(one["first"], one["second"]) for one in comparisons]
     assert len(pairs) == len(set(pairs)) == 8
     assert pairs[0] == ("wcv-attention", "wc-lample")
@@ -95,7 +109,7 @@ def test_neighbours_and_what_is_of_interest_are_compared_once():
 
 def test_forms_of_attention_are_compared_with_concatenation_and_without_pictures():
     runs = make_runs(wcv_printed=WORSE, wcv_concatenation=BETTER, wc_printed=WORSE)
-    page = attention.EXPERIMENT.render(attention.summarise(runs))
+    page = attention.EXPERIMENT.render(attention.EXPERIMENT.summarise(runs))
     difference = statistics.mean(f1_of(WORSE)) - statistics.mean(f1_of(BETTER))
     assert cells_of(page, "`wcv-printed` − `wcv-concatenation`")[1] == f"{difference:+.1f}"
     assert cells_of(page, "`wcv-printed` − `wc-printed`")[1] == "+0.0"
