@@ -13,6 +13,8 @@ from spacy.attrs import ORTH
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
+# Key of doc.user_data under which a reader leaves the name that the corpus gives to a post.
+POST_ID = "post_id"
 # Key of doc.user_data under which a reader leaves the probability that a post does without its
 # pictures in a step of training. It is drawn here and not by the reader, because spaCy reads a
 # corpus once and shuffles what it read: the same posts would go without in every epoch.

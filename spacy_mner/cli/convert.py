@@ -27,10 +27,12 @@ def convert_cli(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help="IMGID: CoNLL (.txt, .conll, .bio, .tsv), .jsonl or .spacy."
+            metavar="INPUT",
+            help="IMGID: or WID: CoNLL (.txt, .conll, .bio, .tsv), .jsonl (Prodigy), .json (Label "
+            "Studio) or .spacy.",
         ),
     ],
-    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help=".spacy or .jsonl.")],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help=".spacy, .jsonl or .json.")],
     images_root: Annotated[
         Path | None,
         typer.Option(help="Folder with the pictures; paths become relative to it."),
@@ -51,7 +53,7 @@ def convert_cli(
             "--map", metavar="OLD=NEW", help="Rename a label; may be given several times."
         ),
     ] = None,
-    lang: Annotated[str, typer.Option(help="Tokeniser for JSONL without tokens.")] = "en",
+    lang: Annotated[str, typer.Option(help="Tokeniser for posts without tokens.")] = "en",
 ) -> None:
     """Convert a corpus of posts with pictures, and say what was repaired and what is missing."""
     from ..corpus.convert import Options, convert
@@ -85,7 +87,7 @@ def show(summary: Summary, *, looked_for_pictures: bool, looked_for_captions: bo
     rows = _rows(summary, looked_for_pictures, looked_for_captions)
     msg.table(rows, aligns=("l", "r"))
     for problem in first(summary.problems):
-        msg.warn(f"line {problem.line}: {problem.reason}")
+        msg.warn(f"{summary.unit} {problem.line}: {problem.reason}")
     _print_more(summary.problems)
     _print_missing("picture", summary.pictures_missing)
     _print_missing("caption", summary.captions_missing)
@@ -111,7 +113,7 @@ def _rows(
     if looked_for_captions:
         rows.append(("captions matched", summary.captions_matched))
         rows.append(("captions missing", len(summary.captions_missing)))
-    rows.append(("lines with problems", len(summary.problems)))
+    rows.append(("problems", len(summary.problems)))
     return [(name, f"{count:,}") for name, count in rows]
 
 

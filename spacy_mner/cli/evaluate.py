@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from wasabi import msg
 
-from ..corpus.errors import CorpusError
 from ..report.markdown import NOTHING
 from .messages import user_errors
-
-if TYPE_CHECKING:
-    from spacy.language import Language
 
 
 class PicturesChoice(str, Enum):
@@ -45,14 +41,12 @@ def evaluate_cli(
     gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
 ) -> None:
     """Score a pipeline on annotated posts: entity types, and segmentation without types."""
-    from spacy.cli._util import setup_gpu
-
     from ..corpus.docbin import read_docs
     from ..evaluation.evaluate import evaluate
+    from ..pipeline import load_pipeline
 
-    setup_gpu(gpu_id, silent=True)
     with user_errors():
-        nlp = load(model)
+        nlp = load_pipeline(model, gpu_id)
         docs = list(read_docs(data, nlp.vocab, images_root))
         scores = evaluate(nlp, docs, pictures=pictures.value, seed=seed, batch_size=batch_size)
         if output is not None:
@@ -60,16 +54,6 @@ def evaluate_cli(
     show(scores)
     if output is not None:
         msg.good(f"Wrote {output}.")
-
-
-def load(model: str) -> Language:
-    """Load a pipeline. Raises CorpusError in place of the several errors spaCy has for it."""
-    import spacy
-
-    try:
-        return spacy.load(model)
-    except (OSError, ValueError, ImportError) as error:
-        raise CorpusError(f"Cannot load the pipeline {model}: {error}") from error
 
 
 def write(output: Path, scores: dict[str, Any]) -> None:

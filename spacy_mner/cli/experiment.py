@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +10,7 @@ import typer
 from wasabi import msg
 
 from ..corpus.errors import CorpusError
-from .messages import counted, user_errors
+from .messages import counted, interruptible, user_errors
 
 if TYPE_CHECKING:
     from ..experiments.plan import Run
@@ -77,7 +75,7 @@ def experiment_cli(
     from ..experiments.runner import Listener, run_experiment
     from ..experiments.systems import find
 
-    with user_errors(), interruptible():
+    with user_errors(), interruptible("with what is not finished"):
         options = Options(
             corpus=corpus,
             output=output,
@@ -100,16 +98,6 @@ def experiment_cli(
         again = "it" if len(failed) == 1 else "them"
         runs = counted(len(failed), "run")
         msg.fail(f"{runs} failed; the same command tries {again} again.", exits=1)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """End the command with one line where it is interrupted or terminated."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("Interrupted: the same command goes on, with what is not finished.")
-        raise typer.Exit(130) from None
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -10,7 +10,6 @@ import typer
 from wasabi import msg
 
 from ..corpus.errors import CorpusError
-from .evaluate import load
 from .messages import user_errors
 
 if TYPE_CHECKING:
@@ -48,22 +47,20 @@ def explain_cli(
     gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
 ) -> None:
     """Write a page of posts: picture, annotation, predictions, and attention token by token."""
-    from spacy.cli._util import setup_gpu
-
     from ..corpus.docbin import read_docs
     from ..featurize.pictures import PictureWarning
+    from ..pipeline import load_pipeline
     from ..report.explain import explain
     from ..report.explain_page import Names, render
     from ..report.names import shown
 
-    setup_gpu(gpu_id, silent=True)
     with user_errors(), warnings.catch_warnings():
         # The page says it of each post.
         warnings.simplefilter("ignore", PictureWarning)
         if output.suffix.lower() not in SUFFIXES:
             raise CorpusError(f"{output}: the page to write ends in {' or '.join(SUFFIXES)}.")
-        nlp = load(model)
-        other = None if against is None else load(against)
+        nlp = load_pipeline(model, gpu_id)
+        other = None if against is None else load_pipeline(against, gpu_id)
         docs = read_docs(data, nlp.vocab, images_root)
         explanation = explain(
             nlp, docs, other, batch_size=batch_size, limit=limit, pictures_below=images_root

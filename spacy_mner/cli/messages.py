@@ -5,18 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import typer
 from wasabi import msg
 
 from ..corpus.errors import CorpusError
 
 
 @contextmanager
-def user_errors() -> Iterator[None]:
-    """End the command with one line and exit code 1 for what its user can put right."""
+def user_errors(*, to_stderr: bool = False) -> Iterator[None]:
+    """End the command with one line and exit code 1 for what its user can put right.
+
+    to_stderr: where standard output may be the output of the command.
+    """
     try:
         yield
     except (CorpusError, OSError) as error:
+        if to_stderr:
+            typer.echo(f"✘ {error}", err=True)
+            raise typer.Exit(1) from None
         msg.fail(str(error), exits=1)
+
+
+@contextmanager
+def interruptible(rest: str) -> Iterator[None]:
+    """End the command with one line and exit code 130 where it is interrupted or terminated.
+
+    rest: what the same command goes on with.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted: the same command goes on, {rest}.", err=True)
+        raise typer.Exit(130) from None
 
 
 def counted(number: int, noun: str) -> str:

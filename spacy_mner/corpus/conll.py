@@ -1,6 +1,9 @@
-"""`IMGID:` CoNLL, the format of Twitter-2015 and Twitter-2017.
+"""`IMGID:` CoNLL, the format of Twitter-2015 and Twitter-2017, and its relatives.
 
-A line `IMGID:<id>`, then `token<TAB>label` a line, then an empty line. Files in the wild have
+A line `IMGID:<id>`, then `token<TAB>label` a line, then an empty line. `IMGID:<name>,<name>` (or
+`;`, or names with a picture's extension and spaces between) is a post with several pictures. In
+CMNER (Ji et al. 2024), of posts from Weibo, the line is `WID:<id>`, and the pictures of a post are
+all those that are named `<id>_…`. Files in the wild have
 spaces for tabs, more columns, labels left out, posts without tokens and tokens without a post;
 what can be read is read, and the rest is reported by line number.
 """
@@ -11,12 +14,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .errors import CorpusError, Problem
+from .names import AllPicturesOf, stem
 from .posts import Labels, Post
 from .tags import Orphans, Tag, parse_tag, read_entities
 
 ID_MARK = "IMGID:"
+WEIBO_MARK = "WID:"
+MARKS = (ID_MARK, WEIBO_MARK)
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -33,6 +40,7 @@ class _Block:
     """The lines of one post, while they are being read."""
 
     line: int
+    mark: str = ID_MARK
     id: str | None = None
     words: list[str] = field(default_factory=list)
     tags: list[Tag | None] = field(default_factory=list)
@@ -66,15 +74,16 @@ def parse_conll(
     report: Callable[[Problem], None],
     repairs: Repairs,
 ) -> Iterator[Post]:
-    """Read posts from the lines of an `IMGID:` file.
+    """Read posts from the lines of an `IMGID:` or `WID:` file.
 
-    `post.image` is the id of the picture, still to be matched with a file or a descriptor.
+    `post.image` is the name of the picture, a list of them, or `AllPicturesOf` the post: still to
+    be matched with files or descriptors.
     report: is told of every line that could not be taken as it stands.
     repairs: is added to.
     """
     for block in _blocks(lines, report):
         if not block.words:
-            report(Problem(block.line, f"{ID_MARK}{block.id or ''} has no tokens; left out"))
+            report(Problem(block.line, f"{block.mark}{block.id or ''} has no tokens; left out"))
             continue
         tags = [
             tag and Tag(tag.prefix, labels(tag.label) if tag.label else "") for tag in block.tags
@@ -87,7 +96,7 @@ def parse_conll(
             entities=repaired.entities,
             missing=[i for i, tag in enumerate(tags) if tag is None],
             id=block.id,
-            image=block.id,
+            image=_pictures(block),
             line=block.line,
         )
 
@@ -96,10 +105,10 @@ def _blocks(lines: Iterable[str], report: Callable[[Problem], None]) -> Iterator
     block: _Block | None = None
     for number, line in enumerate(lines, start=1):
         # Files that were joined have their byte order marks in the middle.
-        if line.lstrip(BYTE_ORDER_MARK).startswith(ID_MARK):
+        if line.lstrip(BYTE_ORDER_MARK).startswith(MARKS):
             if block:
                 yield block
-            block = _Block(number, _read_id(line, number, report))
+            block = _open_block(line, number, report)
         elif not line.strip(" \t"):
             # An id may be followed by an empty line before its tokens.
             if block and block.words:
@@ -114,11 +123,25 @@ def _blocks(lines: Iterable[str], report: Callable[[Problem], None]) -> Iterator
         yield block
 
 
-def _read_id(line: str, number: int, report: Callable[[Problem], None]) -> str | None:
-    name = line.lstrip(BYTE_ORDER_MARK).removeprefix(ID_MARK).strip()
-    if not name:
-        report(Problem(number, f"{ID_MARK} without an id; no picture"))
-    return name or None
+def _open_block(line: str, number: int, report: Callable[[Problem], None]) -> _Block:
+    mark, colon, name = line.lstrip(BYTE_ORDER_MARK).partition(":")
+    block = _Block(number, mark + colon, name.strip() or None)
+    if block.id is None:
+        report(Problem(number, f"{block.mark} without an id; no picture"))
+    return block
+
+
+def _pictures(block: _Block) -> Any:
+    """What the header says of pictures: none, one name, several, or all that bear the id."""
+    if block.id is None:
+        return None
+    if block.mark == WEIBO_MARK:
+        return AllPicturesOf(block.id)
+    names = [name.strip() for name in re.split("[,;]", block.id) if name.strip()]
+    words = block.id.split()
+    if len(names) < 2 and all(stem(word) != word for word in words):
+        names = words
+    return names if len(names) > 1 else block.id
 
 
 def _add_token(block: _Block, number: int, line: str, report: Callable[[Problem], None]) -> None:

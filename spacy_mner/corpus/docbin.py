@@ -10,6 +10,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from srsly.msgpack import Unpacker
 
+from ..files import whole_file
 from .errors import CorpusError
 
 SUFFIX = ".spacy"
@@ -32,7 +33,7 @@ def corpus_files(path: Path) -> list[Path]:
     if not files:
         raise CorpusError(
             f"There is no corpus at {path}. `spacy-mner convert INPUT {path}` makes one "
-            "from IMGID: CoNLL or JSONL."
+            "from IMGID: CoNLL, JSONL or the JSON of Label Studio."
         )
     return files
 
@@ -71,7 +72,8 @@ def _unpack(docbin: DocBin, vocab: Vocab) -> Iterator[Doc]:
 def write_docs(docs: Iterable[Doc], path: Path) -> None:
     """Write Docs with their pictures to a `.spacy` file, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    with whole_file(path) as file:
+        file.write(DocBin(docs=docs, store_user_data=True).to_bytes())
 
 
 def rebase(image: Any, root: Path) -> Any:

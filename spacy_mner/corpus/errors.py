@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 # Of a list, before it becomes a nuisance.
 SHOWN = 5
+# Characters of a value that a message quotes.
+QUOTED = 60
 
 T = TypeVar("T")
 
@@ -20,12 +22,19 @@ class CorpusError(ValueError):
 class Problem:
     """Something in the input that could not be taken as it stands.
 
-    line: number of the line in the input, from 1 (for a .spacy file the number of the Doc).
+    line: number of the line in the input, from 1 (for a .spacy file the number of the Doc, for
+        one of Label Studio that of the task).
     reason: what was found there and what was done about it.
     """
 
     line: int
     reason: str
+
+
+def brief(value: Any) -> str:
+    """A value as a message quotes it: however long it is, the message is not."""
+    text = repr(value)
+    return text if len(text) <= QUOTED else f"{text[: QUOTED - 1]}…"
 
 
 def first(items: Sequence[T]) -> Sequence[T]:

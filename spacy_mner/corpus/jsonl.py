@@ -1,40 +1,21 @@
-"""JSONL, one post a line, with Prodigy's keys.
-
-`{"id", "text", "image", "spans": [{"start", "end", "label"}]}`; optional `tokens`
-(`[{"text", "start", "end"}]`) are gold and stay as they are, optional `image_features` holds a
-descriptor, optional `missing` (`[{"start", "end"}]`) the stretches that nobody has annotated.
-`image` is one reference or a list of them; a data URI becomes bytes. A post without `spans` is
-not annotated, one with `spans: []` has no entities. Optional `image_text` holds text about the
-picture, such as a caption.
-"""
+"""JSONL, one post a line, with Prodigy's keys (see `record`)."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..files import whole_file
 from .errors import Problem
-from .pictures import picture_to_json
-from .posts import POST_ID, Labels, Post, missing_tokens
-from .spans import (
-    CharSpan,
-    Offsets,
-    align,
-    cut_at,
-    token_offsets,
-    trim,
-    without_overlaps,
-    words_and_spaces,
-)
+from .posts import Labels, Post
+from .record import doc_to_record, read_posts
 
-DATA_URI = "data:"
+SUFFIX = ".jsonl"
 
 
 def parse_jsonl(
@@ -44,225 +25,26 @@ def parse_jsonl(
     labels: Labels,
     report: Callable[[Problem], None],
 ) -> Iterator[Post]:
-    """Read posts from lines of JSON.
-
-    nlp: its tokeniser serves posts that bring no tokens; a token is split where a span begins
-        or ends inside it.
-    report: is told of every line and every span that could not be taken as it stands. Lines
-        that an annotator did not accept (`"answer": "reject"`) are among them.
-    """
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            post = _PostReader(_load(line), number, report).read(nlp, labels)
-        except (ValueError, RecursionError) as error:
-            report(Problem(number, f"{error}; line left out"))
-            continue
-        if post.words:
-            yield post
-        else:
-            report(Problem(number, "no text; line left out"))
+    """Read posts from lines of JSON, one at a time; see `read_posts`."""
+    numbered = ((n, line) for n, line in enumerate(lines, start=1) if line.strip())
+    return read_posts(numbered, _load, noun="line", nlp=nlp, labels=labels, report=report)
 
 
-def _load(line: str) -> Any:
+def _load(line: str, _: int) -> Any:
     record = json.loads(line)
     if "\\u" in line:
-        # Half of a surrogate pair is valid JSON, and breaks whoever writes it to a file.
-        json.dumps(record, ensure_ascii=False).encode("utf-8")
+        refuse_half_characters(record)
     return record
 
 
-class _PostReader:
-    """Reads one JSON object; ValueError says what is wrong with it."""
-
-    def __init__(self, record: Any, line: int, report: Callable[[Problem], None]) -> None:
-        if not isinstance(record, dict):
-            raise ValueError("not a JSON object")
-        if not isinstance(record.get("text"), str):
-            raise ValueError('no "text"')
-        answer = record.get("answer", "accept")
-        if answer != "accept":
-            raise ValueError(f'the annotator\'s answer is "{answer}"')
-        self.record = record
-        self.text: str = record["text"]
-        self.line = line
-        self.report = report
-
-    def read(self, nlp: Language, labels: Labels) -> Post:
-        spans = self._spans("spans", labels)
-        missing = self._spans("missing") or []
-        if self.record.get("tokens") is not None:
-            offsets = self._gold_offsets()
-        else:
-            spans = spans and self._trimmed(spans)
-            offsets = cut_at(self._offsets(nlp), [*(spans or []), *missing])
-        words, spaces = words_and_spaces(self.text, offsets)
-        post = Post(words, spaces, line=self.line, id=self._id())
-        if spans is not None:
-            tokens = token_offsets(words, spaces)
-            entities, unknown = align(without_overlaps(spans, self._refuse), tokens, self._refuse)
-            post.entities = entities
-            post.missing = self._unannotated(tokens, missing, unknown, entities)
-        post.image = self._image()
-        post.image_features = self._features()
-        post.image_text = self._image_text()
-        return post
-
-    def _spans(self, key: str, labels: Labels | None = None) -> list[CharSpan] | None:
-        given = self.record.get(key)
-        if given is None:
-            return None
-        if not isinstance(given, list):
-            raise ValueError(f'"{key}" is not a list')
-        return [self._span(span, labels) for span in given]
-
-    def _span(self, span: Any, labels: Labels | None) -> CharSpan:
-        if not isinstance(span, dict):
-            raise ValueError(f"span {span!r} is not an object")
-        start, end = span.get("start"), span.get("end")
-        if type(start) is not int or type(end) is not int:
-            raise ValueError(f"span {span!r} has no whole numbers for start and end")
-        if not 0 <= start < end <= len(self.text):
-            raise ValueError(
-                f"span {start}–{end} is not in the text of {len(self.text)} characters"
-            )
-        if labels is None:
-            return CharSpan(start, end, "")
-        label = span.get("label")
-        if not isinstance(label, str) or not label:
-            raise ValueError(f"span {start}–{end} has no label")
-        return CharSpan(start, end, labels(label))
-
-    def _trimmed(self, spans: list[CharSpan]) -> list[CharSpan]:
-        kept = []
-        for span in spans:
-            shorter = trim(self.text, span)
-            if shorter.start == shorter.end:
-                self._refuse(span, "is nothing but white space; left out")
-                continue
-            if shorter != span:
-                self._refuse(span, "has white space at its ends; shortened")
-            kept.append(shorter)
-        return kept
-
-    def _refuse(self, span: CharSpan, reason: str) -> None:
-        name = f"span {span.start}–{span.end} {self.text[span.start : span.end]!r} ({span.label})"
-        self.report(Problem(self.line, f"{name} {reason}"))
-
-    def _offsets(self, nlp: Language) -> list[Offsets]:
-        return [(token.idx, token.idx + len(token)) for token in nlp.make_doc(self.text)]
-
-    def _gold_offsets(self) -> list[Offsets]:
-        tokens = self.record["tokens"]
-        if not isinstance(tokens, list):
-            raise ValueError('"tokens" is not a list')
-        offsets = []
-        at = 0
-        for token in tokens:
-            span = self._span(token, None)
-            if span.start < at:
-                raise ValueError(f"token {span.start}–{span.end} overlaps the one before it")
-            written = token.get("text")
-            if written is not None and written != self.text[span.start : span.end]:
-                raise ValueError(f"token {written!r} is not what stands at {span.start}–{span.end}")
-            at = span.end
-            offsets.append((span.start, span.end))
-        return offsets
-
-    @staticmethod
-    def _unannotated(
-        tokens: list[Offsets], missing: list[CharSpan], unknown: list[int], entities: list
-    ) -> list[int]:
-        stretches = {
-            i
-            for span in missing
-            for i, (start, end) in enumerate(tokens)
-            if start < span.end and span.start < end
-        }
-        covered = {i for start, end, _ in entities for i in range(start, end)}
-        return sorted((stretches | set(unknown)) - covered)
-
-    def _id(self) -> str | None:
-        given = self.record.get("id")
-        return None if given is None else str(given)
-
-    def _image(self) -> Any:
-        given = self.record.get("image")
-        if given is None or isinstance(given, str):
-            return _read_reference(given) if given else None
-        if isinstance(given, list) and all(isinstance(one, str) for one in given):
-            return [_read_reference(one) for one in given] or None
-        raise ValueError('"image" is neither a reference nor a list of references')
-
-    def _image_text(self) -> str | None:
-        given = self.record.get("image_text")
-        if given is not None and not isinstance(given, str):
-            raise ValueError('"image_text" is not a string')
-        return given
-
-    def _features(self) -> Any:
-        given = self.record.get("image_features")
-        if given is None:
-            return None
-        try:
-            features = np.asarray(given)
-        except ValueError:  # rows of different lengths
-            features = np.empty(0)
-        if features.ndim not in (1, 2) or features.size == 0 or features.dtype.kind not in "iuf":
-            raise ValueError('"image_features" is neither [dim] nor [regions, dim] of numbers')
-        if not np.isfinite(features).all():
-            raise ValueError('"image_features" holds values that are not finite numbers')
-        return features.astype("float32")
+def refuse_half_characters(value: Any) -> None:
+    """Raise ValueError for half of a surrogate pair: valid JSON, and no file can hold it."""
+    json.dumps(value, ensure_ascii=False).encode("utf-8")
 
 
-def _read_reference(reference: str) -> Any:
-    if not reference.startswith(DATA_URI):
-        return reference
-    header, comma, data = reference.partition(",")
-    if not comma or not header.endswith(";base64"):
-        raise ValueError('"image" is a data URI without base64 data')
-    try:
-        return base64.b64decode(data, validate=True)
-    except binascii.Error as error:
-        raise ValueError(f'"image" is a damaged data URI ({error})') from error
-
-
-def doc_to_json(doc: Doc) -> dict[str, Any]:
-    """Write a Doc as one record; `parse_jsonl` reads the same post back."""
-    text = doc.text
-    if doc.has_unknown_spaces and text.endswith(" "):
-        text = text[:-1]
-    record: dict[str, Any] = {"text": text}
-    if doc.user_data.get(POST_ID) is not None:
-        record["id"] = doc.user_data[POST_ID]
-    record["image"] = picture_to_json(doc._.image)
-    if doc._.image_features is not None:
-        record["image_features"] = np.asarray(doc._.image_features).tolist()
-    if doc._.image_text is not None:
-        record["image_text"] = doc._.image_text
-    record["tokens"] = [_token_to_json(token, len(text)) for token in doc]
-    if doc.has_annotation("ENT_IOB"):
-        record["spans"] = [_span_to_json(entity) for entity in doc.ents]
-        missing = missing_tokens(doc)
-        if missing:
-            record["missing"] = [
-                {"start": doc[i].idx, "end": doc[i].idx + len(doc[i])} for i in missing
-            ]
-    return record
-
-
-def _token_to_json(token: Any, text_length: int) -> dict[str, Any]:
-    end = token.idx + len(token)
-    space = bool(token.whitespace_) and end < text_length
-    return {"text": token.text, "start": token.idx, "end": end, "id": token.i, "ws": space}
-
-
-def _span_to_json(entity: Any) -> dict[str, Any]:
-    return {
-        "start": entity.start_char,
-        "end": entity.end_char,
-        "token_start": entity.start,
-        "token_end": entity.end - 1,
-        "label": entity.label_,
-    }
+def write_jsonl(docs: Iterable[Doc], path: Path) -> None:
+    """Write Docs as lines of JSON, one at a time."""
+    with whole_file(path) as file:
+        for doc in docs:
+            line = json.dumps(doc_to_record(doc), ensure_ascii=False)
+            file.write(f"{line}\n".encode())

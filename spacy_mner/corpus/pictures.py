@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -18,16 +16,17 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..extensions import picture_as_png
+from ..images.paths import LEADS_OUT, as_path, leads_out
 from .conll import read_lines
 from .errors import CorpusError
+from .names import AllPicturesOf, Names, NoPicture, normal, stem
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
-
-LEADS_OUT = "leads out of the picture folder"
-
-
-class NoPicture(ValueError):
-    """Why a reference leads to no picture, in words for the user."""
+# The first bytes of pictures that every browser shows.
+MEDIA_TYPES = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"GIF8": "image/gif",
+}
 
 
 class Source(Protocol):
@@ -36,57 +35,30 @@ class Source(Protocol):
     def find(self, reference: str) -> Any:
         """Give what a Doc holds for this reference; raises NoPicture."""
 
-
-def stem(name: str) -> str:
-    """A name without a picture's extension; other dots belong to the name."""
-    lower = name.lower()
-    for suffix in SUFFIXES:
-        if lower.endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    def names_of(self, post_id: str) -> list[str]:
+        """Name the pictures of a post that are called `<id>` or `<id>_…`, sorted."""
 
 
-def climbs(reference: str) -> bool:
-    """Whether a path leads upwards, and so perhaps out of the folder it is looked up in."""
-    return ".." in PurePosixPath(reference.replace("\\", "/")).parts
+def expand(references: Iterable[Any], source: Source) -> list[Any]:
+    """Put the names of its pictures where the id of a post stands for them.
+
+    An id without pictures stays, so that looking it up says what is missing.
+    """
+    expanded: list[Any] = []
+    for one in references:
+        names = source.names_of(one) if isinstance(one, AllPicturesOf) else []
+        expanded += names or [one]
+    return expanded
 
 
 def inside(reference: str) -> PurePosixPath:
     """Take a reference as a path below a folder; raises NoPicture where it leads elsewhere."""
-    path = PurePosixPath(reference.replace("\\", "/"))
-    if path.is_absolute() or re.match("[A-Za-z]:", reference) or climbs(reference):
+    if leads_out(reference):
         raise NoPicture(LEADS_OUT)
+    path = as_path(reference)
     if not path.name or "\0" in reference:
         raise NoPicture("not the name of a file")
     return path
-
-
-class _Names:
-    """Looks a name up as it is, else without its extension. No guessing between two."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.exact: dict[str, str] = {}
-        self.by_stem: dict[str, list[str]] = {}
-        for name in names:
-            key = _normal(name)
-            self.exact[key] = name
-            self.by_stem.setdefault(stem(key), []).append(name)
-
-    def find(self, name: str) -> str:
-        key = _normal(name)
-        if key in self.exact:
-            return self.exact[key]
-        candidates = self.by_stem.get(stem(key), [])
-        if not candidates:
-            raise NoPicture("not there")
-        if len(candidates) > 1:
-            raise NoPicture(f"could be any of {', '.join(sorted(candidates))}")
-        return candidates[0]
-
-
-def _normal(name: str) -> str:
-    # File systems and archives disagree on how to compose accents and Korean syllables.
-    return unicodedata.normalize("NFC", name)
 
 
 class PictureFolder:
@@ -96,14 +68,26 @@ class PictureFolder:
         if not root.is_dir():
             raise CorpusError(f"There is no folder {root}; --images-root names one with pictures.")
         self.root = root
-        self._folders: dict[PurePosixPath, _Names] = {}
+        self._folders: dict[PurePosixPath, Names] = {}
 
     def find(self, reference: str) -> str:
         """Give the path of a picture relative to the folder, with forward slashes."""
         path = self._below_root(reference)
-        if path.parent not in self._folders:
-            self._folders[path.parent] = _Names(self._files(path.parent))
-        return str(path.parent / self._folders[path.parent].find(path.name))
+        return str(path.parent / self._names(path.parent).find(path.name))
+
+    def names_of(self, post_id: str) -> list[str]:
+        """Name the picture files of a post that are called `<id>` or `<id>_…`, sorted."""
+        try:
+            path = self._below_root(post_id)
+        except NoPicture:
+            return []
+        names = self._names(path.parent).of_post(path.name)
+        return [str(path.parent / name) for name in names if stem(name) != name]
+
+    def _names(self, folder: PurePosixPath) -> Names:
+        if folder not in self._folders:
+            self._folders[folder] = Names(self._files(folder))
+        return self._folders[folder]
 
     def _below_root(self, reference: str) -> PurePosixPath:
         if Path(reference).is_absolute() and "\0" not in reference:
@@ -132,9 +116,9 @@ class FeatureFile:
         ids, self._features = _read_features(path)
         self._rows: dict[str, int] = {}
         for row, name in enumerate(ids):
-            if self._rows.setdefault(_normal(name), row) != row:
+            if self._rows.setdefault(normal(name), row) != row:
                 raise CorpusError(f"{path} has the id {name} twice; an id stands for one picture.")
-        self._names = _Names(self._rows)
+        self._names = Names(self._rows)
 
     def find(self, reference: str) -> np.ndarray:
         """Give a descriptor, float32 [dim] or [regions, dim]."""
@@ -142,6 +126,10 @@ class FeatureFile:
         if not np.isfinite(features).all():
             raise NoPicture("the descriptor holds values that are not finite numbers")
         return features
+
+    def names_of(self, post_id: str) -> list[str]:
+        """Name the descriptors of a post that are called `<id>` or `<id>_…`, sorted."""
+        return self._names.of_post(post_id)
 
 
 def _read_features(path: Path) -> tuple[list[str], np.ndarray]:
@@ -170,7 +158,7 @@ class CaptionFile:
         for name, caption in _read_captions(path):
             if self._captions.setdefault(name, caption) != caption:
                 raise CorpusError(f"{path} has two captions for the id {name}; leave one of them.")
-        self._names = _Names(self._captions)
+        self._names = Names(self._captions)
 
     def find(self, reference: str) -> str:
         """Give the caption of a picture."""
@@ -178,6 +166,10 @@ class CaptionFile:
         if not caption:
             raise NoPicture("nothing is written there")
         return caption
+
+    def names_of(self, post_id: str) -> list[str]:
+        """Name the captions of a post that are called `<id>` or `<id>_…`, sorted."""
+        return self._names.of_post(post_id)
 
 
 def _read_captions(path: Path) -> Iterator[tuple[str, str]]:
@@ -191,7 +183,7 @@ def _read_captions(path: Path) -> Iterator[tuple[str, str]]:
         name, tab, caption = line.partition("\t")
         if not tab or not name.strip():
             raise CorpusError(f"{path}, line {number} is not id<TAB>caption: {line[:60]!r}.")
-        yield _normal(name.strip()), caption.strip()
+        yield normal(name.strip()), caption.strip()
 
 
 def picture_to_json(image: Any) -> Any:
@@ -201,7 +193,15 @@ def picture_to_json(image: Any) -> Any:
     if isinstance(image, Path):
         return str(image)
     if isinstance(image, list | tuple):
-        return [picture_to_json(one) for one in image]
+        return [picture_to_json(one) for one in image if one is not None]
     is_file = isinstance(image, bytes | bytearray | memoryview)
     content = bytes(image) if is_file else picture_as_png(image)
-    return f"data:;base64,{base64.b64encode(content).decode('ascii')}"
+    return f"data:{_media_type(content)};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _media_type(content: bytes) -> str:
+    """What a browser is told of a picture; empty where it has to look for itself."""
+    for start, media_type in MEDIA_TYPES.items():
+        if content.startswith(start):
+            return media_type
+    return ""

@@ -9,9 +9,8 @@ from typing import Any
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
+from ..batch import POST_ID
 from .tags import Entity
-
-POST_ID = "post_id"
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,7 +34,7 @@ def cut_at(tokens: Iterable[Offsets], spans: Iterable[CharSpan]) -> list[Offsets
     edges = sorted({edge for span in spans for edge in (span.start, span.end)})
     cut: list[Offsets] = []
     for start, end in tokens:
-        inside = [edge for edge in edges if start < edge < end]
+        inside = edges[bisect_right(edges, start) : bisect_left(edges, end)]
         bounds = [start, *inside, end]
         cut.extend(pairwise(bounds))
     return cut
@@ -82,11 +83,20 @@ def without_overlaps(
     """Keep the longest of spans that overlap, telling `refuse` of the others; in order."""
     kept: list[CharSpan] = []
     for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
-        if any(span.start < other.end and other.start < span.end for other in kept):
+        at = bisect_left(kept, span.start, key=lambda other: other.start)
+        # Those kept do not overlap, and so only the neighbours can be in the way.
+        before, after = kept[max(at - 1, 0) : at], kept[at : at + 1]
+        if any(span.start < other.end and other.start < span.end for other in (*before, *after)):
             refuse(span, "overlaps a longer or an earlier one; left out")
         else:
-            kept.append(span)
-    return sorted(kept, key=lambda span: span.start)
+            kept.insert(at, span)
+    return kept
+
+
+def touched(tokens: Sequence[Offsets], span: CharSpan) -> range:
+    """The tokens that a span covers in part or whole. tokens: in order, without overlaps."""
+    first = bisect_right(tokens, span.start, key=lambda token: token[1])
+    return range(first, bisect_left(tokens, span.end, key=lambda token: token[0]))
 
 
 def align(
@@ -107,8 +117,7 @@ def align(
         if span.start in starts and span.end in ends:
             entities.append((starts[span.start], ends[span.end] + 1, span.label))
             continue
-        touched = [i for i, (s, e) in enumerate(tokens) if s < span.end and span.start < e]
-        unknown.update(touched)
+        unknown.update(touched(tokens, span))
         refuse(span, "does not begin and end where tokens do; annotation there is missing")
     covered = {i for start, end, _ in entities for i in range(start, end)}
     return entities, sorted(unknown - covered)

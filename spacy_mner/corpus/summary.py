@@ -17,6 +17,8 @@ SENTIMENTS = frozenset(
     {"POS", "NEG", "NEU", "POSITIVE", "NEGATIVE", "NEUTRAL", "-1", "0", "1", "2"}
 )
 
+UNITS = {".json": "task", ".spacy": "post"}
+
 
 @dataclass(frozen=True)
 class MissingPicture:
@@ -39,7 +41,7 @@ class Summary:
     pictures_matched, pictures_missing: references found and not found.
     captions_matched, captions_missing: the same for captions.
     posts_with_picture: posts of the output that bring a picture or a descriptor.
-    problems: input that could not be taken as it stands, by line.
+    problems: input that could not be taken as it stands, by line (or what `unit` says).
     unused_names: labels that were to be renamed and do not occur.
     """
 
@@ -64,9 +66,18 @@ class Summary:
         """Whether the labels are those of another task on the same posts."""
         return bool(self.entities) and {label.upper() for label in self.entities} <= SENTIMENTS
 
+    @property
+    def unit(self) -> str:
+        """What the numbers of problems count in the input."""
+        return UNITS.get(Path(self.input).suffix.lower(), "line")
+
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON takes it, entities by name."""
-        return asdict(self) | {"entities": dict(sorted(self.entities.items()))}
+        """All of it as JSON takes it: entities by name, files without the folders they are in.
+
+        A corpus may move to another folder, and its summary goes along.
+        """
+        files = {"input": Path(self.input).name, "output": Path(self.output).name}
+        return asdict(self) | files | {"entities": dict(sorted(self.entities.items()))}
 
 
 def summary_path(output: Path) -> Path:

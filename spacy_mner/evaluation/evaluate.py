@@ -100,9 +100,10 @@ def images_root_of(nlp: Language) -> Path | None:
 
 def count_status(docs: Iterable[Doc]) -> dict[str, int]:
     """Count posts by what became of their picture, reasons left aside."""
-    kinds = Counter(_kind(doc._.image_status) for doc in docs if doc._.image_status)
+    kinds = Counter(status_kind(doc._.image_status) for doc in docs if doc._.image_status)
     return dict(kinds.most_common())
 
 
-def _kind(status: str) -> str:
+def status_kind(status: str) -> str:
+    """What an image status says, without its reasons: "used", "used in part", "absent", …"""
     return "used in part" if status.startswith("used ") else status.partition(":")[0]

@@ -23,6 +23,8 @@ from .systems import DESCRIPTORS, IMAGE, SETTINGS, find
 
 # Each run holds the word vectors in memory.
 MOST_WORKERS = 8
+# A run that was killed starts anew, and so needs no checkpoint that outlives a kill.
+WITHOUT_CHECKPOINTS = {"training.before_to_disk": None}
 WEIGHTS = f"{IMAGE}.encoder.weights"
 
 
@@ -104,7 +106,7 @@ def _plan_run(variant: Variant, seed: int, options: Options, corpus: CorpusFolde
 
 
 def _layers(variant: Variant, options: Options, corpus: CorpusFolder) -> list[Overrides]:
-    layers: list[Overrides] = [find(SETTINGS, options.setting, "setting")]
+    layers: list[Overrides] = [WITHOUT_CHECKPOINTS, find(SETTINGS, options.setting, "setting")]
     if options.encoder_weights is not None:
         layers.append({WEIGHTS: str(options.encoder_weights)})
     if corpus.descriptors:

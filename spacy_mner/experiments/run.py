@@ -35,7 +35,7 @@ from ..corpus.docbin import read_docs
 from ..evaluation.ablation import PICTURES, Pictures, ShuffleError
 from ..evaluation.counts import count_entities
 from ..evaluation.evaluate import predict, score_prediction
-from .lock import end_with
+from ..signals import end_with
 from .result import Asked, fingerprint, write_result
 
 JOB = "job.json"

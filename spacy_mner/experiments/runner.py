@@ -6,15 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..lock import alone
+from ..signals import terminable
 from .experiment import Experiment, Options
-from .lock import alone
 from .page import write_page
 from .plan import Run, corpus_of, finished_runs, plan, prepare
 from .requirements import check_encoder, check_gpu
@@ -63,7 +63,7 @@ def run_experiment(
     experiment.check(options)
     corpus = corpus_of(experiment, options)
     options.output.mkdir(parents=True, exist_ok=True)
-    with _terminable(), alone(options.output) as inherited:
+    with terminable(), alone(options.output, "experiment") as inherited:
         runs = plan(experiment, options, corpus)
         todo = [run for run in runs if run.result is None]
         _check_requirements(todo)
@@ -94,19 +94,6 @@ def _check_requirements(runs: list[Run]) -> None:
     # One setting has one encoder.
     for run in [run for run in runs if run.job.sees_pictures][:1]:
         check_encoder(run.config)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM as an interrupt, so that it ends the runs as well; for the main thread alone."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _do(

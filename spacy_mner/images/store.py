@@ -7,17 +7,17 @@ import threading
 import uuid
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .ahead import Decoded, decode_ahead
 from .encoder import ImageEncoder
 from .reference import Picture, PictureError
-
-# Pictures whose pixels are in memory at the same time.
-CHUNK = 64
 
 LARGEST = float(np.finfo(np.float16).max)
 
@@ -47,54 +47,86 @@ class FeatureStore:
 
     def features(self, pictures: Sequence[Picture]) -> list[Result]:
         """Describe pictures: float32 [n_regions, dim] each, or why a picture cannot be used."""
+        digests = [_digest(picture) for picture in pictures]
+        pairs = zip(digests, pictures, strict=True)
+        wanted = {digest: picture for digest, picture in pairs if isinstance(digest, str)}
         results: dict[str, Result] = {}
-        digests: list[str | PictureError] = []
-        with self._lock:
-            missing: dict[str, Picture] = {}
-            for picture in pictures:
-                digest = _digest(picture)
-                digests.append(digest)
-                if isinstance(digest, PictureError) or digest in results or digest in missing:
-                    continue
-                known = self._recall(digest)
-                if known is None:
-                    missing[digest] = picture
-                else:
-                    results[digest] = known
-            results.update(self._encode(missing))
+        # Once more only for what another thread had begun and then failed at.
+        while missing := {d: p for d, p in wanted.items() if d not in results}:
+            results.update(self._gather(missing))
         return [d if isinstance(d, PictureError) else _widen(results[d]) for d in digests]
 
-    def _encode(self, missing: dict[str, Picture]) -> dict[str, Result]:
-        results: dict[str, Result] = {}
-        waiting = list(missing.items())
-        for start in range(0, len(waiting), CHUNK):
-            readable: dict[str, np.ndarray] = {}
-            for digest, picture in waiting[start : start + CHUNK]:
-                try:
-                    readable[digest] = picture.pixels()
-                except PictureError as error:
-                    results[digest] = error
-            features = self.encoder.encode(list(readable.values()))
-            for digest, values in zip(readable, features, strict=True):
-                results[digest] = self._keep(digest, values)
+    def _gather(self, wanted: Mapping[str, Picture]) -> dict[str, Result]:
+        """What is known, what this thread finds out, and what others were about to find out."""
+        results, mine, others = self._claim(wanted)
+        try:
+            for digest, result in self._find({digest: wanted[digest] for digest in mine}):
+                results[digest] = result
+                self._settle(digest, result)
+        finally:
+            self._abandon(mine)
+        for digest, future in others.items():
+            with suppress(CancelledError):
+                results[digest] = future.result()
         return results
 
-    def _keep(self, digest: str, values: np.ndarray) -> Result:
-        if np.isnan(values).any():
-            return PictureError("the image encoder gave no numbers for it")
-        rounded = values.clip(-LARGEST, LARGEST).astype(np.float16)
-        self._remember(digest, rounded)
-        self._write(digest, rounded)
-        return rounded
+    def _claim(
+        self, digests: Iterable[str]
+    ) -> tuple[dict[str, Result], list[str], dict[str, Future[Result]]]:
+        """Tell what is known from what this thread is to find out, and what others are at."""
+        known: dict[str, Result] = {}
+        mine: list[str] = []
+        others: dict[str, Future[Result]] = {}
+        with self._lock:
+            for digest in digests:
+                if digest in self._memory:
+                    self._memory.move_to_end(digest)
+                    known[digest] = self._memory[digest]
+                elif digest in self._begun:
+                    others[digest] = self._begun[digest]
+                else:
+                    self._begun[digest] = Future()
+                    mine.append(digest)
+        return known, mine, others
 
-    def _recall(self, digest: str) -> np.ndarray | None:
-        if digest in self._memory:
-            self._memory.move_to_end(digest)
-            return self._memory[digest]
-        values = self._read(digest)
-        if values is not None:
-            self._remember(digest, values)
-        return values
+    def _settle(self, digest: str, result: Result) -> None:
+        with self._lock:
+            if isinstance(result, np.ndarray):
+                self._remember(digest, result)
+            self._begun.pop(digest).set_result(result)
+
+    def _abandon(self, digests: Iterable[str]) -> None:
+        """Let others find out what this thread has begun and did not finish."""
+        with self._lock:
+            for digest in digests:
+                if (future := self._begun.pop(digest, None)) is not None:
+                    future.cancel()
+
+    def _find(self, pictures: Mapping[str, Picture]) -> Iterator[tuple[str, Result]]:
+        """Read features from the cache, or have them encoded."""
+        missing: dict[str, Picture] = {}
+        for digest, picture in pictures.items():
+            values = self._read(digest)
+            if values is None:
+                missing[digest] = picture
+            else:
+                yield digest, values
+        digests = iter(missing)
+        with closing(decode_ahead(list(missing.values()), self.encoder.batch_size)) as groups:
+            for group in groups:
+                for result in self._encode(group):
+                    digest = next(digests)
+                    if isinstance(result, np.ndarray):
+                        self._write(digest, result)
+                    yield digest, result
+
+    def _encode(self, group: Sequence[Decoded]) -> list[Result]:
+        readable = [decoded for decoded in group if isinstance(decoded, np.ndarray)]
+        features = iter(self.encoder.encode(readable))
+        return [
+            _rounded(next(features)) if isinstance(decoded, np.ndarray) else decoded
+            for decoded in group
+        ]
 
     def _remember(self, digest: str, values: np.ndarray) -> None:
         self._memory[digest] = values
@@ -107,10 +139,11 @@ class FeatureStore:
         return folder / self.encoder.fingerprint / digest[:2] / f"{digest}.npy"
 
     def _read(self, digest: str) -> np.ndarray | None:
-        if self._cache is None:
+        cache = self._cache
+        if cache is None:
             return None
         try:
-            values = np.load(self._place(self._cache, digest), allow_pickle=False)
+            values = np.load(self._place(cache, digest), allow_pickle=False)
         # A damaged file makes NumPy raise many things; each means that we have no features.
         except Exception:
             return None
@@ -119,26 +152,30 @@ class FeatureStore:
         return values if values.shape == (self.encoder.n_regions, self.encoder.dim) else None
 
     def _write(self, digest: str, values: np.ndarray) -> None:
-        if self._cache is None:
+        cache = self._cache
+        if cache is None:
             return
-        place = self._place(self._cache, digest)
+        place = self._place(cache, digest)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(place, values)
         except OSError as error:
             warnings.warn(
-                f"Features of pictures are not kept: cannot write to {self._cache} ({error})",
-                stacklevel=4,
+                f"Features of pictures are not kept: cannot write to {cache} ({error})",
+                stacklevel=5,
             )
             self._cache = None
 
     def _forget(self) -> None:
         self._memory: OrderedDict[str, np.ndarray] = OrderedDict()
         self._used = 0
-        self._lock = threading.RLock()
+        # What a thread has begun to find out. The lock guards these three, and nothing slow.
+        self._begun: dict[str, Future[Result]] = {}
+        self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_memory", "_used", "_lock")}
+        own = ("_memory", "_used", "_begun", "_lock")
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -149,7 +186,14 @@ def _digest(picture: Picture) -> str | PictureError:
     try:
         return picture.digest
     except PictureError as error:
-        return error
+        # Not the error itself: its traceback would keep the content of the file in memory.
+        return PictureError(str(error))
+
+
+def _rounded(values: np.ndarray) -> Result:
+    if np.isnan(values).any():
+        return PictureError("the image encoder gave no numbers for it")
+    return values.clip(-LARGEST, LARGEST).astype(np.float16)
 
 
 def _widen(result: Result) -> Result:

@@ -70,11 +70,22 @@ def test_labels_of_another_task_are_noticed(run, tmp_path):
     assert "sentiment" in run("sentiment.txt", "x.spacy").stdout
 
 
+def test_label_studio_is_written_and_read_and_problems_are_named_by_task(run, tmp_path):
+    assert run("train.txt", "tasks.json", "--images-root", "images").exit_code == 0
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert tasks[0]["data"]["image"] == "/data/local-files/?d=images/1.jpg"
+    tasks.append({"id": 5})
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    result = run("tasks.json", "back.spacy", "--images-root", "images")
+    assert result.exit_code == 0
+    assert 'task 3: no "text" in its data' in result.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["gone.txt", "x.spacy"], "no file"),
-        (["train.txt", "x.json"], "output ends in"),
+        (["train.txt", "x.csv"], "output ends in"),
         (["train.txt", "x.spacy", "--map", "OTHER"], "OLD=NEW"),
         (["train.txt", "x.spacy", "--images-root", "gone"], "no folder gone"),
         (["train.txt", "x.spacy", "--features", "train.txt"], "npz"),

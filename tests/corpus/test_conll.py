@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from spacy_mner.corpus.conll import Repairs, parse_conll, read_lines
 from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.corpus.names import AllPicturesOf
 from spacy_mner.corpus.posts import Labels
 
 # Characters that a line of the file can hold: all but its end.
@@ -104,6 +105,40 @@ def test_a_no_break_space_is_a_token_also_before_a_space():
     assert post.words == ["\xa0", "a"]
 
 
+def test_a_post_of_weibo_has_all_pictures_that_bear_its_id():
+    [post], problems = parse("WID:LmQ1sizor\n龙\tB-LOC\n岩\tI-LOC\n#\tO\n")
+    assert isinstance(post.image, AllPicturesOf)
+    assert (post.id, post.image) == ("LmQ1sizor", "LmQ1sizor")
+    assert (post.words, post.entities) == (["龙", "岩", "#"], [(0, 2, "LOC")])
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "names", ["1.jpg,2.png", "1.jpg; 2.png ;", "1.jpg 2.png", "1.jpg, 2.png", "1.jpg\t2.png"]
+)
+def test_a_header_may_name_several_pictures(names):
+    [post], problems = parse(f"IMGID:{names}\na\tO")
+    assert post.image == ["1.jpg", "2.png"]
+    assert post.id == names
+    assert problems == []
+
+
+@pytest.mark.parametrize("name", ["my photo", "my photo.jpg", "1.jpg,", ",", "猫 の 写真"])
+def test_a_header_with_one_name_names_one_picture(name):
+    [post], _ = parse(f"IMGID:{name}\na\tO")
+    assert post.image == name
+
+
+def test_headers_of_both_kinds_are_told_apart_and_reported_alike():
+    posts, problems = parse("IMGID:1\nWID:\na\tO\nWID:2\n")
+    assert [(post.id, post.words) for post in posts] == [(None, ["a"])]
+    assert [problem.reason for problem in problems] == [
+        "IMGID:1 has no tokens; left out",
+        "WID: without an id; no picture",
+        "WID:2 has no tokens; left out",
+    ]
+
+
 def test_tokens_before_any_id_are_a_post_without_picture():
     posts, [problem] = parse("a\tO\n\nIMGID:1\nb\tO")
     assert [(post.id, post.image, post.words) for post in posts] == [
@@ -165,14 +200,14 @@ def test_no_line_is_lost_in_silence(lines):
         name = line.lstrip("\ufeff")
         if number in reported or not line.strip(" \t"):
             continue
-        if name.startswith("IMGID:"):
-            assert name.removeprefix("IMGID:").strip() in ids
+        if name.startswith(("IMGID:", "WID:")):
+            assert name.partition(":")[2].strip() in ids
         else:
             assert any(line.lstrip(" ").startswith(word) for word in words)
 
 
 tokens = st.text(characters, min_size=1).filter(
-    lambda word: word.strip(" \t") == word and "\t" not in word and "IMGID:" not in word
+    lambda word: word.strip(" \t") == word and "\t" not in word and "ID:" not in word
 )
 tags = st.sampled_from(["O", "B-PER", "B-LOC"])
 posts_strategy = st.lists(

@@ -9,6 +9,8 @@ import spacy
 from PIL import Image
 from spacy.tokens import Doc, DocBin
 
+from spacy_mner.corpus import convert as convert_module
+from spacy_mner.corpus import jsonl, labelstudio, record
 from spacy_mner.corpus.convert import Options, convert
 from spacy_mner.corpus.docbin import read_docs
 from spacy_mner.corpus.errors import CorpusError
@@ -197,6 +199,27 @@ def test_a_caption_that_is_no_string_is_left_out_and_told_of(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("features", ["abc", [b"x"], [float("nan")], [[[1.0]]], {"a": 1}])
+def test_a_descriptor_that_is_none_is_left_out_and_told_of(features, tmp_path):
+    doc = Doc(spacy.blank("en").vocab, words=["a"])
+    doc._.image_features = features
+    doc.user_data["post_id"] = 7
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
+    [problem] = convert(tmp_path / "in.spacy", tmp_path / "out.jsonl").problems
+    assert problem.line == 1 and "image_features" in problem.reason
+    record = json.loads((tmp_path / "out.jsonl").read_text())
+    assert "image_features" not in record and record["id"] == "7"
+
+
+def test_a_gap_in_a_list_of_pictures_is_closed(tmp_path):
+    doc = Doc(spacy.blank("en").vocab, words=["a"])
+    doc._.image = ["1.jpg", None, "2.jpg"]
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
+    convert(tmp_path / "in.spacy", tmp_path / "out.json")
+    convert(tmp_path / "out.json", tmp_path / "out.spacy")
+    assert docs_of(tmp_path / "out.spacy")[0]._.image == ("1.jpg", "2.jpg")
+
+
 def test_a_picture_inside_the_corpus_survives_the_search_for_others(images, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": "data:;base64,AAAA"})
     convert(source, tmp_path / "out.spacy", Options(images_root=images))
@@ -246,6 +269,37 @@ def test_a_corpus_may_be_converted_in_place(tmp_path):
     assert convert(path, path).tokens == 2
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
+def test_posts_pass_through_one_at_a_time(suffix, tmp_path, monkeypatch):
+    events = []
+
+    def reading(post, vocab, make=convert_module.make_doc):
+        events.append("read")
+        return make(post, vocab)
+
+    def writing(doc, to_record=record.doc_to_record):
+        events.append("written")
+        return to_record(doc)
+
+    monkeypatch.setattr(convert_module, "make_doc", reading)
+    for module in (jsonl, labelstudio):
+        monkeypatch.setattr(module, "doc_to_record", writing)
+    source = write_jsonl(tmp_path / "in.jsonl", *[{"text": "a"}] * 3)
+    convert(source, tmp_path / f"out{suffix}")
+    assert events == ["read", "written"] * 3
+
+
+@pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
+def test_a_conversion_that_fails_leaves_what_was_there(suffix, tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"IMGID:1\na\tO\n\nIMGID:2\n\xff\tO\n")
+    target = tmp_path / f"out{suffix}"
+    target.write_text("before")
+    with pytest.raises(CorpusError, match="UTF-8"):
+        convert(tmp_path / "in.txt", target)
+    assert target.read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", f"out{suffix}"]
+
+
 def test_the_summary_stands_beside_the_output_with_every_complaint(source, images, tmp_path):
     output = tmp_path / "out" / "train.spacy"
     options = Options(images_root=images, rename={"OTHER": "MISC", "GEO": "LOC"})
@@ -260,6 +314,7 @@ def test_the_summary_stands_beside_the_output_with_every_complaint(source, image
     ]
     assert written["unused_names"] == ["GEO"]
     assert written["orphans"] == "open"
+    assert (written["input"], written["output"]) == ("train.txt", "train.spacy")
 
 
 def test_labels_of_the_sentiment_task_are_noticed(tmp_path):
@@ -278,7 +333,11 @@ def test_labels_of_the_sentiment_task_are_noticed(tmp_path):
         ("{", "x.jsonl", "x.spacy", "no post"),
         ("x", "x.spacy", "y.spacy", "not a .spacy file"),
         ("x", "x.csv", "x.spacy", "input ends in"),
-        ("IMGID:1\na\tO\n", "x.txt", "x.json", "output ends in"),
+        ("IMGID:1\na\tO\n", "x.txt", "x.csv", "output ends in"),
+        ("{", "x.json", "x.spacy", "not JSON"),
+        ("[]", "x.json", "x.spacy", "no post"),
+        ("3", "x.json", "x.spacy", "no list of tasks"),
+        ("[3]", "x.json", "x.spacy", "the first in task 1: not a JSON object"),
     ],
 )
 def test_what_cannot_be_converted_is_refused_in_words(tmp_path, content, source, target, reason):

@@ -1,20 +1,19 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 
-import numpy as np
 import pytest
-import spacy
 from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
-from spacy_mner.corpus.jsonl import doc_to_json, parse_jsonl
-from spacy_mner.corpus.posts import Labels, Post, make_doc
-from spacy_mner.corpus.tags import parse_tag, read_entities
+from spacy_mner.corpus.jsonl import parse_jsonl
+from spacy_mner.corpus.posts import Labels, make_doc
+from spacy_mner.corpus.record import doc_to_record
 
-NLP = spacy.blank("en")
+from .made import NLP, annotated_docs, content
 
 
 def parse(*records, rename=None):
@@ -32,6 +31,19 @@ def entities(post):
 
 def span(start, end, label="PER"):
     return {"start": start, "end": end, "label": label}
+
+
+def test_a_message_is_short_however_long_the_span_is():
+    text = "a" * 10_000
+    tokens = [{"start": 0, "end": 10_000}]
+    records = [
+        {"text": text, "tokens": tokens, "spans": [span(1, 10_000)]},
+        {"text": text, "tokens": [{"start": 0, "end": 9, "text": text}]},
+        {"text": text, "spans": [{"start": text}]},
+    ]
+    _, problems = parse(*records)
+    assert [problem.line for problem in problems] == [1, 2, 3]
+    assert all(len(problem.reason) < 200 for problem in problems)
 
 
 def test_a_post_has_its_text_its_picture_and_its_entities():
@@ -152,46 +164,22 @@ def test_a_line_that_is_no_post_is_reported_and_the_others_are_read(record, reas
     assert reason in problem.reason
 
 
-words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
-tags = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "missing"])
-
-
-@st.composite
-def annotated_docs(draw):
-    tokens = draw(st.lists(st.tuples(words, st.booleans(), tags), min_size=1, max_size=8))
-    repaired = read_entities([parse_tag(tag) for _, _, tag in tokens], "open")
-    post = Post(
-        words=[word for word, _, _ in tokens],
-        spaces=[space for _, space, _ in tokens],
-        entities=repaired.entities,
-        missing=[i for i, (_, _, tag) in enumerate(tokens) if tag == "missing"],
-        id=draw(st.sampled_from([None, "猫", "17_06_1"])),
-        image=draw(st.sampled_from([None, "a.jpg", ["a.jpg", "b.jpg"], b"\x89PNG"])),
-        image_features=draw(st.sampled_from([None, np.array([0.5, -2], dtype="float32")])),
-        image_text=draw(st.sampled_from([None, "", "eine Katze 猫\nschläft"])),
-    )
-    return make_doc(post, NLP.vocab)
-
-
-def annotation(doc):
-    return [(token.text, token.whitespace_, token.ent_iob_, token.ent_type_) for token in doc]
-
-
 @given(annotated_docs())
 def test_a_doc_written_as_json_reads_back(doc):
-    [post], problems = parse(doc_to_json(doc))
-    read = make_doc(post, NLP.vocab)
+    [post], problems = parse(doc_to_record(doc))
     assert problems == []
-    assert annotation(read) == annotation(doc)
-    assert read.user_data.get("post_id") == doc.user_data.get("post_id")
-    assert np.array_equal(read._.image_features, doc._.image_features)
-    assert read._.image == doc._.image
-    assert read._.image_text == doc._.image_text
+    assert content(make_doc(post, NLP.vocab)) == content(doc)
+
+
+def test_lines_are_read_as_they_come():
+    lines = (json.dumps({"text": str(number)}) for number in itertools.count())
+    posts = parse_jsonl(lines, nlp=NLP, labels=Labels(), report=print)
+    assert [post.words for post in itertools.islice(posts, 2)] == [["0"], ["1"]]
 
 
 def test_unknown_spaces_leave_no_space_at_the_end_of_the_text():
     doc = Doc(NLP.vocab, words=["a", "b"])
-    assert doc_to_json(doc)["text"] == "a b"
+    assert doc_to_record(doc)["text"] == "a b"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=("Cs",)))))
@@ -205,14 +193,20 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["start", "end", "label", "text"]), inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["start", "end", "label", "text", "points"]), inner, max_size=4
+        )
     ),
     max_leaves=8,
 )
 records = st.fixed_dictionaries(
     {"text": st.text(max_size=5)},
     optional=dict.fromkeys(
-        ("id", "image", "image_text", "spans", "tokens", "missing", "image_features"), json_values
+        (
+            *("id", "image", "image_text", "spans", "tokens", "missing", "image_features"),
+            *("answer", "_view_id", "relations", "accept"),
+        ),
+        json_values,
     ),
 )
 

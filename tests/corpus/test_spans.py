@@ -8,6 +8,7 @@ from spacy_mner.corpus.spans import (
     align,
     cut_at,
     token_offsets,
+    touched,
     trim,
     without_overlaps,
     words_and_spaces,
@@ -57,6 +58,33 @@ def test_the_longest_of_overlapping_spans_is_kept():
     short, long = CharSpan(0, 2, "A"), CharSpan(1, 5, "B")
     assert without_overlaps([short, long], lambda *a: refused.append(a)) == [long]
     assert refused[0][0] == short
+
+
+stretches = st.lists(
+    st.tuples(st.integers(0, 9), st.integers(1, 4)).map(lambda a: CharSpan(a[0], sum(a), "A"))
+)
+
+
+@given(stretches)
+def test_spans_are_kept_as_if_each_were_compared_with_all_others(spans):
+    expected: list[CharSpan] = []
+    for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
+        places = set(range(span.start, span.end))
+        if not any(places & set(range(other.start, other.end)) for other in expected):
+            expected.append(span)
+    refused: list = []
+    kept = without_overlaps(spans, lambda *a: refused.append(a))
+    assert kept == sorted(expected, key=lambda span: span.start)
+    assert len(kept) + len(refused) == len(spans)
+
+
+@given(stretches, st.integers(0, 9), st.integers(1, 4))
+def test_a_span_touches_the_tokens_that_share_a_character_with_it(spans, start, length):
+    tokens = [(one.start, one.end) for one in without_overlaps(spans, lambda *a: None)]
+    places = set(range(start, start + length))
+    assert list(touched(tokens, CharSpan(start, start + length, ""))) == [
+        i for i, token in enumerate(tokens) if places & set(range(*token))
+    ]
 
 
 def test_neighbours_do_not_overlap():

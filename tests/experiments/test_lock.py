@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import spacy
 
-from spacy_mner.experiments.lock import LOCK, alone
+from spacy_mner.lock import LOCK, alone
 
 from ..conftest import gold_docs
 from .made import read_json, write_posts
@@ -78,11 +78,11 @@ def test_after_a_kill_the_same_command_goes_on_and_no_orphan_writes(tmp_path):
 
 def test_a_lock_lasts_as_long_as_a_child(tmp_path):
     code = "import time; time.sleep(2)"
-    with alone(tmp_path) as inherited:
+    with alone(tmp_path, "experiment") as inherited:
         child = subprocess.Popen([sys.executable, "-S", "-c", code], pass_fds=inherited)
     # As if this process were gone.
     gone = subprocess.Popen([sys.executable, "-S", "-c", ""])
     gone.wait()
     (tmp_path / LOCK).write_text(str(gone.pid))
-    with alone(tmp_path):
+    with alone(tmp_path, "experiment"):
         child.wait(timeout=1)

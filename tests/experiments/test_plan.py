@@ -51,6 +51,12 @@ def test_where_the_pictures_lie_does_not_matter(options, tmp_path):
     assert asked_of(replace(options, images_root=tmp_path / "moved")) == before
 
 
+def test_how_checkpoints_are_written_is_no_part_of_what_a_run_is_asked(options):
+    text, _ = asked_of(options)
+    found = {name: value for name, value in text["config"].items() if "before_to_disk" in name}
+    assert found == {"training.before_to_disk": None}
+
+
 def test_text_alone_needs_no_pictures(options):
     text = replace(BOTH, variants=BOTH.variants[:1])
     (asked,) = asked_of(replace(options, images_root=None), text)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from spacy_mner.images.decode import MAX_PIXELS, PictureError, decode, decode_array, decode_image
+from spacy_mner.images.decode import decode, decode_array, decode_image
+from spacy_mner.images.limits import TRUSTED, PictureError
 
 from .pictures import content, noise, png_header, quarters
 
@@ -148,7 +149,7 @@ def test_a_decompression_bomb_is_refused_without_touching_pillow(side, recwarn):
 def test_our_limit_holds_where_the_user_lifted_that_of_pillow(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     assert "20000 x 20000" in reason(png_header(20_000, 20_000))
-    assert MAX_PIXELS < 20_000**2
+    assert TRUSTED.pixels < 20_000**2
 
 
 def test_a_picture_at_the_limit_is_not_called_too_large():

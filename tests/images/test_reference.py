@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from spacy_mner.images import reference as module
+from spacy_mner.images.limits import TRUSTED
 from spacy_mner.images.reference import PictureError, open_picture, references
 
 from .pictures import content, noise
@@ -75,7 +76,7 @@ def test_pixels_of_another_shape_have_another_digest():
 def test_a_file_is_read_once_for_its_digest_until_it_changes(root, monkeypatch):
     reads = []
     real = module._read
-    monkeypatch.setattr(module, "_read", lambda path: reads.append(path) or real(path))
+    monkeypatch.setattr(module, "_read", lambda *file: reads.append(file) or real(*file))
     first = open_picture("snap.png", root).digest
     assert open_picture("snap.png", root).digest == first
     assert len(reads) == 1
@@ -124,7 +125,7 @@ def test_what_leads_nowhere_gives_a_short_reason(root, given, words):
 
 def test_a_huge_file_is_refused_before_it_is_read(root):
     with (root / "film.jpg").open("wb") as file:
-        file.truncate(module.MAX_BYTES + 1)
+        file.truncate(TRUSTED.bytes + 1)
     with pytest.raises(PictureError, match="too large"):
         open_picture("film.jpg", root)
 

@@ -18,6 +18,7 @@ class MeanColour:
 
     n_regions = 1
     dim = 3
+    batch_size = 4
 
     def __init__(self, fingerprint: str = "mean-colour", scale: float = 1.0) -> None:
         self.fingerprint = fingerprint

@@ -1,0 +1,197 @@
+"""Annotates chunks of rows with one loaded pipeline."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc
+
+from ..component import MultimodalNER
+from ..featurize.pictures import PictureWarning
+from ..images.reference import Picture, PictureError
+from ..images.sources import BulkPictures
+from ..images.web import WebPictures
+from ..pipeline import load_pipeline
+from .chunks import Chunk, Row
+from .task import Task
+
+# Digits of scores and weights: what several machines agree on.
+DIGITS = 4
+
+Annotation = dict[str, Any]
+
+
+class PostError(ValueError):
+    """Why a row is no post that can be annotated, in words for the user."""
+
+
+class Annotator:
+    """Turns rows into annotations, one each and in their order; a row that fails says why.
+
+    An annotation has the keys `entities` (`start` and `end` count characters of the text),
+    `attention` where the task asks for it, `image_status` and `error`; all None but the error for
+    a row that failed.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.nlp = load_pipeline(task.model, task.gpu_id)
+        self.pictures = BulkPictures(task.images_root, WebPictures() if task.allow_urls else None)
+        for _, pipe in self.nlp.pipeline:
+            if isinstance(pipe, MultimodalNER):
+                pipe.annotate_attention = task.attention
+
+    def open(self, chunk: Chunk) -> list[list[Picture | PictureError]]:
+        """Open (or fetch) the pictures of each row: what can go on while another chunk is computed.
+
+        No picture's pixels are in memory afterwards.
+        """
+        return [self._open(row) for row in chunk.rows]
+
+    def __call__(
+        self, chunk: Chunk, pictures: Sequence[list[Picture | PictureError]]
+    ) -> list[Annotation]:
+        """Annotate a chunk whose pictures were opened."""
+        annotations: list[Annotation | None] = [None] * len(chunk.rows)
+        # Words of a million posts would stay in the vocabulary otherwise.
+        with self.nlp.memory_zone(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", PictureWarning)  # each annotation says it
+            docs = []
+            for i, (row, opened) in enumerate(zip(chunk.rows, pictures, strict=True)):
+                try:
+                    docs.append((self._doc(row, opened), i))
+                except PostError as error:
+                    annotations[i] = self._failed(str(error))
+            for i, annotation in self._annotate(docs):
+                annotations[i] = annotation
+            for i, (row, opened) in enumerate(zip(chunk.rows, pictures, strict=True)):
+                annotations[i] = annotations[i] or self._alone(row, opened)
+        return [annotation for annotation in annotations if annotation is not None]
+
+    def _annotate(self, docs: list[tuple[Doc, int]]) -> Iterable[tuple[int, Annotation]]:
+        """Annotate posts together. Those that are missing in the end failed, or stood by one."""
+        for _, pipe in self.nlp.pipeline:
+            if hasattr(pipe, "set_error_handler"):
+                pipe.set_error_handler(_leave_out)
+        stream = self.nlp.pipe(docs, as_tuples=True, batch_size=self.task.batch_size)
+        try:
+            for doc, i in stream:
+                yield i, self._annotation(doc)
+        except Exception:
+            return  # of a component that handles no error: the posts that are left go alone
+
+    def _alone(self, row: Row, opened: list[Picture | PictureError]) -> Annotation:
+        """Annotate one post by itself, so that its error is its own."""
+        for _, pipe in self.nlp.pipeline:
+            if hasattr(pipe, "set_error_handler"):
+                pipe.set_error_handler(_raise)
+        try:
+            return self._annotation(self.nlp(self._doc(row, opened)))
+        except Exception as error:
+            return self._failed(f"{type(error).__name__}: {error}")
+
+    def _doc(self, row: Row, opened: list[Picture | PictureError]) -> Doc:
+        if row.problem:
+            raise PostError(row.problem)
+        columns = self.task.columns
+        text = row.values.get(columns.text)
+        if not isinstance(text, str):
+            raise PostError(f"no text in the column {columns.text!r}")
+        if len(text) > self.task.max_length:
+            limit = f"--max-length is {self.task.max_length:,}"
+            raise PostError(f"{len(text):,} characters; {limit}")
+        doc = self.nlp.make_doc(text)
+        doc._.image = opened or None
+        image_text = row.values.get(columns.image_text)
+        doc._.image_text = image_text if image_text and isinstance(image_text, str) else None
+        doc._.image_features = _features(row.values.get(columns.image_features))
+        return doc
+
+    def _open(self, row: Row) -> list[Picture | PictureError]:
+        return [self._open_one(one) for one in _listed(row.values.get(self.task.columns.image))]
+
+    def _open_one(self, reference: Any) -> Picture | PictureError:
+        try:
+            picture = self.pictures.open(reference)
+            _ = picture.digest  # reads the file, which is remembered
+            return picture
+        except PictureError as error:
+            return error
+
+    def _annotation(self, doc: Doc) -> Annotation:
+        attention = {"attention": _weights(doc)} if self.task.attention else {}
+        return {
+            "entities": [
+                {
+                    "start": entity.start_char,
+                    "end": entity.end_char,
+                    "label": entity.label_,
+                    "text": entity.text,
+                    "score": None if entity._.score is None else round(entity._.score, DIGITS),
+                }
+                for entity in doc.ents
+            ],
+            **attention,
+            "image_status": doc._.image_status,
+            "error": None,
+        }
+
+    def _failed(self, reason: str) -> Annotation:
+        attention = {"attention": None} if self.task.attention else {}
+        return {"entities": None, **attention, "image_status": None, "error": reason}
+
+
+def _listed(value: Any) -> list[Any]:
+    """The references in a cell: none, one, or a list of them, in CSV as JSON."""
+    if value is None or value == "":
+        return []
+    if isinstance(value, str):
+        value = _from_json(value)
+    return [one for one in value if one is not None] if isinstance(value, list) else [value]
+
+
+def _features(value: Any) -> np.ndarray | None:
+    """The descriptor in a cell, in CSV as JSON. Raises PostError for what is none."""
+    if value is None or value == "":
+        return None
+    try:
+        return np.asarray(_from_json(value), dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise PostError(f"image_features is not an array of numbers ({error})") from error
+
+
+def _from_json(value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith("["):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value  # a file may be called so
+
+
+def _weights(doc: Doc) -> list[dict[str, Any]] | None:
+    """The attention of a post, token by token."""
+    attention = doc._.modality_attention
+    if attention is None:
+        return None
+    return [
+        {
+            "start": token.idx,
+            "end": token.idx + len(token),
+            "weights": {
+                name: round(float(row[token.i]), DIGITS) for name, row in attention.items()
+            },
+        }
+        for token in doc
+    ]
+
+
+def _leave_out(name: str, pipe: Any, docs: list[Doc], error: Exception) -> None: ...
+
+
+def _raise(name: str, pipe: Any, docs: list[Doc], error: Exception) -> None:
+    raise error

@@ -1,0 +1,23 @@
+"""One chunk after the other, the pictures of the next one being opened meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from ..chunks import Chunk
+from .base import Part, Work
+
+
+def inline(work: Work, chunks: Iterable[Chunk]) -> Iterator[Part]:
+    """Do the chunks in this process, in order."""
+    worker = work.worker()
+    waiting: tuple[Chunk, Future] | None = None
+    with ThreadPoolExecutor(1, "open") as thread:
+        for chunk in chunks:
+            following = chunk, thread.submit(worker.open, chunk)
+            if waiting is not None:
+                yield worker.part(waiting[0], waiting[1].result())
+            waiting = following
+        if waiting is not None:
+            yield worker.part(waiting[0], waiting[1].result())

@@ -1,0 +1,81 @@
+"""The work folder of a bulk annotation: its finished parts, and what they belong to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..corpus.errors import CorpusError
+from ..files import dump_json, read_json, whole_file
+from ..lock import LOCK
+from .engines import Part
+from .identity import Run, check_same
+from .tally import Tally
+
+RUN = "run.json"
+
+
+class Folder:
+    """Keeps parts until the output is whole.
+
+    A part is there whole or not at all, and its tally before it: whatever is killed, what the
+    folder holds is true.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self, run: Run, *, force: bool) -> None:
+        """Go on with the parts of the same run, if there are any.
+
+        force: forget those of another run, which are a CorpusError otherwise.
+        """
+        found = read_json(self.path / RUN)
+        if found != run and self.done():
+            if not force:
+                check_same(self.path, found or {}, run)
+            self.clear()
+        with whole_file(self.path / RUN) as file:
+            file.write(dump_json(run))
+
+    def done(self) -> set[int]:
+        """The numbers of the chunks whose parts are there."""
+        return {int(path.stem) for path in self._parts()}
+
+    def keep(self, part: Part) -> None:
+        """Keep a part."""
+        with whole_file(self._place(part.number, ".json")) as file:
+            file.write(dump_json(part.tally.to_json()))
+        with whole_file(self._place(part.number, ".part")) as file:
+            file.write(part.content)
+
+    def tally(self) -> Tally:
+        """The counts over all parts."""
+        total = Tally()
+        for number in self.done():
+            found = read_json(self._place(number, ".json"))
+            if found is None:
+                raise CorpusError(f"{self.path} has lost a file: --force starts anew.")
+            total.add(Tally.from_json(found))
+        return total
+
+    def parts(self) -> Iterator[Path]:
+        """The parts, in the order of the input."""
+        yield from sorted(self._parts(), key=lambda path: int(path.stem))
+
+    def clear(self) -> None:
+        """Forget all that was done."""
+        for path in self.path.iterdir():
+            if path.name != LOCK:
+                path.unlink()
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _parts(self) -> Iterator[Path]:
+        return (path for path in self.path.glob("*.part") if path.stem.isdigit())
+
+    def _place(self, number: int, suffix: str) -> Path:
+        return self.path / f"{number:08d}{suffix}"

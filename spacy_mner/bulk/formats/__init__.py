@@ -1,0 +1,66 @@
+"""The files that posts come in and go out by: JSONL, CSV and Parquet.
+
+A source reads rows in chunks. A sink turns a chunk and its annotations into the bytes of a part,
+and lays parts one after the other into the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...corpus.errors import CorpusError
+from .base import Kind, Sink, Source, Survey
+from .csv import CsvSink, CsvSource
+from .jsonl import JsonlSink, JsonlSource
+from .parquet import ParquetSink, ParquetSource
+
+if TYPE_CHECKING:
+    from ..task import Task
+
+__all__ = ["PIPE", "Kind", "Sink", "Source", "Survey", "open_sink", "open_source"]
+
+# The name that stands for standard input and output.
+PIPE = "-"
+
+SOURCES: dict[str, Callable[[Path | None], Source]] = {
+    ".jsonl": JsonlSource,
+    ".csv": CsvSource,
+    ".tsv": CsvSource,
+    ".parquet": ParquetSource,
+}
+SINKS: dict[str, Callable[[Task, Survey, str], Sink]] = {
+    ".jsonl": JsonlSink,
+    ".csv": CsvSink,
+    ".tsv": CsvSink,
+    ".parquet": ParquetSink,
+}
+
+
+def suffix_of(name: str) -> str:
+    """The format of a file, as a suffix; `-` is JSONL. Raises CorpusError for any other."""
+    suffix = ".jsonl" if name == PIPE else Path(name).suffix.lower()
+    if suffix not in SOURCES:
+        raise CorpusError(
+            f"{name}: posts are read from and written to files that end in one of "
+            f"{', '.join(SOURCES)}, or {PIPE} for JSONL by a pipe."
+        )
+    return suffix
+
+
+def open_source(name: str) -> Source:
+    """Where the rows of the input come from. Raises CorpusError where there is nothing."""
+    build = SOURCES[suffix_of(name)]
+    if name == PIPE:
+        return build(None)
+    path = Path(name)
+    if not path.is_file():
+        raise CorpusError(f"There is no file {name} to annotate.")
+    return build(path)
+
+
+def open_sink(name: str, task: Task, survey: Survey) -> Sink:
+    """What writes the output; survey: of the input."""
+    suffix = suffix_of(name)
+    return SINKS[suffix](task, survey, suffix)

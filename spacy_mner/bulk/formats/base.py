@@ -1,0 +1,69 @@
+"""What every source and every sink of posts can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from ..chunks import Chunk
+
+# The type of a column. "json" is whatever has no simpler one, and is written as text.
+Kind = Literal["bool", "int", "float", "str", "json"]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the input holds, before anything of it is annotated.
+
+    rows: how many, None where that is not known beforehand.
+    columns: the type of each, in order, None where only the rows themselves say.
+    schema: the columns as Arrow has them, where that is what the input holds.
+    """
+
+    rows: int | None
+    columns: Mapping[str, Kind] | None
+    schema: Any = field(default=None, compare=False)
+
+
+class Source(ABC):
+    """Rows of posts.
+
+    path: None for standard input.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    @abstractmethod
+    def survey(self) -> Survey:
+        """Look through the input. Raises CorpusError where it cannot be read at all."""
+
+    @abstractmethod
+    def chunks(self) -> Iterator[Chunk]:
+        """The rows, in order. One that cannot be read is there with its problem."""
+
+
+class Sink(ABC):
+    """Writes rows with their annotations."""
+
+    @abstractmethod
+    def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
+        """The part of the output that holds a chunk.
+
+        annotations: for each row, by the names of `ANNOTATION`.
+        """
+
+    @abstractmethod
+    def join(self, parts: Iterable[Path], output: IO[bytes]) -> None:
+        """Lay parts one after the other into the output."""
+
+
+def copy_into(output: IO[bytes], part: Path) -> None:
+    """Append the content of a part."""
+    import shutil
+
+    with part.open("rb") as file:
+        shutil.copyfileobj(file, output, 1 << 20)

@@ -1,0 +1,154 @@
+"""Parquet: columns keep the types that they have in the input."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any
+
+from ...corpus.errors import CorpusError
+from ..chunks import SIZE, Chunk, Row
+from ..task import Task
+from .base import Kind, Sink, Source, Survey
+
+
+class ParquetSource(Source):
+    def survey(self) -> Survey:
+        with self._open() as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+        return Survey(rows, dict.fromkeys(schema.names, "json"), schema)
+
+    def chunks(self) -> Iterator[Chunk]:
+        pa = _arrow()
+        rest, number = None, 0
+        with self._open() as file:
+            for batch in file.iter_batches(batch_size=SIZE):
+                table = pa.Table.from_batches([batch])
+                rest = table if rest is None else pa.concat_tables([rest, table])
+                # A batch ends with its row group; a chunk does not.
+                while len(rest) >= SIZE:
+                    yield _chunk(number, rest.slice(0, SIZE))
+                    rest, number = rest.slice(SIZE), number + 1
+        if rest is not None and len(rest):
+            yield _chunk(number, rest)
+
+    def _open(self) -> Any:
+        pa = _arrow()
+        import pyarrow.parquet
+
+        try:
+            return pyarrow.parquet.ParquetFile(self.path)
+        except (pa.ArrowException, OSError) as error:
+            raise CorpusError(f"{self.path} is not a Parquet file ({error}).") from error
+
+
+class ParquetSink(Sink):
+    """The columns of the input, and those that are added as Arrow types of their own."""
+
+    def __init__(self, task: Task, survey: Survey, suffix: str) -> None:
+        pa = _arrow()
+        given = survey.schema or _schema(survey.columns or {})
+        types = _added_types(pa)
+        self.given = given
+        self.added = pa.schema(
+            [(name, types[name.removeprefix(task.prefix)]) for name in task.added]
+        )
+
+    def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
+        import pyarrow.parquet
+
+        content = io.BytesIO()
+        pyarrow.parquet.write_table(self._table(chunk, annotations), content)
+        return content.getvalue()
+
+    def join(self, parts: Iterable[Path], output: IO[bytes]) -> None:
+        import pyarrow.parquet
+
+        schema = _joined(self.given, self.added)
+        with pyarrow.parquet.ParquetWriter(output, schema) as writer:
+            for part in parts:
+                writer.write_table(pyarrow.parquet.read_table(part, schema=schema))
+
+    def _table(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> Any:
+        pa = _arrow()
+        table = chunk.table
+        if table is None:
+            columns = [
+                pa.array([_fitting(row.values.get(f.name), f.type) for row in chunk.rows], f.type)
+                for f in self.given
+            ]
+            table = pa.table(columns, schema=self.given)
+        columns = [
+            pa.array([_clean(annotation[key]) for annotation in annotations], field.type)
+            for key, field in zip(annotations[0], self.added, strict=True)
+        ]
+        schema = _joined(self.given, self.added)
+        return pa.table([*table.columns, *columns], schema=schema)
+
+
+def _arrow() -> ModuleType:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise CorpusError(
+            "Parquet needs pyarrow, which is not installed: pip install 'spacy-mner[parquet]'"
+        ) from error
+    return pyarrow
+
+
+def _schema(columns: Mapping[str, Kind]) -> Any:
+    pa = _arrow()
+    types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
+    return pa.schema([(name, types.get(kind, pa.string())) for name, kind in columns.items()])
+
+
+def _added_types(pa: ModuleType) -> dict[str, Any]:
+    offsets = [("start", pa.int64()), ("end", pa.int64())]
+    words = [("label", pa.string()), ("text", pa.string())]
+    weights = [("weights", pa.map_(pa.string(), pa.float64()))]
+    return {
+        "entities": pa.list_(pa.struct([*offsets, *words, ("score", pa.float64())])),
+        "attention": pa.list_(pa.struct([*offsets, *weights])),
+        "image_status": pa.string(),
+        "error": pa.string(),
+    }
+
+
+def _joined(given: Any, added: Any) -> Any:
+    # What a file says of its schema (that of pandas, say) does not hold with more columns.
+    return _arrow().schema([*given, *added])
+
+
+def _chunk(number: int, table: Any) -> Chunk:
+    return Chunk(number, [Row(values) for values in _plain(table).to_pylist()], table)
+
+
+def _plain(table: Any) -> Any:
+    """The table with columns that JSON has no type for (times, decimals) as text."""
+    pa = _arrow()
+    for i, field in enumerate(table.schema):
+        if pa.types.is_temporal(field.type) or pa.types.is_decimal(field.type):
+            table = table.set_column(i, field.name, table.column(i).cast(pa.string()))
+    return table
+
+
+def _fitting(value: Any, arrow_type: Any) -> Any:
+    """A value as its column takes it: text where the column has no simpler type."""
+    if value is None or arrow_type != "string":
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _clean(text)
+
+
+def _clean(value: Any) -> Any:
+    """Text without half surrogate pairs, which Arrow does not hold; they stand as escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [_clean(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _clean(one) for name, one in value.items()}
+    return value

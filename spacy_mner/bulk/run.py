@@ -1,0 +1,163 @@
+"""Runs a bulk annotation: what is done stays done, and the output appears whole."""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import astuple, dataclass
+from itertools import chain
+from pathlib import Path
+
+from ..corpus.errors import CorpusError
+from ..files import dump_json, read_json, whole_file
+from ..lock import alone
+from ..signals import terminable
+from .chunks import Chunk
+from .engines import Engine, Part, Work
+from .folder import Folder
+from .formats import PIPE, Source, Survey, open_sink, open_source
+from .identity import Run, check_same, identify
+from .tally import Tally
+from .task import Columns, Task
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told how it goes on.
+
+    begun: the rows of the input (None: not known), and those that are done already.
+    did: of each part.
+    """
+
+    begun: Callable[[int | None, int], None] = lambda rows, done: None
+    did: Callable[[Tally], None] = lambda tally: None
+
+
+def annotate(
+    task: Task,
+    source: str,
+    output: str,
+    engine: Engine,
+    *,
+    force: bool = False,
+    listener: Listener | None = None,
+) -> Tally:
+    """Annotate the posts of a file.
+
+    source, output: names of files by their formats, or "-" for JSONL by standard input or output.
+    engine: what does the work.
+    force: replace an output that is there, and what another run has left.
+
+    An interrupted run leaves `OUTPUT.part`, and the same call goes on from there, unless it reads
+    standard input, which cannot be read twice, or writes standard output. Where the output was
+    made by the same call already, nothing is done. Beside the output, `OUTPUT.summary.json` says
+    what became of the posts. Raises CorpusError for what the user can put right.
+    """
+    listener = listener or Listener()
+    rows = open_source(source)
+    survey = _checked(rows.survey(), task)
+    work = Work(task, open_sink(output, task, survey))
+    if output == PIPE:
+        return _to_pipe(work, rows, survey, engine, listener)
+    target = Path(output)
+    if source != PIPE and target.resolve() == Path(source).resolve():
+        raise CorpusError(f"{output} is the input; name another file for the output.")
+    run = identify(task, rows.path, output)
+    folder = Folder(target.with_name(f"{target.name}.part"))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with terminable(), alone(folder.path, "annotation"):
+        if rows.path is None:
+            folder.clear()
+        if target.exists() and not force and not folder.done():
+            tally = _finished(target, run)
+        else:
+            folder.begin(run, force=force)
+            listener.begun(survey.rows, folder.tally().posts)
+            tally = _to_folder(work, rows, engine, folder, listener)
+            with whole_file(target) as file:
+                work.sink.join(folder.parts(), file)
+            _write_summary(target, run, tally)
+        folder.remove()
+    return tally
+
+
+def _to_pipe(work: Work, rows: Source, survey: Survey, engine: Engine, listener: Listener) -> Tally:
+    listener.begun(survey.rows, 0)
+    total = Tally()
+    with terminable(), closing(_in_order(engine(work, rows.chunks()))) as parts:
+        for part in parts:
+            sys.stdout.buffer.write(part.content)
+            sys.stdout.buffer.flush()
+            total.add(part.tally)
+            listener.did(part.tally)
+    return total
+
+
+def _to_folder(
+    work: Work, rows: Source, engine: Engine, folder: Folder, listener: Listener
+) -> Tally:
+    done = folder.done()
+    todo = (chunk for chunk in rows.chunks() if chunk.number not in done)
+    with closing(_work(engine, work, todo)) as parts:
+        for part in parts:
+            folder.keep(part)
+            listener.did(part.tally)
+    return folder.tally()
+
+
+def _work(engine: Engine, work: Work, todo: Iterator[Chunk]) -> Generator[Part, None, None]:
+    """The parts of the chunks that are left; no pipeline is loaded for none."""
+    first = next(todo, None)
+    if first is not None:
+        yield from engine(work, chain([first], todo))
+
+
+def _checked(survey: Survey, task: Task) -> Survey:
+    """Raises CorpusError where the input has not the columns that the task asks for."""
+    columns = survey.columns
+    if columns is None:
+        return survey
+    standard = Columns()
+    for name, usual in zip(astuple(task.columns), astuple(standard), strict=True):
+        if name not in columns and (name != usual or name == task.columns.text) and survey.rows:
+            listed = ", ".join(columns) or "none"
+            raise CorpusError(f"The input has no column {name!r}; its columns: {listed}.")
+    taken = [name for name in task.added if name in columns]
+    if taken:
+        raise CorpusError(
+            f"The input has a column {taken[0]!r} of its own: --prefix gives what is added other "
+            "names."
+        )
+    return survey
+
+
+def _finished(target: Path, run: Run) -> Tally:
+    """The tally of an output that is there. Raises CorpusError where another run made it."""
+    found = read_json(summary_of(target))
+    if found is None:
+        raise CorpusError(f"{target} is there already; --force replaces it.")
+    check_same(target, found["run"], run)
+    return Tally.from_json(found)
+
+
+def summary_of(target: Path) -> Path:
+    """Where the summary of an output is written."""
+    return target.with_name(f"{target.name}.summary.json")
+
+
+def _write_summary(target: Path, run: Run, tally: Tally) -> None:
+    with whole_file(summary_of(target)) as file:
+        file.write(dump_json({**tally.to_json(), "run": run}))
+
+
+def _in_order(parts: Iterable[Part]) -> Generator[Part, None, None]:
+    """Parts in the order of the input, whatever order they come in."""
+    waiting: list[tuple[int, Part]] = []
+    number = 0
+    for part in parts:
+        heapq.heappush(waiting, (part.number, part))
+        while waiting and waiting[0][0] == number:
+            yield heapq.heappop(waiting)[1]
+            number += 1

@@ -1,0 +1,122 @@
+"""Pictures that references of unknown origin name by URL, fetched from public addresses."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import quote, urljoin, urlsplit
+
+import httpcore
+
+from ..about import __version__
+from .limits import UNTRUSTED, Limits, PictureError
+from .network import Address, CheckedBackend, Deadline, is_public, resolve
+from .reference import BytesPicture, Picture
+
+PORTS = {"http": 80, "https": 443}
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+HEADERS = [
+    (b"User-Agent", f"spacy-mner/{__version__}".encode()),
+    (b"Accept", b"image/*"),
+    (b"Accept-Encoding", b"identity"),
+]
+# What a URL may hold as it is; the rest of Unicode is sent as its UTF-8 in percent signs.
+URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
+
+
+@dataclass(frozen=True)
+class WebPictures:
+    """Pictures on the web. Sends no cookies and no passwords, and asks no proxy.
+
+    limits: what a picture may be; its bytes bound what is received.
+    seconds: for one picture: finding the address, redirects and content together.
+    redirects: how many are followed; each is checked like the first URL.
+    ports: that a URL may name.
+    resolve: finds the addresses of a host name.
+    allowed: whether an address may be connected to; by default, those of the Internet.
+    """
+
+    limits: Limits = UNTRUSTED
+    seconds: float = 10.0
+    redirects: int = 5
+    ports: frozenset[int] = frozenset(PORTS.values())
+    resolve: Callable[[str, int], list[str]] = resolve
+    allowed: Callable[[Address], bool] = is_public
+
+    def open(self, reference: str) -> Picture:
+        """Fetch the picture at a URL. Raises PictureError with the reason where that fails."""
+        backend = CheckedBackend(self.resolve, self.allowed, Deadline(self.seconds))
+        try:
+            with httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool:
+                return BytesPicture(self._fetch(pool, reference), self.limits)
+        except httpcore.TimeoutException as error:
+            raise PictureError(f"took over {self.seconds:g} seconds to fetch") from error
+        except (
+            httpcore.NetworkError,
+            httpcore.ProtocolError,
+            httpcore.UnsupportedProtocol,
+        ) as error:
+            raise PictureError(f"cannot be fetched: {_printable(str(error))}") from error
+
+    def _fetch(self, pool: httpcore.ConnectionPool, url: str) -> bytes:
+        for _ in range(self.redirects + 1):
+            with pool.stream("GET", self._checked(url), headers=HEADERS) as response:
+                if response.status not in REDIRECTS:
+                    return self._content(response)
+                url = urljoin(url, _header(response, b"location"))
+        raise PictureError(f"over {self.redirects} redirects")
+
+    def _checked(self, url: str) -> httpcore.URL:
+        """Take a URL apart. Raises PictureError for one that is not fetched."""
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").encode("idna"), parts.port
+        except ValueError as error:
+            raise PictureError("not a URL") from error
+        if parts.scheme not in PORTS or not host:
+            raise PictureError("not a URL of the web")
+        if "@" in parts.netloc:
+            raise PictureError("a URL with a name or password")
+        port = PORTS[parts.scheme] if port is None else port
+        if port not in self.ports:
+            raise PictureError(f"a URL of port {port}")
+        target = quote(parts.path or "/", URL_SAFE)
+        if parts.query:
+            target += f"?{quote(parts.query, URL_SAFE)}"
+        return httpcore.URL(
+            scheme=parts.scheme.encode(), host=host, port=port, target=target.encode()
+        )
+
+    def _content(self, response: httpcore.Response) -> bytes:
+        if response.status != 200:
+            raise PictureError(f"the server answers {response.status}")
+        kind = _header(response, b"content-type").partition(";")[0].strip().lower()
+        if not kind.startswith("image/") and kind != "application/octet-stream":
+            raise PictureError(f"not a picture: content of type {kind[:80] or 'unknown'}")
+        encoding = _header(response, b"content-encoding").strip().lower()
+        if encoding not in ("", "identity"):
+            raise PictureError(f"content encoded by {encoding[:80]}")
+        # The protocol makes sure that this is a number of at most 20 digits.
+        self.limits.check_bytes(int(_header(response, b"content-length") or 0))
+        content = bytearray()
+        for part in response.iter_stream():
+            content += part
+            if len(content) > self.limits.bytes:
+                raise PictureError(f"too large: over {self.limits.bytes:,} bytes")
+        return bytes(content)
+
+
+def _header(response: httpcore.Response, name: bytes) -> str:
+    values = (value for key, value in response.headers if key.lower() == name)
+    return _printable(next(values, b"").decode("utf-8", "replace"), 2000)
+
+
+def _printable(text: str, length: int = 80) -> str:
+    return "".join(c for c in text if c.isprintable())[:length]
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return httpcore.default_ssl_context()

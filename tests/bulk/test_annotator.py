@@ -1,0 +1,133 @@
+"""One annotation a row, in the order of the rows, whatever a row holds."""
+
+from __future__ import annotations
+
+import pytest
+import spacy
+from spacy.language import Language
+
+from spacy_mner.bulk.annotator import Annotator
+from spacy_mner.bulk.chunks import Chunk, Row
+from spacy_mner.bulk.task import Columns, Task
+
+from .conftest import make_rows
+
+
+@Language.component("stumbles", retokenizes=False)
+def stumble(doc):
+    """A component that knows nothing of error handlers, and fails on some posts."""
+    if "stumble" in doc.text:
+        raise RuntimeError("over a stone")
+    return doc
+
+
+def annotate(task, *values):
+    annotator = Annotator(task)
+    chunk = Chunk(0, [value if isinstance(value, Row) else Row(value) for value in values])
+    return annotator(chunk, annotator.open(chunk))
+
+
+@pytest.fixture
+def task(model, pictures):
+    return Task(model, images_root=pictures, attention=True, max_length=60)
+
+
+def test_the_answers_are_those_of_the_pipeline(task, trained, pictures):
+    rows = make_rows(12)
+    found = annotate(task, *rows)
+    for row, annotation in zip(rows, found, strict=True):
+        doc = trained.make_doc(row["text"])
+        given = row["image"]
+        doc._.image = None if given == "../car.png" else given
+        doc = trained(doc)
+        assert [(e["start"], e["end"], e["label"], e["text"]) for e in annotation["entities"]] == [
+            (e.start_char, e.end_char, e.label_, e.text) for e in doc.ents
+        ]
+        assert [e["score"] for e in annotation["entities"]] == pytest.approx(
+            [e._.score for e in doc.ents], abs=1e-4
+        )
+        weights = [token["weights"]["word"] for token in annotation["attention"]]
+        assert weights == pytest.approx(list(doc._.modality_attention["word"]), abs=1e-4)
+        assert annotation["error"] is None
+        if given != "../car.png":
+            assert annotation["image_status"] == doc._.image_status
+
+
+def test_a_picture_outside_its_folder_is_not_opened_and_the_post_is_annotated(task, pictures):
+    (pictures / "inner").mkdir(exist_ok=True)
+    inner = Task(task.model, images_root=pictures / "inner")
+    for reference in ("../car.png", str(pictures / "car.png")):
+        found = annotate(inner, {"text": "my puma", "image": reference})[0]
+        assert found["image_status"].startswith("unreadable: ") and found["error"] is None
+
+
+def test_without_a_folder_or_leave_to_fetch_no_picture_is_opened(task, pictures):
+    plain = Task(task.model)
+    references = [str(pictures / "car.png"), "http://127.0.0.1:9/a.png", "data:;base64,aaaa"]
+    for reference in references:
+        found = annotate(plain, {"text": "my puma", "image": reference})[0]
+        assert found["image_status"].startswith("unreadable: ")
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({}, "no text in the column 'text'"),
+        ({"text": None}, "no text in the column 'text'"),
+        ({"text": 3}, "no text in the column 'text'"),
+        ({"text": "x" * 61}, "61 characters; --max-length is 60"),
+        ({"text": "my puma", "image_features": "a lot"}, "image_features is not an array"),
+        (Row({}, "not a line of JSON: {"), "not a line of JSON: {"),
+    ],
+)
+def test_a_row_that_is_no_post_says_why_and_the_others_are_annotated(task, values, error):
+    before, found, after = annotate(task, {"text": "my puma"}, values, {"text": "my puma"})
+    assert error in found["error"] and found["entities"] is None
+    assert before == after and before["error"] is None
+
+
+def test_an_empty_text_has_no_entities(task):
+    assert annotate(task, {"text": ""})[0]["entities"] == []
+
+
+def test_a_post_that_makes_a_component_fail_fails_alone(model, tmp_path, pictures):
+    nlp = spacy.load(model)
+    nlp.add_pipe("stumbles", first=True)
+    nlp.to_disk(tmp_path / "stumbling")
+    task = Task(str(tmp_path / "stumbling"), images_root=pictures)
+    rows = [{"text": "my puma", "image": "car.png"}, {"text": "I stumble"}, {"text": "my lynx"}]
+    first, second, third = annotate(task, *rows)
+    assert second["error"] == "RuntimeError: over a stone"
+    assert [first, third] == annotate(Task(model, images_root=pictures), rows[0], rows[2])
+
+
+def test_columns_may_have_other_names_and_cells_may_hold_lists_as_json(task):
+    columns = Columns(text="body", image="photos")
+    named = Task(task.model, columns=columns, images_root=task.images_root)
+    rows = [
+        {"body": "my puma", "photos": '["car.png", "animal.png"]'},
+        {"body": "my puma", "photos": ["car.png", None, "animal.png"]},
+        {"body": "my puma", "photos": "[not a list].png"},
+        {"body": "my puma", "photos": ""},
+    ]
+    found = [annotation["image_status"] for annotation in annotate(named, *rows)]
+    assert found == ["used", "used", "unreadable: no such file: [not a list].png", "absent"]
+
+
+def test_the_vocabulary_does_not_grow_with_the_posts(task):
+    annotator = Annotator(task)
+    size = len(annotator.nlp.vocab.strings)
+    chunk = Chunk(0, [Row({"text": f"never seen {i}x{i}"}) for i in range(300)])
+    annotator(chunk, annotator.open(chunk))
+    assert len(annotator.nlp.vocab.strings) == size
+
+
+def test_a_pipeline_of_others_is_used_as_it_is(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "CAT", "pattern": "puma"}])
+    nlp.to_disk(tmp_path / "ruler")
+    found = annotate(Task(str(tmp_path / "ruler"), attention=True), {"text": "a puma"})[0]
+    assert found["entities"] == [
+        {"start": 2, "end": 6, "label": "CAT", "text": "puma", "score": None}
+    ]
+    assert found["attention"] is None and found["image_status"] is None

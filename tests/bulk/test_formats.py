@@ -1,0 +1,181 @@
+"""Rows come back as they went in, whatever the format, and nothing of a broken one is lost."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spacy_mner.bulk.chunks import SIZE
+from spacy_mner.bulk.formats import open_sink, open_source
+from spacy_mner.bulk.task import Task
+from spacy_mner.corpus.errors import CorpusError
+
+ENTITY = {"start": 0, "end": 2, "label": "PER", "text": "Bo", "score": 0.5}
+WEIGHTS = [{"start": 0, "end": 2, "weights": {"word": 0.75, "image": 0.25}}]
+FOUND = {"entities": [ENTITY], "attention": WEIGHTS, "image_status": "used", "error": None}
+FAILED = {"entities": None, "attention": None, "image_status": None, "error": "no text"}
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+def pass_through(tmp_path, source, output, prefix=""):
+    """Every second row fails; returns the output's path and the rows' problems."""
+    task = Task("model", attention=True, prefix=prefix)
+    rows = open_source(str(source))
+    sink = open_sink(output, task, rows.survey())
+    problems, parts = [], []
+    for chunk in rows.chunks():
+        problems += [row.problem for row in chunk.rows]
+        annotations = [FAILED if i % 2 else FOUND for i in range(len(chunk.rows))]
+        parts.append(tmp_path / f"{chunk.number}.part")
+        parts[-1].write_bytes(sink.encode(chunk, annotations))
+    with (tmp_path / output).open("wb") as file:
+        sink.join(parts, file)
+    return tmp_path / output, problems
+
+
+def test_lines_of_json_keep_what_they_hold_and_gain_the_annotation(tmp_path):
+    rows = [{"text": "Bo 🎸", "n": 1.5, "deep": {"a": [1, None]}}, {"text": "\ud800"}, {"z": True}]
+    (tmp_path / "in.jsonl").write_text("\n\n".join(map(json.dumps, rows)))
+    path, problems = pass_through(tmp_path, tmp_path / "in.jsonl", "out.jsonl")
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    added = [FOUND, FAILED, FOUND]
+    assert found == [{**row, **more} for row, more in zip(rows, added, strict=True)]
+    assert problems == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"[1]", b"\xff\xfe", b'{"text": "a"} {}', b"[" * 50_000, b"NULL", b'"text"']
+)
+def test_a_broken_line_is_a_row_whose_problem_shows_it(tmp_path, line):
+    (tmp_path / "in.jsonl").write_bytes(b'{"text": "a"}\n' + line + b'\r\n{"text": "b"}')
+    path, problems = pass_through(tmp_path, tmp_path / "in.jsonl", "out.jsonl")
+    assert len(path.read_text().splitlines()) == 3
+    assert problems[0] == problems[2] == ""
+    assert problems[1].endswith(line.decode("utf-8", "backslashreplace"))
+
+
+def test_a_line_that_would_fill_the_memory_is_not_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("spacy_mner.bulk.formats.jsonl.MAX_LINE", 100)
+    lines = [b'{"text": "a"}', b'{"text": "' + b"b" * 350 + b'"}', b'{"text": "c"}']
+    (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
+    _, problems = pass_through(tmp_path, tmp_path / "in.jsonl", "out.jsonl")
+    assert [bool(problem) for problem in problems] == [False, True, False]
+    assert "line of more than 100 bytes" in problems[1]
+
+
+@given(st.lists(st.tuples(texts, texts), max_size=5))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_cells_come_back_as_they_were(tmp_path, suffix, rows):
+    delimiter = "\t" if suffix == ".tsv" else ","
+    with (tmp_path / f"in{suffix}").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=delimiter).writerows([("text", "note"), *rows])
+    path, problems = pass_through(tmp_path, tmp_path / f"in{suffix}", f"out{suffix}")
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *found = csv.reader(file, delimiter=delimiter)
+    assert header == ["text", "note", "entities", "attention", "image_status", "error"]
+    assert [tuple(row[:2]) for row in found] == rows
+    assert not any(problems)
+    assert [row[2:] for row in found[:1]] == [
+        [json.dumps([ENTITY]), json.dumps(WEIGHTS), "used", ""] for _ in found[:1]
+    ]
+
+
+def test_a_row_with_too_few_cells_shows_them(tmp_path):
+    (tmp_path / "in.csv").write_text("text,image\na,b\nc\nd,e,f\n", encoding="utf-8-sig")
+    _, problems = pass_through(tmp_path, tmp_path / "in.csv", "out.csv")
+    assert problems == [
+        "",
+        '1 cells where the header has 2: ["c"]',
+        '3 cells where the header has 2: ["d", "e", "f"]',
+    ]
+
+
+@pytest.mark.parametrize("header", ["", "text,text\n"])
+def test_a_header_must_tell_columns_apart(tmp_path, header):
+    (tmp_path / "in.csv").write_text(header)
+    with pytest.raises(CorpusError, match="different column names"):
+        open_source(str(tmp_path / "in.csv")).survey()
+
+
+def a_table(n=3):
+    return pa.table(
+        {
+            "text": pa.array([f"t{i}" for i in range(n)]).dictionary_encode(),
+            "at": pa.array([1_700_000_000_123_456_789 + i for i in range(n)], pa.timestamp("ns")),
+            "raw": pa.array([b"\xff"] * n),
+            "deep": pa.array([{"a": [i]} for i in range(n)]),
+        }
+    )
+
+
+def test_parquet_keeps_its_types_to_the_nanosecond(tmp_path):
+    pq.write_table(a_table(), tmp_path / "in.parquet", row_group_size=2)
+    path, _ = pass_through(tmp_path, tmp_path / "in.parquet", "out.parquet")
+    found = pq.read_table(path)
+    assert found.select(["text", "at", "raw", "deep"]).equals(a_table())
+    assert found["entities"].to_pylist() == [[ENTITY], None, [ENTITY]]
+    assert found["attention"][0].as_py()[0]["weights"] == [("word", 0.75), ("image", 0.25)]
+    assert found["error"].to_pylist() == [None, "no text", None]
+
+
+def test_parquet_goes_out_as_lines_of_json(tmp_path):
+    pq.write_table(a_table(1), tmp_path / "in.parquet")
+    path, _ = pass_through(tmp_path, tmp_path / "in.parquet", "out.jsonl")
+    found = json.loads(path.read_text())
+    assert found["text"] == "t0" and found["deep"] == {"a": [0]} and found["raw"] == "/w=="
+    assert datetime.datetime.fromisoformat(found["at"][:26]).year == 2023
+
+
+def test_columns_of_json_get_the_simplest_arrow_type_that_holds_them(tmp_path):
+    rows = [
+        {"text": "a", "n": 1, "x": 1, "mixed": "a", "none": None, "big": 1 << 70},
+        {"text": "b", "n": 2, "x": 0.5, "mixed": 3, "flag": True, "list": [1]},
+    ]
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    path, _ = pass_through(tmp_path, tmp_path / "in.jsonl", "out.parquet")
+    found = pq.read_table(path)
+    assert found["n"].type == pa.int64() and found["n"].to_pylist() == [1, 2]
+    assert found["x"].type == pa.float64() and found["x"].to_pylist() == [1.0, 0.5]
+    assert found["flag"].to_pylist() == [None, True] and found["none"].to_pylist() == [None, None]
+    assert found["mixed"].to_pylist() == ["a", "3"] and found["list"].to_pylist() == [None, "[1]"]
+    assert found["big"].to_pylist() == [str(1 << 70), None]
+
+
+def test_chunks_do_not_depend_on_row_groups(tmp_path):
+    n = 2 * SIZE + 7
+    table = pa.table({"text": [str(i) for i in range(n)]})
+    for size in (n, 100):
+        pq.write_table(table, tmp_path / "in.parquet", row_group_size=size)
+        chunks = list(open_source(str(tmp_path / "in.parquet")).chunks())
+        assert [len(chunk.rows) for chunk in chunks] == [SIZE, SIZE, 7]
+        assert [row.values["text"] for chunk in chunks for row in chunk.rows] == [
+            str(i) for i in range(n)
+        ]
+
+
+def test_a_prefix_tells_added_columns_from_those_of_the_input(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"text": "a", "entities": 1}')
+    for output in ("out.jsonl", "out.csv", "out.parquet"):
+        path, _ = pass_through(tmp_path, tmp_path / "in.jsonl", output, prefix="mner_")
+        assert b"mner_entities" in path.read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet"])
+def test_a_file_that_is_no_parquet_is_named(tmp_path, content):
+    (tmp_path / "in.parquet").write_bytes(content)
+    with pytest.raises(CorpusError, match=r"in\.parquet is not a Parquet file"):
+        open_source(str(tmp_path / "in.parquet")).survey()
+
+
+def test_other_files_are_refused_with_the_list_of_formats():
+    with pytest.raises(CorpusError, match=r"posts\.xlsx: .*\.jsonl, \.csv, \.tsv, \.parquet"):
+        open_source("posts.xlsx")

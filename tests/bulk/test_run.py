@@ -1,0 +1,208 @@
+"""What was killed goes on, and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from spacy_mner.bulk.chunks import SIZE
+from spacy_mner.bulk.engines import inline, processes
+from spacy_mner.bulk.run import Listener, annotate, summary_of
+from spacy_mner.bulk.task import Task
+from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.files import read_json
+
+from .conftest import read_jsonl, write_jsonl
+
+N = 2 * SIZE + 30
+
+
+@pytest.fixture
+def task(model, pictures):
+    return Task(model, images_root=pictures)
+
+
+@pytest.fixture
+def whole(task, posts, tmp_path):
+    """The input, and the bytes of an uninterrupted run."""
+    source = posts(N)
+    annotate(task, str(source), str(tmp_path / "whole.jsonl"), inline)
+    return source, (tmp_path / "whole.jsonl").read_bytes()
+
+
+def never(work, chunks):
+    raise AssertionError("there is nothing to do")
+    yield
+
+
+def interrupt(*arguments):
+    raise KeyboardInterrupt
+
+
+def interrupted_after(n_parts):
+    def engine(work, chunks):
+        for number, part in enumerate(inline(work, chunks)):
+            if number == n_parts:
+                raise KeyboardInterrupt
+            yield part
+
+    return engine
+
+
+def test_every_row_is_there_in_order_with_its_entities(task, posts, tmp_path):
+    target = tmp_path / "out.jsonl"
+    tally = annotate(task, str(posts(N)), str(target), inline)
+    rows = read_jsonl(target)
+    assert [row["id"] for row in rows] == list(range(N))
+    assert tally.posts == N and tally.failed == 0
+    assert sum(tally.entities.values()) == sum(len(row["entities"]) for row in rows) > 0
+    assert sum(tally.pictures.values()) == N and set(tally.pictures) == {
+        "used",
+        "absent",
+        "unreadable",
+    }
+    summary = read_json(summary_of(target))
+    assert (summary["posts"], summary["entities"]) == (N, dict(tally.entities.most_common()))
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("out")) == [
+        "out.jsonl",
+        "out.jsonl.summary.json",
+    ]
+
+
+@pytest.mark.parametrize("n_parts", [0, 1, 2])
+def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(whole, task, tmp_path, n_parts):
+    source, expected = whole
+    target = tmp_path / "out.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        annotate(task, str(source), str(target), interrupted_after(n_parts))
+    assert not target.exists()
+    assert len(list((tmp_path / "out.jsonl.part").glob("*.part"))) == n_parts
+    begun = []
+    listener = Listener(begun=lambda rows, done: begun.append((rows, done)))
+    tally = annotate(task, str(source), str(target), inline, listener=listener)
+    assert begun == [(N, n_parts * SIZE)]
+    assert target.read_bytes() == expected and tally.posts == N
+
+
+def test_several_processes_write_the_same_bytes(whole, task, tmp_path):
+    source, expected = whole
+    annotate(task, str(source), str(tmp_path / "out.jsonl"), processes(2))
+    assert (tmp_path / "out.jsonl").read_bytes() == expected
+
+
+def test_a_finished_output_is_not_made_again(task, posts, tmp_path):
+    target = tmp_path / "out.jsonl"
+    first = annotate(task, str(posts(30)), str(target), inline)
+    again = annotate(task, str(tmp_path / "posts.jsonl"), str(target), never)
+    assert first == again
+
+
+def test_an_output_of_another_input_is_kept_unless_forced(task, posts, tmp_path):
+    target = tmp_path / "out.jsonl"
+    annotate(task, str(posts(30)), str(target), inline)
+    source = str(posts(31))
+    with pytest.raises(CorpusError, match=r"another run, whose input differed.*--force"):
+        annotate(task, source, str(target), never)
+    assert len(read_jsonl(target)) == 30
+    annotate(task, source, str(target), inline, force=True)
+    assert len(read_jsonl(target)) == 31
+
+
+def test_a_file_of_somebody_else_is_not_overwritten(task, posts, tmp_path):
+    (tmp_path / "out.jsonl").write_text("precious")
+    with pytest.raises(CorpusError, match=r"is there already; --force replaces it"):
+        annotate(task, str(posts(3)), str(tmp_path / "out.jsonl"), never)
+    assert (tmp_path / "out.jsonl").read_text() == "precious"
+
+
+def test_parts_of_another_task_are_not_mixed_in(task, posts, tmp_path):
+    source, target = str(posts(SIZE + 1)), str(tmp_path / "out.jsonl")
+    with pytest.raises(KeyboardInterrupt):
+        annotate(task, source, target, interrupted_after(1))
+    other = Task(task.model)
+    with pytest.raises(CorpusError, match="another run, whose images_root differed"):
+        annotate(other, source, target, never)
+    tally = annotate(other, source, target, inline, force=True)
+    assert tally.pictures["used"] == 0 and tally.posts == SIZE + 1
+
+
+@pytest.mark.parametrize("step", ["join", "summary"])
+def test_a_run_that_ends_between_its_last_steps_ends_them(whole, task, tmp_path, monkeypatch, step):
+    source, expected = whole
+    target = tmp_path / "out.jsonl"
+    target.write_text("of another run")
+    names = {"join": "spacy_mner.bulk.formats.jsonl.JsonlSink.join"}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(names.get(step, "spacy_mner.bulk.run._write_summary"), interrupt)
+        annotate(task, str(source), str(target), inline, force=True)
+    annotate(task, str(source), str(target), never)
+    assert target.read_bytes() == expected and read_json(summary_of(target))["posts"] == N
+
+
+def test_the_input_is_never_the_output(task, posts):
+    source = str(posts(3))
+    with pytest.raises(CorpusError, match="is the input"):
+        annotate(task, source, source, never, force=True)
+    assert len(read_jsonl(Path(source))) == 3
+
+
+def test_two_annotations_into_one_output_are_kept_apart(task, posts, tmp_path):
+    source, target = str(posts(3)), str(tmp_path / "out.jsonl")
+
+    def second(work, chunks):
+        with pytest.raises(CorpusError, match="Another annotation is at work"):
+            annotate(task, source, target, never)
+        yield from inline(work, chunks)
+
+    assert annotate(task, source, target, second).posts == 3
+
+
+def test_a_column_that_is_not_there_is_named_before_anything_is_loaded(task, posts, tmp_path):
+    from dataclasses import replace
+
+    from spacy_mner.bulk.task import Columns
+
+    source, target = str(posts(3)), str(tmp_path / "out.jsonl")
+    for columns in (Columns(text="body"), Columns(image="photo")):
+        with pytest.raises(CorpusError, match=r"no column '(body|photo)'.*id, text, image"):
+            annotate(replace(task, columns=columns), source, target, never)
+
+
+def test_a_column_that_would_be_overwritten_is_named(task, tmp_path):
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": "a", "entities": []}])
+    with pytest.raises(CorpusError, match=r"a column 'entities' of its own: --prefix"):
+        annotate(task, str(source), str(tmp_path / "out.jsonl"), never)
+
+
+def test_no_posts_make_an_output_of_none(task, tmp_path):
+    for name, empty in [("in.jsonl", ""), ("in.csv", "text,image\n")]:
+        (tmp_path / name).write_text(empty)
+        target = tmp_path / f"out{Path(name).suffix}"
+        assert annotate(task, str(tmp_path / name), str(target), never).posts == 0
+        assert target.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_kills_at_any_moment_lose_nothing_and_write_nothing_twice(whole, task, tmp_path):
+    source, expected = whole
+    target = tmp_path / "out.jsonl"
+    command = [sys.executable, "-m", "spacy", "mner", "annotate", task.model, str(source)]
+    command += [str(target), "--images-root", str(task.images_root)]
+    draw = random.Random(0)
+    for seconds in [*(draw.uniform(3, 9) for _ in range(4)), 120]:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        try:
+            _, words = process.communicate(timeout=seconds)
+            assert process.returncode == 0, words
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        time.sleep(0.1)
+    assert target.read_bytes() == expected
+    assert not (tmp_path / "out.jsonl.part").exists()

@@ -1,0 +1,65 @@
+"""Posts of all kinds, for round trips through the formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import spacy
+from hypothesis import strategies as st
+from spacy.tokens import Doc
+
+from spacy_mner.corpus.posts import Post, make_doc
+from spacy_mner.corpus.tags import parse_tag, read_entities
+
+NLP = spacy.blank("en")
+
+any_words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
+# Emoji of one and of several characters, accents that stand by themselves, line ends, and what
+# Label Studio writes for them.
+odd_words = st.sampled_from(
+    ["🎸", "👨\u200d👩\u200d👧", "e\u0301", "\r\n", "\n", "\\\\n", "\xa0", "ha", "猫"]
+)
+tags = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "missing"])
+pictures = st.sampled_from(
+    [
+        None,
+        "a.jpg",
+        "day 1/ä#?&+%41.jpg",
+        ["a.jpg", "b.jpg"],
+        b"\x89PNG\r\n\x1a\n",
+        [b"GIF8", "a.jpg"],
+    ]
+)
+
+
+@st.composite
+def annotated_docs(draw: st.DrawFn) -> Doc:
+    words = any_words | odd_words
+    tokens = draw(st.lists(st.tuples(words, st.booleans(), tags), min_size=1, max_size=8))
+    repaired = read_entities([parse_tag(tag) for _, _, tag in tokens], "open")
+    missing = [i for i, (_, _, tag) in enumerate(tokens) if tag == "missing"]
+    post = Post(
+        words=[word for word, _, _ in tokens],
+        spaces=[space for _, space, _ in tokens],
+        entities=repaired.entities if draw(st.booleans()) else None,
+        missing=missing,
+        id=draw(st.sampled_from([None, "猫", "17_06_1"])),
+        image=draw(pictures),
+        image_features=draw(st.sampled_from([None, np.array([0.5, -2], dtype="float32")])),
+        image_text=draw(st.sampled_from([None, "", "eine Katze 猫\nschläft"])),
+    )
+    return make_doc(post, NLP.vocab)
+
+
+def content(doc: Doc) -> dict[str, Any]:
+    """All that a post holds, to compare."""
+    features = doc._.image_features
+    return {
+        "tokens": [(token.text, token.whitespace_) for token in doc],
+        "annotation": [(token.ent_iob_, token.ent_type_) for token in doc],
+        "id": doc.user_data.get("post_id"),
+        "image": doc._.image,
+        "image_features": None if features is None else features.tolist(),
+        "image_text": doc._.image_text,
+    }

@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.corpus.labelstudio import parse_tasks, read_tasks, write_tasks
+from spacy_mner.corpus.posts import Labels, Post, make_doc
+
+from .made import NLP, annotated_docs, content
+
+TEXT = "💩 Duke Dumont in Ibiza"
+
+
+def region(start, end, *labels, text=None, to_name="text"):
+    covered = TEXT[start:end] if text is None else text
+    value = {"start": start, "end": end, "text": covered, "labels": list(labels)}
+    return {
+        "id": "x",
+        "from_name": "label",
+        "to_name": to_name,
+        "type": "labels",
+        "origin": "manual",
+        "value": value,
+    }
+
+
+def annotation(*regions, **others):
+    return {
+        "id": 7,
+        "completed_by": 1,
+        "result": list(regions),
+        "was_cancelled": False,
+        "ground_truth": False,
+        "lead_time": 8.4,
+        **others,
+    }
+
+
+# As "Export → JSON" gives it.
+TASK = {
+    "id": 42,
+    "annotations": [
+        annotation(
+            region(2, 13, "PER"),
+            region(17, 22, "LOC"),
+        )
+    ],
+    "file_upload": "0c2b1a6e-posts.json",
+    "drafts": [],
+    "predictions": [],
+    "data": {"text": TEXT, "image": "/data/local-files/?d=pictures/day%201/1.jpg"},
+    "meta": {},
+    "inner_id": 1,
+    "total_annotations": 1,
+    "cancelled_annotations": 0,
+    "project": 3,
+}
+
+
+def parse(*tasks, rename=None):
+    """Posts and problems of tasks."""
+    problems: list = []
+    posts = parse_tasks(tasks, nlp=NLP, labels=Labels(rename or {}), report=problems.append)
+    return list(posts), problems
+
+
+def reasons(problems):
+    return [problem.reason for problem in problems]
+
+
+def with_result(*regions):
+    return {**TASK, "annotations": [annotation(*regions)]}
+
+
+def with_data(**data):
+    return {**TASK, "data": {"text": TEXT, **data}}
+
+
+def entities(post):
+    return [(entity.text, entity.label_) for entity in make_doc(post, NLP.vocab).ents]
+
+
+def test_an_exported_task_is_a_post():
+    [post], problems = parse(TASK)
+    assert make_doc(post, NLP.vocab).text == TEXT
+    assert entities(post) == [("Duke Dumont", "PER"), ("Ibiza", "LOC")]
+    assert (post.id, post.image) == ("42", "pictures/day 1/1.jpg")
+    assert problems == []
+
+
+def test_offsets_in_utf_16_are_found_out_by_the_text_of_the_spans():
+    old = with_result(region(3, 14, "PER", text="Duke Dumont"), region(18, 23, "LOC", text="Ibiza"))
+    [post], problems = parse(old)
+    assert entities(post) == [("Duke Dumont", "PER"), ("Ibiza", "LOC")]
+    assert problems == []
+
+
+def test_a_span_that_is_not_where_it_says_leaves_the_task_out():
+    [post], [problem] = parse(TASK, with_result(region(2, 6, "PER", text="Duck")))
+    assert post.line == 1
+    assert problem.line == 2
+    assert problem.reason == "span 2–6 is said to be 'Duck', but is 'Duke'; task left out"
+
+
+def test_json_min_is_the_same_post():
+    flat = {
+        "text": TEXT,
+        "image": TASK["data"]["image"],
+        "id": 42,
+        "label": [one["value"] for one in TASK["annotations"][0]["result"]],
+        "annotator": 1,
+        "annotation_id": 7,
+        "lead_time": 8.4,
+    }
+    [post], problems = parse(flat)
+    assert (post, problems) == (parse(TASK)[0][0], [])
+    [post], [problem] = parse(flat, {**flat, "annotation_id": 8})
+    assert problem.line == 2 and "another annotation of task 42" in problem.reason
+
+
+def test_json_min_without_labels_is_annotated_and_bare_data_is_not():
+    bare, annotated = parse({"text": "a"}, {"text": "b", "id": 1, "annotation_id": 2})[0]
+    assert (bare.entities, annotated.entities) == (None, [])
+
+
+def test_a_task_without_annotations_is_not_annotated_and_one_without_regions_has_no_entities():
+    bare, empty = parse({**TASK, "annotations": []}, with_result())[0]
+    assert (bare.entities, empty.entities) == (None, [])
+
+
+def test_of_several_annotations_the_first_that_was_not_skipped_is_taken_and_told_of():
+    annotations = [
+        annotation(was_cancelled=True),
+        annotation(region(2, 6, "PER")),
+        annotation(region(17, 22, "LOC")),
+    ]
+    [post], problems = parse({**TASK, "annotations": annotations})
+    assert entities(post) == [("Duke", "PER")]
+    assert reasons(problems) == ["2 annotations; the first was taken"]
+
+
+def test_of_several_annotations_the_ground_truth_is_taken():
+    annotations = [annotation(), annotation(region(17, 22, "LOC"), ground_truth=True)]
+    [post], problems = parse({**TASK, "annotations": annotations})
+    assert entities(post) == [("Ibiza", "LOC")]
+    assert reasons(problems) == ["2 annotations; the ground truth among them was taken"]
+
+
+def test_a_task_that_everybody_skipped_is_left_out_and_reported():
+    posts, [problem] = parse({**TASK, "annotations": [annotation(was_cancelled=True)]})
+    assert posts == []
+    assert problem.reason == "skipped by whoever annotated it; task left out"
+
+
+def test_what_is_no_label_on_the_text_is_counted_and_reported():
+    others = [
+        {"type": "choices", "to_name": "text", "value": {"choices": ["good"]}},
+        {"type": "rectanglelabels", "to_name": "image", "value": {"x": 1, "labels": ["CAR"]}},
+        {"type": "rectanglelabels", "to_name": "image", "value": {"x": 2, "labels": ["CAR"]}},
+        {"type": "labels", "to_name": "image", "value": {"x": 2, "labels": ["CAR"]}},
+        {"type": "relation", "from_id": "x", "to_id": "y", "direction": "right"},
+        region(0, 1),
+    ]
+    task = with_result(region(2, 6, "PER"), *others)
+    [post], [problem] = parse({**task, "predictions": [annotation(region(17, 22, "LOC"))]})
+    assert entities(post) == [("Duke", "PER")]
+    assert problem.reason == (
+        "1 × choices, 1 × labels of something else than text, 1 × predictions, "
+        "2 × rectanglelabels, 1 × region without a label, 1 × relation: left out"
+    )
+
+
+def test_labels_of_a_second_text_are_reported_and_not_laid_over_the_first():
+    task = with_result(region(2, 6, "ORG", to_name="ocr"), region(2, 6, "PER"))
+    [post], problems = parse(task)
+    assert entities(post) == [("Duke", "PER")]
+    assert reasons(problems) == ["1 × labels of another text: left out"]
+
+
+def test_of_two_labels_of_a_region_the_first_is_kept_and_the_other_reported():
+    [post], [problem] = parse(with_result(region(2, 6, "PER", "ORG")))
+    assert entities(post) == [("Duke", "PER")]
+    assert "(ORG) overlaps" in problem.reason
+
+
+def test_spans_inside_tokens_and_white_space_are_treated_as_in_jsonl():
+    [post], [problem] = parse(with_result(region(2, 5, "PER"), region(13, 16, "LOC")))
+    assert entities(post) == [("Duk", "PER"), ("in", "LOC")]
+    assert "white space" in problem.reason
+
+
+def test_labels_are_renamed():
+    assert entities(parse(TASK, rename={"PER": "P"})[0][0])[0] == ("Duke Dumont", "P")
+
+
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [
+        ("/data/local-files/?d=1.jpg", "1.jpg"),
+        ("/data/local-files/?d=a/%C3%A4%20b.jpg", "a/ä b.jpg"),
+        ("http://localhost:8080/data/local-files/?d=1.jpg", "1.jpg"),
+        ("/data/upload/3/0c2b1a6e-1.jpg", "3/0c2b1a6e-1.jpg"),
+        ("/data/local-files/?x=1", "/data/local-files/?x=1"),
+        ("/home/anna/data/upload/1.jpg", "/home/anna/data/upload/1.jpg"),
+        ("https://example.org/1.jpg", "https://example.org/1.jpg"),
+        ("1.jpg", "1.jpg"),
+        (["/data/local-files/?d=2.jpg", "1.jpg"], ["2.jpg", "1.jpg"]),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_picture_that_label_studio_serves_is_a_path(image, reference):
+    assert parse(with_data(image=image))[0][0].image == reference
+
+
+def test_pictures_may_be_a_list_under_its_own_name():
+    assert parse(with_data(images=["1.jpg", "2.jpg"]))[0][0].image == ["1.jpg", "2.jpg"]
+    [post], [*_, problem] = parse(with_data(image="0.jpg", images=["1.jpg", "2.jpg"]))
+    assert post.image == "0.jpg"
+    assert problem.reason == "1 × images beside image: left out"
+
+
+def test_the_id_of_the_data_comes_before_that_of_the_task():
+    assert parse(with_data(id="17_06_1"))[0][0].id == "17_06_1"
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        (3, "not a JSON object"),
+        ({**TASK, "data": {"body": "a"}}, 'no "text"'),
+        ({**TASK, "data": "a"}, 'no "text"'),
+        (with_data() | {"annotations": {"result": []}}, "not a list of objects"),
+        (with_data() | {"annotations": [3]}, "not a list of objects"),
+        (with_data() | {"annotations": [{"result": None}]}, "not a list"),
+        (with_result(region(2, 99, "PER")), "not in the text"),
+        (with_result(region(2, 6, 5)), "no label"),
+        ({**TASK, "data": {"text": ""}, "annotations": []}, "no text"),
+        (with_data(image=3), "neither a reference"),
+        (with_data(text="\ud83c"), "surrogates"),
+        ({"text": "a", "spans": []}, ".jsonl"),
+    ],
+)
+def test_a_task_that_is_no_post_is_reported_and_the_others_are_read(task, reason):
+    posts, problems = parse({"text": "before"}, task, {"text": "after"})
+    assert [post.words for post in posts] == [["before"], ["after"]]
+    assert problems[-1].line == 2
+    assert reason in problems[-1].reason and problems[-1].reason.endswith("task left out")
+
+
+def written(docs, tmp_path, images_root=None):
+    write_tasks(docs, tmp_path / "out.json", images_root)
+    return json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+
+
+def test_written_tasks_have_what_label_studio_asks_of_an_import(tmp_path):
+    docs = [make_doc(parse(TASK)[0][0], NLP.vocab), make_doc(Post(["a"]), NLP.vocab)]
+    annotated, bare = written(docs, tmp_path, Path("/home/anna/pictures"))
+    assert annotated["data"]["text"] == TEXT
+    assert annotated["data"]["image"].startswith("/data/local-files/?d=pictures/")
+    [given] = annotated["annotations"]
+    for one, expected in zip(given["result"], TASK["annotations"][0]["result"], strict=True):
+        for key in ("type", "from_name", "to_name", "value"):
+            assert one[key] == expected[key]
+    assert len({one["id"] for one in given["result"]}) == 2
+    # A project with <Image value="$image"/> refuses a task without this key, and null in it.
+    assert bare["data"]["image"] == ""
+    assert "annotations" not in bare
+
+
+def test_a_picture_elsewhere_and_one_inside_stay_as_they_are(tmp_path):
+    images = ["https://example.org/1.jpg", b"GIF8"]
+    tasks = written([make_doc(Post(["a"], image=one), NLP.vocab) for one in images], tmp_path)
+    assert [task["data"]["image"] for task in tasks] == [
+        images[0],
+        "data:image/gif;base64,R0lGOA==",
+    ]
+
+
+def test_what_label_studio_adds_to_our_tasks_does_not_change_the_post(tmp_path):
+    doc = make_doc(Post(["a"], [False], id="7", image="1.jpg", entities=[(0, 1, "PER")]), NLP.vocab)
+    [task] = written([doc], tmp_path, tmp_path)
+    exported = {**TASK, **task, "id": 99}
+    [post], problems = parse(exported)
+    assert content(make_doc(post, NLP.vocab)) == content(doc)
+    assert problems == []
+
+
+@given(doc=annotated_docs())
+def test_a_doc_written_as_a_task_reads_back(doc, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "round.json"
+    write_tasks([doc], path)
+    [post], problems = parse(*read_tasks(path))
+    assert content(make_doc(post, NLP.vocab)) == content(doc)
+    assert all("taken for characters" in problem.reason for problem in problems)
+
+
+def test_a_file_may_hold_a_single_task(tmp_path):
+    (tmp_path / "42.json").write_text(json.dumps(TASK), encoding="utf-8-sig")
+    assert read_tasks(tmp_path / "42.json") == [TASK]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "3", '"a"', b"[\xff]"])
+def test_a_file_without_tasks_is_refused(text, tmp_path):
+    path = tmp_path / "x.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(CorpusError, match=r"x\.json"):
+        read_tasks(path)
+
+
+TASK_KEYS = ["id", "data", "annotations", "result", "predictions", "drafts", "was_cancelled"]
+DATA_KEYS = ["text", "image", "spacy_mner", "tokens", "missing"]
+REGION_KEYS = ["type", "to_name", "value", "start", "end", "labels"]
+keys = st.sampled_from([*TASK_KEYS, *DATA_KEYS, *REGION_KEYS])
+scalars = (
+    st.none() | st.booleans() | st.integers(-2, 5) | st.floats() | st.text(max_size=3)
+) | st.sampled_from(["labels", "text", "🎸 a"])
+any_json = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)
+regions = st.fixed_dictionaries(
+    {"type": st.just("labels") | any_json, "value": any_json},
+    optional={"to_name": any_json},
+)
+values = st.fixed_dictionaries(
+    {"start": st.integers(-1, 4), "end": st.integers(-1, 4), "labels": st.lists(scalars)},
+    optional={"text": scalars},
+)
+likely_tasks = st.fixed_dictionaries(
+    {
+        "data": st.fixed_dictionaries(
+            {"text": st.just("🎸 a") | any_json},
+            optional={"image": any_json, "spacy_mner": any_json, "id": any_json},
+        )
+    },
+    optional={
+        "annotations": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "result": st.lists(
+                        regions
+                        | st.fixed_dictionaries({"type": st.just("labels"), "value": values})
+                        | any_json,
+                        max_size=3,
+                    )
+                }
+            ),
+            max_size=2,
+        )
+        | any_json,
+        "predictions": any_json,
+        "id": any_json,
+    },
+)
+
+
+@given(st.lists(any_json | likely_tasks, max_size=4))
+def test_any_task_is_read_or_reported(tasks):
+    posts, problems = parse(*tasks)
+    assert len(posts) + len({problem.line for problem in problems}) >= len(tasks)
+    for post in posts:
+        make_doc(post, NLP.vocab)
