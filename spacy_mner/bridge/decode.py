@@ -12,7 +12,6 @@ from ..annotation import Labelling, entities_of
 from ..layers.decode import (
     Potentials,
     negative_log_likelihood,
-    segmentation_loss,
     span_probabilities,
     viterbi,
 )
@@ -33,7 +32,7 @@ def loss_and_gradients(output: TaggerOutput, allowed: np.ndarray) -> tuple[float
     with torch.enable_grad():
         losses = negative_log_likelihood(potentials, output.lengths, annotation)
         if potentials.segmentation is not None:
-            losses = losses + segmentation_loss(potentials.segmentation, output.lengths, annotation)
+            losses = losses + potentials.segmentation.losses(output.lengths, annotation)
         loss = losses.mean()
         gradients = torch.autograd.grad(loss, leaves)
     return loss.item(), potentials.with_tensors(gradients)

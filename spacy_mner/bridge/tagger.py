@@ -17,6 +17,7 @@ from ..batch import PostBatch
 from ..featurize import Featurizer, Featurizers
 from ..layers.decode import Potentials
 from ..layers.network import TaggerNetwork
+from .blocks import describe_block
 from .convert import features_to_torch, token_vectors_to_torch
 from .shim import Plan, TorchShim
 
@@ -31,10 +32,12 @@ class Modality:
     """One way of seeing a post: its host half, and how to build its torch half.
 
     embedder: takes the featurizer's `dims()` as keyword arguments.
+    pretrain: gives a fresh embedder weights to start from; not called for one that is loaded.
     """
 
     featurizer: Featurizer
     embedder: ModuleBuilder
+    pretrain: Callable[[torch.nn.Module], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class TaggerOutput:
     attention: float [n_tokens, n_modalities], or None under a fuser that weighs nothing.
     modalities: names of the columns of `attention`.
     image_status: what became of each post's pictures.
+    region_attention: of each modality whose regions the tokens attend to, float [n_tokens,
+        n_regions], in prediction where `model.attrs["region_attention"]` asks for it.
     """
 
     potentials: Potentials
@@ -65,6 +70,7 @@ class TaggerOutput:
     attention: torch.Tensor | None
     modalities: list[str]
     image_status: list[str]
+    region_attention: Mapping[str, torch.Tensor] | None = None
 
 
 TaggerModel = Model[list[Doc], TaggerOutput]
@@ -82,20 +88,31 @@ def multimodal_tagger(
 ) -> TaggerModel:
     """Put the four stages together. The network is built when the model is initialized."""
     embedders = {name: modality.embedder for name, modality in modalities.items()}
+    featurizers = Featurizers({name: one.featurizer for name, one in modalities.items()})
     if tok2vec is not None:
         embedders[TOK2VEC] = tok2vec_embedder
     build = partial(build_network, embed=embedders, fuse=fuse, encode=encode, decode=decode)
     model: TaggerModel = Model(
         "multimodal_tagger",
         forward,
-        init=initialize,
+        init=partial(initialize, pretrain={n: m.pretrain for n, m in modalities.items()}),
         dims={"nO": None},
         layers=[] if tok2vec is None else [tok2vec],
         refs={"tok2vec": tok2vec},
         shims=[TorchShim(build, mixed_precision=mixed_precision)],
         attrs={
-            "featurizers": Featurizers({n: m.featurizer for n, m in modalities.items()}),
+            "featurizers": featurizers,
+            "blocks": {
+                **{
+                    f"embed.{name}": describe_block(embedder, featurizers.settings.get(name))
+                    for name, embedder in embedders.items()
+                },
+                "fuse": describe_block(fuse),
+                "encode": describe_block(encode),
+                "decode": describe_block(decode),
+            },
             "labels": [],
+            "region_attention": False,
         },
     )
     return model
@@ -111,19 +128,22 @@ def build_network(
 ) -> TaggerNetwork:
     """Build the network for the sizes and labels of a plan."""
     dims: dict[str, dict[str, int]] = plan["dims"]
-    if set(dims) != set(embed):
-        raise ValueError(
-            f"The saved model has the modalities {sorted(dims)}, the config names "
-            f"{sorted(embed)}. Load it with the config it was saved with."
-        )
     embedders: dict[str, Any] = {name: build(**dims[name]) for name, build in embed.items()}
     fuser: Any = fuse(widths={name: module.width for name, module in embedders.items()})
     encoder: Any = encode(input_width=fuser.width)
-    decoder = decode(input_width=encoder.width, labels=plan["labels"])
+    decoder = decode(
+        input_width=encoder.width, labels=plan["labels"], auxiliary_width=fuser.auxiliary_width
+    )
     return TaggerNetwork(embed=embedders, fuse=fuser, encode=encoder, decode=decoder)
 
 
-def initialize(model: TaggerModel, X: Any = None, Y: Any = None) -> None:
+def initialize(
+    model: TaggerModel,
+    X: Any = None,
+    Y: Any = None,
+    *,
+    pretrain: Mapping[str, Callable[[torch.nn.Module], None] | None],
+) -> None:
     """Learn the vocabularies from the posts X (any iterable, read once) and build the network."""
     featurizers: Featurizers = model.attrs["featurizers"]
     docs = iter(X or [])
@@ -137,6 +157,10 @@ def initialize(model: TaggerModel, X: Any = None, Y: Any = None) -> None:
     labels = list(model.attrs["labels"])
     model.set_dim("nO", len(labels), force=True)
     _shim(model).initialize({"labels": labels, "dims": dims})
+    embedders: Any = _shim(model).network.embed
+    for name, load in pretrain.items():
+        if load is not None:
+            load(embedders[name])
 
 
 def _output_width(tok2vec: Model, sample: list[Doc]) -> int:
@@ -162,7 +186,9 @@ def forward(
     if vectors is not None:
         features[TOK2VEC] = {"vectors": vectors}
     lengths = torch.from_numpy(batch.lengths)
-    (potentials, attention), backprop_network = shim((features, lengths), is_train)
+    wanted = model.attrs["region_attention"] and not is_train
+    output, backprop_network = shim((features, lengths, wanted), is_train)
+    potentials: Potentials = output.potentials
 
     def backprop(gradients: Potentials) -> list:
         backprop_network(potentials.tensors(), gradients.tensors())
@@ -172,7 +198,12 @@ def forward(
         return []
 
     return TaggerOutput(
-        potentials, lengths, attention, list(features), batch.image_status
+        potentials,
+        lengths,
+        output.attention,
+        list(features),
+        batch.image_status,
+        output.region_attention,
     ), backprop
 
 

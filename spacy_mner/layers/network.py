@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from .decode import Potentials
 from .types import Features
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """What the network says of a batch.
+
+    potentials: of the CRF.
+    attention, region_attention: as the fuser tells them (`Fused`).
+    """
+
+    potentials: Potentials
+    attention: Tensor | None
+    region_attention: Mapping[str, Tensor] | None
 
 
 class TaggerNetwork(nn.Module):
@@ -34,16 +48,18 @@ class TaggerNetwork(nn.Module):
         self.decode = decode
 
     def forward(
-        self, features: Mapping[str, Features], lengths: Tensor
-    ) -> tuple[Potentials, Tensor | None]:
-        """Potentials, and the attention [n_tokens, n_modalities] of a fuser that weighs.
+        self, features: Mapping[str, Features], lengths: Tensor, region_attention: bool = False
+    ) -> NetworkOutput:
+        """The potentials of the posts' tokens, and what they attend to.
 
         features: of every modality in `embed`. lengths: int64 [n_posts], on the CPU.
+        region_attention: tell how tokens attend to regions, which forgoes torch's fast attention.
         """
         embedded = {name: embed(features[name], lengths) for name, embed in self.embed.items()}
-        fused = self.fuse(embedded, lengths)
+        fused = self.fuse(embedded, lengths, region_attention=region_attention)
         encoded = self.encode(fused.vectors, lengths)
-        return self.decode(encoded, lengths), fused.attention
+        potentials = self.decode(encoded, lengths, fused.auxiliary)
+        return NetworkOutput(potentials, fused.attention, fused.region_attention)
 
     def _add_modality(self, name: str, embedder: nn.Module) -> None:
         try:

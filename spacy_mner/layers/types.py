@@ -43,8 +43,15 @@ class Fused:
 
     vectors: float [n_tokens, width].
     attention: float [n_tokens, n_modalities] in the order of the embed mapping, or None where the
-        fuser weighs nothing.
+        fuser weighs no modalities.
+    region_attention: of each modality whose regions the tokens attend to, how much each token
+        does to each region: float [n_tokens, n_regions], zero for regions that are not available.
+        None where the fuser attends to none, or nobody wanted to see it.
+    auxiliary: float [n_tokens, auxiliary_width], vectors for the auxiliary head of the decoder, in
+        training; None where the fuser makes none.
     """
 
     vectors: Tensor
     attention: Tensor | None
+    region_attention: Mapping[str, Tensor] | None = None
+    auxiliary: Tensor | None = None

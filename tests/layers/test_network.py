@@ -13,7 +13,7 @@ from spacy_mner.layers.decode import (
 )
 from spacy_mner.layers.embed import CharBiLSTM, ImageEmbedding, WordVectors
 from spacy_mner.layers.encode import BiLSTM, NoEncoder
-from spacy_mner.layers.fuse import Concatenate, ModalityAttention
+from spacy_mner.layers.fuse import Concatenate, CrossModal, ModalityAttention
 from spacy_mner.layers.network import TaggerNetwork
 from spacy_mner.layers.types import Features
 
@@ -42,6 +42,32 @@ def network(*, attention: bool = True, recurrent: bool = True) -> TaggerNetwork:
     return TaggerNetwork(embed=embed, fuse=fuse, encode=encode, decode=decode)
 
 
+def cross_modal() -> TaggerNetwork:
+    """The same modalities under cross-modal attention, with an auxiliary CRF."""
+    embed = network().embed
+    fuse = CrossModal(
+        widths=dict.fromkeys(embed, WIDTH),
+        width=WIDTH,
+        heads=2,
+        feedforward=8,
+        dropout=0.0,
+        grid="image",
+        objects="objects",
+        augmentation=None,
+        grid_gate=True,
+        objects_gate=True,
+        augmentation_gate=False,
+        region_first=True,
+        auxiliary=True,
+    )
+    decode = CRF(
+        input_width=WIDTH, labels=["PER", "LOC"], segmentation="bio", auxiliary_width=WIDTH
+    )
+    return TaggerNetwork(
+        embed=dict(embed.items()), fuse=fuse, encode=NoEncoder(input_width=WIDTH), decode=decode
+    )
+
+
 def features_of(posts: list[int]) -> dict[str, Features]:
     """The features of some of four posts that are always the same."""
     generator = torch.Generator().manual_seed(1)
@@ -68,7 +94,7 @@ def features_of(posts: list[int]) -> dict[str, Features]:
 @pytest.mark.parametrize("recurrent", [True, False])
 def test_every_parameter_learns(attention: bool, recurrent: bool):
     tagger = network(attention=attention, recurrent=recurrent)
-    potentials, _ = tagger(features_of([0, 1, 2, 3]), LENGTHS)
+    potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
     tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
     negative_log_likelihood(potentials, LENGTHS, tags).sum().backward()
     for name, parameter in tagger.named_parameters():
@@ -80,33 +106,65 @@ def test_a_post_does_not_depend_on_its_batch_or_order():
     alone = {}
     for post in range(4):
         lengths = LENGTHS[[post]]
-        potentials, attention = tagger(features_of([post]), lengths)
-        alone[post] = (marginals(potentials, lengths), attention)
+        output = tagger(features_of([post]), lengths)
+        alone[post] = (marginals(output.potentials, lengths), output.attention)
     for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0], [1]):
         lengths = LENGTHS[order]
-        potentials, attention = tagger(features_of(order), lengths)
-        probabilities = marginals(potentials, lengths)
+        output = tagger(features_of(order), lengths)
+        probabilities = marginals(output.potentials, lengths)
         expected = [torch.cat(parts) for parts in zip(*(alone[p] for p in order), strict=True)]
         assert torch.allclose(probabilities, expected[0], atol=1e-5)
-        assert torch.allclose(attention, expected[1], atol=1e-5)
+        assert torch.allclose(output.attention, expected[1], atol=1e-5)
 
 
 def test_attention_is_told_in_the_order_of_the_modalities_and_only_where_there_is_one():
     tagger = network()
     assert list(tagger.embed) == ["word", "char", "image"]
-    _, attention = tagger(features_of([0, 2]), LENGTHS[[0, 2]])
+    attention = tagger(features_of([0, 2]), LENGTHS[[0, 2]]).attention
     assert attention.sum(1).tolist() == pytest.approx([1] * 5)
     assert (attention[:2, 2] > 0).all()
     assert (attention[2:, 2] == 0).all()
-    _, attention = network(attention=False)(features_of([0, 2]), LENGTHS[[0, 2]])
-    assert attention is None
+    output = network(attention=False)(features_of([0, 2]), LENGTHS[[0, 2]])
+    assert output.attention is None
 
 
 def test_a_batch_without_posts_or_tokens_is_answered():
     for posts in ([], [1]):
-        potentials, attention = network()(features_of(posts), LENGTHS[posts])
-        assert potentials.emissions.shape == (0, 5)
-        assert attention.shape == (0, 3)
+        output = network()(features_of(posts), LENGTHS[posts])
+        assert output.potentials.emissions.shape == (0, 5)
+        assert output.attention.shape == (0, 3)
+        output = cross_modal()(features_of(posts), LENGTHS[posts], region_attention=True)
+        assert output.potentials.emissions.shape == (0, 5)
+        assert output.region_attention["image"].shape == (0, 2)
+
+
+def test_the_auxiliary_task_teaches_the_layer_that_is_made_for_it():
+    tagger = cross_modal()
+    potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
+    tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
+    own = ("fuse.read_auxiliary.", "decode.segment.")
+
+    def learns(losses: torch.Tensor) -> set[str]:
+        tagger.zero_grad()
+        losses.sum().backward(retain_graph=True)
+        return {n for n, p in tagger.named_parameters() if p.grad is not None and p.grad.any()}
+
+    by_task = learns(potentials.segmentation.losses(LENGTHS, tags))
+    by_crf = learns(negative_log_likelihood(potentials, LENGTHS, tags))
+    assert by_task | by_crf == {name for name, _ in tagger.named_parameters()}
+    assert not any(name.startswith(own) for name in by_crf)
+    assert {name.split(".")[0] for name in by_task if not name.startswith(own)} == {"embed"}
+
+
+def test_attention_to_regions_is_told_on_request_by_a_fuser_that_attends():
+    features, lengths = features_of([0, 2, 3]), LENGTHS[[0, 2, 3]]
+    told = cross_modal().eval()(features, lengths, region_attention=True)
+    assert told.attention is None
+    sums = told.region_attention["image"].sum(1)
+    assert sums.tolist() == pytest.approx([1, 1, 0, 0, 0, 1])
+    assert told.region_attention["image"][5].tolist() == [1, 0]
+    assert cross_modal().eval()(features, lengths).region_attention is None
+    assert network()(features, lengths, region_attention=True).region_attention is None
 
 
 def test_a_name_that_torch_needs_is_refused():
@@ -129,7 +187,7 @@ def test_a_gpu_computes_what_the_cpu_computes():
             name: {key: t if key == "lengths" else t.to(device) for key, t in modality.items()}
             for name, modality in features_of([0, 1, 2, 3]).items()
         }
-        potentials, _ = tagger(features, LENGTHS)
+        potentials = tagger(features, LENGTHS).potentials
         tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
         losses = negative_log_likelihood(potentials, LENGTHS, tags)
         found = [losses, marginals(potentials, LENGTHS), viterbi(potentials, LENGTHS)]

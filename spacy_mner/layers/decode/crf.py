@@ -3,47 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from .bio import bio_tags, start_allowed, transition_allowed
-from .segmentation import Segmentation
-
-# Finite, because -inf - -inf is NaN; so low that no sum of real scores makes up for it, in float32.
-FORBIDDEN = -1e30
-
-
-@dataclass(frozen=True)
-class Potentials:
-    """The scores that make up the score of a path of tags.
-
-    emissions: [n_tokens, n_tags].
-    transitions: [n_tags, n_tags], from row to column.
-    start, end: [n_tags], for the tag of the first and of the last token of a post.
-
-    What BIO rules out is FORBIDDEN already.
-
-    segmentation: of the auxiliary head, in training where there is one; no part of the scores.
-    """
-
-    emissions: Tensor
-    transitions: Tensor
-    start: Tensor
-    end: Tensor
-    segmentation: Segmentation | None = None
-
-    def tensors(self) -> list[Tensor]:
-        """All that a loss can depend on, in an order of its own."""
-        scores = [self.emissions, self.transitions, self.start, self.end]
-        return scores if self.segmentation is None else [*scores, self.segmentation.logits]
-
-    def with_tensors(self, tensors: Sequence[Tensor]) -> Potentials:
-        """The same with others (copies, gradients) in the place of its `tensors()`."""
-        emissions, transitions, start, end, *logits = tensors
-        segmentation = self.segmentation and replace(self.segmentation, logits=logits[0])
-        return Potentials(emissions, transitions, start, end, segmentation)
+from .potentials import FORBIDDEN, Potentials, Segmentation
+from .segmentation import BinarySegmentation, BIOSegmentation
 
 
 class CRF(nn.Module):
@@ -51,16 +18,27 @@ class CRF(nn.Module):
 
     (Lafferty et al. 2001; as the output layer of a tagger, Lample et al. 2016)
 
+    input_width: of the encoded vectors.
     labels: entity labels without BIO prefixes, in the order of the tags (`bio_tags`).
-    segmentation_weight: of the loss of an auxiliary head that learns from the same vectors which
-        tokens belong to an entity (Aguilar et al. 2017); None for no such head.
+    segmentation: an auxiliary head that learns which tokens belong to an entity of any type:
+        "binary" for every token by itself (Aguilar et al. 2017), "bio" with a CRF of its own (Liu
+        et al. 2022); None for no such head.
+    segmentation_weight: of its loss.
+    auxiliary_width: of the vectors that a fuser makes for this head; None where it makes none, and
+        the head reads the encoded vectors.
     """
 
     start_allowed: Tensor
     transition_allowed: Tensor
 
     def __init__(
-        self, *, input_width: int, labels: Sequence[str], segmentation_weight: float | None = None
+        self,
+        *,
+        input_width: int,
+        labels: Sequence[str],
+        segmentation: Literal["binary", "bio"] | None = None,
+        segmentation_weight: float = 1.0,
+        auxiliary_width: int | None = None,
     ) -> None:
         super().__init__()
         self.tags = bio_tags(labels)
@@ -73,19 +51,28 @@ class CRF(nn.Module):
         self.register_buffer(
             "transition_allowed", transition_allowed(len(labels)), persistent=False
         )
+        self.segmentation = segmentation
         self.segmentation_weight = segmentation_weight
-        if segmentation_weight is not None:
-            self.segment = nn.Linear(input_width, 1)
+        head_width = auxiliary_width or input_width
+        if segmentation == "binary":
+            self.segment: nn.Module = nn.Linear(head_width, 1)
+        elif segmentation == "bio":
+            self.segment = CRF(input_width=head_width, labels=["ENTITY"])
 
-    def forward(self, vectors: Tensor, lengths: Tensor) -> Potentials:
-        """vectors: [n_tokens, input_width]. The potentials have the precision of the parameters.
+    def forward(
+        self, vectors: Tensor, lengths: Tensor, auxiliary: Tensor | None = None
+    ) -> Potentials:
+        """The potentials have the precision of the parameters.
+
+        vectors: [n_tokens, input_width].
+        auxiliary: [n_tokens, auxiliary_width], in training where the fuser makes them.
 
         Half precision is too coarse for sums over a whole post, so autocast is off in here.
         """
         with torch.autocast(vectors.device.type, enabled=False):
-            vectors = vectors.to(self.emit.weight.dtype)
-            emissions = self.emit(vectors)
-            segmentation = self._segment(vectors) if self.training else None
+            emissions = self.emit(vectors.to(self.emit.weight.dtype))
+            heard = vectors if auxiliary is None else auxiliary
+            segmentation = self._segment(heard, lengths) if self.training else None
         return Potentials(
             emissions=emissions,
             transitions=self.transitions.masked_fill(~self.transition_allowed, FORBIDDEN),
@@ -94,7 +81,10 @@ class CRF(nn.Module):
             segmentation=segmentation,
         )
 
-    def _segment(self, vectors: Tensor) -> Segmentation | None:
-        if self.segmentation_weight is None:
-            return None
-        return Segmentation(self.segment(vectors).squeeze(1), self.segmentation_weight)
+    def _segment(self, vectors: Tensor, lengths: Tensor) -> Segmentation | None:
+        vectors = vectors.to(self.emit.weight.dtype)
+        if self.segmentation == "binary":
+            return BinarySegmentation(self.segment(vectors).squeeze(1), self.segmentation_weight)
+        if self.segmentation == "bio":
+            return BIOSegmentation(self.segment(vectors, lengths), self.segmentation_weight)
+        return None

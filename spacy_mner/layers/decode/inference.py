@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..ragged import Packing, from_grid, posts_of_tokens, to_grid
 from .bio import begin_tag, inside_tag
-from .crf import FORBIDDEN, Potentials
 from .messages import both_messages, log_partition, totals
+from .potentials import FORBIDDEN, Potentials
 
 
 def negative_log_likelihood(potentials: Potentials, lengths: Tensor, allowed: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..ragged import Packing, posts_of_tokens
-from .crf import Potentials
+from .potentials import Potentials
 
 
 def forward_messages(potentials: Potentials, packing: Packing) -> Tensor:

@@ -1,6 +1,13 @@
-"""Fuse: from one vector per token and modality to one vector per token."""
+"""Fuse: from all modalities to one vector per token.
+
+A fuser is called with the embedded modalities, the lengths of the posts (int64 [n_posts], on the
+CPU), and `region_attention`, which asks it to tell how tokens attend to regions. It bears the
+`width` of what it returns and the `auxiliary_width` of what it makes for the decoder's auxiliary
+head, None where it makes nothing.
+"""
 
 from .attention import ModalityAttention
 from .concatenate import Concatenate
+from .cross_modal import CrossModal
 
-__all__ = ["Concatenate", "ModalityAttention"]
+__all__ = ["Concatenate", "CrossModal", "ModalityAttention"]

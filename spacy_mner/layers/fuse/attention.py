@@ -43,11 +43,14 @@ class ModalityAttention(nn.Module):
         width = _common_width(widths)
         self.combine = combine
         self.width = width if combine == "sum" else len(widths) * width
+        self.auxiliary_width = None
         self.bounded = bounded
         self.score = nn.Linear(len(widths) * width, len(widths))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, embedded: Mapping[str, Embedded], lengths: Tensor) -> Fused:
+    def forward(
+        self, embedded: Mapping[str, Embedded], lengths: Tensor, *, region_attention: bool = False
+    ) -> Fused:
         modalities = token_vectors(embedded, self.names, lengths)
         vectors = torch.stack([modality.vectors for modality in modalities], dim=1)
         available = torch.stack([modality.available for modality in modalities], dim=1)

@@ -25,11 +25,14 @@ class Concatenate(nn.Module):
         self.names = tuple(widths)
         self.widths = list(widths.values())
         self.width = sum(self.widths)
+        self.auxiliary_width = None
         # One parameter for all, because a modality may bear a name that torch does not allow.
         self.absent = nn.Parameter(torch.zeros(self.width))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, embedded: Mapping[str, Embedded], lengths: Tensor) -> Fused:
+    def forward(
+        self, embedded: Mapping[str, Embedded], lengths: Tensor, *, region_attention: bool = False
+    ) -> Fused:
         modalities = token_vectors(embedded, self.names, lengths)
         parts = [
             torch.where(modality.available.unsqueeze(1), modality.vectors, absent)

@@ -1,38 +1,59 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import pytest
 import torch
+from torch.nn import functional
 
 from spacy_mner.layers.decode import (
     CRF,
+    BinarySegmentation,
+    BIOSegmentation,
     Potentials,
     Segmentation,
     marginals,
     negative_log_likelihood,
-    segmentation_loss,
     viterbi,
 )
 
+from .enumeration import post_slices, probability, random_potentials, weigh_paths
+
+Kind = Literal["binary", "bio"]
+KINDS: tuple[Kind, Kind] = ("binary", "bio")
 LENGTHS = torch.tensor([3, 0, 2])
-OUTSIDE, ENTITY, B_PER = [1, 0, 0, 0, 0], [0, 1, 1, 1, 1], [0, 1, 0, 0, 0]
-UNKNOWN, O_OR_B_PER = [1, 1, 1, 1, 1], [1, 1, 0, 0, 0]
+# O, B-PER, I-PER, B-LOC, I-LOC
+OUTSIDE, ENTITY, B_PER, I_PER = [1, 0, 0, 0, 0], [0, 1, 1, 1, 1], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0]
+UNKNOWN, O_OR_B_PER, ANY_B = [1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 1, 0, 1, 0]
 
 
 def rows(*annotation: list[int]) -> torch.Tensor:
     return torch.tensor(annotation, dtype=torch.bool)
 
 
-def crf(weight: float | None) -> CRF:
+def crf(kind: Kind | None, weight: float = 0.5, auxiliary_width: int | None = None) -> CRF:
     torch.manual_seed(0)
-    return CRF(input_width=3, labels=["PER", "LOC"], segmentation_weight=weight)
+    return CRF(
+        input_width=3,
+        labels=["PER", "LOC"],
+        segmentation=kind,
+        segmentation_weight=weight,
+        auxiliary_width=auxiliary_width,
+    )
 
 
-def test_the_loss_of_a_post_is_the_weighted_cross_entropy_of_its_tokens():
+def some_segmentation(kind: Kind, n_tokens: int, weight: float) -> Segmentation:
+    if kind == "bio":
+        return BIOSegmentation(random_potentials(n_tokens, 1), weight)
+    logits = torch.tensor([0.5, -1.0, 2.0, 3.0, -0.3], dtype=torch.float64)[:n_tokens]
+    return BinarySegmentation(logits, weight)
+
+
+def test_the_binary_loss_of_a_post_is_the_weighted_cross_entropy_of_its_tokens():
     logits = torch.tensor([0.5, -1.0, 2.0, 3.0, -0.3], dtype=torch.float64)
     allowed = rows(OUTSIDE, B_PER, ENTITY, OUTSIDE, B_PER)
-    loss = segmentation_loss(Segmentation(logits, 0.7), LENGTHS, allowed)
+    loss = BinarySegmentation(logits, 0.7).losses(LENGTHS, allowed)
     # -log of the probability that the head gives to what is right
     costs = [
         math.log1p(math.exp(-logit if is_entity else logit))
@@ -45,43 +66,82 @@ def test_the_loss_of_a_post_is_the_weighted_cross_entropy_of_its_tokens():
 def test_the_gradient_of_a_logit_is_its_probability_less_the_truth():
     logits = torch.tensor([0.5, -1.0, 2.0, 3.0, -0.3], requires_grad=True)
     allowed = rows(OUTSIDE, B_PER, ENTITY, UNKNOWN, O_OR_B_PER)
-    segmentation_loss(Segmentation(logits, 0.7), LENGTHS, allowed).sum().backward()
+    BinarySegmentation(logits, 0.7).losses(LENGTHS, allowed).sum().backward()
     truth, counts = torch.tensor([0.0, 1, 1, 0, 0]), torch.tensor([1.0, 1, 1, 0, 0])
     expected = 0.7 * counts * (logits.detach().sigmoid() - truth)
     assert torch.allclose(logits.grad, expected)
 
 
-def test_tokens_that_the_annotation_leaves_open_do_not_count():
+def test_tokens_that_the_annotation_leaves_open_do_not_count_for_the_binary_head():
     logits = torch.tensor([0.5, -1.0, 2.0, 3.0, -0.3])
     with_open = rows(OUTSIDE, UNKNOWN, B_PER, UNKNOWN, O_OR_B_PER)
-    loss = segmentation_loss(Segmentation(logits, 1.0), LENGTHS, with_open)
-    without = segmentation_loss(
-        Segmentation(logits[[0, 2]], 1.0), torch.tensor([2, 0, 0]), with_open[[0, 2]]
+    loss = BinarySegmentation(logits, 1.0).losses(LENGTHS, with_open)
+    without = BinarySegmentation(logits[[0, 2]], 1.0).losses(
+        torch.tensor([2, 0, 0]), with_open[[0, 2]]
     )
     assert torch.allclose(loss, without)
 
 
-def test_a_batch_without_posts_or_tokens_has_no_loss():
+@pytest.mark.parametrize(
+    "annotation, prefixes",
+    [
+        ((OUTSIDE, B_PER, I_PER, OUTSIDE, B_PER), ("O", "B", "I", "O", "B")),
+        ((UNKNOWN, B_PER, ENTITY, O_OR_B_PER, UNKNOWN), ("OBI", "B", "BI", "OB", "OBI")),
+        ((UNKNOWN, UNKNOWN, UNKNOWN, ANY_B, I_PER), ("OBI", "OBI", "OBI", "B", "I")),
+    ],
+)
+def test_the_bio_loss_is_that_of_all_paths_without_types_written_out(
+    annotation: tuple[list[int], ...], prefixes: tuple[str, ...]
+):
+    potentials = random_potentials(5, 1)
+    loss = BIOSegmentation(potentials, 0.7).losses(LENGTHS, rows(*annotation))
+    expected = []
+    for post in post_slices(LENGTHS.tolist()):
+        fits = probability(
+            weigh_paths(potentials, post),
+            lambda path, post=post: all(
+                "OBI"[tag] in allowed for tag, allowed in zip(path, prefixes[post], strict=True)
+            ),
+        )
+        expected.append(-0.7 * math.log(fits))
+    assert loss.tolist() == pytest.approx(expected, abs=1e-8)
+
+
+def test_types_mean_nothing_to_the_bio_head():
+    segmentation = BIOSegmentation(random_potentials(5, 1), 1.0)
+    per = rows(OUTSIDE, B_PER, I_PER, OUTSIDE, B_PER)
+    loc = per[:, [0, 3, 4, 1, 2]]
+    assert torch.equal(segmentation.losses(LENGTHS, per), segmentation.losses(LENGTHS, loc))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_any_annotation_there_is_no_loss(kind: Kind):
+    losses = some_segmentation(kind, 5, 1.0).losses(LENGTHS, rows(*[UNKNOWN] * 5))
+    assert losses.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_without_posts_or_tokens_has_no_loss(kind: Kind):
     for lengths in ([], [0]):
-        loss = segmentation_loss(
-            Segmentation(torch.zeros(0), 1.0),
-            torch.tensor(lengths, dtype=torch.int64),
-            torch.zeros(0, 5, dtype=torch.bool),
+        loss = some_segmentation(kind, 0, 1.0).losses(
+            torch.tensor(lengths, dtype=torch.int64), torch.zeros(0, 5, dtype=torch.bool)
         )
         assert loss.tolist() == [0.0] * len(lengths)
 
 
-def test_the_head_speaks_in_training_only_and_only_where_there_is_one():
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_head_speaks_in_training_only_and_only_where_there_is_one(kind: Kind):
     vectors = torch.randn(5, 3)
-    with_head = crf(0.5)
-    assert with_head(vectors, LENGTHS).segmentation.logits.shape == (5,)
+    with_head = crf(kind)
+    assert with_head(vectors, LENGTHS).segmentation.tensors()[0].shape[0] == 5
     assert with_head.eval()(vectors, LENGTHS).segmentation is None
     assert crf(None)(vectors, LENGTHS).segmentation is None
 
 
-def test_what_is_predicted_does_not_depend_on_the_head():
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_predicted_does_not_depend_on_the_head(kind: Kind):
     vectors = torch.randn(5, 3)
-    plain, with_head = crf(None)(vectors, LENGTHS), crf(0.5)(vectors, LENGTHS)
+    plain, with_head = crf(None)(vectors, LENGTHS), crf(kind)(vectors, LENGTHS)
     assert torch.equal(viterbi(plain, LENGTHS), viterbi(with_head, LENGTHS))
     assert torch.equal(marginals(plain, LENGTHS), marginals(with_head, LENGTHS))
     allowed = rows(OUTSIDE, B_PER, ENTITY, UNKNOWN, OUTSIDE)
@@ -91,22 +151,54 @@ def test_what_is_predicted_does_not_depend_on_the_head():
     )
 
 
-def test_autocast_does_not_reach_the_head():
-    decode, vectors = crf(0.5), torch.randn(5, 3)
-    expected = decode(vectors, LENGTHS).segmentation.logits
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_head_reads_what_the_fuser_makes_for_it_and_else_the_encoded_vectors(kind: Kind):
+    vectors, auxiliary = torch.randn(5, 3), torch.randn(5, 4)
+    own = crf(kind, auxiliary_width=4)
+    heard = own(vectors, LENGTHS, auxiliary).segmentation.tensors()[0]
+    other = own(torch.randn(5, 3), LENGTHS, auxiliary).segmentation.tensors()[0]
+    assert torch.equal(heard, other)
+    assert not torch.equal(heard, own(vectors, LENGTHS, -auxiliary).segmentation.tensors()[0])
+    assert torch.equal(
+        own(vectors, LENGTHS, auxiliary).emissions, own(vectors, LENGTHS, -auxiliary).emissions
+    )
+    shared = crf(kind)
+    emit = shared.segment if kind == "binary" else shared.segment.emit
+    expected = functional.linear(vectors, emit.weight, emit.bias)
+    heard = shared(vectors, LENGTHS).segmentation.tensors()[0]
+    assert torch.allclose(heard.view_as(expected), expected)
+
+
+def test_the_bio_head_may_not_begin_with_inside():
+    potentials = crf("bio")(torch.randn(5, 3), LENGTHS).segmentation.potentials
+    allowed = rows(I_PER, OUTSIDE, OUTSIDE, OUTSIDE, B_PER)
+    losses = BIOSegmentation(potentials, 1.0).losses(LENGTHS, allowed)
+    assert losses[0] == 0 and losses[2] > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_autocast_does_not_reach_the_head(kind: Kind):
+    decode, vectors = crf(kind), torch.randn(5, 3)
+    expected = decode(vectors, LENGTHS).segmentation.tensors()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(decode(vectors, LENGTHS).segmentation.logits, expected)
+        found = decode(vectors, LENGTHS).segmentation.tensors()
+        half = decode(vectors, LENGTHS, vectors.bfloat16()).segmentation.tensors()
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.equal(ours, theirs)
+    assert {tensor.dtype for tensor in half} == {torch.float32}
 
 
-@pytest.mark.parametrize("weight", [None, 0.5])
-def test_tensors_are_exchanged_in_the_order_in_which_they_are_told(weight: float | None):
-    potentials = crf(weight)(torch.randn(5, 3), LENGTHS)
+@pytest.mark.parametrize("kind", [None, *KINDS])
+def test_tensors_are_exchanged_in_the_order_in_which_they_are_told(kind: Kind | None):
+    potentials = crf(kind)(torch.randn(5, 3), LENGTHS)
     doubled = potentials.with_tensors([2 * tensor for tensor in potentials.tensors()])
     for name in ("emissions", "transitions", "start", "end"):
         assert torch.equal(getattr(doubled, name), 2 * getattr(potentials, name))
     assert isinstance(doubled, Potentials)
-    if weight is None:
+    if kind is None:
         assert doubled.segmentation is None
     else:
-        assert torch.equal(doubled.segmentation.logits, 2 * potentials.segmentation.logits)
-        assert doubled.segmentation.weight == weight
+        assert type(doubled.segmentation) is type(potentials.segmentation)
+        assert doubled.segmentation.weight == 0.5
+        heads = zip(doubled.segmentation.tensors(), potentials.segmentation.tensors(), strict=True)
+        assert all(torch.equal(ours, 2 * theirs) for ours, theirs in heads)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+import spacy
+import torch
+
+from ..conftest import examples_of, gold_docs
+
+
+@pytest.fixture
+def cross_modal(small_model, pictures):
+    """A model whose fuser attends to regions, and posts for it."""
+    nlp = spacy.blank("en")
+    fuse = {
+        "@architectures": "spacy_mner.CrossModal.v1",
+        "width": 16,
+        "heads": 2,
+        "feedforward": 32,
+    }
+    config = {"model": {**small_model, "fuse": fuse}, "images_root": str(pictures)}
+    pipe = nlp.add_pipe("multimodal_ner", config=config)
+    examples = examples_of(gold_docs(nlp))
+    nlp.initialize(lambda: examples)
+    return pipe.model, [example.predicted for example in examples]
+
+
+def test_attention_to_regions_is_told_in_prediction_where_the_model_is_asked_for_it(cross_modal):
+    model, docs = cross_modal
+    plain = model.predict(docs)
+    assert plain.region_attention is None
+    model.attrs["region_attention"] = True
+    told = model.predict(docs)
+    assert torch.allclose(told.potentials.emissions, plain.potentials.emissions, atol=1e-5)
+    weights = told.region_attention["image"]
+    has_picture = torch.tensor([doc._.image is not None for doc in docs for _ in doc])
+    assert has_picture.any() and not has_picture.all()
+    assert torch.allclose(weights.sum(1), has_picture.float(), atol=1e-5)
+    output, _ = model(docs, is_train=True)
+    assert output.region_attention is None

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from spacy_mner.layers.embed import SemanticAugmentation
+from spacy_mner.layers.types import Features
+
+LENGTHS = torch.tensor([3, 1])
+
+
+def augmentation(dropout: float = 0.0) -> SemanticAugmentation:
+    torch.manual_seed(0)
+    return SemanticAugmentation(width=3, dim=5, dropout=dropout)
+
+
+def features(available: list[list[bool]]) -> Features:
+    generator = torch.Generator().manual_seed(1)
+    n = (len(available), len(available[0]))
+    return {
+        "vectors": torch.randn(*n, 5, generator=generator),
+        "similarity": torch.rand(*n, generator=generator),
+        "available": torch.tensor(available).view(*n),
+        "token": torch.tensor([1, 0, 1, 0]),
+    }
+
+
+def test_a_word_is_its_neighbours_by_the_softmax_of_their_similarities():
+    embed, given = augmentation(), features([[True, True], [True, False]])
+    result = embed(given, LENGTHS)
+    e, c = given["vectors"].numpy(), given["similarity"].tolist()
+    first = (math.exp(c[0][0]) * e[0, 0] + math.exp(c[0][1]) * e[0, 1]) / (
+        math.exp(c[0][0]) + math.exp(c[0][1])
+    )
+    weight, bias = embed.project.weight.detach().numpy(), embed.project.bias.detach().numpy()
+    for place, a in ((1, first), (0, e[1, 0])):
+        for token in (place, place + 2):
+            np.testing.assert_allclose(result.vectors[token].detach(), weight @ a + bias, atol=1e-5)
+    assert result.available.all()
+
+
+def test_what_stands_at_a_neighbour_that_is_not_available_does_not_matter():
+    embed, given = augmentation(), features([[True, False], [False, True]])
+    expected = embed(given, LENGTHS).vectors
+    for name in ("vectors", "similarity"):
+        given[name][0, 1], given[name][1, 0] = 99.0, -99.0
+    assert torch.equal(embed(given, LENGTHS).vectors, expected)
+
+
+def test_words_without_neighbours_share_a_small_vector_that_learns():
+    embed = augmentation()
+    vectors = embed(features([[False, False], [False, False]]), LENGTHS).vectors
+    assert torch.equal(vectors, vectors[:1].expand(4, -1))
+    assert embed.unknown.any() and embed.unknown.abs().max() <= 0.1
+    vectors.sum().backward()
+    assert embed.unknown.grad.all()
+
+
+def test_a_vocabulary_without_any_neighbour_or_a_batch_without_tokens_is_embedded():
+    embed = augmentation()
+    nobody = features([[True], [True]])
+    nobody = {n: t if n == "token" else t[:, :0] for n, t in nobody.items()}
+    assert torch.equal(
+        embed(nobody, LENGTHS).vectors,
+        embed(features([[False], [False]]), LENGTHS).vectors,
+    )
+    empty = {name: tensor[:0] for name, tensor in features([[True]]).items()}
+    assert embed(empty, torch.tensor([0])).vectors.shape == (0, 3)
+
+
+def test_dropout_falls_on_the_mean_of_the_neighbours():
+    torch.manual_seed(0)
+    embed, given = augmentation(dropout=0.999999), features([[True], [True]])
+    assert torch.allclose(embed(given, LENGTHS).vectors, embed.project.bias.expand(4, -1))

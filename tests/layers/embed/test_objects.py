@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from spacy_mner.layers.embed import ObjectEmbedding
+from spacy_mner.layers.types import Features
+
+LENGTHS = torch.tensor([2, 1])
+LABEL = torch.tensor([[3, 1, 0], [3, 0, 2]])
+AVAILABLE = torch.tensor([[True, True, False], [True, False, False]])
+
+
+def embedding(dim: int = 0, dropout: float = 0.0) -> ObjectEmbedding:
+    torch.manual_seed(0)
+    return ObjectEmbedding(width=4, n_labels=3, dim=dim, dropout=dropout)
+
+
+def features(dim: int = 0) -> Features:
+    vectors = torch.randn(2, 3, dim, generator=torch.Generator().manual_seed(1))
+    return {"label": LABEL, "available": AVAILABLE, **({"vectors": vectors} if dim else {})}
+
+
+def test_objects_of_one_label_have_one_vector_and_those_not_there_have_zeros():
+    memory = embedding()(features(), LENGTHS)
+    assert torch.equal(memory.available, AVAILABLE)
+    assert memory.regions.any(dim=2).tolist() == AVAILABLE.tolist()
+    assert torch.equal(memory.regions[0, 0], memory.regions[1, 0])
+    assert not torch.equal(memory.regions[0, 0], memory.regions[0, 1])
+
+
+def test_an_object_is_its_label_plus_its_own_vector_projected():
+    embed, given = embedding(dim=5), features(dim=5)
+    memory = embed(given, LENGTHS)
+    own = functional.layer_norm(given["vectors"], (5,)) @ embed.project[1].weight.T
+    expected = embed.embed.weight[LABEL] + own + embed.project[1].bias
+    assert torch.allclose(memory.regions[AVAILABLE], expected[AVAILABLE], atol=1e-6)
+    assert not memory.regions[~AVAILABLE].any()
+
+
+def test_the_scale_of_a_detector_does_not_matter():
+    embed, given = embedding(dim=5), features(dim=5)
+    larger = {**given, "vectors": 1000 * given["vectors"]}
+    ours, theirs = embed(given, LENGTHS).regions, embed(larger, LENGTHS).regions
+    assert torch.allclose(ours, theirs, atol=1e-3)
+
+
+def test_an_object_without_a_label_is_its_vector_alone():
+    embed, given = embedding(dim=5), features(dim=5)
+    given = {**given, "label": torch.zeros_like(LABEL)}
+    expected = embed.project(given["vectors"])
+    assert torch.equal(embed(given, LENGTHS).regions[AVAILABLE], expected[AVAILABLE])
+
+
+def test_labels_learn_only_where_they_are_seen():
+    embed = embedding()
+    embed(features(), LENGTHS).regions.sum().backward()
+    assert embed.embed.weight.grad.any(dim=1).tolist() == [False, True, False, True]
+
+
+def test_a_batch_without_any_object_is_embedded():
+    nothing = {"label": LABEL[:, :0], "available": AVAILABLE[:, :0]}
+    assert embedding()(nothing, LENGTHS).regions.shape == (2, 0, 4)
+
+
+def test_dropout_falls_on_what_comes_out():
+    full, dropped = (embedding(dropout=p)(features(), LENGTHS).regions for p in (0.0, 0.5))
+    kept = dropped != 0
+    assert kept.any() and not kept[AVAILABLE].all()
+    assert torch.allclose(dropped[kept], 2 * full[kept])

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from spacy_mner.layers.embed import TransformerEmbedding, transformer
+
+
+class Neighbours(nn.Module):
+    """Stands for an encoder: the mean of all pieces that it may see, beside the piece itself.
+
+    Two numbers a piece, the second one of the pieces' types where there are any.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+        self.calls: list[tuple[int, ...]] = []
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> SimpleNamespace:
+        self.calls.append(tuple(input_ids.shape))
+        ids, mask = input_ids.float() * attention_mask, attention_mask.float()
+        mean = (ids.sum(1) / mask.sum(1)).unsqueeze(1).expand_as(ids)
+        second = mean if token_type_ids is None else token_type_ids.float()
+        return SimpleNamespace(last_hidden_state=torch.stack([self.scale * ids, second], dim=2))
+
+
+FEATURES = {
+    "pieces": torch.tensor([1, 2, 3, 6, 10, 20, 5]),
+    "lengths": torch.tensor([4, 2, 1]),
+    # Two posts: of 3 tokens, in the first two segments, and of 1 token.
+    "place": torch.tensor([0, 4, 2, 6]),
+}
+LENGTHS = torch.tensor([3, 1])
+
+
+def embedding(**settings) -> TransformerEmbedding:
+    defaults = {"dim": 2, "width": None, "dropout": 0.0, "freeze": False}
+    return TransformerEmbedding(encoder=Neighbours(), **{**defaults, **settings})
+
+
+def test_a_token_has_the_vector_of_its_piece_computed_in_its_segment():
+    embedded = embedding()(FEATURES, LENGTHS)
+    assert embedded.vectors.tolist() == [[2.0, 3.0], [20.0, 15.0], [6.0, 3.0], [10.0, 5.0]]
+    assert embedded.available.all()
+
+
+def test_the_encoder_is_told_the_types_of_pieces_where_there_are_any():
+    types = torch.tensor([0, 0, 1, 1, 0, 1, 0])
+    vectors = embedding()({**FEATURES, "types": types}, LENGTHS).vectors
+    assert vectors[:, 1].tolist() == [0.0, 0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("cells", [1, 4, 7, 8])
+def test_reading_few_segments_at_once_bounds_the_grid_and_changes_nothing(monkeypatch, cells):
+    whole = embedding()(FEATURES, LENGTHS).vectors
+    monkeypatch.setattr(transformer, "PADDED_PIECES", cells)
+    one = embedding()
+    assert torch.equal(one(FEATURES, LENGTHS).vectors, whole)
+    assert all(n == 1 or n * longest <= cells for n, longest in one.encoder.calls)
+    assert sum(n for n, _ in one.encoder.calls) == 3
+
+
+@pytest.mark.parametrize("width, is_projected", [(None, False), (2, False), (5, True)])
+def test_vectors_are_projected_where_another_width_is_asked_for(width, is_projected):
+    one = embedding(width=width)
+    assert one.width == (width or 2)
+    assert one(FEATURES, LENGTHS).vectors.shape == (4, one.width)
+    assert isinstance(one.project, nn.Linear) == is_projected
+
+
+def test_dropout_is_drawn_in_training_only():
+    one = embedding(dropout=0.5)
+    assert (one.train()(FEATURES, LENGTHS).vectors == 0).any()
+    assert (one.eval()(FEATURES, LENGTHS).vectors != 0).all()
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_a_frozen_encoder_gets_no_gradient_and_stays_in_eval_mode(freeze):
+    one = embedding(freeze=freeze, width=5).train()
+    one(FEATURES, LENGTHS).vectors.sum().backward()
+    assert (one.encoder.scale.grad is None) == freeze
+    assert one.project.weight.grad is not None
+    assert one.training
+    assert one.encoder.training != freeze
+
+
+def test_the_gradient_is_that_of_the_segments_read_together(monkeypatch):
+    gradients = []
+    for cells in (1, 100):
+        monkeypatch.setattr(transformer, "PADDED_PIECES", cells)
+        one = embedding()
+        one(FEATURES, LENGTHS).vectors.square().sum().backward()
+        gradients.append(one.encoder.scale.grad)
+    assert torch.allclose(*gradients)
