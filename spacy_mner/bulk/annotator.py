@@ -120,7 +120,8 @@ class Annotator:
             _ = picture.digest  # reads the file, which is remembered
             return picture
         except PictureError as error:
-            return error
+            # Anew: the one that was raised holds on to the content of the file by its traceback.
+            return PictureError(str(error))
 
     def _annotation(self, doc: Doc) -> Annotation:
         attention = {"attention": _weights(doc)} if self.task.attention else {}

@@ -11,6 +11,9 @@ from PIL import Image, UnidentifiedImageError
 from .bombs import check_frames, check_scans, check_strips, open_content
 from .limits import TRUSTED, Limits, PictureError
 
+# Values of more than 8 bits that are scaled at a time, since they are scaled in 64 bits.
+BLOCK = 1 << 20
+
 EXIF_ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -120,8 +123,18 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:
     Values of 16 bits keep their meaning (65535 is white), floats in [0, 1] too (1 is white);
     a picture beyond those ranges says nowhere what white is, and is stretched over its own range.
     """
-    grey = np.nan_to_num(values.astype(np.float64))
+    flat = values.reshape(-1)
+    blocks = [slice(start, start + BLOCK) for start in range(0, flat.size, BLOCK)]
     low, high = 0.0, 1.0 if values.dtype.kind == "f" else 65535.0
-    if grey.min() < low or grey.max() > high:
-        low, high = grey.min(), grey.max()
-    return np.rint((grey - low) / ((high - low) or 1.0) * 255).astype(np.uint8)
+    lowest = min(_finite(flat[block]).min() for block in blocks)
+    highest = max(_finite(flat[block]).max() for block in blocks)
+    if lowest < low or highest > high:
+        low, high = lowest, highest
+    grey = np.empty(flat.shape, dtype=np.uint8)
+    for block in blocks:
+        grey[block] = np.rint((_finite(flat[block]) - low) / ((high - low) or 1.0) * 255)
+    return grey.reshape(values.shape)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values.astype(np.float64))

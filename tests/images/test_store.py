@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spacy_mner.images.reference import PictureError, open_picture
+from spacy_mner.images.reference import Picture, PictureError, open_picture
 from spacy_mner.images.store import FeatureStore
 
 from .pictures import noise
@@ -192,3 +193,152 @@ def test_a_pickle_holds_no_features_and_works(tmp_path):
     small = pickle.dumps(store)
     assert len(small) < 1000
     assert np.array_equal(pickle.loads(small).features(shots(50)), expected)
+
+
+class Waiting(MeanColour):
+    """Encodes when it is told to; `entered` says that it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def encode(self, pictures):
+        self.entered.set()
+        assert self.go_on.wait(10)
+        return super().encode(pictures)
+
+
+def test_a_thread_that_needs_nothing_new_does_not_wait_for_one_that_encodes():
+    encoder = Waiting()
+    store = store_of(encoder)
+    known, new, broken = *shots(2), open_picture(b"no picture", None)
+    encoder.go_on.set()
+    store.features([known])
+    encoder.go_on.clear()
+    encoder.entered.clear()
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(store.features, [new])
+        assert encoder.entered.wait(10)
+        assert isinstance(store.features([known])[0], np.ndarray)
+        assert not slow.done()
+        encoder.go_on.set()
+        assert isinstance(store.features([broken])[0], PictureError)
+        assert isinstance(slow.result(10)[0], np.ndarray)
+
+
+@pytest.mark.parametrize("memory_mb", [0, 8])
+def test_a_picture_that_another_thread_encodes_is_waited_for_and_not_encoded_again(memory_mb):
+    encoder = Waiting()
+    store = store_of(encoder, memory_mb=memory_mb)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(store.features, shots(1))
+        assert encoder.entered.wait(10)
+        second = pool.submit(store.features, shots(1))
+        encoder.go_on.set()
+        assert np.array_equal(first.result(10), second.result(10))
+    assert encoder.encoded == 1 or not memory_mb
+
+
+def test_threads_that_want_pictures_of_each_other_all_get_them():
+    encoder = MeanColour()
+    store = store_of(encoder)
+    with ThreadPoolExecutor(8) as pool:
+        orders = [shots(40)[i:] + shots(40)[:i] for i in range(0, 40, 5)]
+        answers = [f.result(30) for f in [pool.submit(store.features, o) for o in orders]]
+    assert encoder.encoded == 40
+    for i, answer in zip(range(0, 40, 5), answers, strict=True):
+        assert np.array_equal(answer[40 - i :] + answer[: 40 - i], answers[0])
+
+
+def test_a_thread_takes_over_what_another_failed_at():
+    class FailsAtFirst(Waiting):
+        def encode(self, pictures):
+            first = not self.entered.is_set()
+            features = super().encode(pictures)
+            if first:
+                raise RuntimeError("out of memory")
+            return features
+
+    encoder = FailsAtFirst()
+    store = store_of(encoder)
+    with ThreadPoolExecutor(2) as pool:
+        failing = pool.submit(store.features, shots(3))
+        assert encoder.entered.wait(10)
+        waiting = pool.submit(store.features, shots(3))
+        encoder.go_on.set()
+        with pytest.raises(RuntimeError, match="out of memory"):
+            failing.result(10)
+        assert all(isinstance(values, np.ndarray) for values in waiting.result(10))
+    assert len(store.features(shots(3))) == 3
+
+
+class Counted(Picture):
+    """A picture of 3 MB that says when its pixels come into memory, and fails where it is told."""
+
+    def __init__(self, number: int, decoded: list[int], trouble: Exception | None = None) -> None:
+        self.number, self.decoded, self.trouble = number, decoded, trouble
+
+    @property
+    def digest(self) -> str:
+        return f"{self.number:064}"
+
+    def pixels(self) -> np.ndarray:
+        self.decoded.append(self.number)
+        if self.trouble:
+            raise self.trouble
+        return np.full((1000, 1000, 3), self.number, np.uint8)
+
+
+def test_pictures_are_decoded_ahead_but_only_so_many_bytes(monkeypatch):
+    monkeypatch.setattr("spacy_mner.images.ahead.AHEAD_BYTES", 12_000_000)
+    monkeypatch.setattr("spacy_mner.images.ahead.N_THREADS", 2)
+    decoded: list[int] = []
+    lead: list[int] = []
+
+    class Watching(MeanColour):
+        def encode(self, pictures):
+            # Whatever may go ahead has the time to do so.
+            threading.Event().wait(0.05)
+            lead.append(len(decoded) - self.encoded)
+            return super().encode(pictures)
+
+    encoder = Watching()
+    features = store_of(encoder).features([Counted(i, decoded) for i in range(30)])
+    assert [int(values[0, 0]) for values in features] == list(range(30))
+    # 12 MB are four pictures; two more may have been begun before the last of them counted.
+    assert 2 < max(lead) <= 6
+    assert sorted(decoded) == list(range(30))
+
+
+def test_a_picture_that_is_larger_than_the_room_is_encoded_all_the_same(monkeypatch):
+    monkeypatch.setattr("spacy_mner.images.ahead.AHEAD_BYTES", 1)
+    features = store_of(MeanColour()).features([Counted(i, []) for i in range(9)])
+    assert [int(values[0, 0]) for values in features] == list(range(9))
+
+
+def test_pictures_are_encoded_in_their_order_and_in_groups_that_never_change():
+    groups: list[list[int]] = []
+
+    class Listening(MeanColour):
+        def encode(self, pictures):
+            groups.append([int(picture[0, 0, 0]) for picture in pictures])
+            return super().encode(pictures)
+
+    store_of(Listening()).features([Counted(i, []) for i in range(10)])
+    assert groups == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_trouble_that_is_no_fault_of_the_picture_is_not_hidden_and_ends_the_threads():
+    before = threading.active_count()
+    store = store_of(MeanColour())
+    pictures = [Counted(i, [], RuntimeError("disk on fire") if i == 3 else None) for i in range(9)]
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        store.features(pictures)
+    assert threading.active_count() == before
+    assert len(store.features([Counted(i, []) for i in range(9)])) == 9
+
+
+def test_a_reason_keeps_nothing_of_the_picture_in_memory():
+    [reason] = store_of(MeanColour()).features([open_picture(b"no picture" * 1000, None)])
+    assert isinstance(reason, PictureError) and reason.__traceback__ is None
+    assert reason.__cause__ is None and reason.__context__ is None
