@@ -7,12 +7,11 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import srsly
 import torch
-from spacy import util
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
@@ -20,15 +19,17 @@ from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import minibatch
 from spacy.vocab import Vocab
-from thinc.api import Model
+from thinc.api import Model, Optimizer
 
 from .annotation import Labelling, allowed_tags, labels_of
 from .batch import cut_by_padded_size
 from .bridge.decode import label_posts, loss_and_gradients
 from .bridge.shim import TorchShim
 from .bridge.tagger import TaggerOutput
+from .divergence import gradient_error, loss_error
 from .extensions import has_image
 from .layers.decode import Potentials
+from .saving import Part, Saved, read_bytes
 
 # A forked child inherits torch's thread pool without its threads and would wait for them for ever.
 if hasattr(os, "register_at_fork"):
@@ -115,6 +116,9 @@ class MultimodalNER(TrainablePipe):
         self.images_root = images_root
         self.scorer = scorer
         self._told_of_lost_pictures = False
+        # Updates of the weights since the training began, and the posts of the next one.
+        self._step = 0
+        self._unfinished: list[Doc] = []
 
     @property
     def threshold(self) -> float:
@@ -198,6 +202,27 @@ class MultimodalNER(TrainablePipe):
         self.model.attrs["labels"] = list(self.labels)
         self.model.attrs["featurizers"].preset = given.get("vocabularies")
         self.model.initialize(X=(example.predicted for example in get_examples()))
+        self._step, self._unfinished = 0, []
+
+    def update(self, examples: Iterable[Example], **settings: Any) -> dict[str, float]:
+        """Learn from a batch of posts; see `TrainablePipe.update`."""
+        examples = list(examples)
+        self._unfinished += [example.reference for example in examples]
+        return super().update(examples, **settings)
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Update the weights with the gradients of all batches since the last time.
+
+        Raises ValueError, with the posts, where a gradient is not finite. The gradients are then
+        forgotten and the weights as they were.
+        """
+        posts, self._unfinished = self._unfinished, []
+        shim = cast(TorchShim, self.model.shims[0])
+        if spoiled := shim.spoiled_gradients():
+            shim.drop_gradients()
+            raise gradient_error(self.name, self._step, posts, spoiled)
+        super().finish_update(sgd)
+        self._step += 1
 
     def get_loss(
         self, examples: Iterable[Example], scores: TaggerOutput
@@ -206,6 +231,7 @@ class MultimodalNER(TrainablePipe):
 
         Tokens without annotation are summed over, a post without any costs nothing. With a
         decoder that has an auxiliary head, the head's loss is part of it.
+        Raises ValueError (E910), with the posts and the cause, where the loss is not finite.
         """
         examples = list(examples)
         validate_examples(examples, "MultimodalNER.get_loss")
@@ -213,7 +239,8 @@ class MultimodalNER(TrainablePipe):
         allowed = allowed_tags(examples, self.labels)
         loss, gradients = loss_and_gradients(scores, allowed)
         if not np.isfinite(loss):
-            raise ValueError(Errors.E910.format(name=self.name))
+            posts = [example.reference for example in examples]
+            raise loss_error(self.name, self._step, posts, scores, self.model)
         return loss, gradients
 
     def rehearse(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, float]:
@@ -286,44 +313,47 @@ class MultimodalNER(TrainablePipe):
     # Saving: the same parts as files and as bytes, none of them executable
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the component into a folder: JSON, msgpack and safetensors."""
-        parts = self._parts(exclude)
-        util.to_disk(path, {n: partial(_write, dump) for n, (dump, _) in parts.items()}, exclude)
+        """Write the component into a folder: JSON, msgpack and safetensors, and a manifest."""
+        folder = Path(path)
+        folder.mkdir(exist_ok=True)
+        for name, content in self._saved(exclude).dump():
+            (folder / name).write_bytes(content)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> MultimodalNER:
-        """Read what `to_disk` wrote."""
-        parts = self._parts(exclude)
-        util.from_disk(path, {n: partial(_read, load) for n, (_, load) in parts.items()}, exclude)
+        """Read what `to_disk` wrote. Raises LoadingError for anything else."""
+        self._saved(exclude).load(partial(_read, Path(path)), str(path))
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The component as bytes."""
-        return util.to_bytes({n: dump for n, (dump, _) in self._parts(exclude).items()}, exclude)
+        return srsly.msgpack_dumps(dict(self._saved(exclude).dump()))
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> MultimodalNER:
-        """Read what `to_bytes` gave."""
-        parts = {n: load for n, (_, load) in self._parts(exclude).items()}
-        util.from_bytes(bytes_data, parts, exclude)
+        """Read what `to_bytes` gave. Raises LoadingError for anything else."""
+        contents = read_bytes(bytes_data, self.name)
+        self._saved(exclude).load(contents.get, self.name)
         return self
 
-    def _parts(self, exclude: Iterable[str]) -> dict[str, tuple[Callable, Callable]]:
-        """What is saved: name to (as bytes, from bytes)."""
+    def _saved(self, exclude: Iterable[str]) -> Saved:
         featurizers, shim = self.model.attrs["featurizers"], self.model.shims[0]
         parts = {
-            "cfg": (
+            "cfg": Part(
                 lambda: srsly.json_dumps(self.cfg).encode(),
                 lambda data: self.cfg.update(srsly.json_loads(data)),
             ),
-            "vocab": (
+            "vocab": Part(
                 lambda: self.vocab.to_bytes(exclude=exclude),
                 lambda data: self.vocab.from_bytes(data, exclude=exclude),
             ),
-            "featurizers.msgpack": (featurizers.to_bytes, featurizers.from_bytes),
-            "network.safetensors": (shim.to_bytes, shim.from_bytes),
+            "featurizers.msgpack": Part(featurizers.to_bytes, featurizers.from_bytes),
+            "network.safetensors": Part(shim.to_bytes, shim.from_bytes),
         }
         for tok2vec in self.model.layers:
-            parts["tok2vec"] = (tok2vec.to_bytes, tok2vec.from_bytes)
-        return parts
+            parts["tok2vec"] = Part(tok2vec.to_bytes, tok2vec.from_bytes)
+        # As everywhere in spaCy, the name of a file stands without its suffix in `exclude`.
+        kept = {name: part for name, part in parts.items() if name.split(".")[0] not in exclude}
+        origins = partial(featurizers.origins, self.vocab)
+        return Saved(kept, self.model.attrs["blocks"], origins)
 
     @property
     def _is_initialized(self) -> bool:
@@ -331,9 +361,8 @@ class MultimodalNER(TrainablePipe):
         return isinstance(shim, TorchShim) and shim.is_built
 
 
-def _write(dump: Callable[[], bytes], path: Path) -> None:
-    path.write_bytes(dump())
-
-
-def _read(load: Callable[[bytes], Any], path: Path) -> None:
-    load(path.read_bytes())
+def _read(folder: Path, name: str) -> bytes | None:
+    try:
+        return (folder / name).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None

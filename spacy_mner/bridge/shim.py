@@ -16,6 +16,8 @@ from thinc.shims import Shim
 from thinc.types import FloatsXd
 from thinc.util import get_torch_default_device
 
+from ..optimizer import AdamW
+
 # JSON that says how to build a network: its sizes and labels.
 Plan = dict[str, Any]
 
@@ -56,8 +58,7 @@ class TorchShim(Shim):
 
     def initialize(self, plan: Plan) -> None:
         """Build a fresh network on the device that Thinc computes on."""
-        self.cfg = plan
-        self._model = self.build(plan).to(get_torch_default_device())
+        self.cfg, self._model = plan, self.build(plan).to(get_torch_default_device())
 
     def __call__(self, inputs: tuple[Any, ...], is_train: bool) -> tuple[Any, Callable]:
         """Run the network on its positional inputs.
@@ -78,7 +79,22 @@ class TorchShim(Shim):
 
         return output, backprop
 
+    def spoiled_gradients(self) -> list[str]:
+        """Names of the parameters whose gradient is not finite."""
+        parameters = self.network.named_parameters()
+        gradients = {name: p.grad for name, p in parameters if p.grad is not None}
+        # Of all at once first: a small part of the time of a step, and one wait for a GPU.
+        if torch.nn.utils.get_total_norm(list(gradients.values())).isfinite():
+            return []
+        return [name for name, gradient in gradients.items() if not gradient.isfinite().all()]
+
+    def drop_gradients(self) -> None:
+        self.network.zero_grad()
+
     def finish_update(self, optimizer: Optimizer) -> None:
+        if isinstance(optimizer, AdamW):
+            optimizer.update_network(self.network)
+            return
         for name, parameter in self.network.named_parameters():
             if parameter.grad is None:
                 continue
@@ -129,8 +145,10 @@ class TorchShim(Shim):
         if not data:
             self._model = None
             return self
-        self.initialize(_read_plan(data))
-        self.network.load_state_dict(load_safetensors(data))
+        plan = _read_plan(data)
+        network = self.build(plan)
+        network.load_state_dict(load_safetensors(data))
+        self.cfg, self._model = plan, network.to(get_torch_default_device())
         return self
 
 

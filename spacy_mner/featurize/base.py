@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import srsly
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 from thinc.model import deserialize_attr, serialize_attr
 
 from ..batch import PostBatch
@@ -50,6 +51,19 @@ class Featurizer(ABC):
     @state.setter
     @abstractmethod
     def state(self, value: dict[str, Any]) -> None: ...
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the config says of it that bears on answers and is not in its `dims()`."""
+        return {}
+
+    def origin(self, vocab: Vocab) -> str | None:
+        """Name what features come from and a saved model does not hold, with its fingerprint.
+
+        None where there is no such thing. Raises ImportError, OSError or ValueError where it is
+        not there, or not what it was in training.
+        """
+        return None
 
 
 class Featurizers:
@@ -99,6 +113,15 @@ class Featurizers:
             )
         for name, state in value.items():
             self.by_name[name].state = state
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        return {name: featurizer.settings for name, featurizer in self.by_name.items()}
+
+    def origins(self, vocab: Vocab) -> dict[str, str]:
+        """The origins of the modalities that have one; raises as a featurizer's `origin`."""
+        found = {name: one.origin(vocab) for name, one in self.by_name.items()}
+        return {name: origin for name, origin in found.items() if origin is not None}
 
     def to_bytes(self) -> bytes:
         return srsly.msgpack_dumps(self.state)

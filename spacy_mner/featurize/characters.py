@@ -55,6 +55,10 @@ class CharacterFeaturizer(Featurizer):
     def _set_alphabet(self, characters: list[str]) -> None:
         self.ids = {c: i for i, c in enumerate(characters, start=UNKNOWN + 1)}
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"max_characters": self.max_characters}
+
     def dims(self) -> dict[str, int]:
         return {"n_characters": len(self.ids) + UNKNOWN}
 

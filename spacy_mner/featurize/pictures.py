@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
 from ..batch import PostBatch
 from ..images.reference import Picture, PictureError, open_picture, references
@@ -157,6 +158,12 @@ class PictureFeaturizer(Featurizer):
                 f"of the config makes width {self.store.encoder.dim}."
             )
         self.dim = value["dim"]
+
+    def origin(self, vocab: Vocab) -> str | None:
+        if self.store is None:
+            return None
+        self.store.encoder.check_installed()
+        return f"features of {self.store.encoder.fingerprint}"
 
 
 def _open(reference: Any, images_root: Path | None) -> Picture | PictureError:

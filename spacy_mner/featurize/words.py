@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from spacy.tokens import Doc
+from spacy.vectors import Vectors
 from spacy.vocab import Vocab
 from thinc.backends import get_array_ops
 
@@ -34,6 +36,9 @@ class WordFeaturizer(Featurizer):
         the word, so that 25 % is a subset of 50 %. The others are unknown in every respect.
     finetune: give the words of the training posts rows of their own beside the vectors, in which
         the network keeps what it changes of them; the vectors themselves stay as they are.
+
+    A model belongs to the table of vectors that it was initialized with: posts of a vocab with
+    another one are refused.
     """
 
     def __init__(self, *, keep: float = 1.0, finetune: bool = False):
@@ -45,6 +50,10 @@ class WordFeaturizer(Featurizer):
         self.rows: dict[str, int] = {}
         self._counts: Counter[str] = Counter()
         self._vocab: Vocab | None = None
+        # The table of training by name, and the array in which it was last seen: an array, because
+        # spaCy may fill a Vectors with another table.
+        self._table: str | None = None
+        self._seen: Any = None
 
     def observe(self, doc: Doc, images_root: Path | None) -> None:
         self._vocab = doc.vocab
@@ -65,7 +74,34 @@ class WordFeaturizer(Featurizer):
                 "least twice in training. Set [initialize] vectors to use pretrained ones.",
                 len(words),
             )
+        self._table, self._seen = None, None
+        if self.dim:
+            self._check(self._vocab.vectors)
         self._counts, self._vocab = Counter(), None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"keep": self.keep}
+
+    def origin(self, vocab: Vocab) -> str | None:
+        if not self.dim:
+            return None
+        if self._table is None:
+            self._table, self._seen = describe_vectors(vocab.vectors), vocab.vectors.data
+        else:
+            self._check(vocab.vectors)
+        return self._table
+
+    def _check(self, table: Vectors) -> None:
+        """Raise ValueError unless this is the table of training; the first one seen is."""
+        found = describe_vectors(table)
+        if table.shape[1] != self.dim or self._table not in (None, found):
+            expected = self._table or f"word vectors of width {self.dim}"
+            raise ValueError(
+                f"The model was trained with {expected}, the vocab has {found}. Load the vectors "
+                "it was trained with, or train it anew with these."
+            )
+        self._table, self._seen = found, table.data
 
     def dims(self) -> dict[str, int]:
         return {"dim": self.dim, "n_words": len(self.rows)}
@@ -92,11 +128,8 @@ class WordFeaturizer(Featurizer):
         Returns bool [n_words], the words whose vector is among those that are left out.
         """
         table = vocab.vectors
-        if table.shape[1] != self.dim:
-            raise ValueError(
-                f"The model was trained with word vectors of width {self.dim}, the vocab has "
-                f"{table.shape[1]}. Load the vectors it was trained with."
-            )
+        if table.data is not self._seen or table.shape[1] != self.dim:
+            self._check(table)
         if table.mode == "floret":  # builds every word from its pieces: none is unknown
             vectors[:] = get_array_ops(table.data).to_numpy(table.get_batch(words))
             known[:] = True
@@ -126,3 +159,27 @@ class WordFeaturizer(Featurizer):
     def state(self, value: dict[str, Any]) -> None:
         self.dim = value["dim"]
         self.rows = {word: row for row, word in enumerate(value["words"], start=1)}
+        self._table, self._seen = None, None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_seen": None}  # the vectors travel with the vocab
+
+
+def describe_vectors(table: Vectors) -> str:
+    """Name a table of vectors by its size and fingerprint; the order of its keys does not matter.
+
+    Reads the whole table: some 0.2 s for 160 MB.
+    """
+    if not table.size:
+        return "no word vectors"
+    data = get_array_ops(table.data).to_numpy(table.data, byte_order="<")
+    keys = np.fromiter(table.key2row.keys(), np.uint64, len(table.key2row))
+    rows = np.fromiter(table.key2row.values(), np.int64, len(table.key2row))
+    order = np.argsort(keys)
+    floret = (table.minn, table.maxn, table.hash_count, table.hash_seed, table.bow, table.eow)
+    facts = (data.shape, data.dtype.str, table.mode, floret if table.mode == "floret" else None)
+    digest = hashlib.sha256(repr(facts).encode())
+    for array in (data, keys[order], rows[order]):
+        digest.update(np.ascontiguousarray(array).data)
+    size = " x ".join(f"{n:,}" for n in table.shape)
+    return f"word vectors {size} ({table.mode}, {digest.hexdigest()[:16]})"

@@ -10,6 +10,7 @@ from spacy.vectors import Vectors
 
 from spacy_mner.batch import PostBatch
 from spacy_mner.featurize import WordFeaturizer
+from spacy_mner.featurize.words import describe_vectors
 
 
 @pytest.fixture
@@ -93,8 +94,27 @@ def test_a_word_that_is_left_out_has_no_row_to_fine_tune(nlp):
 def test_other_vectors_than_those_of_training_are_refused(nlp):
     featurizer = settled(WordFeaturizer(), nlp)
     nlp.vocab.vectors = Vectors(data=np.ones((1, 5), np.float32), keys=["a"])
-    with pytest.raises(ValueError, match="width 3"):
+    with pytest.raises(ValueError, match=r"with word vectors 3 x 3 .* has word vectors 1 x 5"):
         featurize(featurizer, nlp, "a")
+
+
+def test_the_name_of_a_table_tells_numbers_and_words_apart_and_not_their_order(nlp):
+    def name(words: tuple[str, ...], rows: list[int], data: np.ndarray) -> str:
+        table = Vectors(strings=nlp.vocab.strings, data=data)
+        for word, row in zip(words, rows, strict=True):
+            table.add(word, row=row)
+        return describe_vectors(table)
+
+    data = np.arange(9, dtype=np.float32).reshape(3, 3)
+    assert name(("obama", "Paris", "paris"), [0, 1, 2], data) == describe_vectors(nlp.vocab.vectors)
+    assert name(("paris", "Paris", "obama"), [2, 1, 0], data) == describe_vectors(nlp.vocab.vectors)
+    others = [
+        name(("paris", "Paris", "obama"), [0, 1, 2], data),
+        name(("obama", "Paris"), [0, 1], data),
+        name(("obama", "Paris", "paris"), [0, 1, 2], data + 1e-6),
+        name(("obama", "Paris", "paris"), [0, 1, 2], data.astype(np.float64)),
+    ]
+    assert len({*others, describe_vectors(nlp.vocab.vectors)}) == 5
 
 
 def test_floret_vectors_know_every_word():
