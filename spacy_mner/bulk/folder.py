@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ..corpus.errors import CorpusError
-from ..files import dump_json, read_json, whole_file
+from ..files import whole_file
 from ..lock import LOCK
 from .engines import Part
 from .identity import Run, check_same
@@ -79,3 +81,21 @@ class Folder:
 
     def _place(self, number: int, suffix: str) -> Path:
         return self.path / f"{number:08d}{suffix}"
+
+
+def dump_json(value: Any) -> bytes:
+    """A value as a line of JSON."""
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+def read_json(path: Path) -> Any:
+    """What a file of JSON holds, None where there is no file.
+
+    Raises CorpusError where it is damaged.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise CorpusError(f"{path} is damaged ({error}); delete it.") from error

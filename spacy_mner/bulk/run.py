@@ -11,12 +11,12 @@ from itertools import chain
 from pathlib import Path
 
 from ..corpus.errors import CorpusError
-from ..files import dump_json, read_json, whole_file
+from ..files import whole_file
 from ..lock import alone
 from ..signals import terminable
 from .chunks import Chunk
 from .engines import Engine, Part, Work
-from .folder import Folder
+from .folder import Folder, dump_json, read_json
 from .formats import PIPE, Source, Survey, open_sink, open_source
 from .identity import Run, check_same, identify
 from .tally import Tally

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from thinc.api import Config
 
 from ..corpus.errors import CorpusError, and_more, first
+from ..files import whole_file
 from .compose import flatten
 
 RESULT = "result.json"
@@ -59,9 +59,8 @@ def _damaged(path: Path, reason: str) -> CorpusError:
 
 def write_result(folder: Path, result: Result) -> None:
     """Write a result so that it is there whole or not at all."""
-    part = folder / f"{RESULT}.part"
-    part.write_text(json.dumps(result, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, folder / RESULT)
+    with whole_file(folder / RESULT) as file:
+        file.write(json.dumps(result, ensure_ascii=False).encode() + b"\n")
 
 
 def check_same(folder: Path, result: Result, asked: Asked) -> None:

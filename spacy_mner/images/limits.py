@@ -54,8 +54,8 @@ class Limits:
 TRUSTED = Limits(bytes=1 << 30, pixels=64_000_000)
 
 # For pictures that come from anywhere: the formats that people post, and what an honest file of
-# those formats never needs; 32 megapixels take a second or two to decode. Each scan of a JPEG passes over all its pixels (encoders write about
-# 10); a TIFF has no more strips than rows.
+# those formats never needs. 32 megapixels take a second or two to decode. Each scan of a JPEG
+# passes over all its pixels (encoders write about 10); a TIFF has no more strips than rows.
 UNTRUSTED = Limits(
     bytes=20_000_000,
     pixels=32_000_000,

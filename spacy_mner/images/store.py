@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import uuid
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import whole_file
 from .ahead import Decoded, decode_ahead
 from .encoder import ImageEncoder
 from .reference import Picture, PictureError
@@ -158,7 +157,8 @@ class FeatureStore:
         place = self._place(cache, digest)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(place, values)
+            with whole_file(place, lasting=False) as file:
+                np.save(file, values)
         except OSError as error:
             warnings.warn(
                 f"Features of pictures are not kept: cannot write to {cache} ({error})",
@@ -198,14 +198,3 @@ def _rounded(values: np.ndarray) -> Result:
 
 def _widen(result: Result) -> Result:
     return result if isinstance(result, PictureError) else result.astype(np.float32)
-
-
-def _write_whole(place: Path, values: np.ndarray) -> None:
-    """Write a file that other processes see either whole or not at all."""
-    part = place.with_name(f"{uuid.uuid4().hex}.part")
-    try:
-        with part.open("wb") as file:
-            np.save(file, values)
-        os.replace(part, place)
-    finally:
-        part.unlink(missing_ok=True)

@@ -13,10 +13,10 @@ import pytest
 
 from spacy_mner.bulk.chunks import SIZE
 from spacy_mner.bulk.engines import inline, processes
+from spacy_mner.bulk.folder import read_json
 from spacy_mner.bulk.run import Listener, annotate, summary_of
 from spacy_mner.bulk.task import Task
 from spacy_mner.corpus.errors import CorpusError
-from spacy_mner.files import read_json
 
 from .conftest import read_jsonl, write_jsonl
 
