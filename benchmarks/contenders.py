@@ -56,7 +56,7 @@ class Ours:
         self.nlp.initialize(lambda: [self._example(post) for post in posts])
         self.optimizer = registry.resolve({"it": self.config["training"]["optimizer"]})["it"]
         self.losses: dict[str, float] = {}
-        _watch_stages(self.pipe, clock)
+        watch_stages(self.pipe, clock)
 
     @property
     def network(self) -> torch.nn.Module:
@@ -85,7 +85,7 @@ class Ours:
         return Example(predicted, reference)
 
 
-def _watch_stages(pipe: Any, clock: StageClock) -> None:
+def watch_stages(pipe: Any, clock: StageClock) -> None:
     """What no stage claims is spaCy's: copying and checking the examples."""
     run = pipe.model._func
 

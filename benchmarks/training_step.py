@@ -144,20 +144,20 @@ def summarise(clocks: dict[str, StageClock], n_batches: int) -> dict[str, Any]:
     times = {name: [step["step"] for step in clock.steps] for name, clock in clocks.items()}
     return {
         "milliseconds": {name: 1e3 * median(taken) for name, taken in times.items()},
-        "stages": {name: _stages(clock) for name, clock in clocks.items()},
-        "ratio": _ratio(times[OURS], times[HAND], n_batches),
-        "ratio, our CRF in both": _ratio(times[OURS], times[HAND_OWN_CRF], n_batches),
+        "stages": {name: stages_of(clock) for name, clock in clocks.items()},
+        "ratio": ratio(times[OURS], times[HAND], n_batches),
+        "ratio, our CRF in both": ratio(times[OURS], times[HAND_OWN_CRF], n_batches),
     }
 
 
-def _ratio(ours: list[float], other: list[float], n_batches: int) -> dict[str, float]:
+def ratio(ours: list[float], other: list[float], n_batches: int) -> dict[str, float]:
     """Of the median steps of a round: its median over rounds, and how far the rounds lie apart."""
     starts = range(0, len(ours), n_batches)
     rounds = [median(ours[i : i + n_batches]) / median(other[i : i + n_batches]) for i in starts]
     return {"median": median(rounds), "lowest": min(rounds), "highest": max(rounds)}
 
 
-def _stages(clock: StageClock) -> dict[str, float]:
+def stages_of(clock: StageClock) -> dict[str, float]:
     taken = {s: 1e3 * median(step.get(s, 0.0) for step in clock.steps) for s in STAGES}
     rest = [step["step"] - sum(step.get(s, 0.0) for s in STAGES) for step in clock.steps]
     return taken | {"rest": 1e3 * median(rest)}

@@ -8,14 +8,20 @@ from typing import Any, Literal
 from spacy.util import registry
 from thinc.api import Model
 
+from .bridge.encoder import build_transformer_embedding, load_weights
 from .bridge.tagger import TOK2VEC, Modality, ModuleBuilder, Stage, TaggerModel, multimodal_tagger
-from .featurize import CharacterFeaturizer, PictureFeaturizer, WordFeaturizer
+from .featurize import (
+    CharacterFeaturizer,
+    PictureFeaturizer,
+    TransformerFeaturizer,
+    WordFeaturizer,
+)
 from .images.encoder import ImageEncoder
 from .images.store import FeatureStore
 from .layers.decode import CRF
 from .layers.embed import CharBiLSTM, CharCNN, ImageEmbedding, Tok2VecEmbedding, WordVectors
 from .layers.encode import BiLSTM, CoupledBiLSTM, NoEncoder
-from .layers.fuse import Concatenate, ModalityAttention
+from .layers.fuse import Concatenate, CrossModal, ModalityAttention
 
 EXAMPLES = {
     "fuse": "spacy_mner.ModalityAttention.v1",
@@ -155,6 +161,31 @@ def build_char_cnn(
     return Modality(CharacterFeaturizer(max_characters=max_characters), embedder)
 
 
+@registry.architectures("spacy_mner.Transformer.v1")
+def build_transformer(
+    name: str,
+    width: int | None = None,
+    dropout: float = 0.1,
+    context: bool = False,
+    max_length: int = 256,
+    freeze: bool = False,
+) -> Modality:
+    """A text encoder of Hugging Face, fine-tuned with the rest; needs the extra `transformers`.
+
+    Its own learning rate is the `encoder_learn_rate` of spacy_mner.AdamW.v1.
+
+    name: of a model on the hub, or a folder. It is looked up when the model is initialized; a
+        saved model needs it no more.
+    width: of the output, per token; null for the encoder's own.
+    context: let it read `doc._.image_text` after the post.
+    max_length: in word pieces; a longer post is read in overlapping parts.
+    freeze: leave the encoder as it is.
+    """
+    embedder = partial(build_transformer_embedding, width=width, dropout=dropout, freeze=freeze)
+    featurizer = TransformerFeaturizer(name, context=context, max_length=max_length)
+    return Modality(featurizer, embedder, partial(load_weights, name=name))
+
+
 @registry.architectures("spacy_mner.ImageEmbedding.v1")
 def build_image_embedding(
     encoder: ImageEncoder | None,
@@ -204,6 +235,53 @@ def build_concatenate(dropout: float = 0.5) -> Stage:
     return Stage("fuse", partial(Concatenate, dropout=dropout))
 
 
+@registry.architectures("spacy_mner.CrossModal.v1")
+def build_cross_modal(
+    width: int = 384,
+    heads: int = 12,
+    feedforward: int = 1536,
+    dropout: float = 0.1,
+    grid: str | None = "image",
+    objects: str | None = "objects",
+    augmentation: str | None = "augmentation",
+    grid_gate: bool = True,
+    objects_gate: bool = True,
+    augmentation_gate: bool = False,
+    region_first: bool = True,
+    auxiliary: bool = True,
+) -> Stage:
+    """Let tokens and the regions of pictures attend to one another (Liu et al. 2022).
+
+    It has attention across tokens, so that `spacy_mner.None.v1` is the encoder to put behind it.
+
+    width: of all of it; best that of the text encoder, whose vectors it then takes as they are.
+    heads, feedforward: of each transformer layer: 12, and 4 times the width, as published.
+    grid, objects: names of the modalities that hold the picture's regions and its objects. A
+        granularity whose modality is not there, or that is null, is left out.
+    augmentation: name of the modality that `augmentation_gate` gates against the rest of the text.
+        Without the gate it is added, as every modality with a vector per token is.
+    grid_gate, objects_gate: weigh the two ways of looking by a learned gate, or take their mean.
+    region_first: look in a second way, at regions that have asked the text before.
+    auxiliary: a transformer layer of its own for `segmentation` in the decoder.
+    """
+    build = partial(
+        CrossModal,
+        width=width,
+        heads=heads,
+        feedforward=feedforward,
+        dropout=dropout,
+        grid=grid,
+        objects=objects,
+        augmentation=augmentation,
+        grid_gate=grid_gate,
+        objects_gate=objects_gate,
+        augmentation_gate=augmentation_gate,
+        region_first=region_first,
+        auxiliary=auxiliary,
+    )
+    return Stage("fuse", build)
+
+
 @registry.architectures("spacy_mner.BiLSTM.v1")
 def build_bilstm(hidden_width: int = 100, dropout: float = 0.3) -> Stage:
     """A bidirectional LSTM over the tokens of a post; `hidden_width` units per direction."""
@@ -224,16 +302,21 @@ def build_no_encoder() -> Stage:
 
 @registry.architectures("spacy_mner.CRF.v1")
 def build_crf(
-    segmentation: Literal["binary"] | None = None, segmentation_weight: float = 1.0
+    segmentation: Literal["binary", "bio"] | None = None, segmentation_weight: float | None = None
 ) -> Stage:
     """A linear-chain CRF over BIO tags (Lafferty et al. 2001; Moon et al. 2018, eq. 2 and 3).
 
-    segmentation: "binary" trains the encoder on a second task as well, entity or not for every
-        token (Aguilar et al. 2017). It takes no part in what is predicted.
-    segmentation_weight: of that task's loss, where the CRF's has 1; the two weigh the same in
-        their code. Both are sums over the tokens of a post.
+    segmentation: trains the network on a second task as well, which takes no part in what is
+        predicted: "binary" tells of every token whether it belongs to an entity (Aguilar et al.
+        2017), "bio" finds entities without their types by a CRF of its own (Liu et al. 2022). It
+        reads the vectors that the fuser makes for it, where it does (CrossModal), else those of
+        the encoder.
+    segmentation_weight: of that task's loss, where the CRF's has 1; both are sums over the tokens
+        of a post. Null for what their code has: 1 for "binary", 0.5 for "bio".
     """
+    if segmentation_weight is None:
+        segmentation_weight = 0.5 if segmentation == "bio" else 1.0
     if segmentation_weight < 0:
         raise ValueError(f"segmentation_weight must not be negative, got {segmentation_weight}")
-    weight = None if segmentation is None else segmentation_weight
-    return Stage("decode", partial(CRF, segmentation_weight=weight))
+    build = partial(CRF, segmentation=segmentation, segmentation_weight=segmentation_weight)
+    return Stage("decode", build)

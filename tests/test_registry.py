@@ -11,6 +11,7 @@ import spacy_mner  # noqa: F401 - makes the registry of image encoders
 
 REGISTRIES = {
     "spacy_architectures": "architectures",
+    "spacy_callbacks": "callbacks",
     "spacy_image_encoders": "image_encoders",
     "spacy_readers": "readers",
     "spacy_scorers": "scorers",
@@ -36,6 +37,7 @@ def test_an_entry_point_is_the_function_registered_under_its_name(group, name):
 
 def test_every_decorated_builder_has_an_entry_point():
     import spacy_mner.architectures
+    import spacy_mner.checkpoints
     import spacy_mner.corpus.reader
     import spacy_mner.evaluation.scorer
     import spacy_mner.optimizer  # noqa: F401

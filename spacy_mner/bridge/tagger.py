@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -63,6 +63,7 @@ class TaggerOutput:
     image_status: what became of each post's pictures.
     region_attention: of each modality whose regions the tokens attend to, float [n_tokens,
         n_regions], in prediction where `model.attrs["region_attention"]` asks for it.
+    regions: of each modality in `region_attention`, bool [n_posts, n_regions]: those a post has.
     """
 
     potentials: Potentials
@@ -71,6 +72,7 @@ class TaggerOutput:
     modalities: list[str]
     image_status: list[str]
     region_attention: Mapping[str, torch.Tensor] | None = None
+    regions: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 TaggerModel = Model[list[Doc], TaggerOutput]
@@ -204,6 +206,7 @@ def forward(
         list(features),
         batch.image_status,
         output.region_attention,
+        output.regions,
     ), backprop
 
 

@@ -3,6 +3,7 @@
 from .base import Featurizer, Featurizers
 from .characters import CharacterFeaturizer
 from .pictures import PictureFeaturizer
+from .transformer import TransformerFeaturizer
 from .words import WordFeaturizer
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "Featurizer",
     "Featurizers",
     "PictureFeaturizer",
+    "TransformerFeaturizer",
     "WordFeaturizer",
 ]

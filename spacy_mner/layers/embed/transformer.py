@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from ..ragged import from_grid, to_grid
 from ..types import Features, TokenVectors
 
-# Cells of a grid (segments x longest) that the encoder reads at once: bounds memory, and keeps
-# short segments from being padded to the longest of all.
-PADDED_PIECES = 4096
+# Cells of a grid (segments x longest) that the encoder reads at once, which bounds memory. Small
+# grids have little padding (a quarter of the time on a CPU); a GPU wants large ones.
+PADDED_PIECES = {"cpu": 1024, "other": 16384}
 
 
 class TransformerEmbedding(nn.Module):
@@ -49,7 +49,9 @@ class TransformerEmbedding(nn.Module):
 
     def forward(self, features: Features, lengths: Tensor) -> TokenVectors:
         place = features["place"]
-        read = torch.cat([self._read(features, part) for part in _parts(features["lengths"])])
+        cells = PADDED_PIECES["cpu" if place.device.type == "cpu" else "other"]
+        parts = _parts(features["lengths"], cells)
+        read = torch.cat([self._read(features, part) for part in parts])
         vectors = self.project(self.dropout(read.index_select(0, place)))
         return TokenVectors(vectors, torch.ones_like(place, dtype=torch.bool))
 
@@ -66,10 +68,10 @@ class TransformerEmbedding(nn.Module):
             return from_grid(self.encoder(**texts).last_hidden_state, lengths)
 
 
-def _parts(lengths: Tensor) -> Iterator[slice]:
-    """Cut segments, longest first, into runs of at most PADDED_PIECES cells."""
+def _parts(lengths: Tensor, cells: int) -> Iterator[slice]:
+    """Cut segments, longest first, into runs that fit into so many cells, or of one."""
     start = 0
     while start < len(lengths):
-        n_segments = max(PADDED_PIECES // int(lengths[start]), 1)
+        n_segments = max(cells // int(lengths[start]), 1)
         yield slice(start, start + n_segments)
         start += n_segments

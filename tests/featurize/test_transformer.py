@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import spacy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from spacy.tokens import Doc
+
+from spacy_mner.batch import PostBatch
+from spacy_mner.extensions import IMAGE_TEXT
+from spacy_mner.featurize import TransformerFeaturizer
+from spacy_mner.featurize.transformer import cut
+
+from ..encoders import write_bert, write_roberta
+
+pytest.importorskip("transformers")
+VOCAB = spacy.blank("en").vocab
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bert(tmp_path_factory.mktemp("encoder") / "bert")
+
+
+@pytest.fixture(scope="module")
+def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_roberta(tmp_path_factory.mktemp("encoder") / "roberta")
+
+
+@pytest.fixture(scope="module", params=["bert", "roberta"])
+def encoder(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(request.param)
+
+
+def settled(folder: Path, max_length: int = 64, **config: bool) -> TransformerFeaturizer:
+    featurizer = TransformerFeaturizer(str(folder), max_length=max_length, **config)
+    featurizer.settle()
+    return featurizer
+
+
+def post(words: list[str], image_text: str | None = None) -> Doc:
+    doc = Doc(VOCAB, words=words)
+    doc._.image_text = image_text
+    return doc
+
+
+def segments_of(features: dict[str, np.ndarray], key: str = "pieces") -> list[list[int]]:
+    ends = np.cumsum(features["lengths"])
+    return [part.tolist() for part in np.split(features[key], ends[:-1])]
+
+
+def seen_by(featurizer: TransformerFeaturizer, docs: list[Doc]) -> list[list[str]]:
+    """The text of every piece that the encoder reads, segment by segment."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(featurizer.state["tokenizer"])
+    features = featurizer(PostBatch.from_docs(docs))
+    return [[tokenizer.id_to_token(i) for i in s] for s in segments_of(features)]
+
+
+def reference(folder: Path, words: list[str], pair: list[str] | None = None):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
+    return tokenizer(words, pair, is_split_into_words=True)
+
+
+WORDS = ["Hi", "Bob", "http://t.co/x1", "JAGUAR", "!"]
+
+
+def test_a_post_reads_as_the_tokenizer_of_the_library_has_it(encoder):
+    expected = reference(encoder, WORDS)
+    features = settled(encoder)(PostBatch.from_docs([post(WORDS)]))
+    assert segments_of(features) == [expected["input_ids"]]
+    assert features["place"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
+
+
+def test_the_text_about_the_picture_is_read_after_the_post_and_carries_no_token(encoder):
+    expected = reference(encoder, WORDS, ["a", "dog"])
+    features = settled(encoder, context=True)(PostBatch.from_docs([post(WORDS, "a dog")]))
+    assert segments_of(features) == [expected["input_ids"]]
+    assert features["place"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
+
+
+def test_an_encoder_that_tells_texts_apart_is_told_which_is_which(bert, roberta):
+    batch = PostBatch.from_docs([post(WORDS, "a dog")])
+    expected = reference(bert, WORDS, ["a", "dog"])["token_type_ids"]
+    assert segments_of(settled(bert, context=True)(batch), "types") == [expected]
+    assert "types" not in settled(roberta, context=True)(batch)
+
+
+@pytest.mark.parametrize("text", [None, "", "  \n", 7])
+def test_without_text_about_the_picture_a_post_is_read_alone(bert, text):
+    doc = post(["hi"])
+    doc.user_data[IMAGE_TEXT] = text
+    assert seen_by(settled(bert, context=True), [doc]) == [["[CLS]", "hi", "[SEP]"]]
+
+
+def test_text_about_the_picture_is_read_only_where_asked_for(bert):
+    assert seen_by(settled(bert), [post(["hi"], "a dog")]) == [["[CLS]", "hi", "[SEP]"]]
+
+
+def test_a_post_that_does_without_its_picture_does_without_the_text_about_it(bert):
+    batch = PostBatch.from_docs([post(["hi"], "a dog"), post(["hi"], "a dog")])
+    batch.without_image = [True, False]
+    assert settled(bert, context=True)(batch)["lengths"].tolist() == [6, 3]
+
+
+def test_the_text_about_the_picture_gets_the_room_that_the_post_leaves(bert):
+    featurizer = settled(bert, context=True, max_length=8)
+    docs = [post(["hi"] * n, "a dog my ram bob") for n in (6, 5, 4, 3)]
+    assert sorted(seen_by(featurizer, docs)) == sorted(
+        [
+            ["[CLS]", *["hi"] * 6, "[SEP]"],
+            ["[CLS]", *["hi"] * 5, "[SEP]"],
+            ["[CLS]", *["hi"] * 4, "[SEP]", "a", "[SEP]"],
+            ["[CLS]", *["hi"] * 3, "[SEP]", "a", "dog", "[SEP]"],
+        ]
+    )
+
+
+def test_a_token_without_a_piece_of_its_own_is_the_unknown_piece_in_its_place(bert):
+    words = ["hi", "\ufe0f", "\u200b", " ", "\u00a0", "🎸", "bob"]
+    seen = seen_by(settled(bert), [post(words)])
+    assert seen == [["[CLS]", "hi", *["[UNK]"] * 5, "bob", "[SEP]"]]
+
+
+def test_a_post_that_spells_a_special_piece_does_not_get_one(bert):
+    assert "[SEP]" not in seen_by(settled(bert), [post(["hi", "[SEP]", "bob"])])[0][:-1]
+
+
+def test_segments_come_longest_first(bert):
+    features = settled(bert)(PostBatch.from_docs([post(["hi"] * n) for n in (1, 4, 0, 2)]))
+    assert features["lengths"].tolist() == [6, 4, 3, 2]
+
+
+ANY_WORD = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12),
+    st.sampled_from(
+        ["hi", "bob", "\ufe0f", "\u200b", "\u00ad", "\ufffd", "🎸", "👨‍👩‍👧", "x" * 90]
+    ),
+)
+POSTS = st.lists(
+    st.tuples(st.lists(ANY_WORD, max_size=40), st.sampled_from([None, "a dog", "ram " * 50])),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(posts=POSTS, max_length=st.integers(5, 64))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_token_stands_at_its_first_piece_whatever_it_is(encoder, posts, max_length):
+    """Checked against the library's own pieces of each word, one word at a time."""
+    from transformers import AutoTokenizer
+
+    library = AutoTokenizer.from_pretrained(encoder, add_prefix_space=True)
+    library.backend_tokenizer.encode_special_tokens = True
+    featurizer = settled(encoder, context=True, max_length=max_length)
+    features = featurizer(PostBatch.from_docs([post(*one) for one in posts]))
+    assert features["lengths"].max() <= max_length
+    words = [word for words, _ in posts for word in words]
+    assert len(features["place"]) == len(words)
+    for word, place in zip(words, features["place"], strict=True):
+        ids = library([word], is_split_into_words=True, add_special_tokens=False)["input_ids"]
+        assert features["pieces"][place] == (ids or [library.unk_token_id])[0]
+
+
+@given(posts=POSTS, max_length=st.integers(5, 64))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_post_is_read_the_same_in_any_batch(bert, posts, max_length):
+    featurizer = settled(bert, context=True, max_length=max_length)
+
+    def read(batch: list) -> list:
+        """What a token's place is among: the pieces to its left and right in its segment."""
+        features = featurizer(PostBatch.from_docs([post(*one) for one in batch]))
+        starts = np.cumsum(features["lengths"]) - features["lengths"]
+        segment = np.searchsorted(starts, features["place"], side="right") - 1
+        parts = segments_of(features)
+        places = features["place"] - starts[segment]
+        return [(parts[s], place) for s, place in zip(segment, places, strict=True)]
+
+    assert read(posts) == [token for one in posts for token in read([one])]
+
+
+@given(n_pieces=st.integers(0, 300), window=st.integers(1, 40))
+@settings(deadline=None)
+def test_a_piece_is_taken_from_the_window_in_which_it_is_farthest_from_a_cut(n_pieces, window):
+    starts, owner = cut(n_pieces, window, np.arange(n_pieces))
+    ends = np.minimum(starts + window, n_pieces)
+    for place in range(n_pieces):
+        distances = [
+            min(
+                place - start if start else np.inf,
+                end - 1 - place if end < n_pieces else np.inf,
+            )
+            if start <= place < end
+            else -1
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        assert distances[owner[place]] == max(distances) >= 0
+
+
+def test_windows_of_a_long_post_overlap_by_a_quarter_at_least():
+    starts, _ = cut(1000, 40, np.arange(0))
+    assert starts[0] == 0
+    assert starts[-1] == 960
+    assert np.diff(starts).max() <= 30
+
+
+@pytest.mark.parametrize("max_length", [3, 65])
+def test_a_length_that_the_encoder_cannot_read_is_refused_with_the_limits(bert, max_length):
+    with pytest.raises(ValueError, match="between 4 and 64"):
+        settled(bert, max_length=max_length)
+
+
+def test_what_is_no_encoder_is_named_with_the_remedy(tmp_path):
+    with pytest.raises(ValueError, match=r"gone.*folder"):
+        settled(tmp_path / "gone")
+
+
+def test_an_encoder_with_a_decoder_is_refused(tmp_path):
+    from transformers import T5Config
+
+    T5Config().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="decoder"):
+        settled(tmp_path)
+
+
+def test_the_state_is_json_and_needs_no_folder(bert, tmp_path):
+    folder = write_bert(tmp_path / "moved")
+    state = json.loads(json.dumps(settled(folder).state))
+    assert str(tmp_path) not in json.dumps(state)
+    other = TransformerFeaturizer("nowhere", max_length=64)
+    other.state = state
+    batch = PostBatch.from_docs([post(WORDS)])
+    expected = settled(bert)(batch)
+    for name, array in other(batch).items():
+        np.testing.assert_array_equal(array, expected[name])
+    assert other.dims() == settled(bert).dims()
+
+
+def test_it_is_picklable_and_spells_as_before(bert):
+    featurizer = settled(bert)
+    batch = PostBatch.from_docs([post(["[SEP]", "hi"])])
+    again = pickle.loads(pickle.dumps(featurizer))
+    np.testing.assert_array_equal(again(batch)["pieces"], featurizer(batch)["pieces"])
+
+
+def test_an_uninitialized_one_says_so():
+    with pytest.raises(ValueError, match="initialize"):
+        TransformerFeaturizer("bert").dims()
