@@ -34,7 +34,7 @@ def init_cli(
     msg.good(f"Wrote {output}. Train with:")
     # Not by `msg`, which breaks long lines.
     typer.echo(
-        f"spacy train {output} --paths.train train.spacy --paths.dev valid.spacy -o training"
+        f"spacy train {output} --paths.train train.spacy --paths.dev dev.spacy -o training"
     )
 
 

@@ -100,8 +100,9 @@ def _cpu_minutes(result: Result, whole: bool) -> float:
 
 def _machine(machine: dict[str, Any]) -> str:
     gpu = machine["gpu"] or "no GPU"
+    threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
     return (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads a run, "
+        f"{machine['processor']}, {machine['cores']} cores, {threads} a run, "
         f"{gpu}, Python {machine['python']}, spaCy {machine['spacy']}, torch {machine['torch']}"
     )
 
