@@ -31,7 +31,7 @@ PLAIN: dict[str, dict[str, Any]] = {
     "char": {"dropout": 0.3},
     "image": {"bottleneck": None, "dropout": 0.3, "cache": None},
 }
-PRINTED = {"bounded": True, "combine": "sum", "dropout": 0.3}
+PRINTED = {"bounded": True, "combine": "sum", "skip_unknown": False, "dropout": 0.3}
 
 
 class Ours:

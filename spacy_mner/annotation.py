@@ -23,11 +23,13 @@ class Labelling:
     entities: (first token, token after the last, label, probability of exactly this span).
     attention: modality name to float32 [n_tokens], or None.
     image_status: what became of the post's pictures.
+    image_attention: modality name to float32 [n_tokens, n_regions], or None.
     """
 
     entities: list[tuple[int, int, str, float]]
     attention: dict[str, np.ndarray] | None
     image_status: str
+    image_attention: dict[str, np.ndarray] | None = None
 
     def write_to(self, doc: Doc) -> None:
         """Set the entities and attributes. Tokens of no entity become outside, not missing."""
@@ -37,6 +39,7 @@ class Labelling:
         doc.set_ents(spans)
         doc._.image_status = self.image_status
         doc._.modality_attention = self.attention
+        doc._.image_attention = self.image_attention
 
 
 def entities_of(tags: np.ndarray) -> list[tuple[int, int, int]]:

@@ -12,14 +12,25 @@ from .bridge.encoder import build_transformer_embedding, load_weights
 from .bridge.tagger import TOK2VEC, Modality, ModuleBuilder, Stage, TaggerModel, multimodal_tagger
 from .featurize import (
     CharacterFeaturizer,
+    NeighbourFeaturizer,
+    ObjectFeaturizer,
     PictureFeaturizer,
     TransformerFeaturizer,
     WordFeaturizer,
 )
+from .images.detector import ObjectDetector
 from .images.encoder import ImageEncoder
 from .images.store import FeatureStore
 from .layers.decode import CRF
-from .layers.embed import CharBiLSTM, CharCNN, ImageEmbedding, Tok2VecEmbedding, WordVectors
+from .layers.embed import (
+    CharBiLSTM,
+    CharCNN,
+    ImageEmbedding,
+    ObjectEmbedding,
+    SemanticAugmentation,
+    Tok2VecEmbedding,
+    WordVectors,
+)
 from .layers.encode import BiLSTM, CoupledBiLSTM, NoEncoder
 from .layers.fuse import Concatenate, CrossModal, ModalityAttention
 
@@ -186,6 +197,17 @@ def build_transformer(
     return Modality(featurizer, embedder, partial(load_weights, name=name))
 
 
+@registry.architectures("spacy_mner.SemanticAugmentation.v1")
+def build_semantic_augmentation(width: int = 384, n: int = 4, dropout: float = 0.1) -> Modality:
+    """The vectors of a word's nearest words, by the pipeline's own (Nie et al. 2020).
+
+    width: of the output, per token.
+    n: nearest words.
+    """
+    embedder = partial(SemanticAugmentation, width=width, dropout=dropout)
+    return Modality(NeighbourFeaturizer(n=n), embedder)
+
+
 @registry.architectures("spacy_mner.ImageEmbedding.v1")
 def build_image_embedding(
     encoder: ImageEncoder | None,
@@ -211,21 +233,52 @@ def build_image_embedding(
     return Modality(PictureFeaturizer(store), embedder)
 
 
+@registry.architectures("spacy_mner.ObjectEmbedding.v1")
+def build_object_embedding(
+    detector: ObjectDetector | None = None,
+    width: int = 384,
+    n: int = 5,
+    dropout: float = 0.1,
+    cache: str | None = None,
+    memory_mb: int = 64,
+) -> Modality:
+    """The objects in a post's pictures: what is in `doc._.image_objects`, or a detector finds.
+
+    detector: a frozen object detector, or null where posts bring their objects.
+    width: of the output, per object.
+    n: objects of a post, the surest ones.
+    cache: folder in which found objects are kept over epochs and restarts; null for none.
+    memory_mb: found objects kept in memory, in MiB.
+    """
+    store = None if detector is None else FeatureStore(detector, cache=cache, memory_mb=memory_mb)
+    embedder = partial(ObjectEmbedding, width=width, dropout=dropout)
+    return Modality(ObjectFeaturizer(store, n=n), embedder)
+
+
 @registry.architectures("spacy_mner.ModalityAttention.v1")
 def build_modality_attention(
     dropout: float = 0.5,
     bounded: bool = False,
     combine: Literal["sum", "concatenate"] = "concatenate",
+    skip_unknown: bool = True,
 ) -> Stage:
     """Weigh the modalities per token (Moon et al. 2018, eq. 4).
 
-    The defaults are what measures best; `bounded = true` and `combine = "sum"` are as printed.
+    The defaults are what measures best. As printed it is with `bounded = true`, `combine = "sum"`
+    and `skip_unknown = false`.
 
     bounded: squash the scores by a sigmoid before the softmax, as printed. That keeps the weight
         of one among three modalities between 0.155 and 0.576; false lets it switch off and on.
     combine: add the weighed modalities up, as printed, or lay them side by side.
+    skip_unknown: leave the words out at a token that has no vector, as if they were absent.
     """
-    build = partial(ModalityAttention, dropout=dropout, bounded=bounded, combine=combine)
+    build = partial(
+        ModalityAttention,
+        dropout=dropout,
+        bounded=bounded,
+        combine=combine,
+        skip_unknown=skip_unknown,
+    )
     return Stage("fuse", build)
 
 

@@ -85,13 +85,15 @@ def make_multimodal_ner(
 
 
 class MultimodalNER(TrainablePipe):
-    """Finds the named entities of posts, using `doc._.image` or `doc._.image_features`.
+    """Finds the named entities of posts, using `doc._.image`, `doc._.image_features` or
+    `doc._.image_objects`.
 
     Sets `doc.ents` (replacing entities that are there), `span._.score`, `doc._.image_status`
-    and, where asked for, `doc._.modality_attention`.
+    and, where asked for and told by the fuser, `doc._.modality_attention` and
+    `doc._.image_attention`.
 
     threshold: drop entities whose probability is below it, after decoding.
-    annotate_attention: keep the weight of each modality for each token.
+    annotate_attention: keep the weight of each modality, or of each region, for each token.
     images_root: folder that relative picture paths are relative to; the working directory
         where it is None.
     """
@@ -277,6 +279,7 @@ class MultimodalNER(TrainablePipe):
         docs = list(docs)
         if not self._is_initialized:
             raise ValueError(Errors.E109.format(name=self.name))
+        self.model.attrs["region_attention"] = self.annotate_attention
         labellings: list[Any] = [None] * len(docs)
         for group in cut_by_padded_size(map(len, docs), PADDED_TOKENS):
             output = self.model.predict([docs[i] for i in group])

@@ -1,8 +1,10 @@
 """The attributes a user touches, and how their values travel in a DocBin.
 
-`doc._.image`, `doc._.image_features` and `doc._.image_text` (text about the picture, of which a
-caption is one kind; a string, or TypeError) are set by the user;
-`doc._.modality_attention`, `doc._.image_status` and `span._.score` by the component.
+`doc._.image`, `doc._.image_features`, `doc._.image_objects` (a list of labels, or of mappings with
+"label" and perhaps "score", "box" and "vector"; see `images.objects`) and `doc._.image_text` (text
+about the picture, of which a caption is one kind; a string, or TypeError) are set by the user;
+`doc._.modality_attention`, `doc._.image_attention`, `doc._.image_status` and `span._.score` by
+the component.
 """
 
 from __future__ import annotations
@@ -14,11 +16,19 @@ from typing import Any
 import srsly
 from spacy.tokens import Doc, Span
 
-DOC_ATTRIBUTES = ("image", "image_features", "image_text", "modality_attention", "image_status")
+DOC_ATTRIBUTES = (
+    "image",
+    "image_features",
+    "image_objects",
+    "image_text",
+    "modality_attention",
+    "image_attention",
+    "image_status",
+)
 SPAN_ATTRIBUTES = ("score",)
 
 # What makes a post one with a picture.
-PICTURE_ATTRIBUTES = ("image", "image_features")
+PICTURE_ATTRIBUTES = ("image", "image_features", "image_objects")
 # Where spaCy keeps the attribute `image_text`; by its own types a key is a string.
 IMAGE_TEXT: Any = ("._.", "image_text", None, None)
 
@@ -57,7 +67,7 @@ _OPTIONS = {"image_text": {"getter": _get_image_text, "setter": _set_image_text}
 
 
 def has_image(doc: Doc) -> bool:
-    """Whether the post brings a picture, as a reference or as a descriptor.
+    """Whether the post brings a picture: a reference, a descriptor, or the objects in it.
 
     Text about a picture (`doc._.image_text`, such as a caption) does not make one.
     """
@@ -95,10 +105,10 @@ def encode(value: Any, chain: Any = None) -> Any:
 def decode(value: Any, chain: Any = None) -> Any:
     """msgpack decoder: the inverse of `encode`."""
     if isinstance(value, dict):
-        if "__mner_path__" in value:
-            return Path(value["__mner_path__"])
-        if "__mner_image__" in value:
-            return _open(value["__mner_image__"])
+        if isinstance(path := value.get("__mner_path__"), str):
+            return Path(path)
+        if isinstance(png := value.get("__mner_image__"), bytes):
+            return _open(png)
     return value if chain is None else chain(value)
 
 
@@ -121,6 +131,11 @@ def picture_as_png(image: Any) -> bytes:
 
 
 def _open(png: bytes) -> Any:
+    """The picture, or its bytes where it is none: using them says what is wrong with it."""
     from PIL import Image
 
-    return Image.open(io.BytesIO(png)) if png else b""
+    try:
+        # No other format, whatever a file brings: some are programs.
+        return Image.open(io.BytesIO(png), formats=["PNG"])
+    except Exception:
+        return png

@@ -1,4 +1,4 @@
-"""The registry that spaCy does not have: `@image_encoders` in a config."""
+"""The registries that spaCy does not have, for `@image_encoders` and `@object_detectors`."""
 
 from __future__ import annotations
 
@@ -6,4 +6,6 @@ import catalogue
 from spacy.util import registry
 
 image_encoders = catalogue.create("spacy", "image_encoders", entry_points=True)
+object_detectors = catalogue.create("spacy", "object_detectors", entry_points=True)
 registry.image_encoders = image_encoders  # type: ignore[attr-defined]  # not among spaCy's own
+registry.object_detectors = object_detectors  # type: ignore[attr-defined]

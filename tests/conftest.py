@@ -92,6 +92,7 @@ def small_model() -> dict[str, Any]:
             "@architectures": "spacy_mner.ModalityAttention.v1",
             "bounded": True,
             "combine": "sum",
+            "skip_unknown": False,
             "dropout": 0.1,
         },
         "encode": {"@architectures": "spacy_mner.BiLSTM.v1", "hidden_width": 12},
@@ -117,22 +118,51 @@ def untrained(small_model: dict[str, Any], pictures: Path) -> Language:
     return nlp
 
 
-@pytest.fixture(scope="session")
-def trained_bytes(small_model: dict[str, Any], pictures: Path) -> tuple[Any, bytes]:
+def trained_model(model: dict[str, Any], pictures: Path, steps: int) -> tuple[Any, bytes]:
     nlp = spacy.blank("en")
-    config = {"model": small_model, "images_root": str(pictures), "annotate_attention": True}
+    config = {"model": model, "images_root": str(pictures), "annotate_attention": True}
     nlp.add_pipe("multimodal_ner", config=config)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    train(nlp, examples_of(gold_docs(nlp)))
+    train(nlp, examples_of(gold_docs(nlp)), steps)
     torch.set_num_threads(threads)
     return nlp.config, nlp.to_bytes()
+
+
+@pytest.fixture(scope="session")
+def trained_bytes(small_model: dict[str, Any], pictures: Path) -> tuple[Any, bytes]:
+    return trained_model(small_model, pictures, steps=60)
 
 
 @pytest.fixture
 def trained(trained_bytes: tuple[Any, bytes]) -> Language:
     """A trained pipeline, fresh for each test."""
     config, data = trained_bytes
+    return spacy.util.load_model_from_config(config).from_bytes(data)
+
+
+@pytest.fixture(scope="session")
+def looking_bytes(small_model: dict[str, Any], pictures: Path) -> tuple[Any, bytes]:
+    image = dict(small_model["embed"]["image"])
+    image["encoder"] = {**image["encoder"], "regions": "grid"}
+    model = {
+        **small_model,
+        "embed": {**small_model["embed"], "image": image},
+        "fuse": {
+            "@architectures": "spacy_mner.CrossModal.v1",
+            "width": 16,
+            "heads": 2,
+            "feedforward": 32,
+        },
+        "encode": {"@architectures": "spacy_mner.None.v1"},
+    }
+    return trained_model(model, pictures, steps=20)
+
+
+@pytest.fixture
+def looking(looking_bytes: tuple[Any, bytes]) -> Language:
+    """A trained pipeline whose tokens look at the 7 by 7 cells of pictures; fresh for each test."""
+    config, data = looking_bytes
     return spacy.util.load_model_from_config(config).from_bytes(data)
 
 

@@ -64,9 +64,11 @@ def test_entities_next_to_each_other_stay_two():
 
 def test_a_labelling_replaces_what_the_doc_held():
     doc = Doc(NLP.vocab, words=["a", "b"], ents=["B-LOC", "O"])
+    doc._.image_attention = doc._.modality_attention = {"image": np.ones(2)}
     Labelling([(1, 2, "PER", 0.75)], None, "absent").write_to(doc)
     assert [(e.text, e.label_, e._.score) for e in doc.ents] == [("b", "PER", 0.75)]
     assert doc._.image_status == "absent"
+    assert (doc._.modality_attention, doc._.image_attention) == (None, None)
     assert doc.has_annotation("ENT_IOB")
 
 

@@ -16,7 +16,7 @@ from spacy.training import Example
 import spacy_mner
 from spacy_mner.batch import IMAGE_DROPOUT
 from spacy_mner.component import LostPicturesWarning, MultimodalNER
-from spacy_mner.featurize.pictures import PictureWarning
+from spacy_mner.featurize.status import PictureWarning
 
 from .conftest import examples_of, gold_docs, make_doc, train
 
@@ -61,9 +61,37 @@ def test_attention_of_every_token_sums_to_one_and_an_absent_modality_has_none(tr
     np.testing.assert_allclose(without["word"] + without["char"], 1.0, atol=1e-6)
 
 
-def test_attention_is_left_out_unless_asked_for(trained):
+def test_attention_is_left_out_unless_asked_for(trained, looking):
+    assert trained("my jaguar")._.image_attention is None
     trained.get_pipe("multimodal_ner").annotate_attention = False
     assert trained("my jaguar")._.modality_attention is None
+    looking.get_pipe("multimodal_ner").annotate_attention = False
+    assert looking(make_doc(looking, ["my"], "car.png"))._.image_attention is None
+
+
+def test_attention_to_regions_is_that_of_the_posts_own_regions_in_any_batch(looking):
+    posts = [
+        (["my", "jaguar", "!"], ["car.png", "animal.png"]),
+        (["my", "jaguar"], "car.png"),
+        (["my", "jaguar", "!", "hi"], None),
+        ([], "car.png"),
+    ]
+    together = list(looking.pipe(make_doc(looking, *post) for post in posts))
+    for (words, image), doc, n_regions in zip(posts, together, [98, 49, 0, 49], strict=True):
+        assert doc._.modality_attention is None
+        [(name, weights)] = doc._.image_attention.items()
+        assert (name, weights.dtype) == ("image", np.float32)
+        assert weights.shape == (len(words), n_regions)
+        np.testing.assert_allclose(weights.sum(axis=1), float(n_regions > 0), atol=1e-5)
+        alone = looking(make_doc(looking, words, image))._.image_attention["image"]
+        np.testing.assert_allclose(weights, alone, atol=1e-6)
+
+
+def test_attention_to_regions_travels_in_a_docbin(looking):
+    doc = looking(make_doc(looking, ["my", "jaguar"], "car.png"))
+    data = DocBin(docs=[doc], store_user_data=True).to_bytes()
+    [read] = DocBin().from_bytes(data).get_docs(looking.vocab)
+    np.testing.assert_array_equal(read._.image_attention["image"], doc._.image_attention["image"])
 
 
 @pytest.mark.parametrize(
@@ -75,7 +103,7 @@ def test_attention_is_left_out_unless_asked_for(trained):
         (["car.png", "gone.png"], "used 1 of 2: no such file: gone.png"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::spacy_mner.featurize.pictures.PictureWarning")
+@pytest.mark.filterwarnings("ignore::spacy_mner.featurize.status.PictureWarning")
 def test_the_status_says_what_became_of_the_picture(trained, image, status):
     assert trained(make_doc(trained, ["hi"], image))._.image_status == status
 
@@ -125,7 +153,7 @@ POSTS = st.lists(
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@pytest.mark.filterwarnings("ignore::spacy_mner.featurize.pictures.PictureWarning")
+@pytest.mark.filterwarnings("ignore::spacy_mner.featurize.status.PictureWarning")
 def test_a_post_is_answered_the_same_in_any_batch_and_order(trained, posts, batch_size, shuffled):
     alone = [trained(make_doc(trained, words, image)) for words, image in posts]
     order = list(range(len(posts)))

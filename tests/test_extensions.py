@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import spacy
@@ -8,6 +10,7 @@ from PIL import Image
 from spacy.tokens import Doc, DocBin, Span
 
 from spacy_mner import extensions
+from spacy_mner.images.objects import read_objects
 from spacy_mner.images.reference import open_picture
 
 NLP = spacy.blank("en")
@@ -63,7 +66,10 @@ def test_a_caption_travels_in_a_docbin():
     assert read._.image_text == doc._.image_text
 
 
-@pytest.mark.parametrize("attribute, value", [("image", "a.jpg"), ("image_features", np.ones(3))])
+@pytest.mark.parametrize(
+    "attribute, value",
+    [("image", "a.jpg"), ("image_features", np.ones(3)), ("image_objects", ["cat"])],
+)
 def test_a_picture_is_copied_and_dropped(attribute, value):
     source, target = NLP.make_doc("a"), NLP.make_doc("b")
     source._.set(attribute, value)
@@ -73,6 +79,17 @@ def test_a_picture_is_copied_and_dropped(attribute, value):
     extensions.drop_image(target)
     assert not extensions.has_image(target)
     assert extensions.has_image(source)
+
+
+def test_objects_travel_in_a_docbin():
+    doc = NLP.make_doc("a")
+    vector = np.float32([0.1, 2])
+    doc._.image_objects = ["cat", {"label": "dog", "score": 0.5, "vector": vector}]
+    data = DocBin(docs=[doc], store_user_data=True).to_bytes()
+    [read] = DocBin().from_bytes(data).get_docs(NLP.vocab)
+    cat, dog = read_objects(read._.image_objects)
+    assert (cat.label, dog.label, dog.score) == ("cat", "dog", 0.5)
+    np.testing.assert_array_equal(dog.vector, vector)
 
 
 MODES = ["RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "1", "RGBX"]
@@ -97,3 +114,16 @@ def test_a_closed_pil_image_travels_as_an_empty_file(tmp_path):
     image = Image.open(tmp_path / "x.png")
     image.close()
     assert srsly.msgpack_loads(srsly.msgpack_dumps({"image": image}))["image"] == b""
+
+
+@pytest.mark.parametrize("format", ["EPS", "GIF"])
+def test_a_file_that_says_png_of_another_format_is_not_opened(format):
+    buffer = io.BytesIO()
+    Image.new("RGB", (3, 2)).save(buffer, format)
+    packed = srsly.msgpack_dumps({"image": {"__mner_image__": buffer.getvalue()}})
+    assert srsly.msgpack_loads(packed)["image"] == buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", ["__mner_image__", "__mner_path__"])
+def test_what_no_encoder_wrote_stays_as_it_is(name):
+    assert srsly.msgpack_loads(srsly.msgpack_dumps({name: 5})) == {name: 5}

@@ -7,12 +7,13 @@ from importlib.metadata import entry_points
 import pytest
 from spacy.util import registry
 
-import spacy_mner  # noqa: F401 - makes the registry of image encoders
+import spacy_mner  # noqa: F401 - makes the registries that spaCy does not have
 
 REGISTRIES = {
     "spacy_architectures": "architectures",
     "spacy_callbacks": "callbacks",
     "spacy_image_encoders": "image_encoders",
+    "spacy_object_detectors": "object_detectors",
     "spacy_readers": "readers",
     "spacy_scorers": "scorers",
     "thinc_optimizers": "optimizers",

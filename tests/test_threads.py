@@ -83,7 +83,7 @@ def often() -> Any:
     sys.setswitchinterval(before)
 
 
-@pytest.mark.filterwarnings("ignore::spacy_mner.featurize.pictures.PictureWarning")
+@pytest.mark.filterwarnings("ignore::spacy_mner.featurize.status.PictureWarning")
 def test_eight_threads_answer_as_one_from_the_first_post_on(trained_bytes, trained, many, often):
     """Each round begins with a fresh pipeline: encoder not loaded, network as it was built."""
     config, data = trained_bytes
@@ -101,7 +101,7 @@ def test_eight_threads_answer_as_one_from_the_first_post_on(trained_bytes, train
                 check_same(found, expected[k])
 
 
-@pytest.mark.filterwarnings("ignore::spacy_mner.featurize.pictures.PictureWarning")
+@pytest.mark.filterwarnings("ignore::spacy_mner.featurize.status.PictureWarning")
 def test_eight_streams_of_one_pipeline_answer_as_one(trained, many, often):
     expected = [answer(trained(doc)) for doc in posts(trained, many)]
     streams = at_once(

@@ -17,6 +17,9 @@ from ..layers.decode import (
 )
 from .tagger import TaggerOutput
 
+# Of one post, by modality name.
+Attention = dict[str, np.ndarray]
+
 
 def loss_and_gradients(output: TaggerOutput, allowed: np.ndarray) -> tuple[float, Potentials]:
     """Mean loss of the posts, and its gradients by the potentials.
@@ -47,17 +50,17 @@ def label_posts(
     starts = np.cumsum([0, *output.lengths.tolist()])
     posts = [entities_of(tags[start:end]) for start, end in pairwise(starts)]
     scores = iter(_scores(output, posts, starts))
-    weights = None if output.attention is None else output.attention.float().cpu().numpy()
+    by_modality = _attention(output, starts) if attention else [None] * len(posts)
+    by_region = _region_attention(output, starts) if attention else [None] * len(posts)
     labellings = []
     for i, spans in enumerate(posts):
         entities = [(s, e, labels[label], next(scores)) for s, e, label in spans]
         labellings.append(
             Labelling(
                 entities=[entity for entity in entities if entity[3] >= threshold],
-                attention=_by_modality(output, weights, starts[i], starts[i + 1])
-                if attention
-                else None,
+                attention=by_modality[i],
                 image_status=output.image_status[i],
+                image_attention=by_region[i],
             )
         )
     return labellings
@@ -79,10 +82,26 @@ def _scores(
     return probabilities.clamp(0.0, 1.0).tolist()
 
 
-def _by_modality(
-    output: TaggerOutput, weights: np.ndarray | None, start: int, end: int
-) -> dict[str, np.ndarray] | None:
-    """One post's attention, a copy of its own for each modality."""
-    if weights is None:
-        return None
-    return {name: weights[start:end, i].copy() for i, name in enumerate(output.modalities)}
+def _attention(output: TaggerOutput, starts: np.ndarray) -> list[Attention | None]:
+    """Each post's attention to every modality, copies of its own."""
+    if output.attention is None:
+        return [None] * (len(starts) - 1)
+    weights = output.attention.float().cpu().numpy()
+    return [
+        {name: weights[start:end, i].copy() for i, name in enumerate(output.modalities)}
+        for start, end in pairwise(starts)
+    ]
+
+
+def _region_attention(output: TaggerOutput, starts: np.ndarray) -> list[Attention | None]:
+    """Each post's attention to the regions it has, without those that pad the batch."""
+    if not output.region_attention:
+        return [None] * (len(starts) - 1)
+    told = {
+        name: (weights.float().cpu().numpy(), output.regions[name].cpu().numpy())
+        for name, weights in output.region_attention.items()
+    }
+    return [
+        {name: weights[start:end][:, has[i]] for name, (weights, has) in told.items()}
+        for i, (start, end) in enumerate(pairwise(starts))
+    ]

@@ -11,7 +11,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..component import MultimodalNER
-from ..featurize.pictures import PictureWarning
+from ..featurize.status import PictureWarning
 from ..images.reference import Picture, PictureError
 from ..images.sources import BulkPictures
 from ..images.web import WebPictures
@@ -109,6 +109,7 @@ class Annotator:
         image_text = row.values.get(columns.image_text)
         doc._.image_text = image_text if image_text and isinstance(image_text, str) else None
         doc._.image_features = _features(row.values.get(columns.image_features))
+        doc._.image_objects = _objects(row.values.get(columns.image_objects))
         return doc
 
     def _open(self, row: Row) -> list[Picture | PictureError]:
@@ -161,8 +162,13 @@ def _features(value: Any) -> np.ndarray | None:
         return None
     try:
         return np.asarray(_from_json(value), dtype=np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise PostError(f"image_features is not an array of numbers ({error})") from error
+
+
+def _objects(value: Any) -> Any:
+    """The objects in a cell, in CSV as JSON; what is wrong with them shows when they are used."""
+    return None if value is None or value == "" else _from_json(value)
 
 
 def _from_json(value: Any) -> Any:

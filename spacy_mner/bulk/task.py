@@ -14,6 +14,7 @@ class Columns:
     image: str = "image"
     image_text: str = "image_text"
     image_features: str = "image_features"
+    image_objects: str = "image_objects"
 
 
 @dataclass(frozen=True)

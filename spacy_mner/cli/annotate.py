@@ -52,6 +52,9 @@ def annotate_cli(
     image_features: Annotated[
         str, typer.Option(help="Column of the picture's descriptor.")
     ] = "image_features",
+    image_objects: Annotated[
+        str, typer.Option(help="Column of the objects in the picture.")
+    ] = "image_objects",
     images_root: Annotated[
         Path | None,
         typer.Option(help="Folder below which picture paths lead; without it none is opened."),
@@ -89,7 +92,7 @@ def annotate_cli(
             raise CorpusError(f"There is no folder {images_root}; --images-root names one.")
         task = Task(
             model=model,
-            columns=Columns(text, image, image_text, image_features),
+            columns=Columns(text, image, image_text, image_features, image_objects),
             images_root=images_root,
             allow_urls=allow_urls,
             attention=attention,

@@ -48,7 +48,7 @@ def explain_cli(
 ) -> None:
     """Write a page of posts: picture, annotation, predictions, and attention token by token."""
     from ..corpus.docbin import read_docs
-    from ..featurize.pictures import PictureWarning
+    from ..featurize.status import PictureWarning
     from ..pipeline import load_pipeline
     from ..report.explain import explain
     from ..report.explain_page import Names, render

@@ -7,23 +7,29 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import spacy
+from PIL import Image
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..extensions import has_image
+from ..images.reference import references
 from . import docbin, jsonl, labelstudio
 from .attach import Attach
 from .conll import Repairs, parse_conll, read_lines
 from .errors import CorpusError, Problem
 from .posts import Labels, Post, make_doc, rename_labels
-from .record import as_descriptor
+from .record import as_descriptor, as_objects
 from .summary import Summary, write_summary
 from .tags import Orphans
 
 CONLL = (".txt", ".conll", ".bio", ".iob", ".iob2", ".tsv", "")
 OUTPUTS = (docbin.SUFFIX, jsonl.SUFFIX, labelstudio.SUFFIX)
 INPUTS = (*CONLL[:-1], *OUTPUTS)
+
+# What a reference to a picture may be, as far as a file holds it.
+REFERENCES = (str, Path, bytes, Image.Image, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ def _read_docs(source: Path, nlp: Language, labels: Labels, summary: Summary) ->
 
 def _left_out(doc: Doc) -> Iterator[str]:
     """Take from a Doc what no other format can hold, saying why."""
-    text, features = doc._.image_text, doc._.image_features
+    text, features, image = doc._.image_text, doc._.image_features, doc._.image
     if not isinstance(text, str | None):
         yield f"image_text is of type {type(text).__name__}, not a string"
         doc._.image_text = None
@@ -146,6 +152,15 @@ def _left_out(doc: Doc) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
         doc._.image_features = None
+    try:
+        _ = doc._.image_objects is None or as_objects(doc._.image_objects)
+    except ValueError as error:
+        yield str(error)
+        doc._.image_objects = None
+    pictures = [one for one in references(image) if isinstance(one, REFERENCES)]
+    if len(pictures) < len(references(image)):
+        yield "image is neither a reference nor a list of references"
+        doc._.image = pictures or None
 
 
 def _read_conll(source: Path, options: Options, labels: Labels, summary: Summary) -> Iterator[Post]:

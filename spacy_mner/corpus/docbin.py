@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from spacy.attrs import DEP, ENT_ID, ENT_KB_ID, ENT_TYPE, LEMMA, NORM, ORTH, TAG
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from srsly.msgpack import Unpacker
@@ -14,6 +15,9 @@ from ..files import whole_file
 from .errors import CorpusError
 
 SUFFIX = ".spacy"
+
+# Attributes of tokens that are strings, which a file holds by their hashes.
+STRINGS = {ORTH, NORM, LEMMA, TAG, DEP, ENT_TYPE, ENT_KB_ID, ENT_ID}
 
 
 def corpus_files(path: Path) -> list[Path]:
@@ -46,14 +50,29 @@ def read_docs(path: Path, vocab: Vocab, images_root: Path | None = None) -> Iter
     """
     root = None if images_root is None else images_root.absolute()
     for file in corpus_files(path):
-        try:
-            docbin = DocBin().from_disk(file)
-        except Exception as error:  # zlib, msgpack and numpy each have errors of their own
-            raise CorpusError(f"{file} is not a {SUFFIX} file ({error}).") from error
-        for doc in _unpack(docbin, vocab):
+        for doc in _docs_of(file, vocab):
             if root is not None:
                 doc._.image = rebase(doc._.image, root)
             yield doc
+
+
+def _docs_of(file: Path, vocab: Vocab) -> Iterator[Doc]:
+    try:
+        docbin = DocBin().from_disk(file)
+        _check_strings(docbin, vocab)
+        yield from _unpack(docbin, vocab)
+    except Exception as error:  # zlib, msgpack, numpy and spaCy each have errors of their own
+        raise CorpusError(f"{file} is not a {SUFFIX} file, or a damaged one ({error}).") from error
+
+
+def _check_strings(docbin: DocBin, vocab: Vocab) -> None:
+    """Refuse what would fail wherever a string is asked for: tokens whose strings are not there."""
+    for string in docbin.strings:
+        vocab.strings.add(string)
+    columns = [i for i, attribute in enumerate(docbin.attrs) if attribute in STRINGS]
+    used = {value for tokens in docbin.tokens for value in tokens[:, columns].ravel().tolist()}
+    if not all(value in vocab.strings for value in used):
+        raise ValueError("strings of its tokens are missing")
 
 
 def _unpack(docbin: DocBin, vocab: Vocab) -> Iterator[Doc]:

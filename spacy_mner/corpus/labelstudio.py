@@ -37,7 +37,15 @@ LABELS_TAG = "label"
 
 # Where that travels which Label Studio does not know.
 OURS = "spacy_mner"
-TRAVELLING = ("id", "image", "image_features", "image_text", "tokens", "missing")
+TRAVELLING = (
+    "id",
+    "image",
+    "image_features",
+    "image_objects",
+    "image_text",
+    "tokens",
+    "missing",
+)
 
 # What Label Studio serves: files of its machine, and files that were uploaded to it.
 LOCAL_FILES = "/data/local-files/?d="

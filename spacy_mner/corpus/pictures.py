@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -135,8 +135,9 @@ class FeatureFile:
 def _read_features(path: Path) -> tuple[list[str], np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            ids, features = file["ids"], file["features"]
-    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
+            # What is not in numpy's own format comes as bytes.
+            ids, features = np.asarray(file["ids"]), np.asarray(file["features"])
+    except Exception as error:  # zipfile, zlib, tokenize and numpy each have errors of their own
         raise CorpusError(
             f"{path} is not an .npz file with arrays `ids` and `features` ({error})."
         ) from error
@@ -147,7 +148,17 @@ def _read_features(path: Path) -> tuple[list[str], np.ndarray]:
         )
     if features.dtype.kind not in "fiu":
         raise CorpusError(f"{path}: `features` holds {features.dtype}, not numbers.")
+    if not _is_text(ids):
+        raise CorpusError(f"{path}: `ids` holds characters that Unicode does not have.")
     return [str(name) for name in ids.tolist()], features
+
+
+def _is_text(ids: np.ndarray) -> bool:
+    """Whether strings are what Python takes for strings; numpy makes some of anything."""
+    if ids.dtype.kind != "U" or ids.dtype.itemsize == 0:
+        return True
+    codes = np.ascontiguousarray(ids, ids.dtype.newbyteorder("=")).view(np.uint32)
+    return not ((codes > sys.maxunicode) | ((codes >= 0xD800) & (codes < 0xE000))).any()
 
 
 class CaptionFile:

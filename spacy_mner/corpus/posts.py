@@ -22,7 +22,8 @@ class Post:
     entities: over tokens; None for a post that nobody has annotated.
     missing: tokens whose annotation is unknown in a post that is annotated otherwise.
     id: the name that the corpus gives to the post.
-    image, image_features, image_text: as the attributes of a Doc of these names take them.
+    image, image_features, image_objects, image_text: as the attributes of a Doc of these names
+        take them.
     line: where the post begins in its file, from 1.
     """
 
@@ -33,6 +34,7 @@ class Post:
     id: str | None = None
     image: Any = None
     image_features: Any = None
+    image_objects: Any = None
     image_text: str | None = None
     line: int = 0
 
@@ -66,6 +68,7 @@ def make_doc(post: Post, vocab: Vocab) -> Doc:
         doc.user_data[POST_ID] = post.id
     doc._.image = post.image
     doc._.image_features = post.image_features
+    doc._.image_objects = post.image_objects
     doc._.image_text = post.image_text
     return doc
 

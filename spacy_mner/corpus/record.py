@@ -4,8 +4,9 @@
 (`[{"text", "start", "end"}]`) are gold and stay as they are, optional `image_features` holds a
 descriptor, optional `missing` (`[{"start", "end"}]`) the stretches that nobody has annotated.
 `image` is one reference or a list of them; a data URI becomes bytes. A post without `spans` is
-not annotated, one with `spans: []` has no entities. Optional `image_text` holds text about the
-picture, such as a caption.
+not annotated, one with `spans: []` has no entities. Optional `image_objects` holds the objects in
+the picture (labels, or objects with `label` and perhaps `score`, `box` and `vector`), optional
+`image_text` text about it, such as a caption.
 
 Of Prodigy's other keys, `answer` and `_view_id` are read and written; hashes, sessions and
 timestamps are left behind, since Prodigy makes them anew for tasks without.
@@ -22,6 +23,8 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..images.limits import PictureError
+from ..images.objects import read_objects, write_objects
 from .errors import Problem, brief
 from .pictures import picture_to_json
 from .posts import POST_ID, Labels, Post, missing_tokens
@@ -120,6 +123,7 @@ class _RecordReader:
             post.missing = self._unannotated(tokens, missing, unknown, entities)
         post.image = self._image()
         post.image_features = self._features()
+        post.image_objects = self._objects()
         post.image_text = self._image_text()
         return post
 
@@ -238,18 +242,30 @@ class _RecordReader:
         given = self.record.get("image_features")
         return None if given is None else as_descriptor(given)
 
+    def _objects(self) -> Any:
+        given = self.record.get("image_objects")
+        return None if given is None else as_objects(given)
+
 
 def as_descriptor(given: Any) -> np.ndarray:
     """Numbers as a descriptor, float32 [dim] or [regions, dim]; ValueError for anything else."""
     try:
         features = np.asarray(given)
-    except ValueError:  # rows of different lengths
+    except Exception:  # rows of different lengths; what makes numbers of itself, such as a picture
         features = np.empty(0)
     if features.ndim not in (1, 2) or features.size == 0 or features.dtype.kind not in "iuf":
         raise ValueError('"image_features" is neither [dim] nor [regions, dim] of numbers')
     if not np.isfinite(features).all():
         raise ValueError('"image_features" holds values that are not finite numbers')
     return features.astype("float32")
+
+
+def as_objects(given: Any) -> list[Any]:
+    """The objects in a picture as JSON knows them; ValueError for what are none."""
+    try:
+        return write_objects(read_objects(given))
+    except PictureError as error:
+        raise ValueError(str(error)) from error
 
 
 def _is_on_picture(span: Any) -> bool:
@@ -279,6 +295,8 @@ def doc_to_record(doc: Doc) -> dict[str, Any]:
     record["image"] = picture_to_json(doc._.image)
     if doc._.image_features is not None:
         record["image_features"] = np.asarray(doc._.image_features).tolist()
+    if doc._.image_objects is not None:
+        record["image_objects"] = as_objects(doc._.image_objects)
     if doc._.image_text is not None:
         record["image_text"] = doc._.image_text
     record["tokens"] = [_token_to_json(token, len(text)) for token in doc]

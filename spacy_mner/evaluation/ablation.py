@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from spacy.tokens import Doc
 
 from ..corpus.errors import CorpusError
 from ..extensions import copy_image, drop_image, has_image
+from ..images.objects import read_objects, write_objects
 from ..images.reference import PictureError, open_picture, references
 
 Pictures = Literal["on", "off", "shuffled"]
@@ -85,7 +87,16 @@ def _content(doc: Doc, images_root: Path | None) -> Hashable:
     if doc._.image_features is not None:
         features = np.asarray(doc._.image_features)
         return features.shape, features.tobytes()
+    if doc._.image is None:
+        return _objects(doc._.image_objects)
     return frozenset(_digest(one, images_root) for one in references(doc._.image))
+
+
+def _objects(value: Any) -> Hashable:
+    try:
+        return json.dumps(write_objects(read_objects(value)))
+    except PictureError:
+        return repr(value)
 
 
 def _digest(reference: Any, images_root: Path | None) -> str:

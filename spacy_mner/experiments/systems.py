@@ -25,6 +25,7 @@ CONCATENATE = {FUSE: {"@architectures": "spacy_mner.Concatenate.v1", "dropout": 
 PRINTED = {
     f"{FUSE}.bounded": True,
     f"{FUSE}.combine": "sum",
+    f"{FUSE}.skip_unknown": False,
 }
 UNBOUNDED = {**PRINTED, f"{FUSE}.bounded": False}
 # Sizes of Ma & Hovy 2016, table 1.
@@ -116,6 +117,7 @@ PAPER: Mapping[str, Any] = {
         "@architectures": "spacy_mner.ModalityAttention.v1",
         "bounded": True,
         "combine": "sum",
+        "skip_unknown": False,
         "dropout": 0.5,
     },
     ENCODE: {

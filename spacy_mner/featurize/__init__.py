@@ -2,6 +2,8 @@
 
 from .base import Featurizer, Featurizers
 from .characters import CharacterFeaturizer
+from .neighbours import NeighbourFeaturizer
+from .objects import ObjectFeaturizer
 from .pictures import PictureFeaturizer
 from .transformer import TransformerFeaturizer
 from .words import WordFeaturizer
@@ -10,6 +12,8 @@ __all__ = [
     "CharacterFeaturizer",
     "Featurizer",
     "Featurizers",
+    "NeighbourFeaturizer",
+    "ObjectFeaturizer",
     "PictureFeaturizer",
     "TransformerFeaturizer",
     "WordFeaturizer",

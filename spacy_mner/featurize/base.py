@@ -15,8 +15,8 @@ from thinc.model import deserialize_attr, serialize_attr
 
 from ..batch import PostBatch
 from ..extensions import has_image
+from .status import ABSENT
 
-ABSENT = "absent"
 NO_IMAGE_MODALITY = "ignored: the pipeline has no image modality"
 
 
@@ -56,6 +56,10 @@ class Featurizer(ABC):
     def settings(self) -> dict[str, Any]:
         """What the config says of it that bears on answers and is not in its `dims()`."""
         return {}
+
+    def region_names(self, doc: Doc, images_root: Path | None) -> list[str]:
+        """What the regions of a post are called, in order; empty where they have no names."""
+        return []
 
     def origin(self, vocab: Vocab) -> str | None:
         """Name what features come from and a saved model does not hold, with its fingerprint.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,13 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..batch import PostBatch
-from ..images.reference import Picture, PictureError, open_picture, references
+from ..images.encoder import ImageEncoder
+from ..images.limits import LARGEST
+from ..images.reference import Picture, PictureError
 from ..images.store import FeatureStore
-from .base import ABSENT, Featurizer
-
-USED = "used"
-# Pictures of training posts that are opened to find out whether images_root is right.
-N_TRIED = 20
-# Encoders' features are kept in float16; a descriptor beyond that would overflow the network.
-LARGEST = float(np.finfo(np.float16).max)
-
-
-class PictureWarning(UserWarning):
-    """A post's picture was not used; the message says why."""
+from .base import Featurizer
+from .opening import FirstPictures, open_pictures
+from .status import report
 
 
 class PictureFeaturizer(Featurizer):
@@ -36,17 +29,17 @@ class PictureFeaturizer(Featurizer):
     store: encodes pictures and remembers them; None where posts bring descriptors only.
     """
 
-    def __init__(self, store: FeatureStore | None):
+    def __init__(self, store: FeatureStore[ImageEncoder] | None):
         self.store = store
         self.dim = 0 if store is None else store.encoder.dim
-        self._tried: list[Picture | PictureError] = []
+        self._first = FirstPictures()
         self._observed_width = 0
 
     def observe(self, doc: Doc, images_root: Path | None) -> None:
         if doc._.image_features is not None:
             self._observe_descriptor(doc)
-        elif doc._.image is not None and self.store is not None and len(self._tried) < N_TRIED:
-            self._tried += [_open(one, images_root) for one in references(doc._.image)]
+        elif doc._.image is not None and self.store is not None:
+            self._first.observe(doc, images_root)
 
     def _observe_descriptor(self, doc: Doc) -> None:
         width = np.shape(doc._.image_features)[-1]
@@ -64,15 +57,8 @@ class PictureFeaturizer(Featurizer):
             )
 
     def settle(self) -> None:
-        tried, width = self._tried, self._observed_width
-        self._tried, self._observed_width = [], 0  # the next initialization begins anew
-        failures = [one for one in tried if isinstance(one, PictureError)]
-        if len(failures) == len(tried) >= N_TRIED:
-            raise ValueError(
-                f"None of the first {len(failures)} pictures of the training posts can be opened "
-                f"(the first: {failures[0]}). Set images_root to the folder that their paths are "
-                "relative to, or the image modality to null."
-            )
+        width, self._observed_width = self._observed_width, 0  # the next one begins anew
+        self._first.settle()
         if self.store is None:
             self.dim = width
         if not self.dim:
@@ -87,7 +73,7 @@ class PictureFeaturizer(Featurizer):
 
     def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
         opened = [
-            [] if without else self._open(doc, batch)
+            [] if without else self._open(doc, batch.images_root)
             for doc, without in zip(batch.docs, batch.without_image, strict=True)
         ]
         found = self._encode([item for items in opened for item in items])
@@ -97,14 +83,18 @@ class PictureFeaturizer(Featurizer):
             start += len(items)
             per_post.append([part for part in outcome if isinstance(part, np.ndarray)])
             failures = [part for part in outcome if isinstance(part, PictureError)]
-            if not batch.image_status[i]:  # the first modality that looks reports
-                batch.image_status[i] = _status(len(outcome), failures)
-                if failures:
-                    message = f"Picture masked, {batch.image_status[i]}"
-                    warnings.warn(message, PictureWarning, stacklevel=2)
+            report(batch, i, len(outcome), failures)
         return self._collate(per_post)
 
-    def _open(self, doc: Doc, batch: PostBatch) -> list[Any]:
+    def regions_of(self, doc: Doc, images_root: Path | None) -> list[int]:
+        """How the regions of a post divide into its pictures: the number of each, in order.
+
+        It is 0 for a picture that is masked. A descriptor counts as one picture.
+        """
+        found = self._encode(self._open(doc, images_root))
+        return [len(part) if isinstance(part, np.ndarray) else 0 for part in found]
+
+    def _open(self, doc: Doc, images_root: Path | None) -> list[Any]:
         """A post's descriptor or pictures, each as an array, a picture, or what is wrong."""
         if doc._.image_features is not None:
             return [self._descriptor(doc._.image_features)]
@@ -112,12 +102,12 @@ class PictureFeaturizer(Featurizer):
             return []
         if self.store is None:
             return [PictureError("the model takes image_features, not pictures")]
-        return [_open(reference, batch.images_root) for reference in references(doc._.image)]
+        return open_pictures(doc, images_root)
 
     def _descriptor(self, value: Any) -> np.ndarray | PictureError:
         try:
             features = np.asarray(value, dtype=np.float32)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             return PictureError(f"image_features is not an array of numbers ({error})")
         if features.ndim not in (1, 2) or features.shape[-1] != self.dim:
             return PictureError(
@@ -164,21 +154,3 @@ class PictureFeaturizer(Featurizer):
             return None
         self.store.encoder.check_installed()
         return f"features of {self.store.encoder.fingerprint}"
-
-
-def _open(reference: Any, images_root: Path | None) -> Picture | PictureError:
-    try:
-        return open_picture(reference, images_root)
-    except PictureError as error:
-        return error
-
-
-def _status(n_pictures: int, failures: Sequence[PictureError]) -> str:
-    """What became of a post's pictures, in words."""
-    if not n_pictures:
-        return ABSENT
-    if not failures:
-        return USED
-    reasons = "; ".join(dict.fromkeys(str(failure) for failure in failures))
-    n_used = n_pictures - len(failures)
-    return f"used {n_used} of {n_pictures}: {reasons}" if n_used else f"unreadable: {reasons}"

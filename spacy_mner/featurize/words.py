@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from spacy.tokens import Doc
-from spacy.vectors import Vectors
 from spacy.vocab import Vocab
 from thinc.backends import get_array_ops
 
 from ..batch import PostBatch
 from .base import Featurizer
+from .vectors import TrainingTable, find_rows
 
 logger = logging.getLogger("spacy")
 
@@ -46,14 +45,10 @@ class WordFeaturizer(Featurizer):
             raise ValueError(f"keep must be between 0 and 1, got {keep}")
         self.keep = keep
         self.finetune = finetune
-        self.dim = 0
         self.rows: dict[str, int] = {}
+        self._table = TrainingTable(0)
         self._counts: Counter[str] = Counter()
         self._vocab: Vocab | None = None
-        # The table of training by name, and the array in which it was last seen: an array, because
-        # spaCy may fill a Vectors with another table.
-        self._table: str | None = None
-        self._seen: Any = None
 
     def observe(self, doc: Doc, images_root: Path | None) -> None:
         self._vocab = doc.vocab
@@ -65,18 +60,17 @@ class WordFeaturizer(Featurizer):
     def settle(self) -> None:
         if self._vocab is None:
             raise ValueError("Word vectors need at least one post to initialize from.")
-        self.dim = self._vocab.vectors_length
+        self._table = TrainingTable(self._vocab.vectors_length)
         words = sorted(word for word, n in self._counts.items() if n >= MIN_COUNT)
         self.rows = {word: row for row, word in enumerate(words, start=1)}
-        if not self.dim:
+        if self._table.dim:
+            self._table.check(self._vocab.vectors)
+        else:
             logger.info(
                 "The vocab has no word vectors: learning a table of the %d words that occur at "
                 "least twice in training. Set [initialize] vectors to use pretrained ones.",
                 len(words),
             )
-        self._table, self._seen = None, None
-        if self.dim:
-            self._check(self._vocab.vectors)
         self._counts, self._vocab = Counter(), None
 
     @property
@@ -84,34 +78,17 @@ class WordFeaturizer(Featurizer):
         return {"keep": self.keep}
 
     def origin(self, vocab: Vocab) -> str | None:
-        if not self.dim:
-            return None
-        if self._table is None:
-            self._table, self._seen = describe_vectors(vocab.vectors), vocab.vectors.data
-        else:
-            self._check(vocab.vectors)
-        return self._table
-
-    def _check(self, table: Vectors) -> None:
-        """Raise ValueError unless this is the table of training; the first one seen is."""
-        found = describe_vectors(table)
-        if table.shape[1] != self.dim or self._table not in (None, found):
-            expected = self._table or f"word vectors of width {self.dim}"
-            raise ValueError(
-                f"The model was trained with {expected}, the vocab has {found}. Load the vectors "
-                "it was trained with, or train it anew with these."
-            )
-        self._table, self._seen = found, table.data
+        return self._table.origin(vocab)
 
     def dims(self) -> dict[str, int]:
-        return {"dim": self.dim, "n_words": len(self.rows)}
+        return {"dim": self._table.dim, "n_words": len(self.rows)}
 
     def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
         words = batch.words
-        vectors = np.zeros((len(words), self.dim), dtype=np.float32)
+        vectors = np.zeros((len(words), self._table.dim), dtype=np.float32)
         known = np.zeros(len(words), dtype=bool)
         row = np.asarray([self._row(word) for word in words], dtype=np.int64)
-        if self.dim and words:
+        if self._table.dim and words:
             left_out = self._look_up(batch.vocab, words, vectors, known)
             row[left_out] = 0  # wholly unknown: fine-tuning would give them a vector again
         return {"vectors": vectors, "known": known, "row": row, "token": batch.token}
@@ -128,13 +105,12 @@ class WordFeaturizer(Featurizer):
         Returns bool [n_words], the words whose vector is among those that are left out.
         """
         table = vocab.vectors
-        if table.data is not self._seen or table.shape[1] != self.dim:
-            self._check(table)
+        self._table.check(table)
         if table.mode == "floret":  # builds every word from its pieces: none is unknown
             vectors[:] = get_array_ops(table.data).to_numpy(table.get_batch(words))
             known[:] = True
             return ~known
-        rows = self._rows(table, words)
+        rows = find_rows(table, words)
         # Multiplying by a prime spreads neighbouring rows, which are neighbours in frequency.
         is_kept = (rows * 7919) % _BUCKETS < self.keep * _BUCKETS
         known[:] = (rows >= 0) & is_kept
@@ -142,44 +118,11 @@ class WordFeaturizer(Featurizer):
         vectors[known] = ops.to_numpy(table.data[ops.asarray(rows[known])])
         return (rows >= 0) & ~is_kept
 
-    def _rows(self, table: Any, words: list[str]) -> np.ndarray:
-        """The table's row of each word, -1 where it has none."""
-        to_numpy = get_array_ops(table.data).to_numpy
-        rows = to_numpy(table.find(keys=words)).copy()
-        missing = np.flatnonzero(rows < 0)
-        if len(missing):
-            rows[missing] = to_numpy(table.find(keys=[words[i].lower() for i in missing]))
-        return rows
-
     @property
     def state(self) -> dict[str, Any]:
-        return {"dim": self.dim, "words": list(self.rows)}
+        return {"dim": self._table.dim, "words": list(self.rows)}
 
     @state.setter
     def state(self, value: dict[str, Any]) -> None:
-        self.dim = value["dim"]
+        self._table = TrainingTable(value["dim"])
         self.rows = {word: row for row, word in enumerate(value["words"], start=1)}
-        self._table, self._seen = None, None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_seen": None}  # the vectors travel with the vocab
-
-
-def describe_vectors(table: Vectors) -> str:
-    """Name a table of vectors by its size and fingerprint; the order of its keys does not matter.
-
-    Reads the whole table: some 0.2 s for 160 MB.
-    """
-    if not table.size:
-        return "no word vectors"
-    data = get_array_ops(table.data).to_numpy(table.data, byte_order="<")
-    keys = np.fromiter(table.key2row.keys(), np.uint64, len(table.key2row))
-    rows = np.fromiter(table.key2row.values(), np.int64, len(table.key2row))
-    order = np.argsort(keys)
-    floret = (table.minn, table.maxn, table.hash_count, table.hash_seed, table.bow, table.eow)
-    facts = (data.shape, data.dtype.str, table.mode, floret if table.mode == "floret" else None)
-    digest = hashlib.sha256(repr(facts).encode())
-    for array in (data, keys[order], rows[order]):
-        digest.update(np.ascontiguousarray(array).data)
-    size = " x ".join(f"{n:,}" for n in table.shape)
-    return f"word vectors {size} ({table.mode}, {digest.hexdigest()[:16]})"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -15,6 +14,8 @@ import torch
 from PIL import Image
 from thinc.util import get_torch_default_device
 from torch import Tensor, nn
+
+from .frozen import FrozenNetwork
 
 Regions = Literal["global", "grid"]
 
@@ -56,46 +57,17 @@ class Outputs:
     logits: Tensor
 
 
-class ImageEncoder(ABC):
+class ImageEncoder(FrozenNetwork):
     """A frozen image network: it describes a picture by vectors and names what it sees.
 
-    The network is loaded when a picture first needs it, onto Thinc's torch device, and never
-    trained: evaluation mode, no gradients. It is left out of a pickle and loaded again. Safe to use
-    from several threads.
+    `dim` is the width of one feature vector, `n_regions` the number of them for one picture: 1, or
+    the cells of the grid, row by row.
     """
-
-    def __init__(self) -> None:
-        self._network: nn.Module | None = None
-        # One thread at a time: watching what passes a network sees the passes of all threads.
-        self._lock = threading.Lock()
-
-    @property
-    @abstractmethod
-    def dim(self) -> int:
-        """Width of one feature vector; known without the weights."""
-
-    @property
-    @abstractmethod
-    def n_regions(self) -> int:
-        """Feature vectors of one picture: 1, or the cells of the grid, row by row."""
-
-    @property
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """Name of network, weights and preprocessing together; fit for a folder name."""
 
     @property
     @abstractmethod
     def preprocessing(self) -> Preprocessing:
         """How pixels become the input of the network."""
-
-    def check_installed(self) -> None:
-        """Raise ImportError where a package is absent that `load` needs. Imports nothing."""
-        return None
-
-    @abstractmethod
-    def load(self) -> nn.Module:
-        """Build the network on the CPU, with its weights."""
 
     @abstractmethod
     def run(self, network: nn.Module, inputs: Tensor) -> Outputs:
@@ -107,11 +79,9 @@ class ImageEncoder(ABC):
 
     @property
     def batch_size(self) -> int:
-        """Pictures that are worth encoding together."""
         return _batch_size(get_torch_default_device())
 
     def encode(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
-        """Describe pictures, each uint8 [h, w, 3]: float32 [n, n_regions, dim]."""
         features = [outputs.features.float().cpu().numpy() for outputs in self._outputs(pictures)]
         if not features:
             return np.zeros((0, self.n_regions, self.dim), dtype=np.float32)
@@ -135,21 +105,10 @@ class ImageEncoder(ABC):
         step = _batch_size(device)
         for start in range(0, len(pictures), step):
             batch = [self.preprocessing(picture) for picture in pictures[start : start + step]]
+            # One thread at a time: watching what passes a network sees the passes of all threads.
             with self._lock, torch.inference_mode():
                 outputs = self.run(network, torch.stack(batch).to(device))
             yield outputs
-
-    def _loaded(self) -> tuple[nn.Module, torch.device]:
-        if self._network is None:
-            network = self.load().eval().requires_grad_(False)
-            self._network = network.to(get_torch_default_device())
-        return self._network, next(self._network.parameters()).device
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_network", "_lock")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _network=None, _lock=threading.Lock())
 
 
 def _batch_size(device: torch.device) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The largest number of float16, in which features are kept; a larger one would overflow a network.
+LARGEST = 65504.0
+
 # Reading an EPS file runs it as a program in Ghostscript.
 UNSAFE_FORMATS = frozenset({"EPS"})
 

@@ -9,21 +9,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from ..files import whole_file
 from .ahead import Decoded, decode_ahead
-from .encoder import ImageEncoder
+from .frozen import FrozenNetwork
+from .limits import LARGEST
 from .reference import Picture, PictureError
-
-LARGEST = float(np.finfo(np.float16).max)
 
 Result = np.ndarray | PictureError
 
+Encoder = TypeVar("Encoder", bound=FrozenNetwork)
 
-class FeatureStore:
+
+class FeatureStore(Generic[Encoder]):
     """The features of pictures by what they show, so that none is encoded twice.
 
     encoder: what describes a picture; its fingerprint keeps its features apart from others'.
@@ -36,7 +37,7 @@ class FeatureStore:
     features in memory nor the network.
     """
 
-    def __init__(self, encoder: ImageEncoder, *, cache: str | Path | None, memory_mb: int) -> None:
+    def __init__(self, encoder: Encoder, *, cache: str | Path | None, memory_mb: int) -> None:
         if memory_mb < 0:
             raise ValueError(f"memory_mb must not be negative, got {memory_mb}")
         self.encoder = encoder

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +20,7 @@ from .encoder import (
     make_fingerprint,
 )
 from .probe import Layout, find_layout, watch
-from .weights import clean_state, draw, file_sha256, is_file, read_state
+from .weights import Choice, clean_state, draw
 
 IMAGENET_CLASSES = 1000
 
@@ -56,6 +54,7 @@ class Torchvision(ImageEncoder):
         self.weights = weights
         self.regions = regions
         self.seed = seed
+        self._choice = Choice("classifier", model, weights, seed)
 
     @property
     def dim(self) -> int:
@@ -69,13 +68,13 @@ class Torchvision(ImageEncoder):
     def fingerprint(self) -> str:
         return make_fingerprint(
             f"{self.model}-{self.regions}",
-            weights=self._identity(),
+            weights=self._choice.identity,
             preprocessing=self.preprocessing,
         )
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
-        preset = self._entry().transforms()
+        preset = self._choice.entry.transforms()
         return Preprocessing(
             size=preset.crop_size[0],
             mean=tuple(255 * value for value in preset.mean),
@@ -94,17 +93,13 @@ class Torchvision(ImageEncoder):
     def load(self) -> nn.Module:
         if self.weights is None:
             return draw(partial(self._build, IMAGENET_CLASSES), self.preprocessing.size, self.seed)
-        state = clean_state(self._state(self.weights))
+        state = clean_state(self._choice.state())
         last = state.get(f"{self.layout.classifier}.weight")
         n_classes = IMAGENET_CLASSES if last is None else last.shape[0]
         # Built with storage rather than on the meta device: some buffers are in no state dict.
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             network = self._build(n_classes)
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise ValueError(f"weights {self.weights} do not fit {self.model}: {error}") from error
-        return network
+        return self._choice.fill(network, state)
 
     def run(self, network: nn.Module, inputs: Tensor) -> Outputs:
         with watch(network, self.layout) as seen:
@@ -135,48 +130,6 @@ class Torchvision(ImageEncoder):
             # RegNet computes its widths with tensors, which must exist for that.
             with torch.random.fork_rng(devices=[]), torch.device("cpu"):
                 return self._build(IMAGENET_CLASSES).to("meta")
-
-    def _entry(self) -> Any:
-        """The entry in torchvision's table that says how the model wants its pictures."""
-        import torchvision
-
-        models = torchvision.models.list_models(module=torchvision.models)
-        if self.model not in models:
-            near = difflib.get_close_matches(self.model, models) or models
-            raise ValueError(
-                f"torchvision has no classifier {self.model!r}; it has {', '.join(near)}"
-            )
-        table = torchvision.models.get_model_weights(self.model)
-        if self.weights is None or is_file(self.weights):
-            return table["DEFAULT"]
-        if self.weights not in table.__members__:
-            raise ValueError(
-                f"torchvision has no weights {self.weights!r} for {self.model}; "
-                f"it has {', '.join(table.__members__)}. A file ends in .pth, .pt or .safetensors"
-            )
-        return table[self.weights]
-
-    def _identity(self) -> str:
-        """What tells these weights from others, known without loading them."""
-        import torchvision
-
-        if self.weights is None:
-            return f"random {self.seed}, torchvision {torchvision.__version__}"
-        if is_file(self.weights):
-            return file_sha256(Path(self.weights))
-        return self._entry().url
-
-    def _state(self, weights: str) -> dict[str, Tensor]:
-        if is_file(weights):
-            return read_state(Path(weights))
-        entry = self._entry()
-        try:
-            return entry.get_state_dict(progress=False, check_hash=True, map_location="cpu")
-        except OSError as error:
-            raise OSError(
-                f"cannot download weights {weights!r} of {self.model} from {entry.url} ({error}): "
-                "fetch the file yourself and name its path as the weights"
-            ) from error
 
 
 @image_encoders("spacy_mner.Torchvision.v1")

@@ -1,12 +1,15 @@
-"""Weights for torchvision's classifiers: out of a file, or drawn at random."""
+"""Weights for torchvision's networks: its own, out of a file, or drawn at random."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import pickle
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +24,83 @@ AUXILIARY = re.compile(r"(aux\d|AuxLogits)\.")
 
 # torchvision's DenseNet files name "norm.1" what its code calls "norm1".
 DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A network of torchvision and the weights that it is to have.
+
+    model: torchvision's name of it.
+    weights: torchvision's name of weights, a file, or None for random ones from `seed`.
+
+    Raises ValueError for a model or weights that do not exist.
+    """
+
+    kind: Literal["classifier", "detector"]
+    model: str
+    weights: str | None
+    seed: int
+
+    @property
+    def entry(self) -> Any:
+        """The entry in torchvision's table that says how the model wants its pictures."""
+        import torchvision
+
+        module = torchvision.models
+        if self.kind == "detector":
+            module = module.detection
+        models = torchvision.models.list_models(module=module)
+        if self.model not in models:
+            near = difflib.get_close_matches(self.model, models) or models
+            raise ValueError(
+                f"torchvision has no {self.kind} {self.model!r}; it has {', '.join(near)}"
+            )
+        table = torchvision.models.get_model_weights(self.model)
+        if self.weights is None or is_file(self.weights):
+            return table["DEFAULT"]
+        if self.weights not in table.__members__:
+            raise ValueError(
+                f"torchvision has no weights {self.weights!r} for {self.model}; "
+                f"it has {', '.join(table.__members__)}. A file ends in .pth, .pt or .safetensors"
+            )
+        return table[self.weights]
+
+    @property
+    def identity(self) -> str:
+        """What tells these weights from others, known without loading them."""
+        import torchvision
+
+        if self.weights is None:
+            return f"random {self.seed}, torchvision {torchvision.__version__}"
+        if is_file(self.weights):
+            return file_sha256(Path(self.weights))
+        return str(self.entry.url)
+
+    def state(self) -> dict[str, Tensor]:
+        """The state dict, downloaded where torchvision does not have it yet.
+
+        Raises OSError or ValueError where it cannot be downloaded or read.
+        """
+        assert self.weights is not None, "random weights have no state"
+        if is_file(self.weights):
+            return read_state(Path(self.weights))
+        entry = self.entry
+        try:
+            found = entry.get_state_dict(progress=False, check_hash=True, map_location="cpu")
+        except OSError as error:
+            raise OSError(
+                f"cannot download weights {self.weights!r} of {self.model} from {entry.url} "
+                f"({error}): fetch the file yourself and name its path as the weights"
+            ) from error
+        return dict(found)
+
+    def fill(self, network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+        """Give a network its weights. Raises ValueError where they do not fit."""
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(f"weights {self.weights} do not fit {self.model}: {error}") from error
+        return network
 
 
 def is_file(weights: str) -> bool:

@@ -17,11 +17,13 @@ class NetworkOutput:
 
     potentials: of the CRF.
     attention, region_attention: as the fuser tells them (`Fused`).
+    regions: of each modality in `region_attention`, bool [n_posts, n_regions]: those a post has.
     """
 
     potentials: Potentials
     attention: Tensor | None
     region_attention: Mapping[str, Tensor] | None
+    regions: Mapping[str, Tensor]
 
 
 class TaggerNetwork(nn.Module):
@@ -59,7 +61,8 @@ class TaggerNetwork(nn.Module):
         fused = self.fuse(embedded, lengths, region_attention=region_attention)
         encoded = self.encode(fused.vectors, lengths)
         potentials = self.decode(encoded, lengths, fused.auxiliary)
-        return NetworkOutput(potentials, fused.attention, fused.region_attention)
+        regions = {name: embedded[name].available for name in fused.region_attention or ()}
+        return NetworkOutput(potentials, fused.attention, fused.region_attention, regions)
 
     def _add_modality(self, name: str, embedder: nn.Module) -> None:
         try:

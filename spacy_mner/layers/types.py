@@ -15,10 +15,13 @@ class TokenVectors:
 
     vectors: float [n_tokens, width], all posts one after the other.
     available: bool [n_tokens]; False where the modality has nothing to say about a token.
+    known: bool [n_tokens]; False where a vector is a stand-in that all unknown words share. None
+        for a modality that knows whatever is available.
     """
 
     vectors: Tensor
     available: Tensor
+    known: Tensor | None = None
 
 
 @dataclass(frozen=True)

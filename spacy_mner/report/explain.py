@@ -24,12 +24,14 @@ from ..evaluation.ablation import Pictures
 from ..evaluation.evaluate import count_status, images_root_of, predict
 from ..evaluation.scorer import score_entities
 from ..extensions import has_image
-from ..featurize.base import ABSENT
-from ..featurize.pictures import USED, PictureFeaturizer
+from ..featurize import Featurizers
+from ..featurize.pictures import PictureFeaturizer
+from ..featurize.status import ABSENT, USED
 from ..images.encoder import ImageEncoder
 from ..layers.fuse import ModalityAttention
 from .pictures import PostPictures, Thumbnail, collect_pictures, without_folders
 from .readings import Reading, read_gold, read_prediction
+from .regions import Look, read_looks
 
 # "unseen": the first pipeline used no picture, so that none can have helped or hurt.
 Verdict = Literal["helped", "hurt", "both-wrong", "both-right", "unseen", "unjudged"]
@@ -71,6 +73,8 @@ class ExplainedPost:
 
     number: its place among those shown, from 1. id: its name in the corpus, may be empty.
     status: what became of its picture in the first pipeline; "" where that says nothing.
+    looks: for each entity of the first pipeline, how it looks at the regions of the modalities
+        that it is told of.
     pictures: keys into `Explanation.thumbnails`.
     caption: `doc._.image_text`, may be empty.
     notes: why pictures are not shown or not used.
@@ -84,6 +88,7 @@ class ExplainedPost:
     model: Reading
     against: Reading
     heat: Heat | None
+    looks: list[list[Look]]
     pictures: list[str]
     caption: str
     notes: list[str]
@@ -138,10 +143,11 @@ def explain(
     other_pictures: Pictures = "on" if against else "off"
     second = predict(against or nlp, gold, pictures=other_pictures, batch_size=batch_size).examples
     tagger, folders = _tagger(nlp), (images_root_of(nlp), pictures_below)
+    featurizers = tagger.model.attrs["featurizers"] if tagger else Featurizers({})
     images = [doc._.image for doc in gold]
-    pictures, thumbnails = collect_pictures(images, _encoder(tagger), *folders)
+    pictures, thumbnails = collect_pictures(images, _encoder(featurizers), *folders)
     posts = [
-        _explain_post(number, *post, folders)
+        _explain_post(number, *post, featurizers, folders)
         for number, post in enumerate(zip(first, second, pictures, strict=True), start=1)
     ]
     return Explanation(
@@ -174,10 +180,9 @@ def _tagger(nlp: Language) -> MultimodalNER | None:
     return next((pipe for _, pipe in nlp.pipeline if isinstance(pipe, MultimodalNER)), None)
 
 
-def _encoder(tagger: MultimodalNER | None) -> ImageEncoder | None:
+def _encoder(featurizers: Featurizers) -> ImageEncoder | None:
     """The first image encoder among the modalities of a pipeline."""
-    by_name: dict[str, Any] = tagger.model.attrs["featurizers"].by_name if tagger else {}
-    for featurizer in by_name.values():
+    for featurizer in featurizers.by_name.values():
         if isinstance(featurizer, PictureFeaturizer) and featurizer.store is not None:
             return featurizer.store.encoder
     return None
@@ -219,6 +224,7 @@ def _explain_post(
     first: Example,
     second: Example,
     pictures: PostPictures,
+    featurizers: Featurizers,
     folders: tuple[Path | None, Path | None],
 ) -> ExplainedPost:
     gold, predicted = first.reference, first.predicted
@@ -234,6 +240,7 @@ def _explain_post(
         model=model,
         against=against,
         heat=_heat(predicted),
+        looks=read_looks(predicted, featurizers, pictures.places),
         pictures=pictures.keys,
         caption=gold._.image_text.strip() if isinstance(gold._.image_text, str) else "",
         notes=[without_folders(note, gold._.image, *folders) for note in notes],

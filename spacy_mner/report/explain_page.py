@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from ..about import __version__
 from .explain import Explanation, Verdict
+from .regions import Look
 
 # Verdict → (sign, name), in the order of the page.
 VERDICTS: dict[Verdict, tuple[str, str]] = {
@@ -60,6 +61,7 @@ def render(explanation: Explanation, names: Names) -> str:
         colours=_colours(explanation),
         picture_ids={key: i for i, key in enumerate(explanation.thumbnails, start=1)},
         weighs=not explanation.posts or any(post.heat for post in explanation.posts),
+        looks_at_regions=any(any(post.looks) for post in explanation.posts),
     )
 
 
@@ -73,7 +75,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, token=_token)
+    environment.filters.update(percent=_percent, token=_token, levels=_levels)
     return environment
 
 
@@ -160,3 +162,19 @@ def _token(text: str) -> str:
 
 def _percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f}"
+
+
+def _levels(look: Look, key: str) -> list[tuple[str, str]]:
+    """The cells of a picture by how bright they are, as (class, outline) in units of a cell."""
+    outlines: dict[str, str] = {}
+    for y, row in enumerate(look.cells[key]):
+        for x, share in enumerate(row):
+            for kind in _kinds(share, look.largest):
+                outlines[kind] = f"{outlines.get(kind, '')}M{x} {y}h1v1h-1z"
+    # The frame comes last, above the cells around it.
+    return sorted(outlines.items(), key=lambda item: item[0] == "most")
+
+
+def _kinds(share: float, largest: float) -> list[str]:
+    level = round(10 * share / largest) if largest else 0
+    return [f"w{level}"] * (level > 0) + ["most"] * (share == largest > 0)

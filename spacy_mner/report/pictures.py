@@ -47,12 +47,17 @@ class Thumbnail:
 class PostPictures:
     """The pictures of one post.
 
-    keys: of those that can be shown, in order.
-    problems: why others cannot.
+    places: the key of each, in order; None for one that cannot be shown.
+    problems: why not.
     """
 
-    keys: list[str]
+    places: list[str | None]
     problems: list[str]
+
+    @property
+    def keys(self) -> list[str]:
+        """Of those that can be shown, each once."""
+        return list(dict.fromkeys(key for key in self.places if key is not None))
 
 
 def collect_pictures(
@@ -77,8 +82,9 @@ def collect_pictures(
         digests = [picture.digest for _, picture in post if picture is not None]
         problems = [reason for reason, picture in post if picture is None]
         problems += [failed[digest] for digest in digests if digest in failed]
-        keys = list(dict.fromkeys(digest for digest in digests if digest in shown))
-        posts.append(PostPictures(keys, list(dict.fromkeys(problems))))
+        found = [None if picture is None else picture.digest for _, picture in post]
+        places = [digest if digest in shown else None for digest in found]
+        posts.append(PostPictures(places, list(dict.fromkeys(problems))))
     return posts, shown
 
 

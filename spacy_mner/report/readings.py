@@ -21,12 +21,17 @@ Span = tuple[int, int, str]
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a post's text. score: the probability of a predicted entity, if there is one."""
+    """A stretch of a post's text.
+
+    score: the probability of a predicted entity, if there is one.
+    entity: which one of the predicted entities it is, from 1; 0 for none.
+    """
 
     text: str
     kind: Kind = ""
     label: str = ""
     score: float | None = None
+    entity: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class _Mark:
     kind: Kind
     label: str = ""
     score: float | None = None
+    entity: int = 0
 
 
 def is_annotated(gold: Doc) -> bool:
@@ -74,9 +80,9 @@ def read_prediction(predicted: Doc, gold: Doc) -> Reading:
     expected = set(spans_of(gold))
     found = spans_of(predicted)
     marks = []
-    for entity, (start, end, label) in zip(predicted.ents, found, strict=True):
-        kind: Kind = "right" if (start, end, label) in expected else "wrong"
-        marks.append(_Mark(start, end, kind if judged else "open", label, entity._.score))
+    for n, (entity, span) in enumerate(zip(predicted.ents, found, strict=True), start=1):
+        kind: Kind = "right" if span in expected else "wrong"
+        marks.append(_Mark(*span[:2], kind if judged else "open", span[2], entity._.score, n))
     if judged:
         for start, end, label in expected:
             if not any(start < other_end and other < end for other, other_end, _ in found):
@@ -104,7 +110,8 @@ def _cut(text: str, marks: Iterable[_Mark]) -> list[Piece]:
     for mark in sorted(marks, key=lambda mark: mark.start):
         if at < mark.start:
             pieces.append(Piece(text[at : mark.start]))
-        pieces.append(Piece(text[mark.start : mark.end], mark.kind, mark.label, mark.score))
+        covered = text[mark.start : mark.end]
+        pieces.append(Piece(covered, mark.kind, mark.label, mark.score, mark.entity))
         at = mark.end
     rest = text[at:].rstrip(" ")
     return [*pieces, Piece(rest)] if rest else pieces

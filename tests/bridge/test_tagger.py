@@ -35,5 +35,6 @@ def test_attention_to_regions_is_told_in_prediction_where_the_model_is_asked_for
     has_picture = torch.tensor([doc._.image is not None for doc in docs for _ in doc])
     assert has_picture.any() and not has_picture.all()
     assert torch.allclose(weights.sum(1), has_picture.float(), atol=1e-5)
+    assert told.regions["image"].sum(1).tolist() == [int(doc._.image is not None) for doc in docs]
     output, _ = model(docs, is_train=True)
     assert output.region_attention is None

@@ -10,6 +10,7 @@ from spacy_mner.bulk.annotator import Annotator
 from spacy_mner.bulk.chunks import Chunk, Row
 from spacy_mner.bulk.task import Columns, Task
 
+from ..conftest import examples_of, make_doc
 from .conftest import make_rows
 
 
@@ -77,6 +78,7 @@ def test_without_a_folder_or_leave_to_fetch_no_picture_is_opened(task, pictures)
         ({"text": 3}, "no text in the column 'text'"),
         ({"text": "x" * 61}, "61 characters; --max-length is 60"),
         ({"text": "my puma", "image_features": "a lot"}, "image_features is not an array"),
+        ({"text": "my puma", "image_features": [10**400]}, "image_features is not an array"),
         (Row({}, "not a line of JSON: {"), "not a line of JSON: {"),
     ],
 )
@@ -112,6 +114,34 @@ def test_columns_may_have_other_names_and_cells_may_hold_lists_as_json(task):
     ]
     found = [annotation["image_status"] for annotation in annotate(named, *rows)]
     assert found == ["used", "used", "unreadable: no such file: [not a list].png", "absent"]
+
+
+@pytest.fixture
+def of_objects(tmp_path, small_model):
+    """The task of a pipeline that takes objects and no pictures."""
+    objects = {"@architectures": "spacy_mner.ObjectEmbedding.v1", "width": 16}
+    embed = {"word": small_model["embed"]["word"], "objects": objects}
+    nlp = spacy.blank("en")
+    nlp.add_pipe("multimodal_ner", config={"model": {**small_model, "embed": embed}})
+    gold = make_doc(nlp, ["my", "puma"], None, ["O", "B-ORG"])
+    gold._.image_objects = ["car"]
+    nlp.initialize(lambda: examples_of([gold]))
+    nlp.to_disk(tmp_path / "model")
+    return Task(str(tmp_path / "model"), columns=Columns(image_objects="seen"))
+
+
+def test_objects_come_as_lists_or_as_json_and_bad_ones_are_masked(of_objects):
+    cells = [
+        *(["car"], '["car"]', [{"label": "car", "score": None, "box": None}]),
+        *(None, "", [], "car", [{"score": 1}], 3, "[car"),
+    ]
+    annotations = annotate(of_objects, *({"text": "my puma", "seen": cell} for cell in cells))
+    assert [annotation["error"] for annotation in annotations] == [None] * len(cells)
+    assert [annotation["image_status"].split(": ")[0] for annotation in annotations] == [
+        *["used"] * 3,
+        *["absent"] * 3,
+        *["unreadable"] * 4,
+    ]
 
 
 def test_the_vocabulary_does_not_grow_with_the_posts(task):

@@ -135,6 +135,21 @@ def test_parquet_goes_out_as_lines_of_json(tmp_path):
     assert datetime.datetime.fromisoformat(found["at"][:26]).year == 2023
 
 
+def test_bytes_of_parquet_are_base64_in_a_cell_and_what_holds_them_is_json(tmp_path):
+    table = pa.table({"text": ["a"], "raw": [b"\xff"], "deep": [{"raw": b"\xff"}]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    path, _ = pass_through(tmp_path, tmp_path / "in.parquet", "out.csv")
+    with path.open(newline="", encoding="utf-8") as file:
+        [row] = csv.DictReader(file)
+    assert (row["raw"], row["deep"]) == ("/w==", '{"raw": "/w=="}')
+
+
+def test_a_name_of_a_column_that_no_file_can_hold_stands_as_its_escape(tmp_path):
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": "a", "\ud800": 1}))
+    path, _ = pass_through(tmp_path, tmp_path / "in.jsonl", "out.parquet")
+    assert pq.read_table(path)["\\ud800"].to_pylist() == [1]
+
+
 def test_columns_of_json_get_the_simplest_arrow_type_that_holds_them(tmp_path):
     rows = [
         {"text": "a", "n": 1, "x": 1, "mixed": "a", "none": None, "big": 1 << 70},
@@ -172,8 +187,36 @@ def test_a_prefix_tells_added_columns_from_those_of_the_input(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet"])
 def test_a_file_that_is_no_parquet_is_named(tmp_path, content):
     (tmp_path / "in.parquet").write_bytes(content)
-    with pytest.raises(CorpusError, match=r"in\.parquet is not a Parquet file"):
+    with pytest.raises(CorpusError, match=r"in\.parquet cannot be read as Parquet"):
         open_source(str(tmp_path / "in.parquet")).survey()
+
+
+def damaged_page(path):
+    pq.write_table(pa.table({"text": ["a", "b"]}), path)
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + bytes(8) + content[12:])
+
+
+def text_that_is_no_utf8(path):
+    # Arrow itself would refuse to make such a column.
+    pq.write_table(pa.table({"text": ["aXb"]}), path, compression="none")
+    path.write_bytes(path.read_bytes().replace(b"aXb", b"a\xffb"))
+
+
+def a_day_that_python_does_not_have(path):
+    days = pa.array([[2**31 - 1]], pa.list_(pa.date32()))
+    pq.write_table(pa.table({"text": ["a"], "days": days}), path)
+
+
+@pytest.mark.parametrize(
+    "write", [damaged_page, text_that_is_no_utf8, a_day_that_python_does_not_have]
+)
+def test_a_parquet_file_whose_rows_cannot_be_read_is_named(tmp_path, write):
+    write(tmp_path / "in.parquet")
+    source = open_source(str(tmp_path / "in.parquet"))
+    assert source.survey().rows
+    with pytest.raises(CorpusError, match=r"in\.parquet cannot be read as Parquet"):
+        list(source.chunks())
 
 
 def test_other_files_are_refused_with_the_list_of_formats():

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
 from spacy_mner.corpus.docbin import write_docs
-from spacy_mner.featurize.pictures import PictureWarning
+from spacy_mner.featurize.status import PictureWarning
 
 from ..evaluation.standin import make_pipeline, make_post
 

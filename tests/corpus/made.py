@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 
 from spacy_mner.corpus.posts import Post, make_doc
+from spacy_mner.corpus.record import as_objects
 from spacy_mner.corpus.tags import parse_tag, read_entities
 
 NLP = spacy.blank("en")
@@ -33,6 +34,14 @@ pictures = st.sampled_from(
 )
 
 
+# In the form in which they are written.
+OBJECTS = [
+    None,
+    [],
+    ["猫", {"label": "dog", "score": 0.1, "box": [0.0, 0.25, 0.5, 1.0], "vector": [0.5, -2.0]}],
+]
+
+
 @st.composite
 def annotated_docs(draw: st.DrawFn) -> Doc:
     words = any_words | odd_words
@@ -47,6 +56,7 @@ def annotated_docs(draw: st.DrawFn) -> Doc:
         id=draw(st.sampled_from([None, "猫", "17_06_1"])),
         image=draw(pictures),
         image_features=draw(st.sampled_from([None, np.array([0.5, -2], dtype="float32")])),
+        image_objects=draw(st.sampled_from(OBJECTS)),
         image_text=draw(st.sampled_from([None, "", "eine Katze 猫\nschläft"])),
     )
     return make_doc(post, NLP.vocab)
@@ -61,5 +71,6 @@ def content(doc: Doc) -> dict[str, Any]:
         "id": doc.user_data.get("post_id"),
         "image": doc._.image,
         "image_features": None if features is None else features.tolist(),
+        "image_objects": None if doc._.image_objects is None else as_objects(doc._.image_objects),
         "image_text": doc._.image_text,
     }

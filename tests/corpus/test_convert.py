@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from spacy_mner.corpus import jsonl, labelstudio, record
 from spacy_mner.corpus.convert import Options, convert
 from spacy_mner.corpus.docbin import read_docs
 from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.images.reference import references
 
 CONLL = """IMGID:1015799
 Duke\tB-PER
@@ -199,6 +201,20 @@ def test_a_caption_that_is_no_string_is_left_out_and_told_of(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("image", [5, [["a.jpg"]], {"a": 1}, [True, "a.jpg"]])
+@pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
+def test_a_picture_that_is_no_reference_is_left_out_and_told_of(image, suffix, tmp_path):
+    doc = Doc(spacy.blank("en").vocab, words=["a"])
+    doc._.image = image
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
+    [problem] = convert(tmp_path / "in.spacy", tmp_path / f"out{suffix}").problems
+    assert problem.line == 1 and "image is neither a reference" in problem.reason
+    convert(tmp_path / f"out{suffix}", tmp_path / "back.spacy")
+    [back] = docs_of(tmp_path / "back.spacy")
+    kept = ["a.jpg"] if isinstance(image, list) and "a.jpg" in image else []
+    assert references(back._.image) == kept
+
+
 @pytest.mark.parametrize("features", ["abc", [b"x"], [float("nan")], [[[1.0]]], {"a": 1}])
 def test_a_descriptor_that_is_none_is_left_out_and_told_of(features, tmp_path):
     doc = Doc(spacy.blank("en").vocab, words=["a"])
@@ -209,6 +225,26 @@ def test_a_descriptor_that_is_none_is_left_out_and_told_of(features, tmp_path):
     assert problem.line == 1 and "image_features" in problem.reason
     record = json.loads((tmp_path / "out.jsonl").read_text())
     assert "image_features" not in record and record["id"] == "7"
+
+
+@pytest.mark.parametrize("objects", ["cat", [3], [{"label": "cat", "box": [1, 2]}]])
+def test_objects_that_are_none_are_left_out_and_told_of(objects, tmp_path):
+    doc = Doc(spacy.blank("en").vocab, words=["a"])
+    doc._.image_objects = objects
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
+    [problem] = convert(tmp_path / "in.spacy", tmp_path / "out.jsonl").problems
+    assert problem.line == 1 and "image_objects" in problem.reason
+    assert "image_objects" not in json.loads((tmp_path / "out.jsonl").read_text())
+
+
+def test_a_broken_picture_in_the_place_of_a_descriptor_is_left_out_and_told_of(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("L", (30, 30)).save(buffer, "PNG")
+    doc = Doc(spacy.blank("en").vocab, words=["a"])
+    doc._.image_features = {"__mner_image__": buffer.getvalue()[:-30]}
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
+    [problem] = convert(tmp_path / "in.spacy", tmp_path / "out.jsonl").problems
+    assert "image_features" in problem.reason
 
 
 def test_a_gap_in_a_list_of_pictures_is_closed(tmp_path):

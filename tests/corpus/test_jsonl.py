@@ -152,6 +152,8 @@ def test_labels_are_renamed():
         ({"text": "a", "image_features": ["x"]}, "image_features"),
         ({"text": "a", "image_features": [[1], [1, 2]]}, "image_features"),
         ({"text": "a", "image_features": [float("nan")]}, "finite"),
+        ({"text": "a", "image_objects": "cat"}, "image_objects is not a list"),
+        ({"text": "a", "image_objects": [{"label": "cat", "score": "x"}]}, "score of object 1"),
         ({"text": "ab", "tokens": [{"text": "b", "start": 0, "end": 1}]}, "not what stands"),
         ({"text": "ab", "tokens": [span(0, 2), span(1, 2)]}, "overlaps"),
         ('{"text": "\\ud83c"}', "left out"),
@@ -204,7 +206,7 @@ records = st.fixed_dictionaries(
     optional=dict.fromkeys(
         (
             *("id", "image", "image_text", "spans", "tokens", "missing", "image_features"),
-            *("answer", "_view_id", "relations", "accept"),
+            *("image_objects", "answer", "_view_id", "relations", "accept"),
         ),
         json_values,
     ),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -137,6 +139,40 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(CorpusError, match="ids"):
         FeatureFile(path)
+
+
+def damaged_npz(path, member, content):
+    np.savez(path, ids=np.array(["a"]), features=np.ones((1, 2)))
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    files[member] = content(files[member])
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda array: b"no array",
+        lambda array: array.replace(b"}", b" "),  # of a header that is read as Python's own syntax
+        lambda array: array.replace(b"(1, 2)", b"(1, 1" + 13 * b"0" + b")"),
+        lambda array: array[:-1],
+    ],
+    ids=["bytes", "header", "more than any memory", "truncated"],
+)
+def test_a_damaged_array_in_an_npz_is_refused(tmp_path, content):
+    damaged_npz(tmp_path / "features.npz", "features.npy", content)
+    with pytest.raises(CorpusError, match=r"features\.npz.*ids"):
+        FeatureFile(tmp_path / "features.npz")
+
+
+@pytest.mark.parametrize("character", [0x110000, 0xD800])
+def test_ids_of_characters_that_there_are_not_are_refused(tmp_path, character):
+    codes = character.to_bytes(4, "little")
+    damaged_npz(tmp_path / "features.npz", "ids.npy", lambda array: array[:-4] + codes)
+    with pytest.raises(CorpusError, match="characters that Unicode does not have"):
+        FeatureFile(tmp_path / "features.npz")
 
 
 def test_pickled_arrays_are_refused(tmp_path):

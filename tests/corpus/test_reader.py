@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import spacy
+import srsly
 from spacy.tokens import Doc, DocBin
 from spacy.util import registry
 
 from spacy_mner.batch import IMAGE_DROPOUT
-from spacy_mner.corpus.docbin import write_docs
+from spacy_mner.corpus.docbin import read_docs, write_docs
 from spacy_mner.corpus.errors import CorpusError
 
 NLP = spacy.blank("en")
@@ -146,3 +148,35 @@ def test_a_relative_root_becomes_absolute_so_that_the_components_does_not_come_b
     monkeypatch.chdir(tmp_path)
     example = read(corpus, images_root="photos")[0]
     assert example.predicted._.image == str(tmp_path / "photos" / "0.jpg")
+
+
+def repacked(path, change):
+    message = srsly.msgpack_loads(zlib.decompress(path.read_bytes()))
+    change(message)
+    path.write_bytes(zlib.compress(srsly.msgpack_dumps(message)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda message: message.update(strings=[]),
+        lambda message: message.update(user_data=[b"\xc1"] * 40),
+        lambda message: message.update(lengths=message["lengths"][:-1]),
+        lambda message: message.update(attrs=[*message["attrs"][1:], 99_999]),
+        lambda message: message.update(spaces=message["spaces"][:-2]),
+    ],
+    ids=["strings", "user data", "lengths", "attributes", "spaces"],
+)
+def test_a_corpus_that_is_damaged_inside_is_named(corpus, change):
+    repacked(corpus, change)
+    with pytest.raises(CorpusError, match=r"train\.spacy is not a \.spacy file, or a damaged one"):
+        list(read_docs(corpus, spacy.blank("en").vocab))
+
+
+def test_a_corpus_that_lacks_the_string_of_one_attribute_is_named(tmp_path):
+    [doc] = make_docs(1)
+    doc[0].norm_ = "a norm of its own"
+    write_docs([doc], tmp_path / "x.spacy")
+    repacked(tmp_path / "x.spacy", lambda message: message["strings"].remove("a norm of its own"))
+    with pytest.raises(CorpusError, match="strings of its tokens are missing"):
+        list(read_docs(tmp_path / "x.spacy", spacy.blank("en").vocab))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from spacy_mner.corpus.jsonl import parse_jsonl
@@ -78,6 +79,19 @@ def test_a_post_that_nobody_annotated_is_a_task_that_nobody_answered():
 def test_a_picture_inside_a_task_says_what_it_is_so_that_it_is_shown(content, start):
     record = doc_to_record(make_doc(Post(["a"], image=content), NLP.vocab))
     assert record["image"].startswith(start)
+
+
+def test_objects_are_written_as_labels_and_as_mappings_with_what_is_known_of_them():
+    full = {"label": "dog", "score": np.float32(0.5), "box": (0, 0, 1, 1), "area": object()}
+    doc = make_doc(Post(["a"], image_objects=("cat", {"label": "ox"}, full)), NLP.vocab)
+    record = doc_to_record(doc)
+    assert json.loads(json.dumps(record["image_objects"])) == [
+        *("cat", "ox"),
+        {"label": "dog", "score": 0.5, "box": [0, 0, 1, 1]},
+    ]
+    [post], problems = read(image_objects=record["image_objects"])
+    assert post.image_objects == record["image_objects"] and not problems
+    assert "image_objects" not in doc_to_record(make_doc(Post(["a"]), NLP.vocab))
 
 
 @pytest.mark.parametrize("answer", ["reject", "ignore"])

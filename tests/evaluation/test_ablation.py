@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 
 from spacy_mner.evaluation.ablation import ShuffleError, derangement, set_pictures
+from spacy_mner.images.objects import read_objects
 
 VOCAB = spacy.blank("en").vocab
 
@@ -78,6 +79,35 @@ def test_a_descriptor_travels_with_its_picture():
     set_pictures(docs, "shuffled")
     for doc in docs:
         assert doc._.image == f"{doc._.image_features[0]}.jpg"
+
+
+def test_objects_go_with_their_picture():
+    docs = make_docs("0.jpg", "1.jpg", "2.jpg", None)
+    for i, doc in enumerate(docs[:3]):
+        doc._.image_objects = [str(i)]
+    set_pictures(docs, "shuffled")
+    for i, doc in enumerate(docs[:3]):
+        assert doc._.image == f"{doc._.image_objects[0]}.jpg" != f"{i}.jpg"
+    assert docs[3]._.image_objects is None
+    set_pictures(docs, "off")
+    assert [doc._.image_objects for doc in docs] == [None] * 4
+
+
+def test_equal_objects_without_a_picture_are_one_picture_however_they_are_written():
+    docs = make_docs(*[None] * 4)
+    given = (["cat"], ["dog"], ({"label": "cat"},), ["dog"])
+    for doc, objects in zip(docs, given, strict=True):
+        doc._.image_objects = objects
+    set_pictures(docs, "shuffled")
+    labels = [read_objects(doc._.image_objects)[0].label for doc in docs]
+    assert labels == ["dog", "cat", "dog", "cat"]
+
+
+def test_objects_that_cannot_be_used_are_exchanged_as_they_are():
+    docs = make_docs(None, None)
+    docs[0]._.image_objects, docs[1]._.image_objects = "cat", {1: 2}
+    set_pictures(docs, "shuffled")
+    assert [doc._.image_objects for doc in docs] == [{1: 2}, "cat"]
 
 
 def test_equal_descriptors_are_one_picture_whatever_their_names():

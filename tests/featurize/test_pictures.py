@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 
 from spacy_mner.batch import PostBatch
 from spacy_mner.featurize import PictureFeaturizer
-from spacy_mner.featurize.pictures import PictureWarning
+from spacy_mner.featurize.status import PictureWarning
 
 NLP = spacy.blank("en")
 
@@ -57,6 +57,7 @@ def test_descriptors_of_one_and_of_several_regions_come_into_one_memory(featuriz
         (np.array([1.0, 1e30, 0.0]), "not within"),
         (np.zeros((0, 3)), "no region"),
         ("not numbers", "not an array"),
+        ([10**400, 0, 0], "not an array"),
     ],
 )
 def test_a_descriptor_that_does_not_fit_is_masked_with_its_reason(featurizer, value, reason):
@@ -100,6 +101,18 @@ def test_several_pictures_of_a_post_lie_one_after_the_other(pictures):
     assert features["available"].tolist() == [[True, True], [True, False]]
     np.testing.assert_array_equal(features["regions"][0, 0], features["regions"][1, 0])
     assert np.abs(features["regions"][0, 1] - features["regions"][0, 0]).max() > 0.01
+
+
+def test_the_regions_of_a_post_are_known_to_be_of_which_picture(pictures):
+    from spacy_mner.images.efficientnet import build_efficientnet_lite
+    from spacy_mner.images.store import FeatureStore
+
+    encoder = build_efficientnet_lite(regions="grid")
+    featurizer = PictureFeaturizer(FeatureStore(encoder, cache=None, memory_mb=16))
+    doc = post(image=["gone.png", "car.png", b"no picture", "car.png"])
+    assert featurizer.regions_of(doc, pictures) == [0, 49, 0, 49]
+    assert featurizer.regions_of(post(image_features=np.ones((3, 1280))), pictures) == [3]
+    assert featurizer.regions_of(post(), pictures) == []
 
 
 def test_descriptors_of_another_width_than_the_encoders_are_refused_in_training():

@@ -10,7 +10,7 @@ from spacy.vectors import Vectors
 
 from spacy_mner.batch import PostBatch
 from spacy_mner.featurize import WordFeaturizer
-from spacy_mner.featurize.words import describe_vectors
+from spacy_mner.featurize.vectors import describe_vectors
 
 
 @pytest.fixture

@@ -30,7 +30,9 @@ def network(*, attention: bool = True, recurrent: bool = True) -> TaggerNetwork:
     widths = dict.fromkeys(embed, WIDTH)
     fuse: ModalityAttention | Concatenate
     if attention:
-        fuse = ModalityAttention(widths=widths, dropout=0.0, bounded=True, combine="sum")
+        fuse = ModalityAttention(
+            widths=widths, dropout=0.0, bounded=True, combine="sum", skip_unknown=False
+        )
     else:
         fuse = Concatenate(widths=widths, dropout=0.0)
     encode: BiLSTM | NoEncoder
@@ -163,7 +165,9 @@ def test_attention_to_regions_is_told_on_request_by_a_fuser_that_attends():
     sums = told.region_attention["image"].sum(1)
     assert sums.tolist() == pytest.approx([1, 1, 0, 0, 0, 1])
     assert told.region_attention["image"][5].tolist() == [1, 0]
-    assert cross_modal().eval()(features, lengths).region_attention is None
+    assert torch.equal(told.regions["image"], features["image"]["available"])
+    untold = cross_modal().eval()(features, lengths)
+    assert (untold.region_attention, untold.regions) == (None, {})
     assert network()(features, lengths, region_attention=True).region_attention is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from spacy_mner.report.explain import ExplainedPost, Explanation, Heat, Scores, judge
 from spacy_mner.report.pictures import make_thumbnail
 from spacy_mner.report.readings import Piece, Reading
+from spacy_mner.report.regions import Look
 
 RIGHTS = {
     "helped": (True, False),
@@ -19,7 +20,7 @@ RIGHTS = {
 def a_reading(right, *, text="jaguar", label="ORG"):
     kind = {True: "right", False: "wrong", None: "open"}[right]
     missed = Piece(text, "missed", label) if right is False else Piece(text)
-    return Reading([Piece(f"my {text} "), Piece(text, kind, label, 0.875), missed], right)
+    return Reading([Piece(f"my {text} "), Piece(text, kind, label, 0.875, 1), missed], right)
 
 
 def a_post(number=1, verdict="helped", **changes):
@@ -36,11 +37,20 @@ def a_post(number=1, verdict="helped", **changes):
         "model": a_reading(model, text=text, label=label),
         "against": a_reading(against, text=text, label=label),
         "heat": Heat(["my", text], {"word": [0.25, 1.0], "image": [0.75, 0.0]}),
+        "looks": [[]],
         "pictures": [],
         "caption": "",
         "notes": [],
     }
     return ExplainedPost(**{**fields, **changes})
+
+
+def a_look(shares, key="red", modality="image", told=None):
+    """A look at one picture: rows of columns."""
+    rows = [list(map(float, row)) for row in shares]
+    flat = [share for row in rows for share in row]
+    told = told or [("row 1, column 1", flat[0])]
+    return Look(modality, told, 1 / len(flat), {key: rows})
 
 
 def an_explanation(posts, **changes):

@@ -5,9 +5,10 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
+from spacy_mner.featurize.status import PictureWarning
 from spacy_mner.report.explain import explain, judge
 
-from ..conftest import examples_of, gold_docs
+from ..conftest import examples_of, gold_docs, make_doc, train
 from ..evaluation.standin import make_pipeline, make_post
 
 
@@ -187,6 +188,58 @@ def test_a_fuser_that_weighs_nothing_has_no_attention(small_model, pictures):
     found = explain(nlp, gold_docs(nlp)[:3])
     assert [post.heat for post in found.posts] == [None] * 3
     assert len(found.thumbnails) == 2
+
+
+def test_an_entity_shows_where_its_tokens_look(looking):
+    car, animal, plain = explain(looking, gold_docs(looking)[:3]).posts
+    assert car.heat is None
+    [[look]] = car.looks
+    doc = looking(make_doc(looking, ["my", "jaguar", "!"], "car.png"))
+    expected = doc._.image_attention["image"][1].reshape(7, 7)
+    np.testing.assert_allclose(look.cells[car.pictures[0]], expected, rtol=1e-4)
+    assert animal.looks == [] and plain.looks == [[]]
+
+
+def test_where_an_entity_looks_is_shown_over_the_pictures_that_were_used(looking):
+    post = gold_docs(looking)[0]
+    post._.image = ["gone.png", "car.png", "car.png", "animal.png"]
+    with pytest.warns(PictureWarning):
+        [shown] = explain(looking, [post]).posts
+    assert shown.status.startswith("used 3 of 4")
+    [[look]] = shown.looks
+    assert list(look.cells) == shown.pictures
+    shares = [np.sum(cells) for cells in look.cells.values()]
+    assert sum(shares) == pytest.approx(1, abs=1e-5)
+    # The car is there twice, and both are alike.
+    doc = looking(make_doc(looking, ["my", "jaguar", "!"], ["car.png", "car.png", "animal.png"]))
+    of_pictures = doc._.image_attention["image"][1].reshape(3, 49).sum(1)
+    assert shares == pytest.approx([of_pictures[:2].sum(), of_pictures[2]], abs=1e-5)
+
+
+def with_objects(docs):
+    """The posts with objects in place of pictures."""
+    objects = {"car.png": [{"label": "road"}, {"label": "wheel", "score": 0.9}]}
+    for doc in docs:
+        doc._.image_objects = objects.get(doc._.image, ["tree", "paw"]) if doc._.image else None
+        doc._.image = None
+    return docs
+
+
+def test_an_entity_shows_which_objects_its_tokens_look_at(small_model, looking):
+    nlp = spacy.blank("en")
+    block = {"@architectures": "spacy_mner.ObjectEmbedding.v1", "width": 16}
+    model = {**looking.config["components"]["multimodal_ner"]["model"]}
+    model["embed"] = {**small_model["embed"], "image": None, "objects": block}
+    nlp.add_pipe("multimodal_ner", config={"model": model, "annotate_attention": True})
+    train(nlp, examples_of(with_objects(gold_docs(nlp))), steps=20)
+    [post] = explain(nlp, with_objects(gold_docs(nlp))[:1]).posts
+    [[look]] = post.looks
+    assert (look.modality, look.even, look.cells) == ("objects", 0.5, {})
+    assert {name for name, _ in look.told} == {"road", "wheel"}
+    # Of several, the model reads the surest first.
+    doc = nlp(with_objects(gold_docs(nlp))[0])
+    expected = dict(zip(["wheel", "road"], doc._.image_attention["objects"][1], strict=True))
+    assert dict(look.told) == pytest.approx(expected, abs=1e-5)
 
 
 def test_attention_over_tokens_that_were_merged_later_is_not_shown(trained):

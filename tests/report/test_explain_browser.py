@@ -13,8 +13,9 @@ from PIL import Image
 from spacy_mner.report.explain import Bounds, Heat
 from spacy_mner.report.explain_page import Names, render
 from spacy_mner.report.readings import Piece, Reading
+from spacy_mner.report.regions import Look
 
-from .explained import a_post, a_thumbnail, an_explanation
+from .explained import a_look, a_post, a_thumbnail, an_explanation
 from .test_explain_page import HOSTILE, hostile_page
 
 playwright = pytest.importorskip(
@@ -197,6 +198,149 @@ def test_pictures_are_shown_wherever_they_are_used(open_page, page, tmp_path):
         shown = Image.open(tmp_path / f"{i}.png").convert("RGB")
         red, green, blue = shown.getpixel((shown.width // 2, shown.height // 2))
         assert red > 190 and green < 10 and blue < 10
+
+
+WIDE, TALL = (40, 100, 3), (100, 40, 3)
+
+
+def lit(x, y, side=7):
+    """All attention in one cell."""
+    shares = np.zeros((side, side))
+    shares[y, x] = 1
+    return shares
+
+
+@pytest.fixture(scope="module")
+def looking_page():
+    """A post with a wide picture, one with a tall one and one with both; two entities each."""
+    pictures = {"wide": np.full(WIDE, 255, np.uint8), "tall": np.full(TALL, 255, np.uint8)}
+    thumbnails = {
+        key: a_thumbnail(np.kron(pixels, np.ones((4, 4, 1), np.uint8)))
+        for key, pixels in pictures.items()
+    }
+    words = " and " + "a long tail of words " * 4
+    model = Reading(
+        [
+            Piece("Bob Dylan", "right", "PER", 0.9, 1),
+            Piece(words),
+            Piece("Rome", "wrong", "LOC", 0.5, 2),
+        ],
+        False,
+    )
+    told = [("row 6, column 3", 1.0), ("x" * 80, 0.0)]
+    looks = [
+        [[a_look(lit(2, 5), "wide", told=told)], [a_look(lit(6, 0), "wide")]],
+        [[a_look(lit(2, 5), "tall")], [a_look(lit(6, 0), "tall")]],
+        [[Look("image", told, 1 / 53, both(lit(1, 1, 2) / 2, lit(0, 3) / 2))], []],
+    ]
+    shown = [["wide"], ["tall"], ["wide", "tall"]]
+    posts = [
+        a_post(n, "hurt", model=model, pictures=keys, looks=one)
+        for n, (keys, one) in enumerate(zip(shown, looks, strict=True), start=1)
+    ]
+    return render(an_explanation(posts, thumbnails=thumbnails), Names("m", "d"))
+
+
+def both(wide, tall):
+    return {"wide": wide.tolist(), "tall": tall.tolist()}
+
+
+def boxes(locator):
+    """Left, top, width and height of elements."""
+    found = locator.evaluate_all("(all) => all.map((e) => e.getBoundingClientRect())")
+    return np.array([[one[side] for side in ("x", "y", "width", "height")] for one in found])
+
+
+def cells(picture, side, *places):
+    """Where cells (column, row) of a picture must be."""
+    x, y, width, height = picture
+    w, h = width / side, height / side
+    return np.array([(x + column * w, y + row * h, w, h) for column, row in places])
+
+
+def visible_cells(opened, post):
+    return opened.view.locator(f"#post-{post} .look .w10").filter(visible=True)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_tapping_an_entity_shows_its_cells_over_the_picture(open_page, looking_page, width):
+    opened = open_page(looking_page, width=width, has_touch=True)
+    for post in (1, 2):
+        bob, rome = opened.view.locator(f"#post-{post} .asks").all()
+        [picture] = boxes(opened.view.locator(f"#post-{post} .picture"))
+        assert picture[2] / picture[3] == pytest.approx({1: 2.5, 2: 0.4}[post], rel=0.02)
+        assert visible_cells(opened, post).count() == 0
+        for entity, place in [(bob, (2, 5)), (rome, (6, 0))]:
+            entity.locator("b").tap()
+            found = boxes(visible_cells(opened, post))
+            [picture] = boxes(opened.view.locator(f"#post-{post} .picture"))
+            np.testing.assert_allclose(found, cells(picture, 7, place), atol=0.6)
+            pressed = [one.get_attribute("aria-pressed") for one in (bob, rome)]
+            assert pressed == [str(one is entity).lower() for one in (bob, rome)]
+        rome.locator("b").tap()
+        assert visible_cells(opened, post).count() == 0
+    assert opened.view.evaluate(OVERFLOW) == 0
+    assert opened.messages == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_entity_looks_at_all_pictures_of_its_post(open_page, looking_page, width):
+    opened = open_page(looking_page, width=width, has_touch=True)
+    opened.view.locator("#post-3 .asks b").tap()
+    wide, tall = boxes(opened.view.locator("#post-3 .picture"))
+    expected = [*cells(wide, 2, (1, 1)), *cells(tall, 7, (0, 3))]
+    np.testing.assert_allclose(boxes(visible_cells(opened, 3)), expected, atol=0.6)
+    assert opened.view.evaluate(OVERFLOW) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_cell_an_entity_looks_at_is_brighter_than_the_rest(
+    open_page, looking_page, tmp_path, scheme
+):
+    opened = open_page(looking_page, color_scheme=scheme)
+    opened.view.locator("#post-1 .asks b").first.click()
+    opened.view.locator("#post-1 .picture").screenshot(path=tmp_path / "look.png")
+    seen = np.asarray(Image.open(tmp_path / "look.png").convert("RGB"), np.float32)
+    height, width = seen.shape[0] / 7, seen.shape[1] / 7
+    here, beside = (seen[int(5.5 * height), int(column * width)] for column in (2.5, 4.5))
+    # To those who see no colour, what remains is how light it is.
+    light, dark = (((one / 255) ** 2.2) @ [0.2126, 0.7152, 0.0722] for one in (here, beside))
+    assert (light + 0.05) / (dark + 0.05) > 2
+    assert here[0] - here[2] > 60 and np.ptp(beside) < 3
+
+
+def test_a_mouse_need_only_point(open_page, looking_page):
+    opened = open_page(looking_page)
+    bob, rome = opened.view.locator("#post-1 .asks b").all()
+    bob.hover()
+    assert visible_cells(opened, 1).count() == 1
+    opened.view.mouse.move(0, 0)
+    assert visible_cells(opened, 1).count() == 0
+    bob.click()
+    chosen = boxes(visible_cells(opened, 1))
+    rome.hover()
+    assert (boxes(visible_cells(opened, 1)) != chosen).any()
+    opened.view.mouse.move(0, 0)
+    np.testing.assert_array_equal(boxes(visible_cells(opened, 1)), chosen)
+
+
+def test_entities_are_chosen_from_the_keyboard_too(open_page, looking_page):
+    opened = open_page(looking_page)
+    for key in ("Enter", " "):
+        bob = opened.view.get_by_role("button", name="Bob Dylan").first
+        bob.press(key)
+        assert visible_cells(opened, 1).count() == 1
+        bob.press(key)
+        assert visible_cells(opened, 1).count() == 0
+
+
+def test_where_entities_look_is_read_without_javascript(open_page, looking_page):
+    opened = open_page(looking_page, java_script_enabled=False)
+    opened.view.locator("#post-1 .asks b").first.click()
+    line = opened.view.locator("#look-1-1")
+    assert "row 6, column 3:\N{NO-BREAK SPACE}100.0" in line.inner_text()
+    assert opened.view.locator(":target").get_attribute("id") == "look-1-1"
+    assert not opened.view.get_by_text("choose one above").first.is_visible()
 
 
 def test_it_prints_every_post_of_the_kind_that_is_chosen(open_page, page, tmp_path):

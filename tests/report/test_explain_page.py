@@ -8,8 +8,9 @@ import pytest
 
 from spacy_mner.report.explain import Bounds, Heat, Scores
 from spacy_mner.report.explain_page import Names, render, visible
+from spacy_mner.report.regions import Look
 
-from .explained import a_post, a_thumbnail, an_explanation
+from .explained import a_look, a_post, a_thumbnail, an_explanation
 
 NAMES = Names("model", "data.spacy")
 
@@ -45,7 +46,9 @@ def hostile_page(*texts):
 
 def hostile_post(number, text):
     heat = Heat([text, text], {text: [0.5, 0.5], "image": [0.5, 0.5]})
+    looks = [[a_look([[0.5, 0.5], [0, 0]], text, text, [(text, 0.5), (text, 0.5)])]]
     told = {"caption": text, "notes": [text], "pictures": [text], "heat": heat, "id": text}
+    told["looks"] = looks
     return a_post(number, "hurt", text=text, label=text, **told)
 
 
@@ -76,7 +79,8 @@ def test_data_never_becomes_markup(text):
 def test_data_reads_as_it_was_written(text):
     # Title, model, comparison and data; id, caption, note, tag, modality, two tokens;
     # status; the text three times and its label as often: once in gold, twice in each reading.
-    assert "".join(Outline(hostile_page(text)).text).count(text) >= 18
+    # Where it looks: the entity, the modality, two regions.
+    assert "".join(Outline(hostile_page(text)).text).count(text) >= 22
 
 
 def test_a_page_needs_nothing_from_elsewhere():
@@ -139,6 +143,50 @@ def test_a_fuser_that_weighs_nothing_is_told_of():
     assert "weighs no modality" not in render(an_explanation([a_post()]), NAMES)
 
 
+def a_looking_page(*looks):
+    """A page with one post, whose only entity has these looks."""
+    thumbnail = a_thumbnail(np.full((20, 30, 3), 200, np.uint8))
+    posts = [a_post(heat=None, pictures=["red"], looks=[list(looks)])]
+    return render(an_explanation(posts, thumbnails={"red": thumbnail}), NAMES)
+
+
+def outlines(page):
+    """Of the cells over the picture: the outline of each brightness."""
+    [overlay] = re.findall('<svg class="look" data-entity="1"(.*?)</svg>', page, re.DOTALL)
+    return dict(re.findall('<path class="(.*?)" d="(.*?)"/>', overlay))
+
+
+def test_the_cells_of_a_picture_are_as_bright_as_their_share_of_the_largest():
+    page = a_looking_page(a_look([[0.4, 0.2], [0.0, 0.4]]))
+    assert outlines(page) == {
+        "w10": "M0 0h1v1h-1zM1 1h1v1h-1z",
+        "w5": "M1 0h1v1h-1z",
+        "most": "M0 0h1v1h-1zM1 1h1v1h-1z",
+    }
+    assert 'viewBox="0 0 2 2" preserveAspectRatio="none"' in page
+
+
+def test_a_picture_that_gets_no_attention_at_all_has_no_bright_cell():
+    assert outlines(a_looking_page(a_look([[0.0, 0.0], [0.0, 0.0]]))) == {}
+
+
+def test_where_an_entity_looks_stands_there_in_words_too():
+    told = [("row 2, column 1", 0.123), ("row 1, column 1", 0.1)]
+    objects = Look("objects", [("dog", 0.75), ("ball", 0.25)], 0.5, {})
+    page = a_looking_page(a_look([[0.1] * 3] * 3, told=told), objects)
+    text = re.sub(r"\s+", " ", "".join(Outline(page).text))
+    assert "row 2, column 1: 12.3; row 1, column 1: 10.0 (11.1 each if even)" in text
+    assert "objects dog: 75.0; ball: 25.0 (50.0 each if even)" in text
+    assert page.count('href="#look-1-1"') == page.count('id="look-1-1"') == 1
+    assert "the brightness of a cell" in page and "choose one above" in page
+    assert "choose one above" not in a_looking_page(objects)
+
+
+def test_an_entity_that_looks_nowhere_leads_nowhere():
+    for page in (a_looking_page(), render(an_explanation([a_post()]), NAMES)):
+        assert "data-entity=" not in page and "the brightness of a cell" not in page
+
+
 def test_only_a_bounded_fuser_is_said_to_lean():
     bounds = Bounds(3, 0.1554, 0.5761)
     page = render(an_explanation([a_post()], bounds=bounds), NAMES)
@@ -178,3 +226,12 @@ def test_a_thousand_posts_take_a_few_megabytes():
     heat = Heat(tokens, {name: [0.33] * 25 for name in ("word", "char", "image")})
     posts = [a_post(n, heat=heat, text=" ".join(tokens)) for n in range(1, 1001)]
     assert len(render(an_explanation(posts), NAMES)) < 8e6
+
+
+def test_two_thousand_looks_take_a_few_megabytes():
+    shares = np.random.default_rng(0).dirichlet(np.ones(49)).reshape(7, 7)
+    told = [(f"row {n}, column {n}", 0.1) for n in range(4)]
+    look = a_look(shares, told=told)
+    thumbnail = a_thumbnail(np.full((20, 30, 3), 200, np.uint8))
+    posts = [a_post(n, heat=None, pictures=["red"], looks=[[look, look]]) for n in range(1, 1001)]
+    assert len(render(an_explanation(posts, thumbnails={"red": thumbnail}), NAMES)) < 6e6

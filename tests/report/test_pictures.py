@@ -41,6 +41,7 @@ def test_each_distinct_picture_is_made_small_and_tagged_once(folder):
     first, second, third, fourth = [post.keys for post in posts]
     assert first == second == third[1:]
     assert fourth == []
+    assert [post.places for post in posts] == [first, second, third, []]
     assert thumbnails[first[0]].tags == [("30 by 20", 0.5)] * 5
 
 
@@ -48,6 +49,8 @@ def test_a_picture_that_cannot_be_read_is_named(folder):
     posts, thumbnails = collect_pictures([["gone.png", "a.png"], "broken.png"], None, folder)
     assert len(thumbnails) == len(posts[0].keys) == 1
     assert posts[0].problems == ["no such file: gone.png"]
+    assert posts[0].places == [None, posts[0].keys[0]]
+    assert posts[1].places == [None]
     assert posts[1].keys == [] and len(posts[1].problems) == 1
 
 

@@ -47,6 +47,13 @@ def test_a_prediction_is_right_if_every_entity_is():
     ]
 
 
+def test_predicted_entities_are_numbered_and_missed_ones_are_not():
+    reading = read_prediction(a_doc(["O"] * 2 + ["B-PER", "O", "B-LOC", "I-LOC"]), a_doc(GOLD))
+    numbers = [(piece.text, piece.entity) for piece in reading.pieces if piece.kind]
+    assert numbers == [("Bob Dylan", 0), ("sings", 1), ("New York", 2)]
+    assert not any(piece.entity for piece in read_gold(a_doc(GOLD)).pieces)
+
+
 def test_one_wrong_entity_is_enough():
     reading = read_prediction(a_doc([*GOLD[:4], "B-PER", "I-PER"]), a_doc(GOLD))
     assert reading.right is False

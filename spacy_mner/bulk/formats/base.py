@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -59,6 +60,11 @@ class Sink(ABC):
     @abstractmethod
     def join(self, parts: Iterable[Path], output: IO[bytes]) -> None:
         """Lay parts one after the other into the output."""
+
+
+def plain(value: Any) -> str:
+    """What Parquet may hold and JSON does not: bytes as base64, anything else as it prints."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 def copy_into(output: IO[bytes], part: Path) -> None:

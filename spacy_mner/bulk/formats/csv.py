@@ -12,7 +12,7 @@ from typing import IO, Any, TextIO
 from ...corpus.errors import CorpusError
 from ..chunks import Chunk, Row, chunked
 from ..task import Task
-from .base import Kind, Sink, Source, Survey, copy_into
+from .base import Kind, Sink, Source, Survey, copy_into, plain
 
 TAB = ".tsv"
 # Characters of a cell; the module's own limit is a setting of the whole process.
@@ -106,4 +106,6 @@ def _row(header: list[str], record: list[str] | str) -> Row:
 def _cell(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bytes):
+        return plain(value)
+    return json.dumps(value, ensure_ascii=False, default=plain)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ from typing import IO, Any
 
 from ..chunks import Chunk, Row, chunked
 from ..task import Task
-from .base import Kind, Sink, Source, Survey, copy_into
+from .base import Kind, Sink, Source, Survey, copy_into, plain
 
 # A longer line is not read into the memory as a whole.
 MAX_LINE = 1 << 26
@@ -118,11 +117,6 @@ def _broken(line: bytes, reason: str) -> Row:
 
 def _dump(record: dict[str, Any]) -> bytes:
     try:
-        return json.dumps(record, ensure_ascii=False, default=_plain).encode() + b"\n"
+        return json.dumps(record, ensure_ascii=False, default=plain).encode() + b"\n"
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON holds as an escape only
-        return json.dumps(record, default=_plain).encode() + b"\n"
-
-
-def _plain(value: Any) -> str:
-    """What Parquet may hold and JSON does not: bytes as base64, anything else as it prints."""
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+        return json.dumps(record, default=plain).encode() + b"\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
@@ -17,14 +18,14 @@ from .base import Kind, Sink, Source, Survey
 
 class ParquetSource(Source):
     def survey(self) -> Survey:
-        with self._open() as file:
+        with self._reading(), self._open() as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
         return Survey(rows, dict.fromkeys(schema.names, "json"), schema)
 
     def chunks(self) -> Iterator[Chunk]:
         pa = _arrow()
         rest, number = None, 0
-        with self._open() as file:
+        with self._reading(), self._open() as file:
             for batch in file.iter_batches(batch_size=SIZE):
                 table = pa.Table.from_batches([batch])
                 rest = table if rest is None else pa.concat_tables([rest, table])
@@ -32,17 +33,22 @@ class ParquetSource(Source):
                 while len(rest) >= SIZE:
                     yield _chunk(number, rest.slice(0, SIZE))
                     rest, number = rest.slice(SIZE), number + 1
-        if rest is not None and len(rest):
-            yield _chunk(number, rest)
+            if rest is not None and len(rest):
+                yield _chunk(number, rest)
 
     def _open(self) -> Any:
-        pa = _arrow()
         import pyarrow.parquet
 
+        return pyarrow.parquet.ParquetFile(self.path)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        pa = _arrow()
         try:
-            return pyarrow.parquet.ParquetFile(self.path)
-        except (pa.ArrowException, OSError) as error:
-            raise CorpusError(f"{self.path} is not a Parquet file ({error}).") from error
+            yield
+        # Values that Python does not have, such as text that is not UTF-8, are ValueErrors.
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+            raise CorpusError(f"{self.path} cannot be read as Parquet ({error}).") from error
 
 
 class ParquetSink(Sink):
@@ -50,9 +56,10 @@ class ParquetSink(Sink):
 
     def __init__(self, task: Task, survey: Survey, suffix: str) -> None:
         pa = _arrow()
-        given = survey.schema or _schema(survey.columns or {})
+        columns = survey.columns or {}
         types = _added_types(pa)
-        self.given = given
+        self.columns = list(columns)
+        self.given = survey.schema or _schema(columns)
         self.added = pa.schema(
             [(name, types[name.removeprefix(task.prefix)]) for name in task.added]
         )
@@ -77,8 +84,8 @@ class ParquetSink(Sink):
         table = chunk.table
         if table is None:
             columns = [
-                pa.array([_fitting(row.values.get(f.name), f.type) for row in chunk.rows], f.type)
-                for f in self.given
+                pa.array([_fitting(row.values.get(name), f.type) for row in chunk.rows], f.type)
+                for name, f in zip(self.columns, self.given, strict=True)
             ]
             table = pa.table(columns, schema=self.given)
         columns = [
@@ -102,7 +109,9 @@ def _arrow() -> ModuleType:
 def _schema(columns: Mapping[str, Kind]) -> Any:
     pa = _arrow()
     types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
-    return pa.schema([(name, types.get(kind, pa.string())) for name, kind in columns.items()])
+    return pa.schema(
+        [(_clean(name), types.get(kind, pa.string())) for name, kind in columns.items()]
+    )
 
 
 def _added_types(pa: ModuleType) -> dict[str, Any]:

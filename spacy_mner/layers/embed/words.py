@@ -43,8 +43,17 @@ class WordVectors(nn.Module):
         distinct = self._pretrained(features) if self.dim else self._learned(features)
         token = features["token"]
         return TokenVectors(
-            functional.embedding(token, distinct), torch.ones_like(token, dtype=torch.bool)
+            functional.embedding(token, distinct),
+            torch.ones_like(token, dtype=torch.bool),
+            self._known(features)[token],
         )
+
+    def _known(self, features: Features) -> Tensor:
+        """The distinct words that have a vector of their own: bool [n_distinct]."""
+        if not self.dim:
+            return features["row"] > 0
+        known = features["known"]
+        return known | (features["row"] > 0) if self.finetuned else known
 
     def _pretrained(self, features: Features) -> Tensor:
         known = features["known"].unsqueeze(1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from ..types import Embedded, Fused
+from ..types import Embedded, Fused, TokenVectors
 from .tokens import token_vectors
 
 
@@ -28,6 +28,9 @@ class ModalityAttention(nn.Module):
     combine: "sum" as printed, or "concatenate": x = [n alpha_1 x_1; ...; n alpha_k x_k] for the
         n modalities that are there, so that even weights are concatenation. Modalities need not
         share a space then, and a weight says how loud each one is.
+    skip_unknown: take a modality for absent at a token that it does not know (a word without
+        vector), so that the others need not speak against a vector that says nothing; printed is
+        without. Where no modality knows the token, all that are there are taken.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class ModalityAttention(nn.Module):
         dropout: float,
         bounded: bool,
         combine: Literal["sum", "concatenate"],
+        skip_unknown: bool,
     ) -> None:
         super().__init__()
         self.names = tuple(widths)
@@ -45,6 +49,7 @@ class ModalityAttention(nn.Module):
         self.width = width if combine == "sum" else len(widths) * width
         self.auxiliary_width = None
         self.bounded = bounded
+        self.skip_unknown = skip_unknown
         self.score = nn.Linear(len(widths) * width, len(widths))
         self.dropout = nn.Dropout(dropout)
 
@@ -54,6 +59,8 @@ class ModalityAttention(nn.Module):
         modalities = token_vectors(embedded, self.names, lengths)
         vectors = torch.stack([modality.vectors for modality in modalities], dim=1)
         available = torch.stack([modality.available for modality in modalities], dim=1)
+        if self.skip_unknown:
+            available = _known(modalities, available)
         vectors = vectors * available.unsqueeze(2)
         attention = self._weigh(vectors, available)
         weights = attention.to(vectors.dtype)
@@ -72,6 +79,13 @@ class ModalityAttention(nn.Module):
         # The lowest finite number: -inf would make NaN of a token with no modality at all.
         scores = scores.masked_fill(~available, torch.finfo(scores.dtype).min)
         return scores.softmax(dim=1) * available
+
+
+def _known(modalities: Sequence[TokenVectors], available: Tensor) -> Tensor:
+    """`available` without the modalities that do not know a token, where another one does."""
+    known = torch.stack([m.available if m.known is None else m.known for m in modalities], dim=1)
+    known = known & available
+    return torch.where(known.any(dim=1, keepdim=True), known, available)
 
 
 def _common_width(widths: Mapping[str, int]) -> int:

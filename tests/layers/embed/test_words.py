@@ -66,3 +66,15 @@ def test_an_empty_batch_is_embedded():
         embedded = WordVectors(width=3, dim=dim, n_words=7, dropout=0.5)(features, none)
         assert embedded.vectors.shape == (0, 3)
         assert embedded.available.shape == (0,)
+
+
+def test_a_word_is_known_by_its_vector_or_by_a_row_of_its_own():
+    token = torch.tensor([0, 1, 2, 1])
+    known, row = torch.tensor([True, False, False]), torch.tensor([0, 0, 3])
+    features = {"vectors": torch.randn(3, 5), "known": known, "row": row, "token": token}
+    frozen = WordVectors(width=3, dim=5, n_words=0, dropout=0.0)(features, LENGTHS)
+    assert frozen.known.tolist() == [True, False, False, False]
+    finetuned = WordVectors(width=3, dim=5, n_words=3, dropout=0.0)(features, LENGTHS)
+    assert finetuned.known.tolist() == [True, False, True, False]
+    learned = WordVectors(width=3, dim=0, n_words=3, dropout=0.0)(features, LENGTHS)
+    assert learned.known.tolist() == [False, False, True, False]

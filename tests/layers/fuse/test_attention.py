@@ -24,10 +24,13 @@ def attention(
     *,
     bounded: bool = True,
     combine: Literal["sum", "concatenate"] = "sum",
+    skip_unknown: bool = False,
 ) -> ModalityAttention:
     torch.manual_seed(0)
     widths = dict.fromkeys(NAMES[:n_modalities], WIDTH)
-    return ModalityAttention(widths=widths, dropout=0.0, bounded=bounded, combine=combine)
+    return ModalityAttention(
+        widths=widths, dropout=0.0, bounded=bounded, combine=combine, skip_unknown=skip_unknown
+    )
 
 
 def without(fuser: ModalityAttention, modality: int) -> ModalityAttention:
@@ -38,6 +41,7 @@ def without(fuser: ModalityAttention, modality: int) -> ModalityAttention:
         dropout=0.0,
         bounded=fuser.bounded,
         combine=fuser.combine,
+        skip_unknown=fuser.skip_unknown,
     )
     blocks = fuser.score.weight.detach().unflatten(1, (3, WIDTH))
     smaller.score.weight.data = blocks[kept][:, kept].flatten(1)
@@ -116,7 +120,9 @@ def test_a_post_without_picture_scores_as_without_the_modality():
 
 
 def test_every_token_of_a_post_sees_the_same_picture():
-    fuser = ModalityAttention(widths={"image": WIDTH}, dropout=0.0, bounded=True, combine="sum")
+    fuser = ModalityAttention(
+        widths={"image": WIDTH}, dropout=0.0, bounded=True, combine="sum", skip_unknown=False
+    )
     regions = torch.randn(3, 2, WIDTH)
     memory = RegionMemory(regions, torch.ones(3, 2, dtype=torch.bool))
     vectors = fuser({"image": memory}, LENGTHS).vectors
@@ -152,9 +158,37 @@ def test_an_empty_batch_is_fused():
 
 def test_different_widths_are_refused_by_name():
     with pytest.raises(ValueError, match=r"word = 4, image = 5.*Concatenate"):
-        ModalityAttention(widths={"word": 4, "image": 5}, dropout=0.0, bounded=True, combine="sum")
+        ModalityAttention(
+            widths={"word": 4, "image": 5},
+            dropout=0.0,
+            bounded=True,
+            combine="sum",
+            skip_unknown=False,
+        )
 
 
 def test_no_modality_is_refused():
     with pytest.raises(ValueError, match="at least one modality"):
-        ModalityAttention(widths={}, dropout=0.0, bounded=True, combine="sum")
+        ModalityAttention(widths={}, dropout=0.0, bounded=True, combine="sum", skip_unknown=False)
+
+
+@pytest.mark.parametrize("combine", ["sum", "concatenate"])
+def test_a_word_without_vector_leaves_the_token_to_the_other_modalities(combine):
+    fuser = attention(bounded=False, combine=combine, skip_unknown=True)
+    known = torch.tensor([True, True, False, True, False])
+    embedded = {name: tokens() for name in NAMES}
+    first = embedded["word"]
+    embedded["word"] = TokenVectors(first.vectors, first.available, known)
+    absent = {**embedded, "word": TokenVectors(first.vectors, known)}
+    fused, expected = fuser(embedded, LENGTHS), fuser(absent, LENGTHS)
+    assert torch.equal(fused.attention, expected.attention)
+    assert torch.equal(fused.vectors, expected.vectors)
+    assert (fused.attention[~known, 0] == 0).all() and (fused.attention[known, 0] > 0).all()
+
+
+def test_a_token_that_no_modality_knows_keeps_those_that_are_there():
+    fuser = attention(1, skip_unknown=True)
+    word = tokens([True, True, True, True, False])
+    unknown = torch.zeros(N_TOKENS, dtype=torch.bool)
+    fused = fuser({"word": TokenVectors(word.vectors, word.available, unknown)}, LENGTHS)
+    assert fused.attention[:, 0].tolist() == [1, 1, 1, 1, 0]
