@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,12 @@ import pytest
 import spacy
 from spacy.util import load_config
 
-CONFIG = Path(__file__).parent.parent / "configs" / "mner.cfg"
+from spacy_mner.corpus.docbin import read_docs
+
+from .encoders import write_bert
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIG = CONFIGS / "mner.cfg"
 # Few and narrow layers, few steps: these tests are about the commands.
 SMALL = [
     "--components.multimodal_ner.model.embed.word.width=16",
@@ -135,9 +141,33 @@ def test_init_config_and_fill_config_give_a_trainable_config(
     assert log.count("spacy_mner.MultimodalCorpus.v1") == 1
 
 
-def test_our_config_is_what_fill_config_would_make_of_it(tmp_path: Path):
-    run("spacy", "init", "fill-config", CONFIG, tmp_path / "filled.cfg")
-    assert dict(load_config(CONFIG)) == dict(load_config(tmp_path / "filled.cfg"))
+@pytest.mark.parametrize("name", ["mner.cfg", "mner_trf.cfg"])
+def test_our_configs_are_what_fill_config_would_make_of_them(name: str, tmp_path: Path):
+    run("spacy", "init", "fill-config", CONFIGS / name, tmp_path / "filled.cfg")
+    assert dict(load_config(CONFIGS / name)) == dict(load_config(tmp_path / "filled.cfg"))
+
+
+def test_the_transformer_config_trains_on_real_pictures(tmp_path: Path):
+    pytest.importorskip("transformers")
+    assets = CONFIGS.parent / "assets"
+    lines = (assets / "train.jsonl").read_text(encoding="utf-8").splitlines()[:24]
+    (tmp_path / "posts.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    posts = tmp_path / "posts.spacy"
+    run("spacy", "mner", "convert", tmp_path / "posts.jsonl", posts, "--images-root", assets)
+    encoder = write_bert(tmp_path / "bert")
+    run(
+        *("spacy", "train", CONFIGS / "mner_trf.cfg", "--output", tmp_path / "out"),
+        *(f"--paths.train={posts}", f"--paths.dev={posts}", f"--paths.images_root={assets}"),
+        *(f"--paths.image_cache={tmp_path / 'cache'}", f"--paths.encoder={encoder}"),
+        "--components.multimodal_ner.model.embed.text.max_length=64",
+        *("--training.max_steps=4", "--training.eval_frequency=2"),
+    )
+    shutil.rmtree(encoder)
+    nlp = spacy.load(tmp_path / "out" / "model-last")
+    nlp.get_pipe("multimodal_ner").images_root = assets
+    doc = next(read_docs(posts, nlp.vocab))
+    seen = nlp(doc)._.image_attention["image"]
+    assert seen.shape == (len(doc), 49) and seen.sum(axis=1) == pytest.approx(1, abs=1e-4)
 
 
 def test_init_labels_writes_what_initialize_reads(paths: list[str], tmp_path: Path):

@@ -33,9 +33,7 @@ def init_cli(
         init(output, kind=kind, force=force, system=system, setting=setting)
     msg.good(f"Wrote {output}. Train with:")
     # Not by `msg`, which breaks long lines.
-    typer.echo(
-        f"spacy train {output} --paths.train train.spacy --paths.dev dev.spacy -o training"
-    )
+    typer.echo(f"spacy train {output} --paths.train train.spacy --paths.dev dev.spacy -o training")
 
 
 def init(

@@ -135,6 +135,9 @@ def _blank(lang: str) -> Language:
 
 def _read_docs(source: Path, nlp: Language, labels: Labels, summary: Summary) -> Iterator[Doc]:
     for number, doc in enumerate(docbin.read_docs(source, nlp.vocab), start=1):
+        if not len(doc):
+            summary.problems.append(Problem(number, "no text; left out"))
+            continue
         rename_labels(doc, labels)
         for reason in _left_out(doc):
             summary.problems.append(Problem(number, f"{reason}; left out"))

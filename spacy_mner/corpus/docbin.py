@@ -60,7 +60,9 @@ def _docs_of(file: Path, vocab: Vocab) -> Iterator[Doc]:
     try:
         docbin = DocBin().from_disk(file)
         _check_strings(docbin, vocab)
-        yield from _unpack(docbin, vocab)
+        for doc in _unpack(docbin, vocab):
+            _ = doc.ents  # raises where tags are those of no entities
+            yield doc
     except Exception as error:  # zlib, msgpack, numpy and spaCy each have errors of their own
         raise CorpusError(f"{file} is not a {SUFFIX} file, or a damaged one ({error}).") from error
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import spacy
 from typer.testing import CliRunner
@@ -40,3 +42,10 @@ def test_an_unknown_kind_is_refused_with_those_there_are(run, tmp_path):
     assert result.exit_code == 1
     assert "huge" in result.stdout and "base" in result.stdout
     assert not (tmp_path / "mner.cfg").exists()
+
+
+@pytest.mark.parametrize(("kind", "name"), [("base", "mner.cfg"), ("trf", "mner_trf.cfg")])
+def test_the_configs_of_the_repository_are_what_it_writes(run, tmp_path, kind, name):
+    assert run("out.cfg", "--kind", kind).exit_code == 0
+    ours = Path(__file__).parents[2] / "configs" / name
+    assert (tmp_path / "out.cfg").read_text() == ours.read_text()

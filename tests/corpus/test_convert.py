@@ -247,6 +247,15 @@ def test_a_broken_picture_in_the_place_of_a_descriptor_is_left_out_and_told_of(t
     assert "image_features" in problem.reason
 
 
+@pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
+def test_a_post_without_text_is_left_out_and_told_of(suffix, tmp_path):
+    vocab = spacy.blank("en").vocab
+    DocBin(docs=[Doc(vocab, words=["a"]), Doc(vocab)]).to_disk(tmp_path / "in.spacy")
+    summary = convert(tmp_path / "in.spacy", tmp_path / f"out{suffix}")
+    assert summary.posts == 1
+    assert [(one.line, one.reason) for one in summary.problems] == [(2, "no text; left out")]
+
+
 def test_a_gap_in_a_list_of_pictures_is_closed(tmp_path):
     doc = Doc(spacy.blank("en").vocab, words=["a"])
     doc._.image = ["1.jpg", None, "2.jpg"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import spacy
 import srsly
+from spacy.attrs import ENT_IOB
 from spacy.tokens import Doc, DocBin
 from spacy.util import registry
 
@@ -180,3 +181,17 @@ def test_a_corpus_that_lacks_the_string_of_one_attribute_is_named(tmp_path):
     repacked(tmp_path / "x.spacy", lambda message: message["strings"].remove("a norm of its own"))
     with pytest.raises(CorpusError, match="strings of its tokens are missing"):
         list(read_docs(tmp_path / "x.spacy", spacy.blank("en").vocab))
+
+
+def test_a_corpus_whose_tags_are_those_of_no_entities_is_named(tmp_path):
+    write_docs(make_docs(1), tmp_path / "x.spacy")
+
+    def begin_inside(message):
+        tokens = np.frombuffer(message["tokens"], np.uint64).reshape(2, -1).copy()
+        tokens[0, message["attrs"].index(ENT_IOB)] = 2
+        tokens[1, message["attrs"].index(ENT_IOB)] = 1
+        message["tokens"] = tokens.tobytes()
+
+    repacked(tmp_path / "x.spacy", begin_inside)
+    with pytest.raises(CorpusError, match=r"x\.spacy .*I without B"):
+        read(tmp_path / "x.spacy")

@@ -1,0 +1,234 @@
+"""Small sound corpora to be damaged, in every format that is read."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import spacy
+from PIL import Image
+from spacy.tokens import Doc, DocBin
+
+from spacy_mner.bulk.chunks import SIZE
+
+CONLL = """IMGID:1015799
+Duke\tB-PER
+Dumont\tI-PER
+🎸\tO
+
+IMGID:17_06_4705,17_06_4706
+the O
+Eagles NN I-ORG
+fans\tI-LOC
+
+IMGID:O_3498
+
+lost\tB-LOC
+IMGID:a.jpg b.png
+end\tO
+"""
+WEIBO = """WID:1015799
+猫\tB-MISC
+在\tO
+家\tO
+
+WID:2
+好\tO
+"""
+CAPTIONS = "1015799\ta man plays the guitar 🎸\n17_06_4705.jpg\tan eagle\na\t\n"
+
+RECORDS: list[dict[str, Any]] = [
+    {
+        "id": "1015799",
+        "text": "Duke Dumont 🎸 at Ibiza",
+        "image": "1015799.jpg",
+        "spans": [
+            {"start": 0, "end": 11, "label": "PER", "token_start": 0, "token_end": 1},
+            {"start": 17, "end": 22, "label": "LOC"},
+        ],
+        "missing": [{"start": 12, "end": 13}],
+        "image_text": "a man plays the guitar",
+        "image_objects": [{"label": "man", "score": 0.5, "box": [0, 0, 0.5, 1]}, "guitar"],
+        "answer": "accept",
+    },
+    {
+        "text": "go Eagles\n go",
+        "tokens": [{"text": "go", "start": 0, "end": 2}, {"text": "Eagles", "start": 3, "end": 9}],
+        "spans": [{"start": 3, "end": 9, "label": "ORG"}],
+        "image": ["a.jpg", "data:image/png;base64,iVBORw0KGgo="],
+        "image_features": [[0.5, -1.0], [1.5, 2.0]],
+        "_view_id": "ner",
+    },
+    {"text": "nobody has looked at this one", "image": None},
+]
+LABELLED = {
+    "start": 17,
+    "end": 22,
+    "text": "Ibiza",
+    "labels": ["LOC"],
+}
+TASKS: list[dict[str, Any]] = [
+    {
+        "id": 7,
+        "data": {
+            "text": "Duke Dumont 🎸 at Ibiza",
+            "image": "/data/local-files/?d=a%2F1015799.jpg",
+        },
+        "annotations": [
+            {
+                "was_cancelled": False,
+                "ground_truth": True,
+                "result": [
+                    {
+                        "id": "x",
+                        "type": "labels",
+                        "from_name": "label",
+                        "to_name": "text",
+                        "value": LABELLED,
+                    }
+                ],
+            }
+        ],
+        "predictions": [],
+    },
+    {
+        "data": {
+            "text": "go Eagles",
+            "images": ["/data/upload/1/a.jpg"],
+            "spacy_mner": {"id": "b", "image_features": [0.5, 1], "missing": []},
+        }
+    },
+    {
+        "id": 9,
+        "annotation_id": 3,
+        "text": "at Ibiza",
+        "label": [{**LABELLED, "start": 3, "end": 8}],
+    },
+]
+ROWS: list[dict[str, Any]] = [
+    {"id": 1, "text": "Duke Dumont 🎸", "image": "1015799.jpg", "score": 0.5, "ok": True},
+    {"id": 2, "text": 'said "go, Eagles"\nand went', "image": None, "score": None, "ok": False},
+    {"id": 3, "text": "", "image": "../a.jpg", "score": -1.25, "ok": None},
+]
+
+
+def corpus_seeds() -> dict[str, list[bytes]]:
+    """Corpora by the suffix of their files."""
+    return {
+        ".txt": [CONLL.encode(), WEIBO.encode(), CONLL.replace("\n", "\r\n").encode()],
+        ".jsonl": [_lines(RECORDS)],
+        ".json": [json.dumps(TASKS, ensure_ascii=False, indent=1).encode()],
+        ".spacy": [_packed(_docs()), _packed(_odd_docs())],
+    }
+
+
+def lookup_seeds() -> dict[str, list[bytes]]:
+    """The files in which a conversion looks pictures up, by suffix: descriptors and captions."""
+    ids = np.array(["1015799", "17_06_4705.jpg", "a"])
+    return {
+        ".npz": [
+            _npz(ids=ids, features=np.eye(3, 4, dtype=np.float32)),
+            _npz(ids=ids, features=np.ones((3, 2, 4), np.float16)),
+        ],
+        ".tsv": [CAPTIONS.encode()],
+    }
+
+
+def bulk_seeds() -> dict[str, list[bytes]]:
+    """Inputs of bulk annotation by the suffix of their files."""
+    return {
+        ".jsonl": [_lines(ROWS), _lines(RECORDS), _lines(ROWS * (SIZE // 3 + 1))],
+        ".csv": [_table(",").encode()],
+        ".tsv": [_table("\t").encode()],
+        ".parquet": [_parquet(pa.Table.from_pylist(ROWS)), _parquet(_all_types())],
+    }
+
+
+def _lines(records: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records).encode()
+
+
+def _table(delimiter: str) -> str:
+    records = [ROWS[0].keys(), *(row.values() for row in ROWS)]
+    return "".join(
+        delimiter.join('"' + str(cell).replace('"', '""') + '"' for cell in record) + "\r\n"
+        for record in records
+    )
+
+
+def _docs() -> list[Doc]:
+    vocab = spacy.blank("en").vocab
+    words = ["Duke", "Dumont", "🎸", "at", "Ibiza"]
+    tags = ["B-PER", "I-PER", "O", "O", "B-LOC"]
+    one = Doc(vocab, words=words, ents=tags)
+    one.user_data["post_id"], one._.image, one._.image_text = "1015799", "1015799.jpg", "a man"
+    two = Doc(vocab, words=words, spaces=[True, False, True, True, False])
+    two._.image, two._.image_features = ["a.jpg", b"\x89PNG"], np.eye(2, dtype=np.float32)
+    return [one, two]
+
+
+def _odd_docs() -> list[Doc]:
+    """Values of types that no converter writes."""
+    image = Image.new("RGB", (2, 2))
+    odd: list[Any] = [5, {"a": [1]}, [[], [None]], True, b"", "", Path("a.jpg"), 1e300, [image]]
+    vocab = spacy.blank("en").vocab
+    docs = []
+    for value in odd:
+        doc = Doc(vocab, words=["a", "b"])
+        doc.user_data["post_id"] = value
+        # The attributes themselves take no such values; files of other programs may hold them.
+        for name in ("image", "image_features", "image_objects", "image_text"):
+            doc.user_data["._.", name, None, None] = value
+        docs.append(doc)
+    return docs
+
+
+def _packed(docs: list[Doc]) -> bytes:
+    return DocBin(docs=docs, store_user_data=True).to_bytes()
+
+
+def _npz(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    # Packed, most damage would end in the unpacking.
+    pq.write_table(table, buffer, compression="none")
+    return buffer.getvalue()
+
+
+def _all_types() -> pa.Table:
+    moment = datetime.datetime(2020, 1, 1, 12, 30)
+    columns: dict[str, tuple[list[Any], pa.DataType]] = {
+        "text": (["Duke Dumont 🎸", None], pa.large_string()),
+        "image": (["a.jpg", "b.jpg"], pa.dictionary(pa.int32(), pa.string())),
+        "bytes": ([b"\xff\0", b""], pa.binary()),
+        "when": ([moment, None], pa.timestamp("us", "UTC")),
+        "day": ([moment.date(), None], pa.date32()),
+        "price": ([Decimal("1.25"), None], pa.decimal128(5, 2)),
+        "list": ([[1, None], []], pa.list_(pa.int8())),
+        "deep": (
+            [{"a": [{"b": 1.5}]}, None],
+            pa.struct([("a", pa.list_(pa.struct([("b", pa.float32())])))]),
+        ),
+        "map": ([[("a", 1)], []], pa.map_(pa.string(), pa.int64())),
+        "big": ([2**64 - 1, 0], pa.uint64()),
+        "nothing": ([None, None], pa.null()),
+        "lasts": ([datetime.timedelta(1), None], pa.duration("ms")),
+        "at": ([moment.time(), None], pa.time64("ns")),
+        "four": ([b"abcd", None], pa.binary(4)),
+        "pair": ([[1, 2], None], pa.list_(pa.int16(), 2)),
+        "dates": ([[moment.date()], None], pa.list_(pa.date32())),
+        "half": ([0.5, None], pa.float16()),
+    }
+    return pa.table({name: pa.array(*column) for name, column in columns.items()})

@@ -1,0 +1,59 @@
+"""What is damaged is sound, of every format, and the same in each process."""
+
+from __future__ import annotations
+
+import io
+import time
+from random import Random
+
+import pytest
+from PIL import Image
+
+from spacy_mner.images.limits import UNTRUSTED
+
+from .corpus_cases import CorpusCases, all_seeds
+from .corpus_cases import judge as judge_corpus
+from .picture_cases import PictureCases
+from .picture_cases import judge as judge_picture
+from .picture_seeds import picture_seeds
+
+ACCEPTED = {"trusted": "", "untrusted": ""}
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return picture_seeds()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_there_is_a_picture_of_each_format_that_pillow_writes_or_reads(pictures):
+    Image.init()
+    assert pictures.keys() >= Image.SAVE.keys()
+    read = [contents[0] for format, contents in pictures.items() if format not in ("PALM", "PDF")]
+    formats = {str(Image.open(io.BytesIO(content)).format).upper() for content in read}
+    assert formats >= set(Image.ID)
+
+
+def test_pictures_that_people_post_are_accepted_as_they_are(pictures, tmp_path):
+    for format in UNTRUSTED.formats & pictures.keys():
+        for content in pictures[format]:
+            assert judge_picture(content, tmp_path / "picture") == ACCEPTED, format
+
+
+def test_corpora_are_accepted_as_they_are(tmp_path):
+    for (use, suffix), contents in all_seeds().items():
+        for number, content in enumerate(contents):
+            folder = tmp_path / f"{use} {number}{suffix}"
+            folder.mkdir()
+            found = judge_corpus(use, suffix, content, folder, Random(0))
+            assert found == {f"{use} {suffix}": ""}
+
+
+@pytest.mark.parametrize("cases_of", [PictureCases, CorpusCases])
+def test_a_number_is_always_the_same_file(cases_of):
+    cases = cases_of(0)
+    time.sleep(1.1)  # some formats hold the time at which they were written
+    again = cases_of(0)
+    assert again == cases
+    assert [again.file(number) for number in range(100)] == list(map(cases.file, range(100)))
+    assert cases_of(1).file(0) != cases.file(0)
