@@ -15,8 +15,8 @@ def load_pipeline(model: str, gpu_id: int = -1) -> Language:
     import spacy
     from spacy.cli._util import setup_gpu
 
-    setup_gpu(gpu_id, silent=True)
     try:
+        setup_gpu(gpu_id, silent=True)
         return spacy.load(model)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise CorpusError(f"Cannot load the pipeline {model}: {error}") from error

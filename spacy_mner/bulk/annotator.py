@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,9 @@ from spacy.tokens import Doc
 
 from ..component import MultimodalNER
 from ..featurize.status import PictureWarning
-from ..images.reference import Picture, PictureError
-from ..images.sources import BulkPictures
-from ..images.web import WebPictures
 from ..pipeline import load_pipeline
 from .chunks import Chunk, Row
+from .pictures import Opened, OpenedChunk, PictureOpener, from_json
 from .task import Task
 
 # Digits of scores and weights: what several machines agree on.
@@ -40,36 +37,41 @@ class Annotator:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.nlp = load_pipeline(task.model, task.gpu_id)
-        self.pictures = BulkPictures(task.images_root, WebPictures() if task.allow_urls else None)
+        # spaCy's limit is one of its parser and tagger; the task has its own.
+        self.nlp.max_length = max(self.nlp.max_length, task.max_length)
+        self.pictures = PictureOpener(task)
         for _, pipe in self.nlp.pipeline:
             if isinstance(pipe, MultimodalNER):
                 pipe.annotate_attention = task.attention
 
-    def open(self, chunk: Chunk) -> list[list[Picture | PictureError]]:
+    def open(self, chunk: Chunk) -> OpenedChunk:
         """Open (or fetch) the pictures of each row: what can go on while another chunk is computed.
 
         No picture's pixels are in memory afterwards.
         """
-        return [self._open(row) for row in chunk.rows]
+        return self.pictures.open(chunk)
 
-    def __call__(
-        self, chunk: Chunk, pictures: Sequence[list[Picture | PictureError]]
-    ) -> list[Annotation]:
-        """Annotate a chunk whose pictures were opened."""
-        annotations: list[Annotation | None] = [None] * len(chunk.rows)
-        # Words of a million posts would stay in the vocabulary otherwise.
-        with self.nlp.memory_zone(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", PictureWarning)  # each annotation says it
-            docs = []
-            for i, (row, opened) in enumerate(zip(chunk.rows, pictures, strict=True)):
-                try:
-                    docs.append((self._doc(row, opened), i))
-                except PostError as error:
-                    annotations[i] = self._failed(str(error))
-            for i, annotation in self._annotate(docs):
-                annotations[i] = annotation
-            for i, (row, opened) in enumerate(zip(chunk.rows, pictures, strict=True)):
-                annotations[i] = annotations[i] or self._alone(row, opened)
+    def __call__(self, chunk: Chunk, opened: OpenedChunk) -> list[Annotation]:
+        """Annotate a chunk whose pictures were opened, and close them."""
+        rows = list(zip(chunk.rows, opened.pictures, strict=True))
+        annotations: list[Annotation | None] = [None] * len(rows)
+        try:
+            # Words of a million posts would stay in the vocabulary otherwise.
+            with self.nlp.memory_zone(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", PictureWarning)  # each annotation says it
+                docs = []
+                for i, (row, pictures) in enumerate(rows):
+                    try:
+                        docs.append((self._doc(row, pictures), i))
+                    except Exception as error:
+                        annotations[i] = self._failed(error)
+                for i, annotation in self._annotate(docs):
+                    annotations[i] = annotation
+                del docs
+                for i, (row, pictures) in enumerate(rows):
+                    annotations[i] = annotations[i] or self._alone(row, pictures)
+        finally:
+            opened.close()
         return [annotation for annotation in annotations if annotation is not None]
 
     def _annotate(self, docs: list[tuple[Doc, int]]) -> Iterable[tuple[int, Annotation]]:
@@ -84,7 +86,7 @@ class Annotator:
         except Exception:
             return  # of a component that handles no error: the posts that are left go alone
 
-    def _alone(self, row: Row, opened: list[Picture | PictureError]) -> Annotation:
+    def _alone(self, row: Row, opened: Opened) -> Annotation:
         """Annotate one post by itself, so that its error is its own."""
         for _, pipe in self.nlp.pipeline:
             if hasattr(pipe, "set_error_handler"):
@@ -92,9 +94,9 @@ class Annotator:
         try:
             return self._annotation(self.nlp(self._doc(row, opened)))
         except Exception as error:
-            return self._failed(f"{type(error).__name__}: {error}")
+            return self._failed(error)
 
-    def _doc(self, row: Row, opened: list[Picture | PictureError]) -> Doc:
+    def _doc(self, row: Row, opened: Opened) -> Doc:
         if row.problem:
             raise PostError(row.problem)
         columns = self.task.columns
@@ -111,18 +113,6 @@ class Annotator:
         doc._.image_features = _features(row.values.get(columns.image_features))
         doc._.image_objects = _objects(row.values.get(columns.image_objects))
         return doc
-
-    def _open(self, row: Row) -> list[Picture | PictureError]:
-        return [self._open_one(one) for one in _listed(row.values.get(self.task.columns.image))]
-
-    def _open_one(self, reference: Any) -> Picture | PictureError:
-        try:
-            picture = self.pictures.open(reference)
-            _ = picture.digest  # reads the file, which is remembered
-            return picture
-        except PictureError as error:
-            # Anew: the one that was raised holds on to the content of the file by its traceback.
-            return PictureError(str(error))
 
     def _annotation(self, doc: Doc) -> Annotation:
         attention = {"attention": _weights(doc)} if self.task.attention else {}
@@ -142,18 +132,11 @@ class Annotator:
             "error": None,
         }
 
-    def _failed(self, reason: str) -> Annotation:
+    def _failed(self, error: Exception) -> Annotation:
+        known = isinstance(error, PostError)
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
         attention = {"attention": None} if self.task.attention else {}
         return {"entities": None, **attention, "image_status": None, "error": reason}
-
-
-def _listed(value: Any) -> list[Any]:
-    """The references in a cell: none, one, or a list of them, in CSV as JSON."""
-    if value is None or value == "":
-        return []
-    if isinstance(value, str):
-        value = _from_json(value)
-    return [one for one in value if one is not None] if isinstance(value, list) else [value]
 
 
 def _features(value: Any) -> np.ndarray | None:
@@ -161,23 +144,14 @@ def _features(value: Any) -> np.ndarray | None:
     if value is None or value == "":
         return None
     try:
-        return np.asarray(_from_json(value), dtype=np.float32)
+        return np.asarray(from_json(value), dtype=np.float32)
     except (TypeError, ValueError, OverflowError) as error:
         raise PostError(f"image_features is not an array of numbers ({error})") from error
 
 
 def _objects(value: Any) -> Any:
     """The objects in a cell, in CSV as JSON; what is wrong with them shows when they are used."""
-    return None if value is None or value == "" else _from_json(value)
-
-
-def _from_json(value: Any) -> Any:
-    if not isinstance(value, str) or not value.startswith("["):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value  # a file may be called so
+    return None if value is None or value == "" else from_json(value)
 
 
 def _weights(doc: Doc) -> list[dict[str, Any]] | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-# Rows of a chunk: what a kill can cost, and what is in memory at once.
+# Rows of a chunk, and bytes of the input: what a kill can cost, and what is in memory at once.
 SIZE = 512
+BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,12 @@ class Row:
 
     values: by column.
     problem: why the row could not be read, with what stands there; "" where it could.
+    size: bytes that it takes in the input, about; 0 where rows are known to be small.
     """
 
     values: dict[str, Any]
     problem: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -28,23 +30,25 @@ class Chunk:
     """Consecutive rows.
 
     number: the chunk's place in the input, from 0.
+    first: the place of its first row in the input, from 1.
     table: the same rows as Arrow has them, where that is what the input holds.
     """
 
     number: int
     rows: list[Row]
+    first: int = 1
     table: Any = None
-
-    @property
-    def first(self) -> int:
-        """The place of its first row in the input, from 1."""
-        return self.number * SIZE + 1
 
 
 def chunked(rows: Iterable[Row]) -> Iterator[Chunk]:
-    """Cut a stream of rows into chunks."""
-    rest = iter(rows)
-    number = 0
-    while taken := list(islice(rest, SIZE)):
-        yield Chunk(number, taken)
-        number += 1
+    """Cut a stream of rows into chunks: at SIZE rows, or where they exceed BYTES."""
+    taken: list[Row] = []
+    number, first, size = 0, 1, 0
+    for row in rows:
+        taken.append(row)
+        size += row.size
+        if len(taken) == SIZE or size > BYTES:
+            yield Chunk(number, taken, first)
+            number, first, size, taken = number + 1, first + len(taken), 0, []
+    if taken:
+        yield Chunk(number, taken, first)

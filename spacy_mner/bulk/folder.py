@@ -34,7 +34,8 @@ class Folder:
         force: forget those of another run, which are a CorpusError otherwise.
         """
         found = read_json(self.path / RUN)
-        if found != run and self.done():
+        # What comes by a pipe cannot be taken up again.
+        if self.done() and (found != run or run["input"] is None):
             if not force:
                 check_same(self.path, found or {}, run)
             self.clear()
@@ -66,15 +67,20 @@ class Folder:
         """The parts, in the order of the input."""
         yield from sorted(self._parts(), key=lambda path: int(path.stem))
 
+    def holds(self, run: Run) -> bool:
+        """Whether parts of this run are there."""
+        return bool(self.done()) and read_json(self.path / RUN) == run
+
     def clear(self) -> None:
-        """Forget all that was done."""
-        for path in self.path.iterdir():
+        """Forget all that was done. A part goes before its tally, so that what is left is true."""
+        for path in sorted(self.path.iterdir(), key=lambda path: path.suffix != ".part"):
             if path.name != LOCK:
                 path.unlink()
 
-    def remove(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.path, ignore_errors=True)
+    def remove_if_empty(self) -> None:
+        """Delete the folder where nothing is done in it."""
+        if not self.done():
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def _parts(self) -> Iterator[Path]:
         return (path for path in self.path.glob("*.part") if path.stem.isdigit())

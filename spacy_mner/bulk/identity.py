@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,16 @@ from .task import Task
 Run = dict[str, Any]
 
 
-def identify(task: Task, source: Path | None, output: str) -> Run:
+def identify(task: Task, source: Path | None, target: Path) -> Run:
     """All that the output depends on, of types that JSON knows."""
-    asked = {**asdict(task), "images_root": task.images_root and str(task.images_root.resolve())}
-    # The same answers from either, and from any place that the pipeline lies in.
+    # As seen from the output, so that all may move together.
+    root = task.images_root and os.path.relpath(task.images_root.resolve(), target.parent.resolve())
+    asked = {**asdict(task), "images_root": root, "gpu": task.gpu_id >= 0}
+    # The same answers from any GPU, and from any place that the pipeline lies in.
     del asked["gpu_id"], asked["model"]
     return {
         "input": None if source is None else file_digest(source),
-        "output": Path(output).suffix.lower(),
+        "output": target.suffix.lower(),
         "pipeline": folder_digest(_folder_of(task.model)),
         "version": __version__,
         "chunk": SIZE,

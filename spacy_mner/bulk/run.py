@@ -17,7 +17,7 @@ from ..signals import terminable
 from .chunks import Chunk
 from .engines import Engine, Part, Work
 from .folder import Folder, dump_json, read_json
-from .formats import PIPE, Source, Survey, open_sink, open_source
+from .formats import PIPE, Source, Survey, column_taken, open_sink, open_source
 from .identity import Run, check_same, identify
 from .tally import Tally
 from .task import Columns, Task
@@ -64,23 +64,27 @@ def annotate(
     target = Path(output)
     if source != PIPE and target.resolve() == Path(source).resolve():
         raise CorpusError(f"{output} is the input; name another file for the output.")
-    run = identify(task, rows.path, output)
+    if target.is_dir():
+        raise CorpusError(f"{output} is a folder; name a file for the output.")
+    run = identify(task, rows.path, target)
     folder = Folder(target.with_name(f"{target.name}.part"))
     folder.path.mkdir(parents=True, exist_ok=True)
     with terminable(), alone(folder.path, "annotation"):
-        if rows.path is None:
-            folder.clear()
-        if target.exists() and not force and not folder.done():
-            tally = _finished(target, run)
-        else:
+        try:
+            found = None if force else _finished(target, run, folder)
+            if found is not None:
+                folder.clear()
+                return found
             folder.begin(run, force=force)
             listener.begun(survey.rows, folder.tally().posts)
             tally = _to_folder(work, rows, engine, folder, listener)
-            with whole_file(target) as file:
+            with whole_file(target, by=folder.path) as file:
                 work.sink.join(folder.parts(), file)
             _write_summary(target, run, tally)
-        folder.remove()
-    return tally
+            folder.clear()
+            return tally
+        finally:
+            folder.remove_if_empty()
 
 
 def _to_pipe(work: Work, rows: Source, survey: Survey, engine: Engine, listener: Listener) -> Tally:
@@ -126,20 +130,26 @@ def _checked(survey: Survey, task: Task) -> Survey:
             raise CorpusError(f"The input has no column {name!r}; its columns: {listed}.")
     taken = [name for name in task.added if name in columns]
     if taken:
-        raise CorpusError(
-            f"The input has a column {taken[0]!r} of its own: --prefix gives what is added other "
-            "names."
-        )
+        raise column_taken(taken[0])
     return survey
 
 
-def _finished(target: Path, run: Run) -> Tally:
-    """The tally of an output that is there. Raises CorpusError where another run made it."""
-    found = read_json(summary_of(target))
-    if found is None:
-        raise CorpusError(f"{target} is there already; --force replaces it.")
-    check_same(target, found["run"], run)
-    return Tally.from_json(found)
+def _finished(target: Path, run: Run, folder: Folder) -> Tally | None:
+    """The tally of an output that the same run made; None where there is work to do.
+
+    Raises CorpusError for an output that is in the way.
+    """
+    if not target.exists():
+        return None
+    found = read_json(summary_of(target)) or {}
+    # What comes by a pipe may be anything, so that no output is known to be of it.
+    if run["input"] is not None and found.get("run") == run:
+        return Tally.from_json(found)
+    if folder.holds(run):
+        return None  # its last steps are to be done
+    if run["input"] is not None and "run" in found:
+        check_same(target, found["run"], run)
+    raise CorpusError(f"{target} is there already; --force replaces it.")
 
 
 def summary_of(target: Path) -> Path:

@@ -74,7 +74,9 @@ def annotate_cli(
     engine: Annotated[
         EngineChoice, typer.Option(help="This machine, or a Ray cluster.")
     ] = EngineChoice.local,
-    gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
+    gpu_id: Annotated[
+        int, typer.Option("--gpu-id", "-g", min=-1, help="GPU to use, -1 for the CPU.")
+    ] = -1,
     force: Annotated[
         bool, typer.Option("--force", help="Replace OUTPUT and what another run left.")
     ] = False,
@@ -84,10 +86,10 @@ def annotate_cli(
     A post that fails is written with its error. Exit codes: 0 all is done; 1 it cannot run as
     asked; 3 all is done, and some posts failed; 130 interrupted.
     """
-    from ..bulk.run import annotate
-    from ..bulk.task import Columns, Task
-
     with user_errors(to_stderr=True), interruptible("with what is not done"):
+        from ..bulk.run import annotate
+        from ..bulk.task import Columns, Task
+
         if images_root is not None and not images_root.is_dir():
             raise CorpusError(f"There is no folder {images_root}; --images-root names one.")
         task = Task(
@@ -106,6 +108,10 @@ def annotate_cli(
                 task, source, output, chosen(engine, n_process), force=force, listener=listener
             )
     show(tally, output)
+    if images_root is None and tally.pictures and set(tally.pictures) <= {"unreadable", "absent"}:
+        typer.echo(
+            "No picture was opened: --images-root names the folder of their paths.", err=True
+        )
     if tally.failed:
         raise typer.Exit(SOME_FAILED)
 

@@ -9,6 +9,7 @@ from spacy.language import Language
 from spacy_mner.bulk.annotator import Annotator
 from spacy_mner.bulk.chunks import Chunk, Row
 from spacy_mner.bulk.task import Columns, Task
+from spacy_mner.images.reference import BytesPicture, FilePicture
 
 from ..conftest import examples_of, make_doc
 from .conftest import make_rows
@@ -161,3 +162,41 @@ def test_a_pipeline_of_others_is_used_as_it_is(tmp_path):
         {"start": 2, "end": 6, "label": "CAT", "text": "puma", "score": None}
     ]
     assert found["attention"] is None and found["image_status"] is None
+
+
+def test_no_post_and_no_picture_of_a_stranger_ends_the_run(task, monkeypatch):
+    def fail(reference):
+        raise RuntimeError("the disk is on fire")
+
+    half, whole = annotate(task, {"text": "my \ud83d puma"}, {"text": "my puma"})
+    assert "UnicodeEncodeError" in half["error"] and whole["error"] is None
+    long = Task(task.model, max_length=1_500_000)
+    assert annotate(long, {"text": " " * 1_200_000})[0]["error"] is None
+    annotator = Annotator(task)
+    monkeypatch.setattr(annotator.pictures, "source", type("S", (), {"open": fail, "web": None}))
+    chunk = Chunk(0, [Row({"text": "my puma", "image": "car.png"})])
+    found = annotator(chunk, annotator.open(chunk))[0]
+    assert found["image_status"] == "unreadable: RuntimeError: the disk is on fire"
+
+
+def test_a_post_has_so_many_pictures_and_no_more(task):
+    few, many = annotate(
+        task,
+        {"text": "my puma", "image": ["car.png"] * 32},
+        {"text": "my puma", "image": ["car.png"] * 33},
+    )
+    assert few["image_status"] == "used"
+    assert many["image_status"] == "unreadable: 33 pictures, limit 32"
+
+
+def test_what_is_fetched_lies_on_disk_until_its_chunk_is_done(task, pictures):
+    content = (pictures / "car.png").read_bytes()
+    annotator = Annotator(Task(task.model, allow_urls=True))
+    source = type("S", (), {"open": lambda self, url: BytesPicture(content), "web": True})()
+    annotator.pictures.source = source
+    chunk = Chunk(0, [Row({"text": "my puma", "image": "http://a.b/c.png"})])
+    opened = annotator.open(chunk)
+    [[picture]] = opened.pictures
+    assert isinstance(picture, FilePicture) and picture.path.read_bytes() == content
+    assert annotator(chunk, opened)[0]["image_status"] == "used"
+    assert not picture.path.exists()

@@ -222,3 +222,19 @@ def test_a_parquet_file_whose_rows_cannot_be_read_is_named(tmp_path, write):
 def test_other_files_are_refused_with_the_list_of_formats():
     with pytest.raises(CorpusError, match=r"posts\.xlsx: .*\.jsonl, \.csv, \.tsv, \.parquet"):
         open_source("posts.xlsx")
+
+
+def test_fat_rows_make_small_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr("spacy_mner.bulk.chunks.BYTES", 1000)
+    lines = [json.dumps({"text": "x" * (900 if i < 4 else 1)}) for i in range(10)]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    chunks = list(open_source(str(tmp_path / "in.jsonl")).chunks())
+    assert [(chunk.first, len(chunk.rows)) for chunk in chunks] == [(1, 2), (3, 2), (5, 6)]
+
+
+def test_two_columns_of_one_name_are_refused_before_any_work(tmp_path):
+    column = pa.array(["a"])
+    table = pa.Table.from_arrays([column, column], names=["text", "text"])
+    pq.write_table(table, tmp_path / "in.parquet")
+    with pytest.raises(CorpusError, match="two columns of one name"):
+        open_source(str(tmp_path / "in.parquet")).survey()

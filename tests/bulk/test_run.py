@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +18,10 @@ from spacy_mner.bulk.chunks import SIZE
 from spacy_mner.bulk.engines import inline, processes
 from spacy_mner.bulk.folder import read_json
 from spacy_mner.bulk.run import Listener, annotate, summary_of
-from spacy_mner.bulk.task import Task
+from spacy_mner.bulk.task import Columns, Task
 from spacy_mner.corpus.errors import CorpusError
 
-from .conftest import read_jsonl, write_jsonl
+from .conftest import make_rows, read_jsonl, write_jsonl
 
 N = 2 * SIZE + 30
 
@@ -132,17 +135,92 @@ def test_parts_of_another_task_are_not_mixed_in(task, posts, tmp_path):
     assert tally.pictures["used"] == 0 and tally.posts == SIZE + 1
 
 
-@pytest.mark.parametrize("step", ["join", "summary"])
+@pytest.mark.parametrize("step", ["join", "summary", "clear"])
 def test_a_run_that_ends_between_its_last_steps_ends_them(whole, task, tmp_path, monkeypatch, step):
     source, expected = whole
     target = tmp_path / "out.jsonl"
     target.write_text("of another run")
-    names = {"join": "spacy_mner.bulk.formats.jsonl.JsonlSink.join"}
+    names = {
+        "join": "spacy_mner.bulk.formats.jsonl.JsonlSink.join",
+        "summary": "spacy_mner.bulk.run._write_summary",
+        "clear": "spacy_mner.bulk.folder.Folder.clear",
+    }
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(names.get(step, "spacy_mner.bulk.run._write_summary"), interrupt)
+        patch.setattr(names[step], interrupt)
         annotate(task, str(source), str(target), inline, force=True)
     annotate(task, str(source), str(target), never)
     assert target.read_bytes() == expected and read_json(summary_of(target))["posts"] == N
+    assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob("*.tmp"))
+
+
+@pytest.mark.parametrize("n_gone", [1, 2, 3, 4, 5])
+def test_a_kill_while_the_parts_are_taken_away_changes_nothing(whole, task, tmp_path, n_gone):
+    source, expected = whole
+    target, seen = tmp_path / "out.jsonl", []
+    unlink = Path.unlink
+
+    def stop(path, **options):
+        if path.parent.name == "out.jsonl.part" and path.suffix in (".part", ".json"):
+            seen.append(path)
+            if len(seen) > n_gone:
+                raise KeyboardInterrupt
+        unlink(path, **options)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", stop)
+        annotate(task, str(source), str(target), inline)
+    annotate(task, str(source), str(target), never)
+    assert target.read_bytes() == expected and not (tmp_path / "out.jsonl.part").exists()
+
+
+def test_input_output_and_pictures_may_move_together_in_the_middle(task, tmp_path, pictures):
+    house = tmp_path / "house"
+    shutil.copytree(pictures, house / "pictures")
+    write_jsonl(house / "posts.jsonl", make_rows(N))
+
+    def go(house, engine):
+        moved = replace(task, images_root=house / "pictures")
+        annotate(moved, str(house / "posts.jsonl"), str(house / "out.jsonl"), engine)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(house, interrupted_after(1))
+    house.rename(tmp_path / "elsewhere")
+    go(tmp_path / "elsewhere", inline)
+    assert len(read_jsonl(tmp_path / "elsewhere" / "out.jsonl")) == N
+    assert str(tmp_path) not in summary_of(tmp_path / "elsewhere" / "out.jsonl").read_text()
+
+
+def test_a_pipe_is_never_taken_for_one_that_was_read_before(task, tmp_path, monkeypatch):
+    target = tmp_path / "out.jsonl"
+    for text in ("first", "second"):
+        monkeypatch.setattr(
+            sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "%s"}' % text.encode()))
+        )
+        if text == "second":
+            with pytest.raises(CorpusError, match="is there already; --force"):
+                annotate(task, "-", str(target), inline)
+        annotate(task, "-", str(target), inline, force=text == "second")
+        assert read_jsonl(target)[0]["text"] == text
+
+
+def test_a_pipe_goes_out_as_lines_of_json_and_loses_no_column(task, tmp_path, monkeypatch):
+    for name in ("out.csv", "out.parquet"):
+        with pytest.raises(CorpusError, match="what comes by a pipe goes out as"):
+            annotate(task, "-", str(tmp_path / name), never)
+    line = b'{"text": "a", "error": "mine"}'
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(line)))
+    with pytest.raises(CorpusError, match=r"a column 'error' of its own: --prefix"):
+        annotate(task, "-", str(tmp_path / "out.jsonl"), inline)
+
+
+def test_an_output_of_another_command_or_a_folder_is_left_alone(task, posts, tmp_path):
+    (tmp_path / "out.jsonl").write_text("converted")
+    (tmp_path / "out.jsonl.summary.json").write_text('{"posts": 1}')
+    (tmp_path / "folder.jsonl").mkdir()
+    for name, words in [("out.jsonl", "is there already"), ("folder.jsonl", "is a folder")]:
+        with pytest.raises(CorpusError, match=words):
+            annotate(task, str(posts(2)), str(tmp_path / name), never)
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_the_input_is_never_the_output(task, posts):
@@ -164,10 +242,6 @@ def test_two_annotations_into_one_output_are_kept_apart(task, posts, tmp_path):
 
 
 def test_a_column_that_is_not_there_is_named_before_anything_is_loaded(task, posts, tmp_path):
-    from dataclasses import replace
-
-    from spacy_mner.bulk.task import Columns
-
     source, target = str(posts(3)), str(tmp_path / "out.jsonl")
     for columns in (Columns(text="body"), Columns(image="photo")):
         with pytest.raises(CorpusError, match=r"no column '(body|photo)'.*id, text, image"):
@@ -191,18 +265,19 @@ def test_no_posts_make_an_output_of_none(task, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_kills_at_any_moment_lose_nothing_and_write_nothing_twice(whole, task, tmp_path):
     source, expected = whole
-    target = tmp_path / "out.jsonl"
+    target, folder = tmp_path / "out.jsonl", tmp_path / "out.jsonl.part"
     command = [sys.executable, "-m", "spacy", "mner", "annotate", task.model, str(source)]
     command += [str(target), "--images-root", str(task.images_root)]
     draw = random.Random(0)
-    for seconds in [*(draw.uniform(3, 9) for _ in range(4)), 120]:
+    # Before anything is done, then after every part that is new.
+    for n_parts in (0, 1, 2, None):
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        try:
-            _, words = process.communicate(timeout=seconds)
-            assert process.returncode == 0, words
-        except subprocess.TimeoutExpired:
+        if n_parts is not None:
+            while len(list(folder.glob("*.part"))) < n_parts and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(draw.uniform(0, 0.2))
             process.send_signal(signal.SIGKILL)
-            process.communicate()
-        time.sleep(0.1)
+        _, words = process.communicate()
+    assert process.returncode == 0, words
     assert target.read_bytes() == expected
     assert not (tmp_path / "out.jsonl.part").exists()

@@ -83,7 +83,7 @@ def test_a_signal_ends_the_runs_and_the_same_command_goes_on(invoke, name, tmp_p
     monkeypatch.setattr(runner.subprocess, "Popen", start)
     result = invoke("table1", "corpus", "out", "--seeds", "0,1", "--workers", "1")
     assert result.exit_code == 130
-    assert result.stdout.splitlines()[-1].startswith("Interrupted: the same command goes on")
+    assert result.stderr.strip().startswith("Interrupted: the same command goes on")
     assert [process.returncode for process in processes] == [-signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is before
     assert "0 of 2 runs are finished" in (tmp_path / "out" / "table1.md").read_text()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ..annotator import Annotator
 from ..chunks import Chunk
 from ..formats import Sink
+from ..pictures import OpenedChunk
 from ..tally import Tally
 from ..task import Task
 
@@ -45,11 +46,11 @@ class Worker:
     annotator: Annotator
     sink: Sink
 
-    def open(self, chunk: Chunk) -> Any:
+    def open(self, chunk: Chunk) -> OpenedChunk:
         """What can be done before a chunk is annotated, beside another one."""
         return self.annotator.open(chunk)
 
-    def part(self, chunk: Chunk, opened: Sequence[Any]) -> Part:
+    def part(self, chunk: Chunk, opened: OpenedChunk) -> Part:
         """Annotate a chunk that was opened."""
         annotations = self.annotator(chunk, opened)
         content = self.sink.encode(chunk, annotations)

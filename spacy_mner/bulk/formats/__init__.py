@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...corpus.errors import CorpusError
-from .base import Kind, Sink, Source, Survey
+from .base import Kind, Sink, Source, Survey, column_taken
 from .csv import CsvSink, CsvSource
 from .jsonl import JsonlSink, JsonlSource
 from .parquet import ParquetSink, ParquetSource
@@ -19,7 +19,7 @@ from .parquet import ParquetSink, ParquetSource
 if TYPE_CHECKING:
     from ..task import Task
 
-__all__ = ["PIPE", "Kind", "Sink", "Source", "Survey", "open_sink", "open_source"]
+__all__ = ["PIPE", "Kind", "Sink", "Source", "Survey", "column_taken", "open_sink", "open_source"]
 
 # The name that stands for standard input and output.
 PIPE = "-"
@@ -63,4 +63,6 @@ def open_source(name: str) -> Source:
 def open_sink(name: str, task: Task, survey: Survey) -> Sink:
     """What writes the output; survey: of the input."""
     suffix = suffix_of(name)
+    if survey.columns is None and suffix != ".jsonl":
+        raise CorpusError(f"{name}: what comes by a pipe goes out as .jsonl, or by a pipe.")
     return SINKS[suffix](task, survey, suffix)

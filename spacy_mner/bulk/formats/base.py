@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from ...corpus.errors import CorpusError
 from ..chunks import Chunk
 
 # The type of a column. "json" is whatever has no simpler one, and is written as text.
@@ -65,6 +66,13 @@ class Sink(ABC):
 def plain(value: Any) -> str:
     """What Parquet may hold and JSON does not: bytes as base64, anything else as it prints."""
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+def column_taken(name: str) -> CorpusError:
+    """The error for an input that has a column which is to be added."""
+    return CorpusError(
+        f"The input has a column {name!r} of its own: --prefix gives what is added other names."
+    )
 
 
 def copy_into(output: IO[bytes], part: Path) -> None:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from ..chunks import Chunk, Row, chunked
 from ..task import Task
-from .base import Kind, Sink, Source, Survey, copy_into, plain
+from .base import Kind, Sink, Source, Survey, column_taken, copy_into, plain
 
 # A longer line is not read into the memory as a whole.
 MAX_LINE = 1 << 26
@@ -56,10 +56,14 @@ class JsonlSink(Sink):
 
     def __init__(self, task: Task, survey: Survey, suffix: str) -> None:
         self.prefix = task.prefix
+        self.added = task.added
 
     def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
         lines = []
         for row, annotation in zip(chunk.rows, annotations, strict=True):
+            # A file was looked through for these; a pipe shows what it holds as it comes.
+            if taken := [name for name in self.added if name in row.values]:
+                raise column_taken(taken[0])
             added = {self.prefix + name: value for name, value in annotation.items()}
             lines.append(_dump({**row.values, **added}))
         return b"".join(lines)
@@ -107,12 +111,12 @@ def _row(line: bytes) -> Row:
         return _broken(line, f"not a line of JSON ({error}):")
     if not isinstance(values, dict):
         return _broken(line, "not a JSON object:")
-    return Row(values)
+    return Row(values, size=len(line))
 
 
 def _broken(line: bytes, reason: str) -> Row:
     text = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
-    return Row({}, f"{reason} {text}")
+    return Row({}, f"{reason} {text}", size=len(line))
 
 
 def _dump(record: dict[str, Any]) -> bytes:

@@ -20,6 +20,8 @@ class ParquetSource(Source):
     def survey(self) -> Survey:
         with self._reading(), self._open() as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
+        if len(set(schema.names)) < len(schema.names):
+            raise CorpusError(f"{self.path} has two columns of one name; rename one of them.")
         return Survey(rows, dict.fromkeys(schema.names, "json"), schema)
 
     def chunks(self) -> Iterator[Chunk]:
@@ -39,7 +41,7 @@ class ParquetSource(Source):
     def _open(self) -> Any:
         import pyarrow.parquet
 
-        return pyarrow.parquet.ParquetFile(self.path)
+        return pyarrow.parquet.ParquetFile(self.path, buffer_size=1 << 20, pre_buffer=False)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -132,7 +134,8 @@ def _joined(given: Any, added: Any) -> Any:
 
 
 def _chunk(number: int, table: Any) -> Chunk:
-    return Chunk(number, [Row(values) for values in _plain(table).to_pylist()], table)
+    rows = [Row(values) for values in _plain(table).to_pylist()]
+    return Chunk(number, rows, number * SIZE + 1, table)
 
 
 def _plain(table: Any) -> Any:

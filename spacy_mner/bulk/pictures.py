@@ -1,0 +1,101 @@
+"""The pictures of a chunk, opened before it is annotated."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..images.reference import BytesPicture, FilePicture, Picture, PictureError, look_at
+from ..images.sources import BulkPictures
+from ..images.web import WebPictures
+from .chunks import Chunk, Row
+from .task import Task
+
+# Of one post; more have no meaning, and cost time and memory each.
+MOST_PICTURES = 32
+# Pictures that are fetched side by side: what takes time is waiting for others.
+FETCHED_AT_ONCE = 16
+
+Opened = list[Picture | PictureError]
+
+
+@dataclass(frozen=True)
+class OpenedChunk:
+    """The pictures of each row of a chunk.
+
+    fetched: folder of those that came from elsewhere, so that they are not in memory; None where
+        none is fetched.
+    """
+
+    pictures: list[Opened]
+    fetched: tempfile.TemporaryDirectory | None
+
+    def close(self) -> None:
+        """Forget what was fetched."""
+        if self.fetched is not None:
+            self.fetched.cleanup()
+
+
+class PictureOpener:
+    """Opens the pictures of rows: those below a folder, and by URL where the task allows it."""
+
+    def __init__(self, task: Task) -> None:
+        self.column = task.columns.image
+        self.source = BulkPictures(task.images_root, WebPictures() if task.allow_urls else None)
+
+    def open(self, chunk: Chunk) -> OpenedChunk:
+        """Open (or fetch) pictures; their pixels are not in memory afterwards."""
+        if self.source.web is None:
+            return OpenedChunk([self._open(row, None) for row in chunk.rows], None)
+        fetched = tempfile.TemporaryDirectory(prefix="spacy-mner-")
+        folder = Path(fetched.name)
+        with ThreadPoolExecutor(FETCHED_AT_ONCE, "fetch") as threads:
+            pictures = list(threads.map(lambda row: self._open(row, folder), chunk.rows))
+        return OpenedChunk(pictures, fetched)
+
+    def _open(self, row: Row, folder: Path | None) -> Opened:
+        references = references_of(row.values.get(self.column))
+        if len(references) > MOST_PICTURES:
+            return [PictureError(f"{len(references):,} pictures, limit {MOST_PICTURES}")]
+        return [self._open_one(reference, folder) for reference in references]
+
+    def _open_one(self, reference: Any, folder: Path | None) -> Picture | PictureError:
+        try:
+            picture = self.source.open(reference)
+            if folder is not None and isinstance(picture, BytesPicture):
+                picture = _on_disk(picture, folder)
+            _ = picture.digest  # reads the file, which is remembered
+            return picture
+        # Anew: the one that was raised holds on to the content of the file by its traceback. And
+        # anything else: no reference of a stranger may end the run.
+        except Exception as error:
+            known = isinstance(error, PictureError)
+            return PictureError(str(error) if known else f"{type(error).__name__}: {error}"[:200])
+
+
+def references_of(cell: Any) -> list[Any]:
+    """The references in a cell: none, one, or a list of them, in CSV as JSON."""
+    if cell is None or cell == "":
+        return []
+    value = from_json(cell)
+    return [one for one in value if one is not None] if isinstance(value, list) else [value]
+
+
+def from_json(cell: Any) -> Any:
+    """What a cell of CSV holds that is a list; anything else as it is."""
+    if not isinstance(cell, str) or not cell.startswith("["):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell  # a file may be called so
+
+
+def _on_disk(picture: BytesPicture, folder: Path) -> FilePicture:
+    path = folder / picture.digest
+    path.write_bytes(picture.content)
+    return FilePicture(path, look_at(path, path, picture.limits), picture.limits)
