@@ -4,7 +4,8 @@
 (`[{"text", "start", "end"}]`) are gold and stay as they are, optional `image_features` holds a
 descriptor, optional `missing` (`[{"start", "end"}]`) the stretches that nobody has annotated.
 `image` is one reference or a list of them; a data URI becomes bytes. A post without `spans` is
-not annotated, one with `spans: []` has no entities. Optional `image_objects` holds the objects in
+not annotated, one with `spans: []` has no entities; `entities`, which `spacy-mner annotate` writes,
+are read where there are no `spans`. Optional `image_objects` holds the objects in
 the picture (labels, or objects with `label` and perhaps `score`, `box` and `vector`), optional
 `image_text` text about it, such as a caption.
 
@@ -107,7 +108,9 @@ class _RecordReader:
 
     def read(self, nlp: Language, labels: Labels) -> Post:
         self._report_other_annotation()
-        spans = self._spans("spans", labels)
+        # What a pipeline found is annotation where an annotator has left none.
+        key = "entities" if self.record.get("spans") is None else "spans"
+        spans = self._spans(key, labels)
         missing = self._missing()
         if self.record.get("tokens") is not None:
             offsets = self._gold_offsets()

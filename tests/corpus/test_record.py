@@ -53,6 +53,16 @@ def test_a_task_of_prodigy_is_a_post():
     assert problems == []
 
 
+def test_what_a_pipeline_found_is_read_where_nobody_has_annotated():
+    found = [{"start": 0, "end": 3, "label": "PER", "text": "Bye", "score": 0.9}]
+    [post], problems = read(spans=None, entities=found)
+    assert tags(post) == ["B-PER", "O", "O", "O"] and not problems
+    [post], _ = read(entities=found)
+    assert tags(post) == ["O", "O", "B-ORG", "O"]
+    [post], _ = read(spans=None, entities=None)
+    assert post.entities is None
+
+
 def test_what_is_written_has_the_keys_that_prodigy_documents():
     [post], _ = read()
     record = doc_to_record(make_doc(post, NLP.vocab))
