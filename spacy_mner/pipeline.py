@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import srsly
 from spacy.language import Language
 
 from .corpus.errors import CorpusError
+
+# spaCy's own files, whose damage it tells without saying where.
+FILES: dict[str, Callable[[bytes], Any]] = {
+    "meta.json": json.loads,
+    "vocab/strings.json": json.loads,
+    "tokenizer": srsly.msgpack_loads,
+}
 
 
 def load_pipeline(model: str, gpu_id: int = -1) -> Language:
@@ -18,5 +31,20 @@ def load_pipeline(model: str, gpu_id: int = -1) -> Language:
     try:
         setup_gpu(gpu_id, silent=True)
         return spacy.load(model)
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise CorpusError(f"Cannot load the pipeline {model}: {error}") from error
+    # What is cut off makes spaCy and msgpack raise nearly anything.
+    except Exception as error:
+        damaged = damaged_file(Path(model))
+        where = "" if damaged is None else f"{damaged} is damaged: "
+        raise CorpusError(f"Cannot load the pipeline {model}: {where}{error}") from error
+
+
+def damaged_file(folder: Path) -> str | None:
+    """The first of spaCy's own files in a folder that cannot be read."""
+    for name, read in FILES.items():
+        path = folder / name
+        try:
+            if path.is_file():
+                read(path.read_bytes())
+        except Exception:
+            return name
+    return None
