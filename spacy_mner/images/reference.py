@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,6 +43,10 @@ class Picture(ABC):
     @abstractmethod
     def pixels(self) -> np.ndarray:
         """RGB as a person would see it: uint8 [h, w, 3]."""
+
+
+# One image may stand in the posts of several threads, and Pillow loads it in place.
+_LOADING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,8 @@ def open_picture(reference: Any, images_root: Path | None) -> Picture:
     if isinstance(reference, (bytes, bytearray, memoryview)):
         return BytesPicture(bytes(reference))
     if isinstance(reference, Image.Image):
-        return PixelPicture(decode_image(reference))
+        with _LOADING:
+            return PixelPicture(decode_image(reference))
     if isinstance(reference, np.ndarray):
         return PixelPicture(decode_array(reference))
     raise PictureError(

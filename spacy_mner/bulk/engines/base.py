@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
+
 from ..annotator import Annotator
 from ..chunks import Chunk
 from ..formats import Sink
@@ -35,7 +37,12 @@ class Work:
     sink: Sink
 
     def worker(self) -> Worker:
-        """Load the pipeline."""
+        """Load the pipeline, for a process that computes with one thread.
+
+        The last digits of a score depend on the number of threads, so that it is one everywhere;
+        more processes make it faster.
+        """
+        torch.set_num_threads(1)
         return Worker(Annotator(self.task), self.sink)
 
 
