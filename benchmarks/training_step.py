@@ -163,6 +163,17 @@ def stages_of(clock: StageClock) -> dict[str, float]:
     return taken | {"rest": 1e3 * median(rest)}
 
 
+def report_times(result: dict[str, Any]) -> None:
+    print(f"  {'ms per step (median)':24}{'step':>8}", *(f"{s:>10}" for s in (*STAGES, "rest")))
+    for name, total in result["milliseconds"].items():
+        stages = result["stages"][name].values()
+        print(f"  {name:24}{total:8.1f}", *(f"{taken:10.1f}" for taken in stages))
+    for key in ("ratio", "ratio, our CRF in both"):
+        values = result[key]
+        spread = f"rounds {values['lowest']:.2f} to {values['highest']:.2f}"
+        print(f"  {key:24}{values['median']:8.2f}   ({spread})")
+
+
 def report(results: list[dict[str, Any]], machine: dict[str, Any]) -> None:
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     for result in results:
@@ -171,14 +182,7 @@ def report(results: list[dict[str, Any]], machine: dict[str, Any]) -> None:
             f"\nbatch of {result['batch size']}, {result['image']}: {described}; "
             f"{result['parameters']:,} parameters"
         )
-        print(f"  {'ms per step (median)':24}{'step':>8}", *(f"{s:>10}" for s in (*STAGES, "rest")))
-        for name, total in result["milliseconds"].items():
-            stages = result["stages"][name].values()
-            print(f"  {name:24}{total:8.1f}", *(f"{taken:10.1f}" for taken in stages))
-        for key in ("ratio", "ratio, our CRF in both"):
-            values = result[key]
-            spread = f"rounds {values['lowest']:.2f} to {values['highest']:.2f}"
-            print(f"  {key:24}{values['median']:8.2f}   ({spread})")
+        report_times(result)
 
 
 if __name__ == "__main__":

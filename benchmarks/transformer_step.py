@@ -34,7 +34,16 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from torch import Tensor, nn
 from torchcrf import CRF
-from training_step import CLOCKS, HAND, HAND_OWN_CRF, OURS, STAGES, ratio, stages_of, take_turns
+from training_step import (
+    CLOCKS,
+    HAND,
+    HAND_OWN_CRF,
+    OURS,
+    ratio,
+    report_times,
+    stages_of,
+    take_turns,
+)
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, BertTokenizerFast
 
 from spacy_mner.layers.decode import bio_tags
@@ -262,14 +271,7 @@ def _copy_decoder(source: Any, target: Tagger) -> None:
 def report(result: dict[str, Any]) -> None:
     longest = result["pieces, longest post of a batch"]
     print(f"\nbatch of {result['batch size']}, longest post {longest:.1f} pieces")
-    print(f"  {'ms per step (median)':24}{'step':>8}", *(f"{s:>10}" for s in (*STAGES, "rest")))
-    for name, total in result["milliseconds"].items():
-        stages = result["stages"][name].values()
-        print(f"  {name:24}{total:8.1f}", *(f"{taken:10.1f}" for taken in stages))
-    for key in ("ratio", "ratio, our CRF in both"):
-        values = result[key]
-        spread = f"rounds {values['lowest']:.2f} to {values['highest']:.2f}"
-        print(f"  {key:24}{values['median']:8.2f}   ({spread})")
+    report_times(result)
 
 
 if __name__ == "__main__":

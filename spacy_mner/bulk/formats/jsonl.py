@@ -55,7 +55,6 @@ class JsonlSink(Sink):
     """Every row as it was, and the names that are added."""
 
     def __init__(self, task: Task, survey: Survey, suffix: str) -> None:
-        self.prefix = task.prefix
         self.added = task.added
 
     def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
@@ -64,7 +63,7 @@ class JsonlSink(Sink):
             # A file was looked through for these; a pipe shows what it holds as it comes.
             if taken := [name for name in self.added if name in row.values]:
                 raise column_taken(taken[0])
-            added = {self.prefix + name: value for name, value in annotation.items()}
+            added = dict(zip(self.added, annotation.values(), strict=True))
             lines.append(_dump({**row.values, **added}))
         return b"".join(lines)
 
