@@ -57,8 +57,8 @@ def build_multimodal_tagger(
         serves for the twin without it (`--components.….model.embed.image null`).
     tok2vec: any spaCy tok2vec or listener; joins as one more modality named "tok2vec".
     tok2vec_width: the width that its vectors are mapped to, that of the other modalities.
-    mixed_precision: compute the network in bfloat16 where it runs on CUDA. The CRF stays in
-        float32. No effect on the CPU.
+    mixed_precision: compute the network in bfloat16, on CUDA and on a CPU with instructions for it
+        (AVX-512 BF16); elsewhere it has no effect. The CRF stays in float32.
     """
     modalities = {name: modality for name, modality in embed.items() if modality is not None}
     _check_modalities(modalities, tok2vec)

@@ -66,10 +66,11 @@ class TorchShim(Shim):
         Returns its output and a callback that takes (tensors, gradients) and backpropagates.
         """
         network = self.network.train(is_train)
-        on_cuda = self.device.type == "cuda"
         # bfloat16 has the range of float32, so that no gradient scaling is needed.
         precision = torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.mixed_precision and on_cuda
+            self.device.type,
+            torch.bfloat16,
+            enabled=self.mixed_precision and computes_bfloat16(self.device),
         )
         with torch.set_grad_enabled(is_train), precision:
             output = network(*inputs)
@@ -150,6 +151,15 @@ class TorchShim(Shim):
         network.load_state_dict(load_safetensors(data))
         self.cfg, self._model = plan, network.to(get_torch_default_device())
         return self
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device is the faster for it. A CPU without the instructions is far slower."""
+    if device.type == "cuda":
+        return True
+    # torch has no public name for the question, and may come to lack this one.
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return device.type == "cpu" and asked is not None and asked()
 
 
 def _read_plan(data: bytes) -> Plan:

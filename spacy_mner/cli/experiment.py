@@ -25,7 +25,9 @@ class SplitChoice(str, Enum):
 
 
 def experiment_cli(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="table1, table3 or attention.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="table1, table3, attention or ablation.")
+    ],
     corpus: Annotated[
         Path,
         typer.Argument(
@@ -44,6 +46,10 @@ def experiment_cli(
         str | None,
         typer.Option(help="Word vectors, as `--paths.vectors`; a learned table if none."),
     ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="Text encoder of systems with a transformer, as `--paths.encoder`."),
+    ] = None,
     images_root: Annotated[
         str | None, typer.Option(help="Folder from which relative picture paths are taken.")
     ] = None,
@@ -58,6 +64,9 @@ def experiment_cli(
         int | None,
         typer.Option(min=1, help="Runs side by side; by default one a core, or one on a GPU."),
     ] = None,
+    mixed_precision: Annotated[
+        bool, typer.Option(help="Compute in bfloat16, on CUDA and on a CPU that can.")
+    ] = False,
     gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
     keep_models: Annotated[
         bool, typer.Option(help="Keep the model of every run, vectors and all, as model-best.")
@@ -83,9 +92,11 @@ def experiment_cli(
             seeds=parse_seeds(seeds),
             epochs=epochs,
             vectors=vectors or None,
+            encoder=encoder or None,
             images_root=Path(images_root) if images_root else None,
             setting=setting,
             encoder_weights=encoder_weights,
+            mixed_precision=mixed_precision,
             workers=workers or default_workers(gpu_id),
             gpu_id=gpu_id,
             keep_models=keep_models,

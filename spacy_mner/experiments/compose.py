@@ -1,4 +1,4 @@
-"""Complete configs from the one base by small overrides."""
+"""Complete configs from a template by small overrides."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from thinc.api import Config
 Overrides = Mapping[str, Any]
 
 
-def compose(*layers: Overrides) -> Config:
-    """The base config with overrides, the later ones above the earlier.
+def compose(*layers: Overrides, template: str = "base") -> Config:
+    """A template with overrides, the later ones above the earlier.
+
+    template: one of those that `spacy-mner init --kind` writes.
 
     A block replaces what stands at its path. Where it names another function, arguments that both
     know and that the block does not name stay as they were (a CharCNN in place of a CharBiLSTM
@@ -23,16 +25,17 @@ def compose(*layers: Overrides) -> Config:
     Variables such as `${paths.train}` stay variables.
     Raises ValueError for a path that the config does not have.
     """
-    config = base_config()
+    config = template_config(template)
     for overrides in layers:
         for path, value in overrides.items():
             _override(config, path, value)
     return config
 
 
-def base_config() -> Config:
+def template_config(template: str) -> Config:
     """The config that `spacy-mner init` writes, variables unresolved."""
-    text = (files("spacy_mner") / "templates" / "base.cfg").read_text(encoding="utf-8")
+    path = files("spacy_mner") / "templates" / f"{template}.cfg"
+    text = path.read_text(encoding="utf-8")
     return Config(section_order=CONFIG_SECTION_ORDER).from_str(text, interpolate=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,8 @@ FILES = {
     "dev": ("dev.spacy", "valid.spacy"),
     "test": ("test.spacy",),
 }
+# What posts may bring in place of a picture, or beside it.
+BROUGHT = ("image_features", "image_objects", "image_text")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class CorpusFolder:
 
     files: split name to file; train, dev and the split that is scored.
     hashes: split name to hash of the content; `vectors` as well, where there are some.
-    descriptors: the training posts bring `doc._.image_features`.
+    brings: the attributes about pictures that training posts have (`image_features`, …).
     size: of the scored split: posts, tokens, entities and posts_with_picture; `training_posts`.
     pictures: what posts show, where it is encoded.
     """
@@ -39,9 +42,13 @@ class CorpusFolder:
     name: str
     files: dict[str, Path]
     hashes: dict[str, str]
-    descriptors: bool
+    brings: frozenset[str]
     size: dict[str, int]
     pictures: PictureFiles | None = None
+
+    @property
+    def descriptors(self) -> bool:
+        return "image_features" in self.brings
 
 
 def read_corpus(folder: Path, split: Split, vectors: str | None = None) -> CorpusFolder:
@@ -63,7 +70,7 @@ def read_corpus(folder: Path, split: Split, vectors: str | None = None) -> Corpu
         name=folder.name or folder.resolve().name,
         files=files,
         hashes=hashes,
-        descriptors=any(doc._.image_features is not None for doc in training),
+        brings=frozenset(name for name in BROUGHT if _any_brings(training, name)),
         size={"training_posts": len(training), **_size(scored)},
     )
 
@@ -75,6 +82,10 @@ def _find(folder: Path, split: str) -> Path:
     raise CorpusError(
         f"There is no {' or '.join(FILES[split])} in {folder}: `spacy-mner convert` makes it."
     )
+
+
+def _any_brings(docs: list[Doc], name: str) -> bool:
+    return any(doc._.get(name) is not None for doc in docs)
 
 
 def _size(docs: list[Doc]) -> dict[str, int]:
@@ -101,6 +112,13 @@ def hash_vectors(vectors: str) -> str:
     if folder.is_dir():
         return hash_files(sorted(file for file in folder.glob("vocab/*") if file.is_file()))
     return f"{vectors} {spacy.util.get_package_version(vectors)}"
+
+
+@cache
+def hash_encoder(name: str) -> str:
+    """The hash of a text encoder in a folder; for one on the hub its name."""
+    folder = Path(name)
+    return hash_files(sorted(filter(Path.is_file, folder.iterdir()))) if folder.is_dir() else name
 
 
 def _no_vectors(vectors: str, reason: str = "") -> CorpusError:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .compose import Overrides
 from .data import Split
 from .result import Result
-from .systems import SYSTEMS, WORD, System
+from .system import WORD, System
+from .systems import SYSTEMS
 
 # Variant → seed → result.
 Runs = Mapping[str, Mapping[int, Result]]
@@ -23,8 +24,10 @@ class Options:
     """What the user of an experiment decides.
 
     corpus: see `data.read_corpus`; output: folder of runs and tables.
-    epochs: budget of a run; None for that of the base config.
-    encoder_weights: file with the weights of the encoder of the setting "paper".
+    epochs: budget of a run; None for that of the template.
+    encoder: the text encoder of systems with a transformer; None for that of the template.
+    encoder_weights: file with the weights of the image encoder of the setting "paper".
+    mixed_precision: compute in bfloat16 where the machine is the faster for it.
     workers: runs side by side, which share the cores.
     note: a line of the user's own for the page.
     """
@@ -35,9 +38,11 @@ class Options:
     seeds: tuple[int, ...] = (0,)
     epochs: int | None = None
     vectors: str | None = None
+    encoder: str | None = None
     images_root: Path | None = None
     setting: str = "modern"
     encoder_weights: Path | None = None
+    mixed_precision: bool = False
     workers: int = 1
     gpu_id: int = -1
     keep_models: bool = False
@@ -64,6 +69,7 @@ class Experiment:
     summarise: the figures of the table, of the runs that there are.
     render: the same in Markdown, without the facts that every page names.
     draw: writes plots into the output folder; returns their names.
+    left_out: the variants that the corpus has not what they read for, with what that is.
     """
 
     name: str
@@ -73,6 +79,7 @@ class Experiment:
     render: Callable[[Summary], list[str]]
     check: Callable[[Options], None] = lambda options: None
     draw: Callable[[Summary, Path], list[str]] = lambda summary, folder: []
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def variant_of(system: str, keep: float = 1.0) -> Variant:

@@ -46,9 +46,12 @@ def collect_facts(
         "note": options.note,
         "pictures": "descriptors that the posts bring" if corpus.descriptors else _encoder(results),
         "image_status": _image_status(results),
+        "left_out": dict(experiment.left_out),
         "missing_pictures": {} if corpus.pictures is None else corpus.pictures.missing,
         "vectors": None if options.vectors is None else shown(options.vectors),
+        "encoder": None if options.encoder is None else shown(options.encoder),
         "setting": options.setting,
+        "mixed_precision": options.mixed_precision,
         "seeds": seeds,
         "epochs": epochs,
         "finished": len(results),
@@ -120,11 +123,13 @@ def command_line(name: str, options: Options) -> str:
     words += ["--epochs", options.epochs] if options.epochs is not None else []
     for flag, path in (
         ("--vectors", options.vectors),
+        ("--encoder", options.encoder),
         ("--images-root", options.images_root),
         ("--encoder-weights", options.encoder_weights),
     ):
         words += [flag, shown(path)] if path is not None else []
     words += ["--setting", options.setting, "--workers", options.workers]
+    words += ["--mixed-precision"] if options.mixed_precision else []
     words += ["--gpu-id", options.gpu_id] if options.gpu_id >= 0 else []
     words += ["--keep-models"] if options.keep_models else []
     words += ["--note", options.note] if options.note else []
@@ -156,8 +161,11 @@ def _facts(facts: Facts) -> list[str]:
         f"posts with a picture; {size['training_posts']:,} posts for training; {chosen}",
         *([f"- note: {facts['note']}"] if facts["note"] else []),
         f"- V: {facts['pictures']}; word vectors: {facts['vectors'] or 'none, a learned table'}",
+        *([f"- text encoder: {facts['encoder']}"] if facts["encoder"] else []),
         *(f"- pictures of the scored posts: {_statuses(one)}" for one in facts["image_status"]),
         *_missing(facts["missing_pictures"]),
+        *(f"- not run: `{key}`, for want of {what}" for key, what in facts["left_out"].items()),
+        *(["- computed in bfloat16"] if facts["mixed_precision"] else []),
         f"- setting {facts['setting']}, {_list(facts['epochs']) or 'no'} epochs, "
         f"seeds {_list(facts['seeds'])}",
         *(f"- machine: {machine}" for machine in facts["machines"]),

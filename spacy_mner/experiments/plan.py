@@ -8,18 +8,20 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from thinc.api import Config
 
 from ..corpus.errors import CorpusError
 from .compose import Overrides, compose
-from .data import CorpusFolder, hash_files, read_corpus
+from .data import CorpusFolder, hash_encoder, hash_files, read_corpus
 from .experiment import Experiment, Options, Runs, Variant
 from .pictures import look_at_pictures
-from .requirements import encoder_of
+from .requirements import encoder_of, lacks, text_encoder_of
 from .result import Asked, Result, asked_of, check_same, fingerprint, read_result
 from .run import CONFIG, JOB, Job
-from .systems import DESCRIPTORS, IMAGE, SETTINGS, find
+from .system import DESCRIPTORS, IMAGE, MODEL
+from .systems import setting_of
 
 # Each run holds the word vectors in memory.
 MOST_WORKERS = 8
@@ -54,6 +56,25 @@ def corpus_of(experiment: Experiment, options: Options) -> CorpusFolder:
     return replace(corpus, pictures=look_at_pictures(corpus.files, options.images_root))
 
 
+def suited(experiment: Experiment, corpus: CorpusFolder) -> Experiment:
+    """An experiment without the variants that read what a corpus does not have.
+
+    Raises CorpusError where none is left.
+    """
+    missing = {variant.key: lacks(_config(variant), corpus) for variant in experiment.variants}
+    left_out = {key: reason for key, reason in missing.items() if reason is not None}
+    variants = tuple(one for one in experiment.variants if one.key not in left_out)
+    if not variants:
+        reasons = ", ".join(dict.fromkeys(left_out.values()))
+        raise CorpusError(f"Nothing of {experiment.name} can be done without {reasons}.")
+    return replace(experiment, variants=variants, left_out=left_out)
+
+
+def _config(variant: Variant) -> Config:
+    system = variant.system
+    return compose(system.overrides, variant.overrides, template=system.template)
+
+
 def plan(experiment: Experiment, options: Options, corpus: CorpusFolder) -> list[Run]:
     """All runs, the first seed of every variant first.
 
@@ -62,6 +83,8 @@ def plan(experiment: Experiment, options: Options, corpus: CorpusFolder) -> list
     """
     if options.encoder_weights is not None:
         _check_weights(options.encoder_weights, options.setting, corpus)
+    if options.encoder is not None and not reads_by_transformer(experiment):
+        raise CorpusError(f"--encoder is for a text encoder, and {experiment.name} has none.")
     return [
         _plan_run(variant, seed, options, corpus)
         for seed in dict.fromkeys(options.seeds)
@@ -69,8 +92,13 @@ def plan(experiment: Experiment, options: Options, corpus: CorpusFolder) -> list
     ]
 
 
+def reads_by_transformer(experiment: Experiment) -> bool:
+    """Whether a system of an experiment has a text encoder."""
+    return any(variant.system.template == "trf" for variant in experiment.variants)
+
+
 def _check_weights(weights: Path, setting: str, corpus: CorpusFolder) -> None:
-    encoder = encoder_of(compose(find(SETTINGS, setting, "setting")))
+    encoder = encoder_of(compose(setting_of("base", setting)))
     if corpus.descriptors or encoder is None or "weights" not in encoder:
         raise CorpusError(
             "--encoder-weights is for the encoder of --setting paper, on posts with pictures."
@@ -81,7 +109,7 @@ def _check_weights(weights: Path, setting: str, corpus: CorpusFolder) -> None:
 
 def _plan_run(variant: Variant, seed: int, options: Options, corpus: CorpusFolder) -> Run:
     layers = _layers(variant, options, corpus)
-    config = compose(*layers)
+    config = compose(*layers, template=variant.system.template)
     folder = options.output / variant.key / str(seed)
     asked = _asked(config, options, corpus)
     result = read_result(folder)
@@ -106,29 +134,39 @@ def _plan_run(variant: Variant, seed: int, options: Options, corpus: CorpusFolde
 
 
 def _layers(variant: Variant, options: Options, corpus: CorpusFolder) -> list[Overrides]:
-    layers: list[Overrides] = [WITHOUT_CHECKPOINTS, find(SETTINGS, options.setting, "setting")]
+    template = variant.system.template
+    layers: list[Overrides] = [WITHOUT_CHECKPOINTS, setting_of(template, options.setting)]
     if options.encoder_weights is not None:
         layers.append({WEIGHTS: str(options.encoder_weights)})
+    if options.mixed_precision:
+        layers.append({f"{MODEL}.mixed_precision": True})
     if corpus.descriptors:
         layers.append(DESCRIPTORS)
     layers += [variant.system.overrides, variant.overrides]
+    settings = compose(*layers, template=template)["training"]
+    steps = math.ceil(corpus.size["training_posts"] / settings["batcher"]["size"])
     if options.epochs is not None:
-        layers.append({"training.max_epochs": options.epochs})
-    return [*layers, _once_an_epoch(compose(*layers), corpus)]
+        layers.append(_budget(settings, options.epochs, steps))
+    return [*layers, _once_an_epoch(settings, steps)]
 
 
-def _once_an_epoch(config: Config, corpus: CorpusFolder) -> Overrides:
+def _budget(settings: dict[str, Any], epochs: int, steps: int) -> Overrides:
+    """So many epochs of so many steps, by what the config counts."""
+    if settings["max_steps"]:
+        return {"training.max_steps": epochs * steps}
+    return {"training.max_epochs": epochs}
+
+
+def _once_an_epoch(settings: dict[str, Any], steps: int) -> Overrides:
     """Where an epoch has fewer steps than lie between two looks at dev, look at its end."""
-    size = config["training"]["batcher"].get("size")
-    if not isinstance(size, int):
-        return {}
-    # Steps count from 0.
-    last = max(1, math.ceil(corpus.size["training_posts"] / size) - 1)
-    return {"training.eval_frequency": last} if config["training"]["eval_frequency"] > last else {}
+    last = max(1, steps - 1)  # Steps count from 0.
+    return {"training.eval_frequency": last} if settings["eval_frequency"] > last else {}
 
 
 def _asked(config: Config, options: Options, corpus: CorpusFolder) -> Asked:
     asked = asked_of(config, corpus.hashes, options.split)
+    if text_encoder_of(config) is not None:
+        asked["data"]["text encoder"] = hash_encoder(_encoder_name(config, options))
     if encoder_of(config) is not None and corpus.pictures is not None:
         asked["data"]["pictures"] = corpus.pictures.hash
         if options.encoder_weights is not None:
@@ -143,8 +181,14 @@ def _with_paths(config: Config, job: Job, options: Options, corpus: CorpusFolder
     config["paths"]["dev"] = str(corpus.files["dev"])
     config["paths"]["vectors"] = options.vectors
     config["paths"]["images_root"] = job.images_root
+    if text_encoder_of(config) is not None:
+        config["paths"]["encoder"] = _encoder_name(config, options)
     config["system"]["seed"] = job.seed
     return config
+
+
+def _encoder_name(config: Config, options: Options) -> str:
+    return options.encoder or config["paths"]["encoder"]
 
 
 def finished_runs(output: Path, runs: Iterable[Run]) -> Runs:

@@ -11,6 +11,8 @@ from thinc.api import Config
 from thinc.compat import has_cupy_gpu
 
 from ..corpus.errors import CorpusError
+from ..huggingface import read_files
+from .data import CorpusFolder
 
 
 def check_gpu(gpu_id: int) -> None:
@@ -28,6 +30,34 @@ def encoder_of(config: Config) -> dict[str, Any] | None:
     """The block of the image encoder in a config, if pictures are encoded at all."""
     image = config["components"]["multimodal_ner"]["model"]["embed"]["image"]
     return None if image is None else image["encoder"]
+
+
+def text_encoder_of(config: Config) -> dict[str, Any] | None:
+    """The block of the transformer that reads the text in a config, if there is one."""
+    return config["components"]["multimodal_ner"]["model"]["embed"].get("text")
+
+
+def lacks(config: Config, corpus: CorpusFolder) -> str | None:
+    """What a config reads and a corpus has nothing of."""
+    embed = config["components"]["multimodal_ner"]["model"]["embed"]
+    text, objects = embed.get("text"), embed.get("objects")
+    if embed.get("augmentation") is not None and "vectors" not in corpus.hashes:
+        return "word vectors (--vectors)"
+    if objects is not None and objects["detector"] is None and "image_objects" not in corpus.brings:
+        return "posts with doc._.image_objects"
+    if text is not None and text["context"] and "image_text" not in corpus.brings:
+        return "posts with doc._.image_text (convert --captions)"
+    return None
+
+
+def check_text_encoder(config: Config) -> None:
+    """Raise CorpusError where a config has a text encoder that there is not."""
+    if text_encoder_of(config) is None:
+        return
+    try:
+        read_files(config["paths"]["encoder"])
+    except (ValueError, ImportError) as error:
+        raise CorpusError(f"{error} (--encoder names another.)") from error
 
 
 def check_encoder(config: Config) -> None:

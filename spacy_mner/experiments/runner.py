@@ -16,8 +16,8 @@ from ..lock import alone
 from ..signals import terminable
 from .experiment import Experiment, Options
 from .page import write_page
-from .plan import Run, corpus_of, finished_runs, plan, prepare
-from .requirements import check_encoder, check_gpu
+from .plan import Run, corpus_of, finished_runs, plan, prepare, suited
+from .requirements import check_encoder, check_gpu, check_text_encoder
 from .result import Result, read_result
 from .run import CONSOLE
 
@@ -62,6 +62,7 @@ def run_experiment(
     listener = listener or Listener()
     experiment.check(options)
     corpus = corpus_of(experiment, options)
+    experiment = suited(experiment, corpus)
     options.output.mkdir(parents=True, exist_ok=True)
     with terminable(), alone(options.output, "experiment") as inherited:
         runs = plan(experiment, options, corpus)
@@ -91,6 +92,7 @@ def run_experiment(
 def _check_requirements(runs: list[Run]) -> None:
     if runs:
         check_gpu(runs[0].job.gpu_id)
+        check_text_encoder(runs[0].config)
     # One setting has one encoder.
     for run in [run for run in runs if run.job.sees_pictures][:1]:
         check_encoder(run.config)

@@ -6,8 +6,8 @@ import pytest
 from spacy.util import load_config
 
 import spacy_mner
-from spacy_mner.experiments.compose import base_config, compose, flatten
-from spacy_mner.experiments.systems import CHAR, IMAGE, WORD
+from spacy_mner.experiments.compose import compose, flatten, template_config
+from spacy_mner.experiments.system import CHAR, IMAGE, WORD
 
 CNN = {"@architectures": "spacy_mner.CharCNN.v1"}
 
@@ -57,7 +57,7 @@ def test_a_dropped_block_has_nothing_to_override():
 
 def test_the_base_is_the_template():
     template = Path(spacy_mner.__file__).parent / "templates" / "base.cfg"
-    assert compose({}, {}) == base_config() == load_config(template, interpolate=False)
+    assert compose({}, {}) == template_config("base") == load_config(template, interpolate=False)
 
 
 def test_flattened_blocks_have_dotted_names():

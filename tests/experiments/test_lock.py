@@ -31,7 +31,7 @@ plan.cores = lambda: 1
 main()
 """
 WORDS = [sys.executable, "-c", COMMAND, "experiment", "table1", "corpus", "out"]
-WORDS += ["--seeds", "0", "--epochs", "30", "--workers", "1"]
+WORDS += ["--seeds", "0", "--epochs", "12", "--workers", "1"]
 
 
 def wait_for(there, seconds=120.0):
@@ -70,9 +70,9 @@ def test_after_a_kill_the_same_command_goes_on_and_no_orphan_writes(tmp_path):
     assert not lives(orphan)
     assert "2 runs, 1 finished already" in again.stdout
     assert (finished / "result.json").stat().st_mtime_ns == before
-    assert read_json(unfinished / "result.json")["training"]["epochs"] == 30
+    assert read_json(unfinished / "result.json")["training"]["epochs"] == 12
     # One process has written the log, from its first line to its last.
-    assert len((unfinished / "log.jsonl").read_text().splitlines()) == 30
+    assert len((unfinished / "log.jsonl").read_text().splitlines()) == 12
     assert "Not complete" not in (tmp_path / "out" / "table1.md").read_text()
 
 

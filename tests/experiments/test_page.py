@@ -18,7 +18,7 @@ from spacy_mner.experiments.pictures import PictureFiles
 from .made import make_options, make_runs, read_json
 
 SIZE = {"posts": 40, "tokens": 400, "entities": 80, "posts_with_picture": 39, "training_posts": 9}
-CORPUS = CorpusFolder("tweets", {}, {}, True, SIZE)
+CORPUS = CorpusFolder("tweets", {}, {}, frozenset({"image_features"}), SIZE)
 POSTS = {0: [1, 0, 1, 0, 1], 1: [0, 0, 1, 1, 0]}
 
 
@@ -88,6 +88,23 @@ def test_the_cost_is_that_of_everything_where_all_results_know_it(tmp_path):
     assert "8.0 for these 2 runs, 4.0 for one seed of 1 variants (everything)" in text
 
 
+def test_the_page_says_what_was_not_run_and_why(tmp_path):
+    experiment = replace(table1.EXPERIMENT, left_out={"trf-context": "posts with captions"})
+    options = make_options(tmp_path)
+    options.output.mkdir()
+    write_page(experiment, options, CORPUS, {})
+    text = (options.output / "table1.md").read_text()
+    assert "- not run: `trf-context`, for want of posts with captions\n" in text
+
+
+def test_the_page_names_the_text_encoder_and_the_precision_where_they_are_not_the_usual(tmp_path):
+    options = make_options(tmp_path)
+    usual, _ = page_of(options, {})
+    assert "text encoder" not in usual and "bfloat16" not in usual
+    text, _ = page_of(replace(options, encoder="/home/me/mini-lm", mixed_precision=True), {})
+    assert "- text encoder: mini-lm\n" in text and "- computed in bfloat16\n" in text
+
+
 def test_a_page_without_a_finished_run_has_no_cost(tmp_path):
     assert "CPU time" not in page_of(make_options(tmp_path), {})[0]
 
@@ -103,7 +120,9 @@ def test_a_page_without_a_finished_run_has_no_cost(tmp_path):
             "encoder_weights": Path("../it's/goog le.pth"),
             "setting": "paper",
             "vectors": "/x/glove",
+            "encoder": "/home/me/mini lm",
             "workers": 2,
+            "mixed_precision": True,
             "keep_models": True,
             "note": 'the "strict" protocol, $HOME & `more`',
         },
@@ -119,7 +138,7 @@ def test_the_command_on_the_page_asks_for_the_same(changed, tmp_path, monkeypatc
     assert words[0] == "spacy-mner" and result.exit_code == 0, result.output
     shortened = {
         name: Path(path).name if str(path).startswith(("/", "..")) else path
-        for name in ("corpus", "vectors", "encoder_weights")
+        for name in ("corpus", "vectors", "encoder", "encoder_weights")
         if (path := getattr(options, name)) is not None
     }
     shortened |= {n: Path(shortened[n]) for n in ("corpus", "encoder_weights") if n in shortened}

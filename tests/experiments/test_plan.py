@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 
@@ -10,11 +11,12 @@ import spacy
 from PIL import Image
 
 from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.experiments import data
 from spacy_mner.experiments import plan as planning
 from spacy_mner.experiments.catalogue import EXPERIMENTS
 from spacy_mner.experiments.experiment import variant_of
-from spacy_mner.experiments.plan import corpus_of, default_workers, plan, prepare
-from spacy_mner.experiments.systems import IMAGE
+from spacy_mner.experiments.plan import corpus_of, default_workers, plan, prepare, suited
+from spacy_mner.experiments.system import IMAGE, MODEL
 
 from ..conftest import gold_docs
 from .made import make_options, write_posts
@@ -106,6 +108,76 @@ def test_weights_that_cannot_be_used_are_refused(options, weights, setting, name
     options = replace(options, setting=setting, encoder_weights=weights.parent / name)
     with pytest.raises(CorpusError, match=reason):
         asked_of(options)
+
+
+@pytest.fixture
+def encoder(tmp_path):
+    """A folder that a text encoder might lie in."""
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+TRANSFORMER = replace(EXPERIMENTS["ablation"], variants=(variant_of("trf-image"),))
+
+
+def test_a_text_encoder_is_asked_about_by_what_its_folder_holds(options, encoder, tmp_path):
+    data.hash_encoder.cache_clear()
+    options = replace(options, encoder=str(encoder))
+    (before,) = asked_of(options, TRANSFORMER)
+    moved = replace(options, encoder=str(encoder.rename(tmp_path / "moved")))
+    assert asked_of(moved, TRANSFORMER) == [before]
+    (tmp_path / "moved" / "config.json").write_text("[]")
+    data.hash_encoder.cache_clear()
+    assert asked_of(moved, TRANSFORMER)[0]["data"] != before["data"]
+
+
+def test_the_config_of_a_run_names_the_text_encoder(options, encoder):
+    for given, expected in ((str(encoder), str(encoder)), (None, "all-MiniLM-L6-v2")):
+        (run,) = plan(TRANSFORMER, replace(options, encoder=given), corpus_of(BOTH, options))
+        assert run.config["paths"]["encoder"].endswith(expected)
+
+
+def test_an_experiment_without_transformer_takes_no_text_encoder(options):
+    with pytest.raises(CorpusError, match="--encoder is for a text encoder, and table1 has none"):
+        asked_of(replace(options, encoder="bert"))
+
+
+def test_an_epoch_is_as_many_steps_as_the_posts_make_where_the_config_counts_steps(options):
+    n_posts = len(gold_docs(spacy.blank("en")))
+    (asked,) = asked_of(replace(options, epochs=3), TRANSFORMER)
+    assert asked["config"]["training.max_steps"] == 3 * math.ceil(n_posts / 16)
+    assert asked["config"]["training.max_epochs"] == 0
+    assert asked_of(replace(options, epochs=3))[0]["config"]["training.max_epochs"] == 3
+
+
+def test_mixed_precision_is_a_part_of_what_a_run_is_asked(options):
+    before, after = (asked_of(replace(options, mixed_precision=on))[0] for on in (False, True))
+    name = f"{MODEL}.mixed_precision"
+    assert (before["config"].pop(name), after["config"].pop(name)) == (False, True)
+    assert before == after
+
+
+def test_variants_that_the_corpus_has_nothing_for_are_left_out(options):
+    experiment = suited(EXPERIMENTS["ablation"], corpus_of(BOTH, options))
+    assert {variant.key for variant in experiment.variants} == {"trf-text", "trf-image"}
+    assert "vectors" in experiment.left_out["trf-augmentation"]
+    assert "image_text" in experiment.left_out["trf-context"]
+    docs = gold_docs(spacy.blank("en"))
+    docs[0]._.image_text, docs[1]._.image_objects = "a dog", ["dog"]
+    write_posts(options.corpus, docs)
+    corpus = corpus_of(BOTH, options)
+    corpus.hashes["vectors"] = "0"
+    assert not suited(EXPERIMENTS["ablation"], corpus).left_out
+
+
+def test_an_experiment_of_which_nothing_is_left_is_refused(options):
+    context = replace(EXPERIMENTS["ablation"], variants=(variant_of("trf-context"),))
+    with pytest.raises(
+        CorpusError, match=r"Nothing of ablation .* without posts with .*image_text"
+    ):
+        suited(context, corpus_of(BOTH, options))
 
 
 @pytest.fixture

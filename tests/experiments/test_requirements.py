@@ -7,7 +7,7 @@ import torch
 from spacy_mner.corpus.errors import CorpusError
 from spacy_mner.experiments import requirements
 from spacy_mner.experiments.data import hash_vectors
-from spacy_mner.experiments.requirements import check_encoder, check_gpu
+from spacy_mner.experiments.requirements import check_encoder, check_gpu, check_text_encoder
 from spacy_mner.experiments.systems import system_config
 
 
@@ -43,6 +43,14 @@ def test_weights_that_do_not_come_over_the_net_name_the_option(monkeypatch):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
     with pytest.raises(CorpusError, match=r"no route to host.*--encoder-weights FILE"):
         check_encoder(system_config("wcv-attention", "paper"))
+
+
+def test_a_text_encoder_that_there_is_not_names_the_option(tmp_path):
+    config = system_config("trf-text")
+    config["paths"]["encoder"] = str(tmp_path / "nothing")
+    with pytest.raises(CorpusError, match=r"nothing.*\(--encoder names another\.\)"):
+        check_text_encoder(config)
+    check_text_encoder(system_config("w"))
 
 
 def test_the_cpu_is_always_there_and_a_gpu_must_be(monkeypatch):

@@ -7,25 +7,29 @@ from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
 from spacy_mner.corpus.errors import CorpusError
-from spacy_mner.experiments.compose import base_config, flatten
+from spacy_mner.experiments.compose import flatten, template_config
 from spacy_mner.experiments.systems import SETTINGS, SYSTEMS, system_config
 from spacy_mner.experiments.table1 import PAPER
 
 MODEL = "components.multimodal_ner.model"
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_every_config_is_complete_and_valid(system, setting, tmp_path):
+CONFIGS = [(key, setting) for key, one in SYSTEMS.items() for setting in SETTINGS[one.template]]
+
+
+@pytest.mark.parametrize(("system", "setting"), CONFIGS)
+def test_every_config_is_complete_and_reads_what_its_row_says(system, setting, tmp_path):
     path = tmp_path / "system.cfg"
     system_config(system, setting).to_disk(path)
     _, filled = fill_config(tmp_path / "filled.cfg", path, silent=True)
     assert flatten(filled) == flatten(load_config(path))
     nlp = load_model_from_config(load_config(path), auto_fill=False, validate=True)
     embed = nlp.config["components"]["multimodal_ner"]["model"]["embed"]
-    letters = {"word": "w", "char": "c", "image": "v"}
-    seen = [letters[name] for name in letters if embed[name] is not None]
-    assert "".join(seen) == system.partition("-")[0]
+    letters = {"text": "T", "word": "W", "char": "C", "image": "V", "augmentation": "A"}
+    letters |= {"objects": "O"}
+    seen = {letters[name] for name, block in embed.items() if block is not None}
+    seen |= {"X"} if embed.get("text") and embed["text"]["context"] else set()
+    assert seen == set(SYSTEMS[system].modalities.split(" + "))
 
 
 def test_the_rows_stand_in_the_order_of_the_paper():
@@ -36,13 +40,15 @@ def test_the_rows_stand_in_the_order_of_the_paper():
     ]
 
 
-def test_systems_with_v_see_pictures_and_the_others_do_not():
-    for key, system in SYSTEMS.items():
-        assert system.sees_pictures == ("V" in system.modalities) == key.startswith("wcv-")
+def test_systems_that_read_anything_of_a_picture_see_pictures_and_the_others_do_not():
+    for system in SYSTEMS.values():
+        read = set(system.modalities.split(" + "))
+        assert system.sees_pictures == bool(read & {"V", "O", "X"}), system.key
 
 
-def test_one_of_them_is_the_base():
-    assert system_config("wcv-attention") == base_config()
+@pytest.mark.parametrize(("system", "template"), [("wcv-attention", "base"), ("trf-image", "trf")])
+def test_one_of_them_is_the_template(system, template):
+    assert system_config(system) == template_config(template)
 
 
 def differing(first, second):
@@ -58,6 +64,22 @@ def test_neighbours_differ_in_what_their_names_say():
         assert differing(*pair) and all(name.startswith(fuse) for name in differing(*pair))
     image = f"{MODEL}.embed.image"
     assert all(name.startswith(image) for name in differing("wc-attention", "wcv-attention"))
+
+
+def test_rows_of_the_ablation_differ_from_the_whole_in_what_their_names_say():
+    embed, fuse = f"{MODEL}.embed.", f"{MODEL}.fuse."
+    changes = {
+        "trf-mean": {f"{fuse}grid_gate", f"{fuse}objects_gate"},
+        "trf-gated-augmentation": {f"{fuse}augmentation_gate"},
+        "trf-text-first": {f"{fuse}region_first"},
+        "trf-no-auxiliary": {f"{fuse}auxiliary", f"{MODEL}.decode.segmentation"},
+    }
+    for system, changed in changes.items():
+        assert differing("trf-all", system) == changed
+    for system, part in (("trf-image", "image"), ("trf-augmentation", "augmentation")):
+        assert all(name.startswith(embed + part) for name in differing("trf-text", system))
+    assert differing("trf-text", "trf-context") == {f"{embed}text.context"}
+    assert all(name.startswith(f"{embed}objects") for name in differing("trf-all", "trf-objects"))
 
 
 def test_the_setting_of_the_paper_has_its_sizes_and_optimiser():
@@ -88,7 +110,12 @@ def test_systems_keep_the_dropout_of_their_setting():
 
 
 @pytest.mark.parametrize(
-    ("names", "reason"), [(("lample",), "wc-lample"), (("c", "old"), "modern, paper")]
+    ("names", "reason"),
+    [
+        (("lample",), "wc-lample"),
+        (("c", "old"), "modern, paper"),
+        (("trf-text", "paper"), "modern"),
+    ],
 )
 def test_an_unknown_name_is_refused_with_those_there_are(names, reason):
     with pytest.raises(CorpusError, match=reason):
@@ -101,6 +128,6 @@ def test_init_writes_a_system_by_name(tmp_path):
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert load_config(path, interpolate=False) == system_config("wc-lample", "paper")
     assert CliRunner().invoke(app, ["init", str(path), "--force"]).exit_code == 0
-    assert load_config(path, interpolate=False) == base_config()
+    assert load_config(path, interpolate=False) == template_config("base")
     result = CliRunner().invoke(app, ["init", str(path), "--system", "elmo", "--force"])
     assert result.exit_code == 1 and "elmo" in result.stdout

@@ -1,0 +1,49 @@
+"""The systems of Liu et al. 2022, and what is left of them without each of their parts."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .system import AUGMENTATION, DECODE, FUSE, IMAGE, OBJECTS, TEXT, System
+
+NEIGHBOURS = {AUGMENTATION: {"@architectures": "spacy_mner.SemanticAugmentation.v1"}}
+CONTEXT = {f"{TEXT}.context": True}
+FOUND = {OBJECTS: {"@architectures": "spacy_mner.ObjectEmbedding.v1"}}
+NO_PICTURE = {IMAGE: None}
+ALL = {**NEIGHBOURS, **CONTEXT}
+
+# T: the transformer, C: characters, V: the picture's regions or its descriptor, A: nearest words,
+# X: text about the picture, O: objects in it.
+_system = partial(System, template="trf")
+SYSTEMS = (
+    _system("trf-text", "T + C", "text alone", NO_PICTURE),
+    _system("trf-image", "T + C + V", "regions or descriptor", {}),
+    _system("trf-augmentation", "T + C + A", "augmentation", {**NO_PICTURE, **NEIGHBOURS}),
+    _system("trf-context", "T + C + X", "context", {**NO_PICTURE, **CONTEXT}),
+    _system("trf-all", "T + C + V + A + X", "all of these", ALL),
+    _system("trf-objects", "T + C + V + A + X + O", "and objects", {**ALL, **FOUND}),
+    _system(
+        "trf-mean",
+        "T + C + V + A + X",
+        "all, a mean in place of the gate",
+        {**ALL, f"{FUSE}.grid_gate": False, f"{FUSE}.objects_gate": False},
+    ),
+    _system(
+        "trf-gated-augmentation",
+        "T + C + V + A + X",
+        "all, augmentation gated",
+        {**ALL, f"{FUSE}.augmentation_gate": True},
+    ),
+    _system(
+        "trf-text-first",
+        "T + C + V + A + X",
+        "all, regions do not ask the text",
+        {**ALL, f"{FUSE}.region_first": False},
+    ),
+    _system(
+        "trf-no-auxiliary",
+        "T + C + V + A + X",
+        "all, without auxiliary loss",
+        {**ALL, f"{FUSE}.auxiliary": False, f"{DECODE}.segmentation": None},
+    ),
+)

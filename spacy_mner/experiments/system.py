@@ -1,0 +1,44 @@
+"""A system: a name, and the few overrides that make it of a template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .compose import Overrides, compose
+
+MODEL = "components.multimodal_ner.model"
+TEXT = f"{MODEL}.embed.text"
+WORD = f"{MODEL}.embed.word"
+CHAR = f"{MODEL}.embed.char"
+IMAGE = f"{MODEL}.embed.image"
+OBJECTS = f"{MODEL}.embed.objects"
+AUGMENTATION = f"{MODEL}.embed.augmentation"
+FUSE = f"{MODEL}.fuse"
+ENCODE = f"{MODEL}.encode"
+DECODE = f"{MODEL}.decode"
+
+# Posts that bring `doc._.image_features` need no encoder.
+DESCRIPTORS = {f"{IMAGE}.encoder": None}
+
+
+@dataclass(frozen=True)
+class System:
+    """A row of a table.
+
+    modalities: what it reads, in a letter each.
+    overrides: what makes it of its template, one of those that `spacy-mner init` writes.
+    """
+
+    key: str
+    modalities: str
+    title: str
+    overrides: Overrides
+    template: str = "base"
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether anything of a picture reaches it: regions, objects, or text about it."""
+        model = compose(self.overrides, template=self.template)["components"]["multimodal_ner"]
+        embed = model["model"]["embed"]
+        seen = any(embed.get(name) is not None for name in ("image", "objects"))
+        return seen or bool((embed.get("text") or {}).get("context"))
