@@ -8,6 +8,7 @@ import pytest
 import torch
 from thinc.api import Adam
 
+from spacy_mner.bridge import shim as shims
 from spacy_mner.bridge.shim import Plan, TorchShim
 
 
@@ -94,6 +95,18 @@ def test_prediction_leaves_no_gradient_and_evaluation_mode(shim):
     output, _ = shim((torch.ones(1, 3),), is_train=False)
     assert not output.requires_grad
     assert not shim.network.training
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_mixed_precision_is_for_machines_that_compute_it(monkeypatch, computes):
+    monkeypatch.setattr(shims, "computes_bfloat16", lambda device: computes)
+    shim = TorchShim(linear, mixed_precision=True)
+    shim.initialize({"n_in": 3})
+    output, backprop = shim((torch.ones(1, 3),), is_train=True)
+    assert output.dtype == (torch.bfloat16 if computes else torch.float32)
+    backprop([output], [torch.ones_like(output)])
+    assert shim.network.weight.grad.dtype == torch.float32
+    assert torch.equal(shim.network.weight.grad, torch.ones(2, 3))
 
 
 def test_a_copy_has_an_id_of_its_own(shim):
