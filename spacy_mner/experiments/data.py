@@ -24,8 +24,8 @@ FILES = {
     "dev": ("dev.spacy", "valid.spacy"),
     "test": ("test.spacy",),
 }
-# What posts may bring in place of a picture, or beside it.
-BROUGHT = ("image_features", "image_objects", "image_text")
+# Attributes of a post's picture, and of what may stand in its place or beside it.
+BROUGHT = ("image", "image_features", "image_objects", "image_text")
 
 
 @dataclass(frozen=True)

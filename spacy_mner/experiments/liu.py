@@ -8,7 +8,9 @@ from .system import AUGMENTATION, DECODE, FUSE, IMAGE, OBJECTS, TEXT, System
 
 NEIGHBOURS = {AUGMENTATION: {"@architectures": "spacy_mner.SemanticAugmentation.v1"}}
 CONTEXT = {f"{TEXT}.context": True}
-FOUND = {OBJECTS: {"@architectures": "spacy_mner.ObjectEmbedding.v1"}}
+# A detector that needs no download, for the pictures of posts that bring no objects.
+DETECTOR = {"@object_detectors": "spacy_mner.EfficientNetLiteDetector.v1", "threshold": 0.05}
+FOUND = {OBJECTS: {"@architectures": "spacy_mner.ObjectEmbedding.v1", "detector": DETECTOR}}
 NO_PICTURE = {IMAGE: None}
 ALL = {**NEIGHBOURS, **CONTEXT}
 

@@ -43,8 +43,8 @@ def lacks(config: Config, corpus: CorpusFolder) -> str | None:
     text, objects = embed.get("text"), embed.get("objects")
     if embed.get("augmentation") is not None and "vectors" not in corpus.hashes:
         return "word vectors (--vectors)"
-    if objects is not None and objects["detector"] is None and "image_objects" not in corpus.brings:
-        return "posts with doc._.image_objects"
+    if objects is not None and not corpus.brings & {"image", "image_objects"}:
+        return "posts with pictures, or with doc._.image_objects"
     if text is not None and text["context"] and "image_text" not in corpus.brings:
         return "posts with doc._.image_text (convert --captions)"
     return None
