@@ -32,10 +32,16 @@ class Labelling:
     image_attention: dict[str, np.ndarray] | None = None
 
     def write_to(self, doc: Doc) -> None:
-        """Set the entities and attributes. Tokens of no entity become outside, not missing."""
-        spans = [Span(doc, start, end, label) for start, end, label, _ in self.entities]
-        for span, (_, _, _, score) in zip(spans, self.entities, strict=True):
-            span._.score = score
+        """Set the entities and attributes. Tokens of no entity become outside, not missing.
+
+        A span of white space alone is no entity, whatever the network says of it.
+        """
+        spans = []
+        for start, end, label, score in self.entities:
+            span = Span(doc, start, end, label)
+            if not span.text.isspace():  # nobody marks white space, and no corpus may
+                span._.score = score
+                spans.append(span)
         doc.set_ents(spans)
         doc._.image_status = self.image_status
         doc._.modality_attention = self.attention

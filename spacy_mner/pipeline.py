@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import srsly
 from spacy.language import Language
+from thinc.api import Config
 
 from .corpus.errors import CorpusError
 
 # spaCy's own files, whose damage it tells without saying where.
-FILES: dict[str, Callable[[bytes], Any]] = {
-    "meta.json": json.loads,
-    "vocab/strings.json": json.loads,
-    "tokenizer": srsly.msgpack_loads,
+FILES: dict[str, Callable[[Path], Any]] = {
+    "config.cfg": lambda path: Config().from_disk(path, interpolate=False),
+    "meta.json": srsly.read_json,
+    "tokenizer": srsly.read_msgpack,
+    "vocab/key2row": srsly.read_msgpack,
+    "vocab/lookups.bin": srsly.read_msgpack,
+    "vocab/strings.json": srsly.read_json,
+    "vocab/vectors": lambda path: np.load(path, mmap_mode="r", allow_pickle=False),
+    "vocab/vectors.cfg": srsly.read_json,
 }
 
 
@@ -44,7 +50,7 @@ def damaged_file(folder: Path) -> str | None:
         path = folder / name
         try:
             if path.is_file():
-                read(path.read_bytes())
+                read(path)
         except Exception:
             return name
     return None

@@ -72,5 +72,13 @@ def test_a_labelling_replaces_what_the_doc_held():
     assert doc.has_annotation("ENT_IOB")
 
 
+def test_white_space_alone_is_no_entity_whatever_the_network_says():
+    doc = Doc(NLP.vocab, words=["a", " \n", "\u2003", "b"])
+    spans = [(0, 1, "PER", 0.5), (1, 3, "LOC", 0.75), (3, 4, "LOC", 0.25)]
+    Labelling(spans, None, "absent").write_to(doc)
+    assert [(e.text, e._.score) for e in doc.ents] == [("a", 0.5), ("b", 0.25)]
+    assert [token.ent_iob_ for token in doc] == ["B", "O", "O", "B"]
+
+
 def test_labels_are_the_types_that_occur():
     assert labels_of([example(["B-PER", "O", "B-LOC"]).reference]) == {"LOC", "PER"}

@@ -11,7 +11,9 @@ from spacy_mner.pipeline import FILES, load_pipeline
 def test_a_file_of_spacy_that_is_cut_off_is_named(name, tmp_path):
     spacy.blank("en").to_disk(tmp_path / "model")
     path = tmp_path / "model" / name
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    content = path.read_bytes()
+    # Half a config may be one, except where it ends within a line.
+    path.write_bytes(content[: content.rindex(b"=") if name == "config.cfg" else len(content) // 2])
     with pytest.raises(CorpusError, match=f"{name} is damaged"):
         load_pipeline(str(tmp_path / "model"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,15 @@ from spacy.tokens import Doc
 
 from ..component import MultimodalNER
 from ..featurize.status import PictureWarning
+from ..images.limits import PictureError
 from ..pipeline import load_pipeline
 from .chunks import Chunk, Row
 from .pictures import Opened, OpenedChunk, PictureOpener, from_json
 from .task import Task
 
+# Regions of a descriptor (a grid of 32 x 32): a larger one fills the memory, as the posts that are
+# computed together all get places for as many.
+MOST_REGIONS = 1024
 # Digits of scores and weights: what several machines agree on.
 DIGITS = 4
 
@@ -32,14 +37,16 @@ class Annotator:
     An annotation has the keys `entities` (`start` and `end` count characters of the text),
     `attention` where the task asks for it, `image_status` and `error`; all None but the error for
     a row that failed.
+
+    scratch: folder for pictures that are fetched; the temporary one where it is None.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, scratch: Path | None = None) -> None:
         self.task = task
         self.nlp = load_pipeline(task.model, task.gpu_id)
         # spaCy's limit is one of its parser and tagger; the task has its own.
         self.nlp.max_length = max(self.nlp.max_length, task.max_length)
-        self.pictures = PictureOpener(task)
+        self.pictures = PictureOpener(task, scratch)
         for _, pipe in self.nlp.pipeline:
             if isinstance(pipe, MultimodalNER):
                 pipe.annotate_attention = task.attention
@@ -82,7 +89,9 @@ class Annotator:
         stream = self.nlp.pipe(docs, as_tuples=True, batch_size=self.task.batch_size)
         try:
             for doc, i in stream:
-                yield i, self._annotation(doc)
+                # A component that makes a Doc of its own drops whose it is.
+                if i is not None:
+                    yield i, self._annotation(doc)
         except Exception:
             return  # of a component that handles no error: the posts that are left go alone
 
@@ -126,6 +135,7 @@ class Annotator:
                     "score": None if entity._.score is None else round(entity._.score, DIGITS),
                 }
                 for entity in doc.ents
+                if not entity.text.isspace()
             ],
             **attention,
             "image_status": doc._.image_status,
@@ -139,14 +149,20 @@ class Annotator:
         return {"entities": None, **attention, "image_status": None, "error": reason}
 
 
-def _features(value: Any) -> np.ndarray | None:
-    """The descriptor in a cell, in CSV as JSON. Raises PostError for what is none."""
+def _features(value: Any) -> np.ndarray | PictureError | None:
+    """The descriptor in a cell, in CSV as JSON, or why it is masked.
+
+    Raises PostError for what is none.
+    """
     if value is None or value == "":
         return None
     try:
-        return np.asarray(from_json(value), dtype=np.float32)
+        features = np.asarray(from_json(value), dtype=np.float32)
     except (TypeError, ValueError, OverflowError) as error:
         raise PostError(f"image_features is not an array of numbers ({error})") from error
+    if features.ndim > 1 and len(features) > MOST_REGIONS:
+        return PictureError(f"image_features has {len(features):,} regions, limit {MOST_REGIONS:,}")
+    return features
 
 
 def _objects(value: Any) -> Any:

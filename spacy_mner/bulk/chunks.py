@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 # Rows of a chunk, and bytes of the input: what a kill can cost, and what is in memory at once.
 SIZE = 512
 BYTES = 1 << 24
+# Bytes of a row of text; a longer one is not read into the memory as a whole.
+MAX_ROW = 1 << 24
+# Lists and objects within each other. The recursion of json and of pickle reaches deeper by an
+# amount that depends on what calls them, and so on the engine.
+MAX_DEPTH = 100
 
 
 @dataclass(frozen=True)
@@ -17,7 +23,7 @@ class Row:
 
     values: by column.
     problem: why the row could not be read, with what stands there; "" where it could.
-    size: bytes that it takes in the input, about; 0 where rows are known to be small.
+    size: bytes that it takes in the input, about.
     """
 
     values: dict[str, Any]
@@ -52,3 +58,14 @@ def chunked(rows: Iterable[Row]) -> Iterator[Chunk]:
             number, first, size, taken = number + 1, first + len(taken), 0, []
     if taken:
         yield Chunk(number, taken, first)
+
+
+def too_deep(value: Any) -> bool:
+    """Whether a value of JSON has more than MAX_DEPTH lists and objects within each other."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inside = chain.from_iterable(
+            one.values() if isinstance(one, dict) else one for one in level
+        )
+        level = [one for one in inside if isinstance(one, dict | list)]
+    return bool(level)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +15,45 @@ from ..files import whole_file
 from ..lock import LOCK
 from .engines import Part
 from .identity import Run, check_same
+from .pictures import FETCHED
 from .tally import Tally
 
 RUN = "run.json"
+# What is written here besides; anything of another name is somebody else's.
+PART = re.compile(r"[0-9]{8,}\.part")
+TALLY = re.compile(r"[0-9]{8,}\.json")
+PASSING = re.compile(rf"[0-9a-f]{{32}}\.tmp|{FETCHED}.+")
 
 
 class Folder:
     """Keeps parts until the output is whole.
 
     A part is there whole or not at all, and its tally before it: whatever is killed, what the
-    folder holds is true.
+    folder holds is true. `run.json` is the first file here and the last: what holds more without
+    it is no work folder.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def make(self) -> None:
+        """Make the folder where there is none. Raises CorpusError for a folder of somebody else."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in self.path.iterdir()} - {LOCK}
+        others = sorted(name for name in names if not PASSING.fullmatch(name))
+        if others and "pipeline" not in (self._read(RUN) or {}):
+            raise CorpusError(
+                f"{self.path} holds {others[0]!r} and is not of an annotation: move it away, or "
+                "name another output."
+            )
 
     def begin(self, run: Run, *, force: bool) -> None:
         """Go on with the parts of the same run, if there are any.
 
         force: forget those of another run, which are a CorpusError otherwise.
         """
-        found = read_json(self.path / RUN)
+        found = self._read(RUN)
+        self._delete(PASSING)
         # What comes by a pipe cannot be taken up again.
         if self.done() and (found != run or run["input"] is None):
             if not force:
@@ -57,9 +77,9 @@ class Folder:
         """The counts over all parts."""
         total = Tally()
         for number in self.done():
-            found = read_json(self._place(number, ".json"))
+            found = self._read(self._place(number, ".json").name)
             if found is None:
-                raise CorpusError(f"{self.path} has lost a file: --force starts anew.")
+                raise CorpusError(f"{self.path} has lost a file: delete the folder.")
             total.add(Tally.from_json(found))
         return total
 
@@ -69,21 +89,35 @@ class Folder:
 
     def holds(self, run: Run) -> bool:
         """Whether parts of this run are there."""
-        return bool(self.done()) and read_json(self.path / RUN) == run
+        return bool(self.done()) and self._read(RUN) == run
 
     def clear(self) -> None:
         """Forget all that was done. A part goes before its tally, so that what is left is true."""
-        for path in sorted(self.path.iterdir(), key=lambda path: path.suffix != ".part"):
-            if path.name != LOCK:
-                path.unlink()
+        for kind in (PART, TALLY, PASSING):
+            self._delete(kind)
+        (self.path / RUN).unlink(missing_ok=True)
 
     def remove_if_empty(self) -> None:
         """Delete the folder where nothing is done in it."""
         if not self.done():
-            shutil.rmtree(self.path, ignore_errors=True)
+            self.clear()
+            (self.path / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # somebody has put something in
+                self.path.rmdir()
 
     def _parts(self) -> Iterator[Path]:
-        return (path for path in self.path.glob("*.part") if path.stem.isdigit())
+        return (path for path in self.path.iterdir() if PART.fullmatch(path.name))
+
+    def _delete(self, kind: re.Pattern[str]) -> None:
+        """Delete what has a name of a kind."""
+        for path in [path for path in self.path.iterdir() if kind.fullmatch(path.name)]:
+            if path.name.startswith(FETCHED):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+    def _read(self, name: str) -> Run | None:
+        return read_json(self.path / name, of=self.path)
 
     def _place(self, number: int, suffix: str) -> Path:
         return self.path / f"{number:08d}{suffix}"
@@ -94,14 +128,19 @@ def dump_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
-def read_json(path: Path) -> Any:
-    """What a file of JSON holds, None where there is no file.
+def read_json(path: Path, of: Path | None = None) -> dict[str, Any] | None:
+    """The object in a file of JSON, None where there is no file.
+
+    of: what is of no use without the file; the file itself if None.
 
     Raises CorpusError where it is damaged.
     """
     try:
-        return json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise CorpusError(f"{path} is damaged ({error}); delete it.") from error
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{path} is damaged ({error}); delete {of or 'it'}.") from error
+    if not isinstance(found, dict):
+        raise CorpusError(f"{path} is damaged (no JSON object); delete {of or 'it'}.")
+    return found

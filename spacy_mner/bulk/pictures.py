@@ -7,18 +7,24 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+from ..files import whole_file
 from ..images.reference import BytesPicture, FilePicture, Picture, PictureError, look_at
 from ..images.sources import BulkPictures
 from ..images.web import WebPictures
-from .chunks import Chunk, Row
+from .chunks import Chunk, Row, too_deep
 from .task import Task
 
 # Of one post; more have no meaning, and cost time and memory each.
 MOST_PICTURES = 32
+# How folders of fetched pictures begin.
+FETCHED = "spacy-mner-"
 # Pictures that are fetched side by side: what takes time is waiting for others.
 FETCHED_AT_ONCE = 16
+
+_WRITING = Lock()
 
 Opened = list[Picture | PictureError]
 
@@ -41,17 +47,23 @@ class OpenedChunk:
 
 
 class PictureOpener:
-    """Opens the pictures of rows: those below a folder, and by URL where the task allows it."""
+    """Opens the pictures of rows: those below a folder, and by URL where the task allows it.
 
-    def __init__(self, task: Task) -> None:
+    scratch: folder for pictures that are fetched; the temporary one where it is None, or is not
+        on this machine.
+    """
+
+    def __init__(self, task: Task, scratch: Path | None = None) -> None:
         self.column = task.columns.image
+        self.scratch = scratch
         self.source = BulkPictures(task.images_root, WebPictures() if task.allow_urls else None)
 
     def open(self, chunk: Chunk) -> OpenedChunk:
         """Open (or fetch) pictures; their pixels are not in memory afterwards."""
         if self.source.web is None:
             return OpenedChunk([self._open(row, None) for row in chunk.rows], None)
-        fetched = tempfile.TemporaryDirectory(prefix="spacy-mner-")
+        scratch = self.scratch if self.scratch and self.scratch.is_dir() else None
+        fetched = tempfile.TemporaryDirectory(prefix=FETCHED, dir=scratch)
         folder = Path(fetched.name)
         with ThreadPoolExecutor(FETCHED_AT_ONCE, "fetch") as threads:
             pictures = list(threads.map(lambda row: self._open(row, folder), chunk.rows))
@@ -90,12 +102,17 @@ def from_json(cell: Any) -> Any:
     if not isinstance(cell, str) or not cell.startswith("["):
         return cell
     try:
-        return json.loads(cell)
+        value = json.loads(cell)
     except (ValueError, RecursionError):
         return cell  # a file may be called so
+    return cell if too_deep(value) else value
 
 
 def _on_disk(picture: BytesPicture, folder: Path) -> FilePicture:
     path = folder / picture.digest
-    path.write_bytes(picture.content)
+    # What several posts show is written once: a file that was opened must not change any more.
+    with _WRITING:
+        if not path.exists():
+            with whole_file(path, lasting=False) as file:
+                file.write(picture.content)
     return FilePicture(path, look_at(path, path, picture.limits), picture.limits)

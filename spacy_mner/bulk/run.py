@@ -22,6 +22,10 @@ from .identity import Run, check_same, identify
 from .tally import Tally
 from .task import Columns, Task
 
+# Columns, and characters of the name of one, that an error tells.
+SHOWN_COLUMNS = 30
+SHOWN_NAME = 100
+
 
 @dataclass(frozen=True)
 class Listener:
@@ -29,10 +33,12 @@ class Listener:
 
     begun: the rows of the input (None: not known), and those that are done already.
     did: of each part.
+    told: what looks like an oversight, in words.
     """
 
     begun: Callable[[int | None, int], None] = lambda rows, done: None
     did: Callable[[Tally], None] = lambda tally: None
+    told: Callable[[str], None] = lambda words: None
 
 
 def annotate(
@@ -57,10 +63,12 @@ def annotate(
     """
     listener = listener or Listener()
     rows = open_source(source)
-    survey = _checked(rows.survey(), task)
-    work = Work(task, open_sink(output, task, survey))
+    survey = _checked(rows.survey({*astuple(task.columns), *task.added}), task)
+    if hint := _without_pictures(survey, task):
+        listener.told(hint)
+    sink = open_sink(output, task, survey)
     if output == PIPE:
-        return _to_pipe(work, rows, survey, engine, listener)
+        return _to_pipe(Work(task, sink), rows, survey, engine, listener)
     target = Path(output)
     if source != PIPE and target.resolve() == Path(source).resolve():
         raise CorpusError(f"{output} is the input; name another file for the output.")
@@ -68,7 +76,7 @@ def annotate(
         raise CorpusError(f"{output} is a folder; name a file for the output.")
     run = identify(task, rows.path, target)
     folder = Folder(target.with_name(f"{target.name}.part"))
-    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.make()
     with terminable(), alone(folder.path, "annotation"):
         try:
             found = None if force else _finished(target, run, folder)
@@ -77,9 +85,10 @@ def annotate(
                 return found
             folder.begin(run, force=force)
             listener.begun(survey.rows, folder.tally().posts)
+            work = Work(task, sink, scratch=folder.path.absolute())
             tally = _to_folder(work, rows, engine, folder, listener)
             with whole_file(target, by=folder.path) as file:
-                work.sink.join(folder.parts(), file)
+                sink.join(folder.parts(), file)
             _write_summary(target, run, tally)
             folder.clear()
             return tally
@@ -126,12 +135,28 @@ def _checked(survey: Survey, task: Task) -> Survey:
     standard = Columns()
     for name, usual in zip(astuple(task.columns), astuple(standard), strict=True):
         if name not in columns and (name != usual or name == task.columns.text) and survey.rows:
-            listed = ", ".join(columns) or "none"
-            raise CorpusError(f"The input has no column {name!r}; its columns: {listed}.")
+            raise CorpusError(f"{_no_column(name, columns)}.")
     taken = [name for name in task.added if name in columns]
     if taken:
         raise column_taken(taken[0])
     return survey
+
+
+def _without_pictures(survey: Survey, task: Task) -> str:
+    """What to say where pictures were asked for and the input has no column of them."""
+    columns, name = survey.columns, task.columns.image
+    asked = task.images_root is not None or task.allow_urls
+    if not asked or not survey.rows or columns is None or name in columns:
+        return ""
+    return f"{_no_column(name, columns)}. No post has a picture; --image names another column."
+
+
+def _no_column(name: str, columns: Iterable[str]) -> str:
+    # In quotes, so that a blank in a name is seen.
+    shown = [repr(column[:SHOWN_NAME]) for column in columns]
+    more = f" and {len(shown) - SHOWN_COLUMNS:,} more" if len(shown) > SHOWN_COLUMNS else ""
+    listed = ", ".join(shown[:SHOWN_COLUMNS]) or "none"
+    return f"The input has no column {name!r}; its columns: {listed}{more}"
 
 
 def _finished(target: Path, run: Run, folder: Folder) -> Tally | None:
@@ -143,12 +168,18 @@ def _finished(target: Path, run: Run, folder: Folder) -> Tally | None:
         return None
     found = read_json(summary_of(target)) or {}
     # What comes by a pipe may be anything, so that no output is known to be of it.
-    if run["input"] is not None and found.get("run") == run:
+    made_by = None if run["input"] is None else found.get("run")
+    size = target.stat().st_size
+    if made_by == run and found.get("bytes") == size:
         return Tally.from_json(found)
     if folder.holds(run):
         return None  # its last steps are to be done
-    if run["input"] is not None and "run" in found:
-        check_same(target, found["run"], run)
+    if isinstance(made_by, dict):
+        check_same(target, made_by, run)
+        raise CorpusError(
+            f"{target} has changed since it was made, from {found.get('bytes')} to {size} bytes: "
+            "put it back, or make it anew by --force."
+        )
     raise CorpusError(f"{target} is there already; --force replaces it.")
 
 
@@ -159,7 +190,8 @@ def summary_of(target: Path) -> Path:
 
 def _write_summary(target: Path, run: Run, tally: Tally) -> None:
     with whole_file(summary_of(target)) as file:
-        file.write(dump_json({**tally.to_json(), "run": run}))
+        size = target.stat().st_size
+        file.write(dump_json({**tally.to_json(), "bytes": size, "run": run}))
 
 
 def _in_order(parts: Iterable[Part]) -> Generator[Part, None, None]:

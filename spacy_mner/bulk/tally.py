@@ -11,6 +11,8 @@ from ..evaluation.evaluate import status_kind
 
 # Errors that are told word by word, of a chunk and of all.
 TOLD = 5
+# Characters that are told of an error, which shows all of a row that could not be read.
+TOLD_LENGTH = 500
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Tally:
             if annotation["error"] is not None:
                 tally.failed += 1
                 if len(tally.errors) < TOLD:
-                    tally.errors.append((row, annotation["error"]))
+                    tally.errors.append((row, annotation["error"][:TOLD_LENGTH]))
         return tally
 
     def add(self, other: Tally) -> None:

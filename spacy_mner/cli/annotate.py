@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..corpus.errors import CorpusError
+from ..printable import printable
 from .messages import counted, interruptible, user_errors
 
 if TYPE_CHECKING:
@@ -133,7 +134,10 @@ def progress() -> Iterator[Listener]:
             # The rate is that of this process; what was there has taken it no time.
             bar.initial = done
 
-        yield Listener(begun, lambda tally: bar.update(tally.posts))
+        def told(words: str) -> None:
+            typer.echo(printable(words), err=True)
+
+        yield Listener(begun, lambda tally: bar.update(tally.posts), told)
 
 
 def chosen(engine: EngineChoice, n_process: int) -> Engine:
@@ -156,5 +160,5 @@ def show(tally: Tally, output: str) -> None:
             lines.append(f"{name}: {listed}")
     if tally.failed:
         lines.append(f"{counted(tally.failed, 'post')} failed; each says why. The first:")
-        lines += [f"  row {row:,}: {error[:200]}" for row, error in tally.errors]
+        lines += [f"  row {row:,}: {printable(error[:200])}" for row, error in tally.errors]
     typer.echo("\n".join(lines), err=True)

@@ -9,6 +9,7 @@ import typer
 from wasabi import msg
 
 from ..corpus.errors import CorpusError
+from ..printable import printable
 
 
 @contextmanager
@@ -20,10 +21,12 @@ def user_errors(*, to_stderr: bool = False) -> Iterator[None]:
     try:
         yield
     except (CorpusError, OSError) as error:
+        # It may quote a file of a stranger, such as the names of its columns.
+        words = "\n".join(map(printable, str(error).split("\n")))
         if to_stderr:
-            typer.echo(f"✘ {error}", err=True)
+            typer.echo(f"✘ {words}", err=True)
             raise typer.Exit(1) from None
-        msg.fail(str(error), exits=1)
+        msg.fail(words, exits=1)
 
 
 @contextmanager

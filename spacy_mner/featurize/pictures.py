@@ -105,6 +105,8 @@ class PictureFeaturizer(Featurizer):
         return open_pictures(doc, images_root)
 
     def _descriptor(self, value: Any) -> np.ndarray | PictureError:
+        if isinstance(value, PictureError):
+            return value
         try:
             features = np.asarray(value, dtype=np.float32)
         except (TypeError, ValueError, OverflowError) as error:

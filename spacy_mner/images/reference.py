@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..printable import printable
 from .decode import decode, decode_array, decode_image
 from .limits import TRUSTED, Limits, PictureError
 
@@ -210,5 +211,5 @@ def _reason(error: Exception) -> str:
 def short_name(path: Path) -> str:
     """A path as messages name it: printable, and its end only where it is long."""
     # A file name may hold control characters; a status goes to terminals and line-wise files.
-    name = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
+    name = printable(str(path))
     return name if len(name) <= 80 else f"…{name[-79:]}"

@@ -65,7 +65,7 @@ class WebPictures:
             with pool.stream("GET", self._checked(url), headers=HEADERS) as response:
                 if response.status not in REDIRECTS:
                     return self._content(response)
-                url = urljoin(url, _header(response, b"location"))
+                url = _joined(url, _header(response, b"location"))
         raise PictureError(f"over {self.redirects} redirects")
 
     def _checked(self, url: str) -> httpcore.URL:
@@ -73,6 +73,9 @@ class WebPictures:
         try:
             parts = urlsplit(url)
             host, port = (parts.hostname or "").encode("idna"), parts.port
+            target = quote(parts.path or "/", URL_SAFE)
+            query = quote(parts.query, URL_SAFE)
+        # Half of a surrogate pair is no text that could be sent.
         except ValueError as error:
             raise PictureError("not a URL") from error
         if parts.scheme not in PORTS or not host:
@@ -82,9 +85,8 @@ class WebPictures:
         port = PORTS[parts.scheme] if port is None else port
         if port not in self.ports:
             raise PictureError(f"a URL of port {port}")
-        target = quote(parts.path or "/", URL_SAFE)
-        if parts.query:
-            target += f"?{quote(parts.query, URL_SAFE)}"
+        if query:
+            target += f"?{query}"
         return httpcore.URL(
             scheme=parts.scheme.encode(), host=host, port=port, target=target.encode()
         )
@@ -106,6 +108,13 @@ class WebPictures:
             if len(content) > self.limits.bytes:
                 raise PictureError(f"too large: over {self.limits.bytes:,} bytes")
         return bytes(content)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise PictureError("a redirect to no URL") from error
 
 
 def _header(response: httpcore.Response, name: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import spacy
 from spacy.language import Language
+from spacy.tokens import Doc
 
 from spacy_mner.bulk.annotator import Annotator
 from spacy_mner.bulk.chunks import Chunk, Row
@@ -21,6 +22,12 @@ def stumble(doc):
     if "stumble" in doc.text:
         raise RuntimeError("over a stone")
     return doc
+
+
+@Language.component("copies", retokenizes=True)
+def copy(doc):
+    """A component that makes a Doc of its own, which knows nothing of the one that came."""
+    return Doc(doc.vocab, [token.text for token in doc], [bool(t.whitespace_) for t in doc])
 
 
 def annotate(task, *values):
@@ -104,6 +111,16 @@ def test_a_post_that_makes_a_component_fail_fails_alone(model, tmp_path, picture
     assert [first, third] == annotate(Task(model, images_root=pictures), rows[0], rows[2])
 
 
+def test_a_component_that_makes_docs_of_its_own_leaves_each_row_its_own_entities(model, tmp_path):
+    nlp = spacy.load(model)
+    nlp.add_pipe("copies", first=True)
+    nlp.to_disk(tmp_path / "copying")
+    rows = [{"text": "my puma"}, {}, {"text": "my lynx and puma"}]
+    found, plain = (annotate(Task(name), *rows) for name in (str(tmp_path / "copying"), model))
+    assert [one["entities"] for one in found] == [one["entities"] for one in plain]
+    assert [one["error"] for one in found] == [None, "no text in the column 'text'", None]
+
+
 def test_columns_may_have_other_names_and_cells_may_hold_lists_as_json(task):
     columns = Columns(text="body", image="photos")
     named = Task(task.model, columns=columns, images_root=task.images_root)
@@ -112,9 +129,11 @@ def test_columns_may_have_other_names_and_cells_may_hold_lists_as_json(task):
         {"body": "my puma", "photos": ["car.png", None, "animal.png"]},
         {"body": "my puma", "photos": "[not a list].png"},
         {"body": "my puma", "photos": ""},
+        {"body": "my puma", "photos": "[" * 101 + "]" * 101},
     ]
     found = [annotation["image_status"] for annotation in annotate(named, *rows)]
-    assert found == ["used", "used", "unreadable: no such file: [not a list].png", "absent"]
+    assert found[:4] == ["used", "used", "unreadable: no such file: [not a list].png", "absent"]
+    assert found[4].startswith("unreadable: no such file: ") and found[4].endswith("]]]")
 
 
 @pytest.fixture
@@ -143,6 +162,26 @@ def test_objects_come_as_lists_or_as_json_and_bad_ones_are_masked(of_objects):
         *["absent"] * 3,
         *["unreadable"] * 4,
     ]
+
+
+def test_a_descriptor_of_too_many_regions_is_masked_and_its_post_is_annotated(task):
+    row, plain = [0.5] * 1280, {"text": "my puma"}
+    cells = [[row] * 1024, [row] * 1025, f"[{','.join([str(row)] * 1025)}]"]
+    found = annotate(task, plain, *({**plain, "image_features": cell} for cell in cells))
+    reason = "unreadable: image_features has 1,025 regions, limit 1,024"
+    assert [one["image_status"] for one in found] == ["absent", "used", reason, reason]
+    assert found[2]["entities"] == found[3]["entities"] == found[0]["entities"]
+    assert {one["error"] for one in found} == {None}
+
+
+def test_white_space_alone_is_no_entity(tmp_path):
+    nlp = spacy.blank("en")
+    blank = {"label": "CAT", "pattern": [{"IS_SPACE": True}]}
+    puma = {"label": "CAT", "pattern": "puma"}
+    nlp.add_pipe("entity_ruler").add_patterns([blank, puma])
+    nlp.to_disk(tmp_path / "ruler")
+    found = annotate(Task(str(tmp_path / "ruler")), {"text": "   "}, {"text": "a   puma \n"})
+    assert [[entity["text"] for entity in one["entities"]] for one in found] == [[], ["puma"]]
 
 
 def test_the_vocabulary_does_not_grow_with_the_posts(task):
@@ -187,6 +226,17 @@ def test_a_post_has_so_many_pictures_and_no_more(task):
     )
     assert few["image_status"] == "used"
     assert many["image_status"] == "unreadable: 33 pictures, limit 32"
+
+
+def test_a_picture_of_many_posts_that_is_fetched_side_by_side_is_used_by_all(task, pictures):
+    content = (pictures / "car.png").read_bytes()
+    annotator = Annotator(Task(task.model, allow_urls=True))
+    source = type("S", (), {"open": lambda self, url: BytesPicture(content), "web": True})()
+    annotator.pictures.source = source
+    rows = [Row({"text": "my puma", "image": f"http://a.b/{i}.png"}) for i in range(100)]
+    chunk = Chunk(0, rows)
+    found = annotator(chunk, annotator.open(chunk))
+    assert {annotation["image_status"] for annotation in found} == {"used"}
 
 
 def test_what_is_fetched_lies_on_disk_until_its_chunk_is_done(task, pictures):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import pickle
+import tracemalloc
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -63,12 +65,26 @@ def test_a_broken_line_is_a_row_whose_problem_shows_it(tmp_path, line):
 
 
 def test_a_line_that_would_fill_the_memory_is_not_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("spacy_mner.bulk.formats.jsonl.MAX_LINE", 100)
+    monkeypatch.setattr("spacy_mner.bulk.formats.jsonl.MAX_ROW", 100)
     lines = [b'{"text": "a"}', b'{"text": "' + b"b" * 350 + b'"}', b'{"text": "c"}']
     (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
     _, problems = pass_through(tmp_path, tmp_path / "in.jsonl", "out.jsonl")
     assert [bool(problem) for problem in problems] == [False, True, False]
     assert "line of more than 100 bytes" in problems[1]
+
+
+@pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ('{"a": ', "}")])
+@pytest.mark.parametrize(
+    ("depth", "is_row"), [(99, True), (100, False), (600, False), (50_000, False)]
+)
+def test_a_row_goes_to_another_process_or_is_too_deep(tmp_path, opened, closed, depth, is_row):
+    line = f'{{"text": "a", "x": {opened * depth}1{closed * depth}}}'
+    (tmp_path / "in.jsonl").write_text(line + '\n{"text": "b"}')
+    [chunk] = open_source(str(tmp_path / "in.jsonl")).chunks()
+    assert pickle.loads(pickle.dumps(chunk)) == chunk
+    deep, flat = (row.problem for row in chunk.rows)
+    assert flat == "" and (deep == "") == is_row
+    assert is_row or deep.startswith("more than 100 lists and objects within each other: {")
 
 
 @given(st.lists(st.tuples(texts, texts), max_size=5))
@@ -97,6 +113,40 @@ def test_a_row_with_too_few_cells_shows_them(tmp_path):
         '1 cells where the header has 2: ["c"]',
         '3 cells where the header has 2: ["d", "e", "f"]',
     ]
+
+
+def test_a_row_of_cells_that_is_not_utf8_shows_them_and_the_others_are_read(tmp_path):
+    (tmp_path / "in.csv").write_bytes(b'text,note\n"caf\xe9\n",b\n\xc3\xb8,c\n')
+    [chunk] = open_source(str(tmp_path / "in.csv")).chunks()
+    assert [row.values for row in chunk.rows] == [{}, {"text": "ø", "note": "c"}]
+    expected = r'not UTF-8 (save the file as UTF-8): ["caf\xe9\n", "b"]'
+    assert [row.problem for row in chunk.rows] == [expected, ""]
+
+
+def test_a_header_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / "in.csv").write_text("text,größe\na,b\n", encoding="latin-1")
+    with pytest.raises(CorpusError, match=r"first line of .*in\.csv is not UTF-8 \(save"):
+        open_source(str(tmp_path / "in.csv")).survey()
+
+
+def test_a_row_of_cells_that_would_fill_the_memory_is_not_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("spacy_mner.bulk.formats.csv.MAX_ROW", 100)
+    wide = ",".join(["b"] * 1000)
+    long = ",".join(['"b\n"'] * 30)
+    (tmp_path / "in.csv").write_text(f"text,note\na,b\n{wide}\nc,d\n{long}\n")
+    source = open_source(str(tmp_path / "in.csv"))
+    rows = [row for chunk in source.chunks() for row in chunk.rows]
+    assert source.survey().rows == len(rows)
+    read = [row.values["text"] for row in rows if not row.problem]
+    assert read[:2] == ["a", "c"]
+    told = [row.problem for row in rows if "a row of 100 characters or more" in row.problem]
+    assert len(told) == 2
+
+
+def test_a_blank_line_is_no_row_but_an_empty_cell_is_one(tmp_path):
+    (tmp_path / "in.csv").write_text('text\na\n\n""\nb\n\n')
+    [chunk] = open_source(str(tmp_path / "in.csv")).chunks()
+    assert [row.values["text"] for row in chunk.rows] == ["a", "", "b"]
 
 
 @pytest.mark.parametrize("header", ["", "text,text\n"])
@@ -165,6 +215,72 @@ def test_columns_of_json_get_the_simplest_arrow_type_that_holds_them(tmp_path):
     assert found["big"].to_pylist() == [str(1 << 70), None]
 
 
+@pytest.mark.parametrize("other", [2.5, -0.0, 1e300])
+def test_an_integer_that_no_float_holds_is_kept_beside_one(tmp_path, other):
+    numbers = [(1 << 53) + 1, -(1 << 53) - 1, (1 << 63) - 1, -(1 << 63), 1 << 63]
+    for number in numbers:
+        rows = [{"text": "a", "n": other}, {"text": "b", "n": number}, {"text": "c"}]
+        (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        path, _ = pass_through(tmp_path, tmp_path / "in.jsonl", "out.parquet")
+        column = pq.read_table(path)["n"].to_pylist()
+        assert column[2] is None and [json.loads(text) for text in column[:2]] == [other, number]
+
+
+def test_small_and_large_integers_are_integers(tmp_path):
+    numbers = [1, (1 << 53) + 1, -(1 << 63) + 1, (1 << 63) - 1]
+    rows = [json.dumps({"text": "a", "n": number}) for number in numbers]
+    (tmp_path / "in.jsonl").write_text("\n".join(rows))
+    path, _ = pass_through(tmp_path, tmp_path / "in.jsonl", "out.parquet")
+    found = pq.read_table(path)["n"]
+    assert found.type == pa.int64() and found.to_pylist() == numbers
+
+
+def test_integers_that_a_float_holds_are_floats_beside_one(tmp_path):
+    numbers = [0.5, 1 << 53, -(1 << 53)]
+    rows = [json.dumps({"text": "a", "n": number}) for number in numbers]
+    (tmp_path / "in.jsonl").write_text("\n".join(rows))
+    path, _ = pass_through(tmp_path, tmp_path / "in.jsonl", "out.parquet")
+    found = pq.read_table(path)["n"]
+    assert found.type == pa.float64() and found.to_pylist() == numbers
+
+
+def of_so_many_columns(tmp_path, n):
+    rows = ({"text": "a", f"only here {i}": i} for i in range(n - 1))
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tmp_path / "in.jsonl"
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.parquet"])
+def test_a_header_has_so_many_columns_and_no_more(tmp_path, output):
+    path, _ = pass_through(tmp_path, of_so_many_columns(tmp_path, 1000), output)
+    assert b"only here 998" in path.read_bytes()
+    with pytest.raises(CorpusError, match=r"more than 1,000 columns.*to a \.jsonl file"):
+        pass_through(tmp_path, of_so_many_columns(tmp_path, 1001), output)
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": "a", "k" * 1001: 1}))
+    with pytest.raises(CorpusError, match=r"name has more than 1,000 characters"):
+        pass_through(tmp_path, tmp_path / "in.jsonl", output)
+
+
+def test_lines_of_json_may_have_any_number_of_columns(tmp_path):
+    path, _ = pass_through(tmp_path, of_so_many_columns(tmp_path, 1500), "out.jsonl")
+    assert [*json.loads(path.read_text().splitlines()[-1])][:2] == ["text", "only here 1498"]
+
+
+def test_a_survey_does_not_grow_with_the_names_of_columns_and_finds_those_that_are_asked_for(
+    tmp_path,
+):
+    source = of_so_many_columns(tmp_path, 20_000)
+    with source.open("a") as file:
+        file.write('\n{"entities": []}')
+    tracemalloc.start()
+    survey = open_source(str(source)).survey(["entities", "image"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2_000_000  # a set for each name takes 216 bytes, besides the name
+    assert len(survey.columns) == 1001 and not survey.whole
+    assert "entities" in survey.columns and "image" not in survey.columns
+
+
 def test_chunks_do_not_depend_on_row_groups(tmp_path):
     n = 2 * SIZE + 7
     table = pa.table({"text": [str(i) for i in range(n)]})
@@ -230,6 +346,28 @@ def test_fat_rows_make_small_chunks(tmp_path, monkeypatch):
     (tmp_path / "in.jsonl").write_text("\n".join(lines))
     chunks = list(open_source(str(tmp_path / "in.jsonl")).chunks())
     assert [(chunk.first, len(chunk.rows)) for chunk in chunks] == [(1, 2), (3, 2), (5, 6)]
+
+
+@pytest.mark.parametrize("of", [lambda n: "x" * n, lambda n: b"x" * n, lambda n: [{"a": 1}] * n])
+def test_fat_rows_of_parquet_make_small_chunks_of_the_same_table(tmp_path, monkeypatch, of):
+    monkeypatch.setattr("spacy_mner.bulk.chunks.BYTES", 1000)
+    table = pa.table({"n": range(40), "fat": [of(900 if i < 4 else 1) for i in range(40)]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    chunks = list(open_source(str(tmp_path / "in.parquet")).chunks())
+    assert [len(chunk.rows) for chunk in chunks[:2]] in ([2, 2], [1, 1])
+    for chunk in chunks:
+        assert chunk.table.to_pylist() == [row.values for row in chunk.rows]
+        assert chunk.first == chunk.rows[0].values["n"] + 1
+    assert pa.concat_tables([chunk.table for chunk in chunks]).to_pylist() == table.to_pylist()
+
+
+def test_rows_that_cannot_be_read_make_small_chunks_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("spacy_mner.bulk.chunks.BYTES", 1000)
+    wrong = ",".join(["b" * 450] * 2)
+    (tmp_path / "in.csv").write_text("text\n" + f"{wrong}\n" * 4)
+    chunks = list(open_source(str(tmp_path / "in.csv")).chunks())
+    assert [len(chunk.rows) for chunk in chunks] == [2, 2]
+    assert all(wrong[:450] in row.problem for chunk in chunks for row in chunk.rows)
 
 
 def test_two_columns_of_one_name_are_refused_before_any_work(tmp_path):

@@ -106,6 +106,21 @@ def test_a_finished_output_is_not_made_again(task, posts, tmp_path):
     assert first == again
 
 
+@pytest.mark.parametrize("change", [lambda content: content[:-10], lambda content: content + b"\n"])
+def test_a_finished_output_that_was_cut_or_grew_is_not_taken_for_whole(
+    task, posts, tmp_path, change
+):
+    source, target = str(posts(30)), tmp_path / "out.jsonl"
+    annotate(task, source, str(target), inline)
+    whole = target.read_bytes()
+    target.write_bytes(change(whole))
+    with pytest.raises(CorpusError, match=r"out\.jsonl has changed since it was made.*--force"):
+        annotate(task, source, str(target), never)
+    assert target.read_bytes() == change(whole)
+    annotate(task, source, str(target), inline, force=True)
+    assert target.read_bytes() == whole
+
+
 def test_an_output_of_another_input_is_kept_unless_forced(task, posts, tmp_path):
     target = tmp_path / "out.jsonl"
     annotate(task, str(posts(30)), str(target), inline)
@@ -244,8 +259,29 @@ def test_two_annotations_into_one_output_are_kept_apart(task, posts, tmp_path):
 def test_a_column_that_is_not_there_is_named_before_anything_is_loaded(task, posts, tmp_path):
     source, target = str(posts(3)), str(tmp_path / "out.jsonl")
     for columns in (Columns(text="body"), Columns(image="photo")):
-        with pytest.raises(CorpusError, match=r"no column '(body|photo)'.*id, text, image"):
+        with pytest.raises(CorpusError, match=r"no column '(body|photo)'.*'id', 'text', 'image'"):
             annotate(replace(task, columns=columns), source, target, never)
+
+
+def test_pictures_that_are_asked_for_and_have_no_column_are_told_before_anything_is_done(
+    task, tmp_path
+):
+    (tmp_path / "in.csv").write_text("text, image\na,car.png\n")
+    source, told = str(tmp_path / "in.csv"), []
+    listener = Listener(told=told.append)
+    for asked in (task, replace(task, images_root=None)):
+        with pytest.raises(KeyboardInterrupt):
+            annotate(asked, source, str(tmp_path / "out.csv"), interrupt, listener=listener)
+    [words] = told
+    assert words.startswith("The input has no column 'image'; its columns: 'text', ' image'.")
+    assert "--image names another column" in words
+
+
+def test_of_many_columns_an_error_names_some(task, tmp_path):
+    source = write_jsonl(tmp_path / "in.jsonl", [{f"{i}" * 200: i for i in range(900)}])
+    with pytest.raises(CorpusError, match=r"no column 'text'.* and 870 more") as raised:
+        annotate(task, str(source), str(tmp_path / "out.jsonl"), never)
+    assert len(str(raised.value)) < 5000
 
 
 def test_a_column_that_would_be_overwritten_is_named(task, tmp_path):

@@ -46,6 +46,17 @@ def test_posts_that_fail_are_told_and_give_an_exit_code_of_their_own(run, tmp_pa
     assert [bool(row["error"]) for row in rows] == [False, True, False]
 
 
+def test_a_terminal_obeys_nothing_that_stands_in_a_row_or_names_a_column(run, tmp_path):
+    evil = "\x1b]0;pwn\x07\x9b31m\u202e"
+    row = json.dumps({"text": "a", evil: 1})
+    (tmp_path / "in.jsonl").write_text(f"[1] {evil}\n{row}", encoding="utf-8")
+    told = run("model", "in.jsonl", "out.jsonl").stderr
+    refused = run("model", "in.jsonl", "other.jsonl", "--image", "photo").stderr
+    for words in (told, refused):
+        assert r"\x1b]0;pwn\x07\x9b31m\u202e" in words
+        assert words.replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -59,6 +70,13 @@ def test_posts_that_fail_are_told_and_give_an_exit_code_of_their_own(run, tmp_pa
 def test_what_the_user_can_put_right_is_one_line_on_standard_error(run, arguments, words):
     result = run(*arguments)
     assert result.exit_code == 1 and words in result.stderr and not result.stdout
+
+
+def test_pictures_that_no_column_names_are_told(run):
+    result = run("model", "in.jsonl", "out.jsonl", "--images-root", ".")
+    assert "The input has no column 'image'; its columns: 'text'." in result.stderr
+    assert "3 posts in out.jsonl" in result.stderr
+    assert "no column" not in run("model", "in.jsonl", "other.jsonl").stderr
 
 
 def test_posts_go_through_a_pipe(run, tmp_path):

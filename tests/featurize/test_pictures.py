@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 from spacy_mner.batch import PostBatch
 from spacy_mner.featurize import PictureFeaturizer
 from spacy_mner.featurize.status import PictureWarning
+from spacy_mner.images.limits import PictureError
 
 NLP = spacy.blank("en")
 
@@ -58,6 +59,7 @@ def test_descriptors_of_one_and_of_several_regions_come_into_one_memory(featuriz
         (np.zeros((0, 3)), "no region"),
         ("not numbers", "not an array"),
         ([10**400, 0, 0], "not an array"),
+        (PictureError("of no use"), "of no use"),
     ],
 )
 def test_a_descriptor_that_does_not_fit_is_masked_with_its_reason(featurizer, value, reason):

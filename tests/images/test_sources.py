@@ -67,6 +67,11 @@ def test_a_url_is_no_path(root, reference):
     assert reason(root, reference) == "a URL, not a path below the picture folder"
 
 
+def test_even_a_file_that_is_called_like_a_data_uri_is_no_path(root):
+    (root / "data:x.png").write_bytes(PNG)
+    assert reason(root, "data:x.png") == "a URL, not a path below the picture folder"
+
+
 @pytest.mark.parametrize("reference", [5, None, b"snap.png", Path("snap.png"), ["snap.png"], {}])
 def test_what_is_no_string_is_no_path(root, reference):
     assert reason(root, reference).startswith("not a path")

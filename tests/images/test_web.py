@@ -55,6 +55,7 @@ ANSWERS: dict[str, Answer] = {
     "/to local": serve(b"", status=308, location="http://[::1]/a.png"),
     "/to port": serve(b"", status=302, location="http://pictures.example:22/"),
     "/to user": serve(b"", status=303, location="http://me:pass@pictures.example/a.png"),
+    "/to no url": serve(b"", status=302, location="//[::1"),
     "/to nowhere": serve(b"", status=302),
 }
 
@@ -152,6 +153,7 @@ def test_a_request_says_who_asks_and_nothing_about_anyone(server, monkeypatch):
         ("/to local", "not a public address: ::1"),
         ("/to port", "a URL of port 22"),
         ("/to user", "a URL with a name or password"),
+        ("/to no url", "a redirect to no URL"),
     ],
 )
 def test_what_a_server_must_not_do_is_refused(server, path, words):
@@ -205,6 +207,8 @@ def test_what_was_fetched_is_under_the_limits_of_untrusted_pictures(server):
         ("http://[::1", "not a URL"),
         ("http://pictures.example:99999/", "not a URL"),
         ("http://a..example/", "not a URL"),
+        ("http://pictures.example/\ud800", "not a URL"),
+        ("http://pictures.example/?\ud800", "not a URL"),
         ("http://pictures.example:0/", "a URL of port 0"),
         ("http://pictures.example:6379/", "a URL of port 6379"),
         ("http://me@pictures.example/", "a URL with a name or password"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import torch
@@ -31,10 +32,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Work:
-    """All that a process needs to turn chunks into parts."""
+    """All that a process needs to turn chunks into parts.
+
+    scratch: folder for what is there while a chunk is worked on; the temporary one if None.
+    """
 
     task: Task
     sink: Sink
+    scratch: Path | None = None
 
     def worker(self) -> Worker:
         """Load the pipeline, for a process that computes with one thread.
@@ -43,7 +48,7 @@ class Work:
         more processes make it faster.
         """
         torch.set_num_threads(1)
-        return Worker(Annotator(self.task), self.sink)
+        return Worker(Annotator(self.task, self.scratch), self.sink)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...corpus.errors import CorpusError
-from .base import Kind, Sink, Source, Survey, column_taken
+from .base import MAX_COLUMNS, MAX_NAME, Kind, Sink, Source, Survey, column_taken
 from .csv import CsvSink, CsvSource
 from .jsonl import JsonlSink, JsonlSource
 from .parquet import ParquetSink, ParquetSource
@@ -65,4 +65,9 @@ def open_sink(name: str, task: Task, survey: Survey) -> Sink:
     suffix = suffix_of(name)
     if survey.columns is None and suffix != ".jsonl":
         raise CorpusError(f"{name}: what comes by a pipe goes out as .jsonl, or by a pipe.")
+    if not survey.whole and suffix != ".jsonl":
+        raise CorpusError(
+            f"{name}: the input has more than {MAX_COLUMNS:,} columns, or one whose name has more "
+            f"than {MAX_NAME:,} characters; write such rows to a .jsonl file."
+        )
     return SINKS[suffix](task, survey, suffix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -12,8 +12,13 @@ from typing import IO, Any, Literal
 from ...corpus.errors import CorpusError
 from ..chunks import Chunk
 
-# The type of a column. "json" is whatever has no simpler one, and is written as text.
-Kind = Literal["bool", "int", "float", "str", "json"]
+# The type of a column. A "long" is an integer that no float holds exactly; "json" is whatever has
+# no simpler type, and is written as text.
+Kind = Literal["bool", "int", "long", "float", "str", "json"]
+# Columns, and characters of the name of one, that an input without a header may have where the
+# output has one. What a survey keeps must not grow with the input.
+MAX_COLUMNS = 1_000
+MAX_NAME = 1_000
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,13 @@ class Survey:
 
     rows: how many, None where that is not known beforehand.
     columns: the type of each, in order, None where only the rows themselves say.
+    whole: whether `columns` holds all of them.
     schema: the columns as Arrow has them, where that is what the input holds.
     """
 
     rows: int | None
     columns: Mapping[str, Kind] | None
+    whole: bool = True
     schema: Any = field(default=None, compare=False)
 
 
@@ -40,8 +47,11 @@ class Source(ABC):
         self.path = path
 
     @abstractmethod
-    def survey(self) -> Survey:
-        """Look through the input. Raises CorpusError where it cannot be read at all."""
+    def survey(self, asked: Collection[str] = ()) -> Survey:
+        """Look through the input. Raises CorpusError where it cannot be read at all.
+
+        asked: columns that the survey tells of however many others there are.
+        """
 
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TextIO
 
 from ...corpus.errors import CorpusError
-from ..chunks import Chunk, Row, chunked
+from ..chunks import MAX_ROW, Chunk, Row, chunked
 from ..task import Task
 from .base import Kind, Sink, Source, Survey, copy_into, plain
 
 TAB = ".tsv"
 # Characters of a cell; the module's own limit is a setting of the whole process.
 MAX_CELL = 1 << 20
+# Bytes that are not UTF-8, as Python stands them in for.
+FOREIGN = re.compile("[\udc80-\udcff]")
+IN_UTF8 = "not UTF-8 (save the file as UTF-8)"
 
 
 class CsvSource(Source):
-    def survey(self) -> Survey:
+    def survey(self, asked: Collection[str] = ()) -> Survey:
         header = self._header()
         columns: dict[str, Kind] = dict.fromkeys(header, "str")
         return Survey(sum(1 for _ in self._rows()), columns)
@@ -33,6 +37,8 @@ class CsvSource(Source):
             header = next(self._records(file), [])
         if isinstance(header, str) or not header or len(set(header)) < len(header):
             raise CorpusError(f"{self.path} does not begin with a line of different column names.")
+        if any(map(FOREIGN.search, header)):
+            raise CorpusError(f"The first line of {self.path} is {IN_UTF8}.")
         return header
 
     def _rows(self) -> Iterator[Row]:
@@ -46,21 +52,48 @@ class CsvSource(Source):
 
     def _open(self) -> TextIO:
         assert self.path is not None
-        # A byte that is not UTF-8 must not end the run: it stays visible, as its escape.
-        return self.path.open(encoding="utf-8-sig", errors="backslashreplace", newline="")
+        # A byte that is not UTF-8 must not end the run, but fail its row.
+        return self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
     def _records(self, file: TextIO) -> Iterator[list[str] | str]:
         """The records of the file, or what is wrong in place of one."""
         assert self.path is not None
         csv.field_size_limit(MAX_CELL)
-        reader = csv.reader(file, delimiter=_delimiter(self.path.suffix.lower()))
+        lines = _Lines(file)
+        reader = csv.reader(lines, delimiter=_delimiter(self.path.suffix.lower()))
         while True:
+            lines.size = 0
             try:
                 yield next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
                 yield f"line {reader.line_num} is not CSV ({error})"
+
+
+class _Lines:
+    """The lines of a file, for a reader that would take in a row of any length.
+
+    size: characters that were read of the row.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+        self.size = 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self.file.readline(MAX_ROW)
+        self.size += len(line)
+        if not line:
+            raise StopIteration
+        if self.size >= MAX_ROW:
+            while line and not line.endswith(("\n", "\r")):
+                line = self.file.readline(MAX_ROW)
+            raise csv.Error(f"a row of {MAX_ROW:,} characters or more")
+        return line
 
 
 class CsvSink(Sink):
@@ -97,10 +130,20 @@ def _delimiter(suffix: str) -> str:
 def _row(header: list[str], record: list[str] | str) -> Row:
     if isinstance(record, str):
         return Row({}, record)
+    size = sum(map(len, record))
     if len(record) != len(header):
-        cells = json.dumps(record, ensure_ascii=False)
-        return Row({}, f"{len(record)} cells where the header has {len(header)}: {cells}")
-    return Row(dict(zip(header, record, strict=True)), size=sum(map(len, record)))
+        reason = f"{len(record)} cells where the header has {len(header)}"
+    elif any(map(FOREIGN.search, record)):
+        reason = IN_UTF8
+    else:
+        return Row(dict(zip(header, record, strict=True)), size=size)
+    return Row({}, f"{reason}: {_shown(record)}", size)
+
+
+def _shown(record: list[str]) -> str:
+    """The cells of a row that cannot be read; bytes that are not UTF-8 stand as escapes."""
+    cells = json.dumps(record, ensure_ascii=False)
+    return cells.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _cell(value: Any) -> str:

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from ..chunks import Chunk, Row, chunked
+from ..chunks import MAX_DEPTH, MAX_ROW, Chunk, Row, chunked, too_deep
 from ..task import Task
-from .base import Kind, Sink, Source, Survey, column_taken, copy_into, plain
+from .base import MAX_COLUMNS, MAX_NAME, Kind, Sink, Source, Survey, column_taken, copy_into, plain
 
-# A longer line is not read into the memory as a whole.
-MAX_LINE = 1 << 26
-# Characters of a broken line that its error shows.
+# Characters of a line that is too long that its error shows.
 SHOWN = 2000
+TOO_DEEP = f"more than {MAX_DEPTH} lists and objects within each other:"
+# The largest integer up to which a float64 holds all.
+EXACT = 1 << 53
 
 
 class JsonlSource(Source):
-    def survey(self) -> Survey:
+    def survey(self, asked: Collection[str] = ()) -> Survey:
         if self.path is None:
             return Survey(rows=None, columns=None)
-        kinds: dict[str, set[Kind]] = {}
-        number = 0
+        number, columns = 0, _Columns(asked)
         for row in self._rows():
             number += 1
-            for name, value in row.values.items():
-                found = kinds.setdefault(name, set())
-                if value is not None:
-                    found.add(kind_of(value))
-        return Survey(number, {name: _common(found) for name, found in kinds.items()})
+            columns.see(row.values)
+        return Survey(number, columns.kinds(), columns.whole)
 
     def chunks(self) -> Iterator[Chunk]:
         return chunked(self._rows())
@@ -72,12 +69,39 @@ class JsonlSink(Sink):
             copy_into(output, part)
 
 
+class _Columns:
+    """The columns that rows have, by what is seen of them: at most so many, and those asked for."""
+
+    def __init__(self, asked: Collection[str]) -> None:
+        self.asked = asked
+        self.whole = True
+        self._kinds: dict[str, set[Kind]] = {}
+
+    def see(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            if name not in self._kinds and not self._takes(name):
+                self.whole = False
+                continue
+            found = self._kinds.setdefault(name, set())
+            if value is not None:
+                found.add(kind_of(value))
+
+    def kinds(self) -> dict[str, Kind]:
+        return {name: _common(found) for name, found in self._kinds.items()}
+
+    def _takes(self, name: str) -> bool:
+        fits = len(self._kinds) < MAX_COLUMNS and len(name) <= MAX_NAME
+        return fits or name in self.asked
+
+
 def kind_of(value: Any) -> Kind:
     """The type of a JSON value that is not null."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
-        return "int" if abs(value) < 1 << 63 else "json"
+        if abs(value) <= EXACT:
+            return "int"
+        return "long" if abs(value) < 1 << 63 else "json"
     if isinstance(value, float):
         return "float"
     return "str" if isinstance(value, str) else "json"
@@ -85,31 +109,37 @@ def kind_of(value: Any) -> Kind:
 
 def _common(kinds: set[Kind]) -> Kind:
     """The type of a column, from those of its values."""
-    if kinds <= {"int", "float"} and len(kinds) == 2:
-        return "float"
     if not kinds:
         return "str"
-    return next(iter(kinds)) if len(kinds) == 1 else "json"
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    if kinds == {"int", "long"}:
+        return "long"
+    return "float" if kinds == {"int", "float"} else "json"
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file, each no longer than a bit above MAX_LINE; of a longer one its start."""
-    while line := file.readline(MAX_LINE + 1):
+    """The lines of a file, each no longer than a bit above MAX_ROW; of a longer one its start."""
+    while line := file.readline(MAX_ROW + 1):
         yield line
         rest = line
-        while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
-            rest = file.readline(MAX_LINE + 1)
+        while len(rest) > MAX_ROW and not rest.endswith(b"\n"):
+            rest = file.readline(MAX_ROW + 1)
 
 
 def _row(line: bytes) -> Row:
-    if len(line) > MAX_LINE:
-        return _broken(line[:SHOWN], f"line of more than {MAX_LINE:,} bytes, which begins")
+    if len(line) > MAX_ROW:
+        return _broken(line[:SHOWN], f"line of more than {MAX_ROW:,} bytes, which begins")
     try:
         values = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return _broken(line, f"not a line of JSON ({error}):")
+    except RecursionError:
+        return _broken(line, TOO_DEEP)
     if not isinstance(values, dict):
         return _broken(line, "not a JSON object:")
+    if too_deep(values):
+        return _broken(line, TOO_DEEP)
     return Row(values, size=len(line))
 
 

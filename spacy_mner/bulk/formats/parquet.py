@@ -4,39 +4,46 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
 
 from ...corpus.errors import CorpusError
-from ..chunks import SIZE, Chunk, Row
+from ..chunks import Chunk, Row, chunked
 from ..task import Task
 from .base import Kind, Sink, Source, Survey
 
+# Rows that are read at once, before it shows how large they are.
+AT_ONCE = 16
+
 
 class ParquetSource(Source):
-    def survey(self) -> Survey:
+    def survey(self, asked: Collection[str] = ()) -> Survey:
         with self._reading(), self._open() as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
         if len(set(schema.names)) < len(schema.names):
             raise CorpusError(f"{self.path} has two columns of one name; rename one of them.")
-        return Survey(rows, dict.fromkeys(schema.names, "json"), schema)
+        return Survey(rows, dict.fromkeys(schema.names, "json"), schema=schema)
 
     def chunks(self) -> Iterator[Chunk]:
         pa = _arrow()
-        rest, number = None, 0
         with self._reading(), self._open() as file:
-            for batch in file.iter_batches(batch_size=SIZE):
-                table = pa.Table.from_batches([batch])
-                rest = table if rest is None else pa.concat_tables([rest, table])
-                # A batch ends with its row group; a chunk does not.
-                while len(rest) >= SIZE:
-                    yield _chunk(number, rest.slice(0, SIZE))
-                    rest, number = rest.slice(SIZE), number + 1
-            if rest is not None and len(rest):
-                yield _chunk(number, rest)
+            read = file.schema_arrow.empty_table()
+
+            def rows() -> Iterator[Row]:
+                nonlocal read
+                for batch in file.iter_batches(batch_size=AT_ONCE):
+                    table = pa.Table.from_batches([batch])
+                    read = pa.concat_tables([read, table])
+                    for values in _plain(table).to_pylist():
+                        yield Row(values, size=_size(values))
+
+            for chunk in chunked(rows()):
+                yield replace(chunk, table=read.slice(0, len(chunk.rows)))
+                read = read.slice(len(chunk.rows))
 
     def _open(self) -> Any:
         import pyarrow.parquet
@@ -110,7 +117,7 @@ def _arrow() -> ModuleType:
 
 def _schema(columns: Mapping[str, Kind]) -> Any:
     pa = _arrow()
-    types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
+    types = {"bool": pa.bool_(), "int": pa.int64(), "long": pa.int64(), "float": pa.float64()}
     return pa.schema(
         [(_clean(name), types.get(kind, pa.string())) for name, kind in columns.items()]
     )
@@ -133,9 +140,15 @@ def _joined(given: Any, added: Any) -> Any:
     return _arrow().schema([*given, *added])
 
 
-def _chunk(number: int, table: Any) -> Chunk:
-    rows = [Row(values) for values in _plain(table).to_pylist()]
-    return Chunk(number, rows, number * SIZE + 1, table)
+def _size(value: Any) -> int:
+    """Bytes that a value takes, about."""
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return 8
+    return sum(map(_size, value))
 
 
 def _plain(table: Any) -> Any:
