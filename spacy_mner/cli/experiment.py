@@ -39,6 +39,9 @@ def experiment_cli(
         SplitChoice, typer.Option(help="The split that is scored; dev always chooses the epoch.")
     ] = SplitChoice.dev,
     seeds: Annotated[str, typer.Option(help="One run for each.")] = "0,1,2",
+    systems: Annotated[
+        str, typer.Option(help="Train these rows alone, such as c,w; all by default.")
+    ] = "",
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Budget of a run; that of our config by default.")
     ] = None,
@@ -90,6 +93,7 @@ def experiment_cli(
             output=output,
             split=split.value,
             seeds=parse_seeds(seeds),
+            systems=tuple(filter(None, systems.split(","))),
             epochs=epochs,
             vectors=vectors or None,
             encoder=encoder or None,

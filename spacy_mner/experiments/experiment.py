@@ -24,6 +24,7 @@ class Options:
     """What the user of an experiment decides.
 
     corpus: see `data.read_corpus`; output: folder of runs and tables.
+    systems: those of the experiment that are trained; all of them where it names none.
     epochs: budget of a run; None for that of the template.
     encoder: the text encoder of systems with a transformer; None for that of the template.
     encoder_weights: file with the weights of the image encoder of the setting "paper".
@@ -36,6 +37,7 @@ class Options:
     output: Path
     split: Split = "dev"
     seeds: tuple[int, ...] = (0,)
+    systems: tuple[str, ...] = ()
     epochs: int | None = None
     vectors: str | None = None
     encoder: str | None = None

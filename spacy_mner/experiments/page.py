@@ -120,6 +120,7 @@ def command_line(name: str, options: Options) -> str:
         shown(options.output),
     ]
     words += ["--split", options.split, "--seeds", ",".join(map(str, options.seeds))]
+    words += ["--systems", ",".join(options.systems)] if options.systems else []
     words += ["--epochs", options.epochs] if options.epochs is not None else []
     for flag, path in (
         ("--vectors", options.vectors),

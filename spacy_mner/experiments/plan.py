@@ -70,6 +70,25 @@ def suited(experiment: Experiment, corpus: CorpusFolder) -> Experiment:
     return replace(experiment, variants=variants, left_out=left_out)
 
 
+def asked_for(experiment: Experiment, options: Options) -> set[str]:
+    """The keys of the variants that are to be trained.
+
+    Raises CorpusError for a system that the experiment does not have.
+    """
+    systems = dict.fromkeys(variant.system.key for variant in experiment.variants)
+    chosen = options.systems or tuple(systems)
+    for name in chosen:
+        if name not in systems:
+            reason = (
+                f", for want of {experiment.left_out[name]}" if name in experiment.left_out else ""
+            )
+            raise CorpusError(
+                f"{experiment.name} has no system {name!r} here{reason}; there is "
+                f"{', '.join(systems)}."
+            )
+    return {variant.key for variant in experiment.variants if variant.system.key in chosen}
+
+
 def _config(variant: Variant) -> Config:
     system = variant.system
     return compose(system.overrides, variant.overrides, template=system.template)

@@ -16,7 +16,7 @@ from ..lock import alone
 from ..signals import terminable
 from .experiment import Experiment, Options
 from .page import write_page
-from .plan import Run, corpus_of, finished_runs, plan, prepare, suited
+from .plan import Run, asked_for, corpus_of, finished_runs, plan, prepare, suited
 from .requirements import check_encoder, check_gpu, check_text_encoder
 from .result import Result, read_result
 from .run import CONSOLE
@@ -66,7 +66,8 @@ def run_experiment(
     options.output.mkdir(parents=True, exist_ok=True)
     with terminable(), alone(options.output, "experiment") as inherited:
         runs = plan(experiment, options, corpus)
-        todo = [run for run in runs if run.result is None]
+        asked = asked_for(experiment, options)
+        todo = [run for run in runs if run.result is None and run.job.variant in asked]
         _check_requirements(todo)
 
         def write() -> None:

@@ -121,6 +121,7 @@ def test_a_page_without_a_finished_run_has_no_cost(tmp_path):
             "setting": "paper",
             "vectors": "/x/glove",
             "encoder": "/home/me/mini lm",
+            "systems": ("c", "wc-lample"),
             "workers": 2,
             "mixed_precision": True,
             "keep_models": True,

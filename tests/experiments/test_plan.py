@@ -15,7 +15,7 @@ from spacy_mner.experiments import data
 from spacy_mner.experiments import plan as planning
 from spacy_mner.experiments.catalogue import EXPERIMENTS
 from spacy_mner.experiments.experiment import variant_of
-from spacy_mner.experiments.plan import corpus_of, default_workers, plan, prepare, suited
+from spacy_mner.experiments.plan import asked_for, corpus_of, default_workers, plan, prepare, suited
 from spacy_mner.experiments.system import IMAGE, MODEL
 
 from ..conftest import gold_docs
@@ -170,6 +170,17 @@ def test_variants_that_the_corpus_has_nothing_for_are_left_out(options):
     corpus = corpus_of(BOTH, options)
     corpus.hashes["vectors"] = "0"
     assert not suited(EXPERIMENTS["ablation"], corpus).left_out
+
+
+def test_only_the_systems_that_are_asked_for_are_trained(options):
+    options = replace(options, systems=("wcv-attention",))
+    assert asked_for(BOTH, options) == {"wcv-attention"}
+    assert asked_for(BOTH, replace(options, systems=())) == {"w", "wcv-attention"}
+    with pytest.raises(CorpusError, match=r"no system .wc-lstm. here; there is w, wcv-attention"):
+        asked_for(BOTH, replace(options, systems=("wc-lstm",)))
+    left = suited(EXPERIMENTS["ablation"], corpus_of(BOTH, options))
+    with pytest.raises(CorpusError, match=r"trf-context. here, for want of posts with"):
+        asked_for(left, replace(options, systems=("trf-context",)))
 
 
 def test_an_experiment_of_which_nothing_is_left_is_refused(options):

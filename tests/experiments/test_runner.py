@@ -141,6 +141,15 @@ def test_a_failing_run_is_reported_and_the_others_go_on(options, started, codes)
     assert [row["system"] for row in read_json(options.output / "table1.json")["rows"]] == ["w"]
 
 
+def test_systems_that_are_not_asked_for_stay_in_the_table(options, started):
+    run_experiment(SMALL, replace(options, systems=("w",)))
+    assert started == ["w/0", "w/1"]
+    run_experiment(SMALL, replace(options, systems=("c",), seeds=(0,)))
+    assert started[2:] == ["c/0"]
+    rows = read_json(options.output / "table1.json")["rows"]
+    assert [(row["system"], row["seeds"]) for row in rows] == [("c", [0]), ("w", [0, 1])]
+
+
 def test_the_signal_that_ended_a_run_is_named(options, started, codes):
     codes["c"] = -9
     failed = run_experiment(SMALL, options)
