@@ -63,7 +63,9 @@ def test_neighbours_differ_in_what_their_names_say():
     for pair in (("wc-lample", "wc-attention"), ("wcv-concatenation", "wcv-attention")):
         assert differing(*pair) and all(name.startswith(fuse) for name in differing(*pair))
     image = f"{MODEL}.embed.image"
-    assert all(name.startswith(image) for name in differing("wc-attention", "wcv-attention"))
+    assert all(name.startswith(image) for name in differing("wc-side", "wcv-attention"))
+    assert all(name.startswith(image) for name in differing("wc-attention", "wcv-summed"))
+    assert differing("wc-side", "wc-attention") == {f"{fuse}combine", f"{fuse}dropout"}
 
 
 def test_rows_of_the_ablation_differ_from_the_whole_in_what_their_names_say():
