@@ -1,13 +1,14 @@
-"""A long fuzz run: damaged pictures and damaged corpora, none of which may do any harm.
+"""A long fuzz run: damaged pictures, corpora and rows, none of which may do any harm.
 
-    python benchmarks/fuzz.py --pictures 20000 --corpora 20000 --seed 0
+    python benchmarks/fuzz.py --pictures 20000 --corpora 20000 --rows 20000 --seed 0
     python benchmarks/fuzz.py --replay corpus-17 --seed 0
 
 Each case runs in a process that is watched. A finding is a crash, a hang (5 s of processor time, or
 60 s by the clock), memory of over 1 GiB above what the process began with, or an exception other
-than the one that says in words why a file is refused. Cases are the same for the same seed and
-versions of the libraries that write what is damaged. Prints a table; ends with 1 where anything was
-found. Needs Linux.
+than the one that says in words why a file is refused; for rows (inputs of bulk annotation), also an
+output that is not the rows of the input in order, each annotated or with its error. Cases are the
+same for the same seed and versions of the libraries that write what is damaged. Prints a table;
+ends with 1 where anything was found. Needs Linux.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.fuzz.cases import Cases
 from tests.fuzz.corpus_cases import CorpusCases
 from tests.fuzz.picture_cases import PictureCases
+from tests.fuzz.row_cases import RowCases
 from tests.fuzz.runner import MIB, Bounds, Report, run
 
-KINDS = {"picture": PictureCases, "corpus": CorpusCases}
+KINDS = {"picture": PictureCases, "corpus": CorpusCases, "row": RowCases}
 # Reasons that a row of the table names.
 SHOWN = 4
 
@@ -44,10 +46,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(
     pictures: Annotated[int, typer.Option(help="Damaged pictures.")] = 20_000,
     corpora: Annotated[int, typer.Option(help="Damaged corpora.")] = 20_000,
+    rows: Annotated[int, typer.Option(help="Damaged inputs of bulk annotation.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Of the damage.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes at once.")] = 1,
     replay: Annotated[
-        str, typer.Option(help="Run one case in this process, unwatched: picture-N or corpus-N.")
+        str,
+        typer.Option(help="Run one case in this process, unwatched: picture-N, corpus-N or row-N."),
     ] = "",
 ) -> None:
     """Damage files and see what becomes of them."""
@@ -56,7 +60,7 @@ def main(
         return
     _print_versions(seed, workers)
     reports = {}
-    for (kind, cases_of), n in zip(KINDS.items(), (pictures, corpora), strict=True):
+    for (kind, cases_of), n in zip(KINDS.items(), (pictures, corpora, rows), strict=True):
         cases = cases_of(seed)
         begun = time.perf_counter()
         reports[kind] = run(cases, range(n), Bounds(), workers)
@@ -71,7 +75,7 @@ def main(
 def _replay(name: str, seed: int) -> None:
     kind, _, number = name.partition("-")
     if kind not in KINDS or not number.isdecimal():
-        raise SystemExit(f"--replay takes picture-N or corpus-N, not {name}")
+        raise SystemExit(f"--replay takes picture-N, corpus-N or row-N, not {name}")
     cases: Cases = KINDS[kind](seed)
     content, made = cases.file(int(number))
     print(f"{name}: {made}; {len(content):,} bytes, which begin {content[:64]!r}")

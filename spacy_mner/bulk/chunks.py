@@ -68,4 +68,6 @@ def too_deep(value: Any) -> bool:
             one.values() if isinstance(one, dict) else one for one in level
         )
         level = [one for one in inside if isinstance(one, dict | list)]
-    return bool(level)
+        if not level:
+            return False
+    return True

@@ -200,6 +200,20 @@ def test_a_name_of_a_column_that_no_file_can_hold_stands_as_its_escape(tmp_path)
     assert pq.read_table(path)["\\ud800"].to_pylist() == [1]
 
 
+@pytest.mark.parametrize("output", ["out.csv", "out.tsv", "out.parquet"])
+def test_names_of_columns_that_would_become_one_are_refused_before_any_work(tmp_path, output):
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": "a", "\ud800": 1, "\\ud800": 2}))
+    with pytest.raises(CorpusError, match=r"'\\ud800' and '\\\\ud800' of the input have one name"):
+        pass_through(tmp_path, tmp_path / "in.jsonl", output)
+    assert pass_through(tmp_path, tmp_path / "in.jsonl", "out.jsonl")[1] == [""]
+
+
+def test_a_byte_order_mark_in_a_name_stays_there(tmp_path):
+    (tmp_path / "in.jsonl").write_text(json.dumps({"\ufefftext": "a", "text": "b"}))
+    path, _ = pass_through(tmp_path, tmp_path / "in.jsonl", "out.csv")
+    assert list(open_source(str(path)).survey().columns)[:2] == ["\ufefftext", "text"]
+
+
 def test_columns_of_json_get_the_simplest_arrow_type_that_holds_them(tmp_path):
     rows = [
         {"text": "a", "n": 1, "x": 1, "mixed": "a", "none": None, "big": 1 << 70},
@@ -324,9 +338,16 @@ def a_day_that_python_does_not_have(path):
     pq.write_table(pa.table({"text": ["a"], "days": days}), path)
 
 
-@pytest.mark.parametrize(
-    "write", [damaged_page, text_that_is_no_utf8, a_day_that_python_does_not_have]
-)
+def more_rows_than_there_are(path):
+    pq.write_table(pa.table({"text": ["a"] * 77}), path)
+    start, end = path.read_bytes().split(b"schema", 1)  # the footer's, where the number comes next
+    path.write_bytes(start + b"schema" + end.replace(b"\x9a\x01", b"\x9c\x01", 1))
+
+
+UNREADABLE = [damaged_page, text_that_is_no_utf8, a_day_that_python_does_not_have]
+
+
+@pytest.mark.parametrize("write", [*UNREADABLE, more_rows_than_there_are])
 def test_a_parquet_file_whose_rows_cannot_be_read_is_named(tmp_path, write):
     write(tmp_path / "in.parquet")
     source = open_source(str(tmp_path / "in.parquet"))

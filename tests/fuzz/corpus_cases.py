@@ -1,19 +1,12 @@
-"""Damaged corpora, which are converted, annotated, or refused in words for their owner."""
+"""Damaged corpora, which are converted, or refused in words for their owner."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from spacy_mner.bulk.chunks import Chunk
-from spacy_mner.bulk.engines import Part, Work
-from spacy_mner.bulk.formats import open_source
-from spacy_mner.bulk.run import annotate
-from spacy_mner.bulk.tally import Tally
-from spacy_mner.bulk.task import Task
 from spacy_mner.corpus import convert as convert_module
 from spacy_mner.corpus.convert import Options, convert
 from spacy_mner.corpus.docbin import read_docs
@@ -22,21 +15,16 @@ from spacy_mner.corpus.reader import MultimodalCorpus
 
 from .cases import Verdict, chance_of, kind_of
 from .containers import inside_zip, inside_zlib
-from .corpus_seeds import CONLL, bulk_seeds, corpus_seeds, lookup_seeds
-from .mutations import BINARY, IN_PLACE, STRUCTURED, TEXTUAL, Mutation, damage
+from .corpus_seeds import CONLL, corpus_seeds, lookup_seeds
+from .mutations import damage, fitting
 
-# What is done with a file: in what it is the corpus, the lookup file, or the input.
-CONVERT, LOOK_UP, ANNOTATE = "convert", "look up", "annotate"
-PACKED = (".spacy", ".npz", ".parquet")
-
-ENTITY = {"start": 0, "end": 2, "label": "PER", "text": "Bo", "score": 0.5}
-FOUND = {"entities": [ENTITY], "image_status": "used", "error": None}
-FAILED = {"entities": None, "image_status": None, "error": "no text"}
+# What is done with a file: it is the corpus, or the lookup file.
+CONVERT, LOOK_UP = "convert", "look up"
 
 
 def all_seeds() -> dict[tuple[str, str], list[bytes]]:
     """Sound files by what is done with them and by their suffix."""
-    by_use = {CONVERT: corpus_seeds(), LOOK_UP: lookup_seeds(), ANNOTATE: bulk_seeds()}
+    by_use = {CONVERT: corpus_seeds(), LOOK_UP: lookup_seeds()}
     return {
         (use, suffix): contents
         for use, seeds in by_use.items()
@@ -66,7 +54,7 @@ class CorpusCases:
                 judge(use, suffix, content, place, Random(number))
 
     def __call__(self, number: int, folder: Path) -> Verdict:
-        """Convert or annotate a damaged file, and read back what was written."""
+        """Convert a damaged file, and read back what was written."""
         chance = chance_of(self.seed, number)
         (use, suffix), content, _ = self._damaged(chance)
         # Strings of twenty thousand damaged corpora would stay in the vocabulary otherwise.
@@ -80,7 +68,7 @@ class CorpusCases:
         ways: list[str] = []
 
         def change(given: bytes) -> bytes:
-            changed, names = damage(given, other, chance, _mutations(suffix, chance))
+            changed, names = damage(given, other, chance, fitting(suffix, chance))
             ways.extend(names)
             return changed
 
@@ -92,14 +80,6 @@ class CorpusCases:
         return (use, suffix), change(content), ways
 
 
-def _mutations(suffix: str, chance: Random) -> tuple[Mutation, ...]:
-    if suffix in PACKED:
-        return chance.choice((BINARY, IN_PLACE))
-    if chance.random() < 0.3:
-        return BINARY
-    return STRUCTURED if suffix in (".json", ".jsonl") else TEXTUAL
-
-
 def judge(use: str, suffix: str, content: bytes, folder: Path, chance: Random) -> Verdict:
     """Do with a file what it is for.
 
@@ -108,13 +88,8 @@ def judge(use: str, suffix: str, content: bytes, folder: Path, chance: Random) -
     """
     path = folder / f"in{suffix}"
     path.write_bytes(content)
-    ways: dict[str, Callable[[Path, Path, Random], None]] = {
-        CONVERT: _convert,
-        LOOK_UP: _look_up,
-        ANNOTATE: _annotate,
-    }
     try:
-        ways[use](path, folder, chance)
+        (_convert if use == CONVERT else _look_up)(path, folder, chance)
     except CorpusError as error:
         return {f"{use} {suffix}": kind_of(str(error))}
     return {f"{use} {suffix}": ""}
@@ -153,22 +128,3 @@ def _there_and_back(path: Path, folder: Path, options: Options, chance: Random) 
     assert len(docs) == summary.posts
     examples = list(MultimodalCorpus(packed)(nlp))
     assert len(examples) == sum(len(doc) > 0 for doc in docs)
-
-
-def _annotate(path: Path, folder: Path, chance: Random) -> None:
-    target = folder / f"out{chance.choice(('.jsonl', '.csv', '.tsv', '.parquet'))}"
-    model = folder / "model"
-    model.mkdir()
-    tally = annotate(Task(str(model)), str(path), str(target), _without_model)
-    written = open_source(str(target))
-    assert written.survey().rows == tally.posts
-    problems = [row.problem for chunk in written.chunks() for row in chunk.rows]
-    assert problems == [""] * tally.posts
-
-
-def _without_model(work: Work, chunks: Iterable[Chunk]) -> Iterator[Part]:
-    """An engine that finds the same in every post that could be read."""
-    for chunk in chunks:
-        annotations = [dict(FAILED if row.problem else FOUND) for row in chunk.rows]
-        content = work.sink.encode(chunk, annotations)
-        yield Part(chunk.number, content, Tally.of(annotations, chunk.first))

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 import json
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import spacy
 from PIL import Image
 from spacy.tokens import Doc, DocBin
-
-from spacy_mner.bulk.chunks import SIZE
 
 CONLL = """IMGID:1015799
 Duke\tB-PER
@@ -112,11 +106,6 @@ TASKS: list[dict[str, Any]] = [
         "label": [{**LABELLED, "start": 3, "end": 8}],
     },
 ]
-ROWS: list[dict[str, Any]] = [
-    {"id": 1, "text": "Duke Dumont 🎸", "image": "1015799.jpg", "score": 0.5, "ok": True},
-    {"id": 2, "text": 'said "go, Eagles"\nand went', "image": None, "score": None, "ok": False},
-    {"id": 3, "text": "", "image": "../a.jpg", "score": -1.25, "ok": None},
-]
 
 
 def corpus_seeds() -> dict[str, list[bytes]]:
@@ -141,26 +130,8 @@ def lookup_seeds() -> dict[str, list[bytes]]:
     }
 
 
-def bulk_seeds() -> dict[str, list[bytes]]:
-    """Inputs of bulk annotation by the suffix of their files."""
-    return {
-        ".jsonl": [_lines(ROWS), _lines(RECORDS), _lines(ROWS * (SIZE // 3 + 1))],
-        ".csv": [_table(",").encode()],
-        ".tsv": [_table("\t").encode()],
-        ".parquet": [_parquet(pa.Table.from_pylist(ROWS)), _parquet(_all_types())],
-    }
-
-
 def _lines(records: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records).encode()
-
-
-def _table(delimiter: str) -> str:
-    records = [ROWS[0].keys(), *(row.values() for row in ROWS)]
-    return "".join(
-        delimiter.join('"' + str(cell).replace('"', '""') + '"' for cell in record) + "\r\n"
-        for record in records
-    )
 
 
 def _docs() -> list[Doc]:
@@ -198,37 +169,3 @@ def _npz(**arrays: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
-
-
-def _parquet(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    # Packed, most damage would end in the unpacking.
-    pq.write_table(table, buffer, compression="none")
-    return buffer.getvalue()
-
-
-def _all_types() -> pa.Table:
-    moment = datetime.datetime(2020, 1, 1, 12, 30)
-    columns: dict[str, tuple[list[Any], pa.DataType]] = {
-        "text": (["Duke Dumont 🎸", None], pa.large_string()),
-        "image": (["a.jpg", "b.jpg"], pa.dictionary(pa.int32(), pa.string())),
-        "bytes": ([b"\xff\0", b""], pa.binary()),
-        "when": ([moment, None], pa.timestamp("us", "UTC")),
-        "day": ([moment.date(), None], pa.date32()),
-        "price": ([Decimal("1.25"), None], pa.decimal128(5, 2)),
-        "list": ([[1, None], []], pa.list_(pa.int8())),
-        "deep": (
-            [{"a": [{"b": 1.5}]}, None],
-            pa.struct([("a", pa.list_(pa.struct([("b", pa.float32())])))]),
-        ),
-        "map": ([[("a", 1)], []], pa.map_(pa.string(), pa.int64())),
-        "big": ([2**64 - 1, 0], pa.uint64()),
-        "nothing": ([None, None], pa.null()),
-        "lasts": ([datetime.timedelta(1), None], pa.duration("ms")),
-        "at": ([moment.time(), None], pa.time64("ns")),
-        "four": ([b"abcd", None], pa.binary(4)),
-        "pair": ([[1, 2], None], pa.list_(pa.int16(), 2)),
-        "dates": ([[moment.date()], None], pa.list_(pa.date32())),
-        "half": ([0.5, None], pa.float16()),
-    }
-    return pa.table({name: pa.array(*column) for name, column in columns.items()})

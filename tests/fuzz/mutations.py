@@ -13,6 +13,8 @@ from random import Random
 
 Mutation = Callable[[bytes, bytes, Random], bytes]
 
+# Formats of which no text can be damaged as text.
+PACKED = (".spacy", ".npz", ".parquet")
 # A damaged file is no longer than this, however often its blocks were repeated.
 MAX_BYTES = 1 << 20
 
@@ -171,6 +173,15 @@ TEXTUAL: tuple[Mutation, ...] = (
 # What leaves a JSON mostly one, and bytes where they were: damage that shows late.
 STRUCTURED: tuple[Mutation, ...] = (*[replace_value] * 5, *TEXTUAL)
 IN_PLACE: tuple[Mutation, ...] = (flip_bits, overwrite, extreme_length, enlarge)
+
+
+def fitting(suffix: str, chance: Random) -> tuple[Mutation, ...]:
+    """Ways to damage a file of a format."""
+    if suffix in PACKED:
+        return chance.choice((BINARY, IN_PLACE))
+    if chance.random() < 0.3:
+        return BINARY
+    return STRUCTURED if suffix in (".json", ".jsonl") else TEXTUAL
 
 
 def damage(

@@ -11,10 +11,13 @@ if not sys.platform.startswith("linux"):
 
 from .corpus_cases import CorpusCases
 from .picture_cases import PictureCases
+from .row_cases import RowCases
 from .runner import Bounds, run
 
 
-@pytest.mark.parametrize(("cases_of", "n"), [(PictureCases, 500), (CorpusCases, 300)])
+@pytest.mark.parametrize(
+    ("cases_of", "n"), [(PictureCases, 500), (CorpusCases, 300), (RowCases, 300)]
+)
 def test_damaged_files_are_read_or_refused_and_nothing_else(cases_of, n):
     report = run(cases_of(seed=0), range(n), Bounds())
     assert report.findings == []

@@ -11,12 +11,15 @@ from random import Random
 import numpy as np
 import pytest
 
+from spacy_mner.bulk.formats.base import MAX_COLUMNS
 from tests.images.pictures import content as written
 from tests.images.pictures import png_header, quarters
 
-from . import mutations
+from . import mutations, row_mutations
 from .containers import inside_zip, inside_zlib, seal_png
 from .mutations import BINARY, MAX_BYTES, TEXTUAL, damage
+from .row_mutations import ROWS, damage_rows
+from .row_seeds import POSTS, SIZE, pairs_of
 
 CONTENT = struct.pack(">4I", 24, 16, 3, 8) + bytes(range(256)) * 2
 OTHER = b'{"a": [1, 2.5, "x"]}\nb\tO\n'
@@ -102,3 +105,26 @@ def test_what_is_packed_is_damaged_where_it_is_unpacked():
     changed = inside_zip(buffer.getvalue(), lambda given: given + b"!", 1)
     with zipfile.ZipFile(io.BytesIO(changed)) as archive:
         assert [archive.read(name)[-1:] == b"!" for name in archive.namelist()] == [False, True]
+
+
+@pytest.mark.parametrize("mutation", dict.fromkeys(ROWS), ids=lambda mutation: mutation.__name__)
+def test_damage_of_rows_is_the_same_each_time_and_mostly_damages(mutation):
+    once = [mutation(pairs_of(POSTS), Random(i)) for i in range(100)]
+    assert once == [mutation(pairs_of(POSTS), Random(i)) for i in range(100)]
+    assert sum(one != pairs_of(POSTS) for one in once) > 50
+
+
+def test_damaged_rows_are_numbered_and_the_sound_ones_left_alone():
+    posts = pairs_of(POSTS)
+    for i in range(200):
+        rows, _ = damage_rows(posts, Random(i))
+        assert [pairs[-1] for pairs in rows] == [("n", str(number)) for number in range(len(rows))]
+    assert posts == pairs_of(POSTS)
+
+
+def test_some_damage_of_rows_ends_at_a_limit_and_some_goes_beyond():
+    sizes = {len(row_mutations.repeat_rows(pairs_of(POSTS), Random(i))) for i in range(50)}
+    assert sizes == {SIZE - 1, SIZE, SIZE + 1, 2 * SIZE + 1}
+    added = [row_mutations.add_columns(pairs_of(POSTS), Random(i)) for i in range(50)]
+    columns = {max(map(len, rows)) for rows in added}
+    assert {MAX_COLUMNS, len(POSTS[0]) + 3 * MAX_COLUMNS} <= columns

@@ -16,6 +16,9 @@ from .corpus_cases import judge as judge_corpus
 from .picture_cases import PictureCases
 from .picture_cases import judge as judge_picture
 from .picture_seeds import picture_seeds
+from .row_cases import FORMATS, READERS, RowCases
+from .row_cases import judge as judge_rows
+from .row_seeds import POSTS, WRITERS, pairs_of, row_seeds
 
 ACCEPTED = {"trusted": "", "untrusted": ""}
 
@@ -49,7 +52,36 @@ def test_corpora_are_accepted_as_they_are(tmp_path):
             assert found == {f"{use} {suffix}": ""}
 
 
-@pytest.mark.parametrize("cases_of", [PictureCases, CorpusCases])
+def test_rows_are_accepted_as_they_are_in_each_format_and_into_each(tmp_path, monkeypatch):
+    for suffix, contents in row_seeds().items():
+        for number, content in enumerate(contents):
+            for output in FORMATS:
+                monkeypatch.setattr("tests.fuzz.row_cases.FORMATS", (output,))
+                folder = tmp_path / f"{number}{suffix}{output}"
+                folder.mkdir()
+                found = judge_rows(suffix, content, folder, Random(0))
+                assert found == {f"{suffix} to {output}": ""}
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_rows_are_written_with_all_their_texts_in_each_format(tmp_path, suffix):
+    path = tmp_path / f"in{suffix}"
+    path.write_bytes(WRITERS[suffix](pairs_of(POSTS)))
+    found = [row["text"] or None for row in READERS[suffix](path)]
+    assert found == [post["text"] or None for post in POSTS]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_rows_that_changed_places_are_seen(tmp_path, monkeypatch, suffix):
+    read = READERS[suffix]
+    monkeypatch.setitem(READERS, suffix, lambda path: read(path)[::-1])
+    monkeypatch.setattr("tests.fuzz.row_cases.FORMATS", (suffix,))
+    content = WRITERS[".jsonl"](pairs_of(POSTS))
+    with pytest.raises(AssertionError, match="became"):
+        judge_rows(".jsonl", content, tmp_path, Random(0))
+
+
+@pytest.mark.parametrize("cases_of", [PictureCases, CorpusCases, RowCases])
 def test_a_number_is_always_the_same_file(cases_of):
     cases = cases_of(0)
     time.sleep(1.1)  # some formats hold the time at which they were written

@@ -6,12 +6,12 @@ and lays parts one after the other into the output.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...corpus.errors import CorpusError
-from .base import MAX_COLUMNS, MAX_NAME, Kind, Sink, Source, Survey, column_taken
+from .base import MAX_COLUMNS, MAX_NAME, Kind, Sink, Source, Survey, column_taken, escaped
 from .csv import CsvSink, CsvSource
 from .jsonl import JsonlSink, JsonlSource
 from .parquet import ParquetSink, ParquetSource
@@ -23,6 +23,8 @@ __all__ = ["PIPE", "Kind", "Sink", "Source", "Survey", "column_taken", "open_sin
 
 # The name that stands for standard input and output.
 PIPE = "-"
+# Characters of a column's name that an error tells.
+SHOWN = 100
 
 SOURCES: dict[str, Callable[[Path | None], Source]] = {
     ".jsonl": JsonlSource,
@@ -70,4 +72,18 @@ def open_sink(name: str, task: Task, survey: Survey) -> Sink:
             f"{name}: the input has more than {MAX_COLUMNS:,} columns, or one whose name has more "
             f"than {MAX_NAME:,} characters; write such rows to a .jsonl file."
         )
+    if suffix != ".jsonl":
+        _check_apart(name, survey.columns or ())
     return SINKS[suffix](task, survey, suffix)
+
+
+def _check_apart(name: str, columns: Iterable[str]) -> None:
+    """Raise CorpusError where two columns would have one name in the output."""
+    written: dict[str, str] = {}
+    for column in columns:
+        other = written.setdefault(escaped(column), column)
+        if other != column:
+            raise CorpusError(
+                f"{name}: the columns {other[:SHOWN]!r} and {column[:SHOWN]!r} of the input have "
+                "one name there; rename one of them, or write such rows to a .jsonl file."
+            )

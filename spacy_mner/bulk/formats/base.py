@@ -78,6 +78,11 @@ def plain(value: Any) -> str:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
+def escaped(text: str) -> str:
+    """Text without half surrogate pairs, which no UTF-8 holds; they stand as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def column_taken(name: str) -> CorpusError:
     """The error for an input that has a column which is to be added."""
     return CorpusError(

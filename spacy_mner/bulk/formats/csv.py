@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TextIO
@@ -112,7 +113,10 @@ class CsvSink(Sink):
         )
 
     def join(self, parts: Iterable[Path], output: IO[bytes]) -> None:
-        output.write(self._write([self.header]))
+        header = self._write([self.header])
+        # Of two such marks a reader takes the first for one of the file, not of a name.
+        output.write(BOM_UTF8 if header.startswith(BOM_UTF8) else b"")
+        output.write(header)
         for part in parts:
             copy_into(output, part)
 

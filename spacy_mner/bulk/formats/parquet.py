@@ -14,7 +14,7 @@ from typing import IO, Any
 from ...corpus.errors import CorpusError
 from ..chunks import Chunk, Row, chunked
 from ..task import Task
-from .base import Kind, Sink, Source, Survey
+from .base import Kind, Sink, Source, Survey, escaped
 
 # Rows that are read at once, before it shows how large they are.
 AT_ONCE = 16
@@ -31,15 +31,19 @@ class ParquetSource(Source):
     def chunks(self) -> Iterator[Chunk]:
         pa = _arrow()
         with self._reading(), self._open() as file:
-            read = file.schema_arrow.empty_table()
+            read, missing = file.schema_arrow.empty_table(), file.metadata.num_rows
 
             def rows() -> Iterator[Row]:
-                nonlocal read
+                nonlocal read, missing
                 for batch in file.iter_batches(batch_size=AT_ONCE):
+                    missing -= batch.num_rows
                     table = pa.Table.from_batches([batch])
                     read = pa.concat_tables([read, table])
                     for values in _plain(table).to_pylist():
                         yield Row(values, size=_size(values))
+                # Of a damaged file, Arrow may read fewer rows without a word.
+                if missing:
+                    raise ValueError("it holds another number of rows than it says")
 
             for chunk in chunked(rows()):
                 yield replace(chunk, table=read.slice(0, len(chunk.rows)))
@@ -119,7 +123,7 @@ def _schema(columns: Mapping[str, Kind]) -> Any:
     pa = _arrow()
     types = {"bool": pa.bool_(), "int": pa.int64(), "long": pa.int64(), "float": pa.float64()}
     return pa.schema(
-        [(_clean(name), types.get(kind, pa.string())) for name, kind in columns.items()]
+        [(escaped(name), types.get(kind, pa.string())) for name, kind in columns.items()]
     )
 
 
@@ -169,9 +173,9 @@ def _fitting(value: Any, arrow_type: Any) -> Any:
 
 
 def _clean(value: Any) -> Any:
-    """Text without half surrogate pairs, which Arrow does not hold; they stand as escapes."""
+    """A value as Arrow holds it, which has no half surrogate pairs."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return escaped(value)
     if isinstance(value, list):
         return [_clean(one) for one in value]
     if isinstance(value, dict):
