@@ -37,7 +37,7 @@ class Task:
     allow_urls: bool = False
     attention: bool = False
     prefix: str = ""
-    max_length: int = 25_000
+    max_length: int = 5_000
     batch_size: int = 128
     gpu_id: int = -1
 

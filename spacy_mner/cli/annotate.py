@@ -69,7 +69,7 @@ def annotate_cli(
     prefix: Annotated[str, typer.Option(help="Of the names of the columns that are added.")] = "",
     max_length: Annotated[
         int, typer.Option(min=1, help="Characters of a post; a longer one fails.")
-    ] = 25_000,
+    ] = 5_000,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts per batch.")] = 128,
     n_process: Annotated[int, typer.Option(min=1, help="Processes, or workers of Ray.")] = 1,
     engine: Annotated[
