@@ -159,7 +159,8 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def _cells(path: Path) -> list[dict[str, Any]]:
     csv.field_size_limit(1 << 30)
-    with path.open(encoding="utf-8", newline="") as file:
+    # As spreadsheets read it: a mark at the beginning is one of the file.
+    with path.open(encoding="utf-8-sig", newline="") as file:
         header, *rows = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
     return [dict(zip(header, row, strict=True)) for row in rows]
 
