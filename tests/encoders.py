@@ -17,15 +17,16 @@ SIZES = {
 }
 
 
-def write_bert(folder: Path, **config: float) -> Path:
+def write_bert(folder: Path, longest: int = 64, **config: float) -> Path:
     """An uncased BERT that knows a few words, and spells others letter by letter."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     pieces = dict.fromkeys([*SPECIAL, *WORDS, *LETTERS, *(f"##{c}" for c in LETTERS), ":", "/"])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf8")
-    tokenizer = BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=64)
-    settings = {**SIZES, "vocab_size": len(pieces), "max_position_embeddings": 64, **config}
+    tokenizer = BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=longest)
+    sizes = {"vocab_size": len(pieces), "max_position_embeddings": longest}
+    settings = {**SIZES, **sizes, **config}
     torch.manual_seed(0)
     BertModel(BertConfig(**settings)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

