@@ -69,7 +69,8 @@ def test_every_system_runs_on_the_sample_corpus(system, sample, parts, monkeypat
     if "V" in SYSTEMS[system].modalities:
         assert "unreadable" not in result["scores"]["on"]["image_status"]
         assert result["scores"]["off"]["image_status"] == {"absent": 8}
-    assert result["training"]["epochs"] == 1
+    # spaCy goes one step beyond max_steps, and eight posts are one step.
+    assert result["training"]["epochs"] == (2 if SYSTEMS[system].template == "trf" else 1)
     left = {path.name for path in folder.iterdir()}
     assert left == {"job.json", "config.cfg", "log.jsonl", "result.json"}
 
