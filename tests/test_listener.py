@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,16 @@ def scores(nlp: Language) -> list[float]:
     return [entity._.score for entity in doc.ents if entity._.score is not None]
 
 
+@contextmanager
+def hidden(folder: Path) -> Iterator[None]:
+    """A folder that is not where it was."""
+    elsewhere = folder.rename(folder.with_name("hidden"))
+    try:
+        yield
+    finally:
+        elsewhere.rename(folder)
+
+
 def test_it_trains_the_transformer_and_so_does_a_component_beside_it(shared):
     train(shared, posts(shared), steps=3)
     for alone, others in (("multimodal_ner", ["ner"]), ("ner", ["multimodal_ner"])):
@@ -110,11 +122,8 @@ def test_replaced_listeners_answer_the_same_also_from_disk_and_without_the_encod
     shared.remove_pipe("transformer")
     assert scores(shared) == pytest.approx(expected, abs=1e-4)
     shared.to_disk(tmp_path / "model")
-    hidden = bert.rename(bert.with_name("hidden"))
-    try:
+    with hidden(bert):
         assert scores(spacy.load(tmp_path / "model")) == pytest.approx(expected, abs=1e-4)
-    finally:
-        hidden.rename(bert)
 
 
 def test_a_pipeline_with_a_transformer_survives_the_disk_without_the_encoder(
@@ -124,8 +133,5 @@ def test_a_pipeline_with_a_transformer_survives_the_disk_without_the_encoder(
     expected = scores(shared)
     assert expected
     shared.to_disk(tmp_path / "model")
-    hidden = bert.rename(bert.with_name("hidden"))
-    try:
+    with hidden(bert):
         assert scores(spacy.load(tmp_path / "model")) == pytest.approx(expected, abs=1e-4)
-    finally:
-        hidden.rename(bert)

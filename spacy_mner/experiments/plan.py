@@ -102,7 +102,7 @@ def plan(experiment: Experiment, options: Options, corpus: CorpusFolder) -> list
     """
     if options.encoder_weights is not None:
         _check_weights(options.encoder_weights, options.setting, corpus)
-    if options.encoder is not None and not reads_by_transformer(experiment):
+    if options.encoder is not None and not _reads_by_transformer(experiment):
         raise CorpusError(f"--encoder is for a text encoder, and {experiment.name} has none.")
     return [
         _plan_run(variant, seed, options, corpus)
@@ -111,8 +111,7 @@ def plan(experiment: Experiment, options: Options, corpus: CorpusFolder) -> list
     ]
 
 
-def reads_by_transformer(experiment: Experiment) -> bool:
-    """Whether a system of an experiment has a text encoder."""
+def _reads_by_transformer(experiment: Experiment) -> bool:
     return any(variant.system.template == "trf" for variant in experiment.variants)
 
 
