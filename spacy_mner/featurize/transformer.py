@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from functools import lru_cache
 from itertools import chain, groupby
@@ -17,6 +18,10 @@ from .base import Featurizer
 
 # Two neighbouring segments of a post that is too long for one share at least this part of each.
 OVERLAP = 1 / 4
+
+# The host of a web address. What follows it is mostly random ("t.co/Z3neVBQ7vF"), and would be
+# half of what is read of posts that have links.
+ADDRESS = re.compile(r"https?://(?:www\.)?([^/?#\s]+)\S*", re.IGNORECASE)
 
 
 class Segment(NamedTuple):
@@ -37,7 +42,7 @@ class TransformerFeaturizer(Featurizer):
     No token is left without one. A token that the tokenizer makes nothing of (a space, U+FE0F,
     U+200B) is the unknown piece, so that it is still read in its place. A post that is too long
     is read in overlapping segments, and a token is taken from the segment in which it stands
-    farthest from where the post was cut.
+    farthest from where the post was cut. Of a web address, only the host is spelled.
 
     name: of a model on the Hugging Face hub, or a folder. It is looked up when a model is
         initialized; from then on the tokenizer and the encoder's config are part of the `state`
@@ -183,6 +188,8 @@ class Speller:
         self.paired = Template(self._tokenizer.encode("a", "a"))
 
     def word(self, word: str) -> list[int]:
+        address = ADDRESS.fullmatch(word)
+        word = address[1] if address else word
         encoding = self._tokenizer.encode([word], is_pretokenized=True, add_special_tokens=False)
         return encoding.ids
 

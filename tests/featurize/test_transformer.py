@@ -70,7 +70,7 @@ def reference(folder: Path, words: list[str], pair: list[str] | None = None):
     return tokenizer(words, pair, is_split_into_words=True)
 
 
-WORDS = ["Hi", "Bob", "http://t.co/x1", "JAGUAR", "!"]
+WORDS = ["Hi", "Bob", "co/x1", "JAGUAR", "!"]
 
 
 def test_a_post_reads_as_the_tokenizer_of_the_library_has_it(encoder):
@@ -78,6 +78,27 @@ def test_a_post_reads_as_the_tokenizer_of_the_library_has_it(encoder):
     features = settled(encoder)(PostBatch.from_docs([post(WORDS)]))
     assert segments_of(features) == [expected["input_ids"]]
     assert features["place"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("word", "host"),
+    [
+        ("http://t.co/Z3neVBQ7vF", "t.co"),
+        ("HTTPS://www.News.com?id=1#top", "News.com"),
+        ("http://t.co", "t.co"),
+        ("http://", "http://"),
+        ("co/Z3neVBQ7vF", "co/Z3neVBQ7vF"),
+        ("amazon.com", "amazon.com"),
+    ],
+)
+def test_of_a_web_address_the_host_alone_is_read(encoder, word, host):
+    featurizer = settled(encoder)
+    docs = [post(["see", word, "Bob"]), post(["see", host, "Bob"])]
+    address, plain = (featurizer(PostBatch.from_docs([doc])) for doc in docs)
+    assert address["pieces"].tolist() == plain["pieces"].tolist()
+    assert address["place"].tolist() == plain["place"].tolist()
+    # The host is spelled as the library has it, so that this compares more than two mistakes.
+    assert segments_of(plain) == [reference(encoder, ["see", host, "Bob"])["input_ids"]]
 
 
 def test_the_text_about_the_picture_is_read_after_the_post_and_carries_no_token(encoder):
