@@ -305,7 +305,7 @@ def build_cross_modal(
 ) -> Stage:
     """Let tokens and the regions of pictures attend to one another (Liu et al. 2022).
 
-    It has attention across tokens, so that `spacy_mner.None.v1` is the encoder to put behind it.
+    It has attention across tokens; as published, `spacy_mner.None.v1` stands behind it.
 
     width: of all of it; best that of the text encoder, whose vectors it then takes as they are.
     heads, feedforward: of each transformer layer: 12, and 4 times the width, as published.

@@ -6,11 +6,12 @@ from .liu import SYSTEMS
 from .rows import systems_experiment
 
 KEYS = tuple(system.key for system in SYSTEMS)
-TEXT, ALL = "trf-text", "trf-all"
+ALONE, TEXT, ALL = "trf-alone", "trf-text", "trf-all"
 PARTS = ("trf-image", "trf-augmentation", "trf-context", ALL)
 # What each part adds to the text; then what every change makes of the whole.
-PAIRS = [(part, TEXT) for part in PARTS]
-PAIRS += [(key, ALL) for key in KEYS if key not in (TEXT, *PARTS)]
+PAIRS = [(TEXT, ALONE)]
+PAIRS += [(part, TEXT) for part in PARTS]
+PAIRS += [(key, ALL) for key in KEYS if key not in (ALONE, TEXT, *PARTS)]
 
 EXPERIMENT = systems_experiment(
     "ablation", "What each part is worth (Liu et al. 2022)", KEYS, PAIRS
