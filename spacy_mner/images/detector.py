@@ -46,7 +46,15 @@ class ObjectDetector(FrozenNetwork):
     Every picture is looked at by itself, so that what is found depends on nothing else. What is
     found has the shape that FeatureStore keeps: [MAX_OBJECTS, FIELDS], from the surest object on,
     and zeros after the last; boxes in shares of the picture's width and height.
+
+    threshold: least score of an object, from 0 to 1. Raises ValueError for another.
     """
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        if not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"threshold must be between 0 and 1, got {threshold}")
+        self.threshold = threshold
 
     @property
     def dim(self) -> int:

@@ -31,10 +31,7 @@ class EfficientNetLiteDetector(ObjectDetector):
     """
 
     def __init__(self, *, threshold: float = 0.05) -> None:
-        super().__init__()
-        if not 0.0 <= threshold <= 1.0:
-            raise ValueError(f"threshold must be between 0 and 1, got {threshold}")
-        self.threshold = threshold
+        super().__init__(threshold)
         self._encoder = EfficientNetLite()
 
     @cached_property

@@ -48,10 +48,7 @@ class TorchvisionDetector(ObjectDetector):
         threshold: float = 0.5,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        if not 0.0 <= threshold <= 1.0:
-            raise ValueError(f"threshold must be between 0 and 1, got {threshold}")
-        self.threshold = threshold
+        super().__init__(threshold)
         self._choice = Choice("detector", model, weights, seed)
 
     @cached_property

@@ -34,7 +34,7 @@ class Painter(ObjectDetector):
         red, _, blue = picture.flatten(1).mean(1)
         scores = torch.stack([red, blue])
         order = scores.argsort(descending=True)
-        order = order[scores[order] > 0.1]
+        order = order[scores[order] > self.threshold]
         height, width = picture.shape[1:]
         boxes = torch.tensor([[0, 0, width / 2, height]]).expand(len(order), 4)
         return Detections(order + 1, boxes, scores[order])
@@ -52,7 +52,7 @@ def post(objects: Any = None, image: Any = None) -> Doc:
 
 
 def settled(*docs: Doc, n: int = 3, detect: bool = False) -> ObjectFeaturizer:
-    store = FeatureStore(Painter(), cache=None, memory_mb=1) if detect else None
+    store = FeatureStore(Painter(threshold=0.1), cache=None, memory_mb=1) if detect else None
     featurizer = ObjectFeaturizer(store, n=n)
     for doc in docs:
         featurizer.observe(doc, None)
