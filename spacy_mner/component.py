@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -120,7 +121,8 @@ class MultimodalNER(TrainablePipe):
         self._told_of_lost_pictures = False
         # Updates of the weights since the training began, and the posts of the next one.
         self._step = 0
-        self._unfinished: list[Doc] = []
+        # The posts of every batch since the weights were last updated.
+        self._unfinished: list[list[Doc]] = []
 
     @property
     def threshold(self) -> float:
@@ -209,17 +211,22 @@ class MultimodalNER(TrainablePipe):
     def update(self, examples: Iterable[Example], **settings: Any) -> dict[str, float]:
         """Learn from a batch of posts; see `TrainablePipe.update`."""
         examples = list(examples)
-        self._unfinished += [example.reference for example in examples]
+        if examples:
+            self._unfinished.append([example.reference for example in examples])
         return super().update(examples, **settings)
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """Update the weights with the gradients of all batches since the last time.
+        """Update the weights with the mean gradient of all posts since the last time.
 
         Raises ValueError, with the posts, where a gradient is not finite. The gradients are then
         forgotten and the weights as they were.
         """
-        posts, self._unfinished = self._unfinished, []
+        parts, self._unfinished = self._unfinished, []
+        posts = list(chain.from_iterable(parts))
         shim = cast(TorchShim, self.model.shims[0])
+        if len(parts) > 1:
+            # The mean over all posts: each part counts as its posts do to those of the first.
+            shim.scale_gradients(len(parts[0]) / len(posts))
         if spoiled := shim.spoiled_gradients():
             shim.drop_gradients()
             raise gradient_error(self.name, self._step, posts, spoiled)
@@ -232,7 +239,8 @@ class MultimodalNER(TrainablePipe):
         """Negative log-likelihood of the annotation, mean over posts, and its gradients.
 
         Tokens without annotation are summed over, a post without any costs nothing. With a
-        decoder that has an auxiliary head, the head's loss is part of it.
+        decoder that has an auxiliary head, the head's loss is part of it. Where gradients are
+        accumulated, those of a later batch weigh more if it has more posts than the first.
         Raises ValueError (E910), with the posts and the cause, where the loss is not finite.
         """
         examples = list(examples)
@@ -243,7 +251,8 @@ class MultimodalNER(TrainablePipe):
         if not np.isfinite(loss):
             posts = [example.reference for example in examples]
             raise loss_error(self.name, self._step, posts, scores, self.model)
-        return loss, gradients
+        weight = len(examples) / len(self._unfinished[0]) if self._unfinished else 1.0
+        return loss, gradients.with_tensors([part * weight for part in gradients.tensors()])
 
     def rehearse(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, float]:
         # spaCy's own default does nothing, silently.

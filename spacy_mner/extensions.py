@@ -74,6 +74,12 @@ def has_image(doc: Doc) -> bool:
     return any(doc._.get(name) is not None for name in PICTURE_ATTRIBUTES)
 
 
+def has_image_text(doc: Doc) -> bool:
+    """Whether the post brings text about a picture."""
+    text = doc._.image_text  # a file may have brought anything
+    return isinstance(text, str) and bool(text.strip())
+
+
 def copy_image(source: Doc, target: Doc) -> None:
     """Give `target` the picture of `source`, and the text about it."""
     for name in PICTURE_ATTRIBUTES:

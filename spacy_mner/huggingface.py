@@ -7,10 +7,17 @@ looked up, downloaded or read from that folder when the model is loaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 # Stands for "any number" where neither the tokenizer nor the encoder names a limit.
 UNLIMITED = 1_000_000
+
+# Kinds of encoders whose first position is the one behind that of the padding.
+POSITIONS_BEHIND_PADDING = {
+    *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert"),
+    *("mpnet", "longformer", "ibert", "data2vec-text"),
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,8 @@ def read_files(name: str) -> EncoderFiles:
 
     name: of a model on the Hugging Face hub, or a folder.
     """
-    config = from_pretrained("AutoConfig", name).to_diff_dict()
+    found = from_pretrained("AutoConfig", name)
+    config = found.to_diff_dict()
     if config.get("is_encoder_decoder"):
         raise ValueError(f"{name!r} is an encoder with a decoder: name one without, such as a BERT")
     # Encoders of the kind of RoBERTa write the beginning of a word as a space before it.
@@ -48,9 +56,15 @@ def read_files(name: str) -> EncoderFiles:
     rules.no_truncation()
     rules.no_padding()
     unknown = tokenizer.mask_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
-    positions = config.get("max_position_embeddings", UNLIMITED)
-    longest = min(tokenizer.model_max_length, positions, UNLIMITED)
+    longest = min(tokenizer.model_max_length, _positions(found), UNLIMITED)
     return EncoderFiles(rules.to_str(), unknown, longest, config)
+
+
+def _positions(config: Any) -> int:
+    """How many positions an encoder has for pieces."""
+    positions: int = getattr(config, "max_position_embeddings", UNLIMITED)
+    is_behind = config.model_type in POSITIONS_BEHIND_PADDING
+    return positions - (config.pad_token_id + 1) * is_behind
 
 
 def from_pretrained(kind: str, name: str, **settings: Any) -> Any:
@@ -68,11 +82,19 @@ def from_pretrained(kind: str, name: str, **settings: Any) -> Any:
 
 def transformers() -> Any:
     """The package of this name, which is optional."""
+    return _optional("transformers")
+
+
+def tokenizers() -> Any:
+    """The package of this name, which comes with transformers."""
+    return _optional("tokenizers")
+
+
+def _optional(package: str) -> Any:
     try:
-        import transformers
+        return import_module(package)
     except ImportError as error:
         raise ImportError(
-            "A text encoder of Hugging Face needs the package transformers: "
+            f"A text encoder of Hugging Face needs the package {package}: "
             "pip install 'spacy-mner[transformers]'"
         ) from error
-    return transformers

@@ -75,8 +75,8 @@ class AdamW(Optimizer):
     A torch network of ours is updated as a whole by `torch.optim.AdamW`: with a learning rate of
     its own for pretrained encoders, without weight decay for biases, normalisations and other
     vectors, and with the norm of all gradients together cut to `grad_clip`. For the parameters of
-    other components, and of a shared tok2vec or transformer, it is Thinc's Adam, with the same
-    numbers.
+    other components it is Thinc's Adam, with the same numbers; those of a torch network, such as a
+    shared `transformer` of spacy-transformers, have the learning rate of encoders.
     """
 
     __slots__ = ("_of_networks", "encoder_learn_rate")
@@ -106,6 +106,18 @@ class AdamW(Optimizer):
         self._set_attr_or_schedule("encoder_learn_rate", encoder_learn_rate)
         self._of_networks: WeakKeyDictionary[nn.Module, torch.optim.AdamW] = WeakKeyDictionary()
 
+    def __call__(
+        self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
+    ) -> tuple[FloatsXd, FloatsXd]:
+        """Update the weights named by `key`, as Thinc's Adam does: (weights, zeroed gradient)."""
+        rate = self.learn_rate
+        try:
+            if _is_of_torch(key):
+                self.learn_rate = self.encoder_learn_rate
+            return super().__call__(key, weights, gradient, lr_scale=lr_scale)
+        finally:
+            self.learn_rate = rate
+
     def update_network(self, network: nn.Module) -> None:
         """Update the parameters of a network that have a gradient, in place, and drop those."""
         if network not in self._of_networks:
@@ -129,6 +141,12 @@ class AdamW(Optimizer):
                 groups.setdefault((is_pretrained, decay), group)["params"].append(parameter)
         betas = (self.b1, self.b2)
         return torch.optim.AdamW(list(groups.values()), betas=betas, eps=self.eps, fused=True)
+
+
+def _is_of_torch(key: KeyT) -> bool:
+    """Whether a parameter is one of a torch network, which alone have dots in their names."""
+    _, name = key
+    return "." in name
 
 
 @registry.optimizers("spacy_mner.Adagrad.v1")
@@ -163,7 +181,7 @@ def build_adamw(
     """AdamW for a tagger with a text encoder in it (`spacy_mner.Transformer.v1`).
 
     learn_rate: of all that is new; a number or a schedule, such as Thinc's `warmup_linear.v1`.
-    encoder_learn_rate: of pretrained encoders; a number or a schedule.
+    encoder_learn_rate: of pretrained encoders, shared ones among them; a number or a schedule.
     grad_clip: the largest norm of the gradient of a network; 0 for any.
     """
     return AdamW(

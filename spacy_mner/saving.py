@@ -77,6 +77,8 @@ class Saved:
         for name, part in self.parts.items():
             try:
                 part.load(contents[name])
+            except ImportError:
+                raise  # It says what to install.
             # What does not fit shows in many ways: KeyError, RuntimeError of torch, …
             except Exception as error:
                 reason = " ".join(str(error).split())

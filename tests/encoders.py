@@ -33,8 +33,11 @@ def write_bert(folder: Path, longest: int = 64, **config: float) -> Path:
     return folder
 
 
-def write_roberta(folder: Path) -> Path:
-    """A RoBERTa: pieces of bytes, one type of text, positions that begin behind the padding's."""
+def write_roberta(folder: Path, longest: int | None = 64) -> Path:
+    """A RoBERTa: pieces of bytes, one type of text, positions that begin behind the padding's.
+
+    longest: as its tokenizer has it; it has positions for 64 pieces.
+    """
     from tokenizers import ByteLevelBPETokenizer
     from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
 
@@ -43,7 +46,7 @@ def write_roberta(folder: Path) -> Path:
     bytes_to_pieces.train_from_iterator([" ".join(WORDS)] * 3, 320, special_tokens=special)
     folder.mkdir(parents=True, exist_ok=True)
     vocab, merges = bytes_to_pieces.save_model(str(folder))
-    tokenizer = RobertaTokenizerFast(vocab_file=vocab, merges_file=merges, model_max_length=64)
+    tokenizer = RobertaTokenizerFast(vocab_file=vocab, merges_file=merges, model_max_length=longest)
     config = RobertaConfig(
         **SIZES, vocab_size=len(tokenizer), max_position_embeddings=66, type_vocab_size=1
     )

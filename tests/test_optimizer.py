@@ -200,6 +200,20 @@ def test_parameters_outside_the_network_are_updated_as_by_adam_of_thinc():
     np.testing.assert_array_equal(one, other)
 
 
+def test_parameters_of_other_torch_networks_have_the_learning_rate_of_encoders():
+    ours = build_adamw(0.1, encoder_learn_rate=warmup_linear(0.02, 2, 60), weight_decay=0.1)
+    rate = warmup_linear(0.02, 2, 60)
+    theirs = Adam(rate, L2=0.1, grad_clip=1.0, use_averages=False, L2_is_weight_decay=True)
+    one, other = np.ones((4, 3), np.float32), np.ones((4, 3), np.float32)
+    for gradient in gradients(50):
+        ours((1, "encoder.layer.0.weight"), one, gradient.copy())
+        theirs((1, "encoder.layer.0.weight"), other, gradient.copy())
+        assert ours.learn_rate == 0.1
+        ours.step_schedules()
+        theirs.step_schedules()
+    np.testing.assert_array_equal(one, other)
+
+
 def test_a_network_built_anew_starts_without_the_memory_of_the_last():
     optimizer, fresh = build_adamw(0.05), build_adamw(0.05)
     first = small_network()

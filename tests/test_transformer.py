@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.training.loop import subdivide_batch
 
-from spacy_mner.optimizer import build_adamw
+from spacy_mner.featurize import transformer
+from spacy_mner.optimizer import AdamW, build_adamw
 
 from .conftest import examples_of, gold_docs, make_doc
 from .encoders import write_bert, write_roberta
@@ -94,7 +95,7 @@ def test_tokens_have_the_vectors_that_the_encoder_gives_to_their_first_piece(ber
 
     nlp = pipeline(bert)
     nlp.initialize(lambda: examples_of(gold_docs(nlp)))
-    words = ["hi", "http://x", "bob"]
+    words = ["hi", "co/x", "bob"]
     pieces = AutoTokenizer.from_pretrained(bert)(
         words, is_split_into_words=True, return_tensors="pt"
     )
@@ -133,8 +134,7 @@ def test_no_label_is_lost_however_long_a_post_and_strange_a_token(trained):
     words = ["hi", "Bob", "Dylan", "http://" + "x" * 200, "\ufe0f", "🎸", " "] * 30
     doc = trained(make_doc(trained, words))
     found = {entity.start for entity in doc.ents if entity.text == "Bob Dylan"}
-    assert len(found) > 20
-    assert max(found) > len(words) - 20
+    assert found == {i for i, word in enumerate(words) if word == "Bob"}
 
 
 def test_an_empty_post_is_ordinary_input(trained):
@@ -177,22 +177,29 @@ def test_the_text_about_the_picture_bears_on_the_answer(trained):
     assert scores[0] == scores[1] != scores[2]
 
 
-def test_accumulated_gradients_are_the_sum_of_those_of_the_parts(tmp_path):
+@pytest.mark.parametrize("n_parts", [2, 3])
+def test_accumulated_gradients_are_those_of_all_posts_at_once(tmp_path, monkeypatch, n_parts):
     """As `[training] accumulate_gradient` has it: many updates, then one step."""
-    gradients = []
+    gradients: list[dict[str, torch.Tensor]] = []
     rates = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     nlp = pipeline(write_bert(tmp_path / "bert", **rates), dropout=0.0)
     examples = examples_of(gold_docs(nlp))
     nlp.initialize(lambda: examples)
     network(nlp).fuse.dropout.p = 0.0
     parameters = dict(network(nlp).named_parameters())
-    for n_parts in (1, 3):
-        for part in subdivide_batch(examples, n_parts):
+    optimizer = build_adamw()
+
+    def look(network: torch.nn.Module) -> None:
+        gradients.append({n: p.grad for n, p in parameters.items() if p.grad is not None})
+        network.zero_grad()
+
+    monkeypatch.setattr(AdamW, "update_network", lambda self, network: look(network))
+    examples = [*examples, *examples, examples[0]]  # an odd number: the parts differ in size
+    for parts in (1, n_parts):
+        for part in subdivide_batch(examples, parts):
             nlp.update(part, sgd=False)
-        gradients.append({n: p.grad / n_parts for n, p in parameters.items() if p.grad is not None})
-        optimizer = build_adamw(0.0, encoder_learn_rate=0.0)  # a step that stays where it is
         nlp.get_pipe("multimodal_ner").finish_update(optimizer)
-        assert not any(p.grad is not None for p in parameters.values())
+    assert gradients[0]
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, atol=1e-5, rtol=1e-3)
 
@@ -255,6 +262,16 @@ def test_label_data_initializes_another_pipeline(trained, bert):
 
     pretrained = AutoModel.from_pretrained(bert).state_dict()
     assert all(torch.equal(v, pretrained[name]) for name, v in encoder_weights(other).items())
+
+
+def test_a_saved_pipeline_names_the_extra_that_it_needs(bert, monkeypatch, tmp_path):
+    nlp = pipeline(bert)
+    nlp.initialize(lambda: examples_of(gold_docs(nlp)))
+    nlp.to_disk(tmp_path / "model")
+    transformer._speller.cache_clear()
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(ImportError, match=r"spacy-mner\[transformers\]"):
+        spacy.load(tmp_path / "model")
 
 
 def test_without_the_package_the_extra_is_named(bert, monkeypatch):

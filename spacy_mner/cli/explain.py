@@ -81,7 +81,9 @@ def explain_cli(
 def lacks(explanation: Explanation) -> str:
     """Why a page shows nothing of what pictures are worth, and the remedy; "" where it does."""
     kinds = set(explanation.pictures)
-    if not explanation.posts or kinds & {"used", "used in part"}:
+    # Text about pictures is no picture, but can be seen to help as well.
+    is_compared = any(post.verdict not in ("unseen", "unjudged") for post in explanation.posts)
+    if not explanation.posts or is_compared or kinds & {"used", "used in part"}:
         return ""
     nothing = "This page cannot show what pictures are worth:"
     if "unreadable" in kinds:

@@ -12,7 +12,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..corpus.errors import CorpusError
-from ..extensions import copy_image, drop_image, has_image
+from ..extensions import copy_image, drop_image, has_image, has_image_text
 from ..images.objects import read_objects, write_objects
 from ..images.reference import PictureError, open_picture, references
 
@@ -31,7 +31,8 @@ def set_pictures(
 
     "on" leaves them, "off" takes them away, "shuffled" gives every post that has a picture the
     one of another such post whose picture differs from its own; posts without one stay without.
-    The same seed gives the same exchange.
+    The same seed gives the same exchange. The text about a picture goes where the picture goes; a
+    post that has no more than such text counts as one with a picture.
     images_root: where relative paths are looked up, so that one picture under two names counts
         as one.
     Raises ShuffleError where there is no such exchange.
@@ -42,7 +43,8 @@ def set_pictures(
         for doc in docs:
             drop_image(doc)
     elif pictures == "shuffled":
-        _shuffle([doc for doc in docs if has_image(doc)], seed, images_root)
+        shown = [doc for doc in docs if has_image(doc) or has_image_text(doc)]
+        _shuffle(shown, seed, images_root)
 
 
 def _shuffle(docs: Sequence[Doc], seed: int, images_root: Path | None) -> None:
@@ -87,6 +89,8 @@ def _content(doc: Doc, images_root: Path | None) -> Hashable:
     if doc._.image_features is not None:
         features = np.asarray(doc._.image_features)
         return features.shape, features.tobytes()
+    if doc._.image is None and doc._.image_objects is None:
+        return repr(doc._.image_text)
     if doc._.image is None:
         return _objects(doc._.image_objects)
     return frozenset(_digest(one, images_root) for one in references(doc._.image))

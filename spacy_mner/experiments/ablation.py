@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .liu import SYSTEMS
+from .liu import LETTERS, SYSTEMS
 from .rows import systems_experiment
 
 KEYS = tuple(system.key for system in SYSTEMS)
@@ -14,5 +14,5 @@ PAIRS += [(part, TEXT) for part in PARTS]
 PAIRS += [(key, ALL) for key in KEYS if key not in (ALONE, TEXT, *PARTS)]
 
 EXPERIMENT = systems_experiment(
-    "ablation", "What each part is worth (Liu et al. 2022)", KEYS, PAIRS
+    "ablation", "What each part is worth (Liu et al. 2022)", KEYS, PAIRS, legend=[LETTERS]
 )

@@ -1,4 +1,4 @@
-"""The systems of Liu et al. 2022, and what is left of them without each of their parts."""
+"""Systems with the parts of Liu et al. 2022: each beside the text, and all without some of each."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ NO_PICTURE = {IMAGE: None}
 ALONE = {WORD: None, CHAR: None, ENCODE: {"@architectures": "spacy_mner.None.v1"}, **NO_PICTURE}
 ALL = {**NEIGHBOURS, **CONTEXT}
 
-# T: the transformer, W: words, C: characters, V: the picture's regions or its descriptor,
-# A: nearest words, X: text about the picture, O: objects in it.
+LETTERS = (
+    "T: the transformer; W: words; C: characters; V: the picture's regions, or its descriptor; A: "
+    "nearest words; X: text about the picture; O: objects in it."
+)
 _system = partial(System, template="trf")
 SYSTEMS = (
     _system("trf-alone", "T", "the transformer alone", ALONE),

@@ -25,6 +25,8 @@ from .systems import setting_of
 
 # Each run holds the word vectors in memory.
 MOST_WORKERS = 8
+# Of so many parts of the steps, learning rates rise in one at most.
+LONGEST_RISE = 5
 # A run that was killed starts anew, and so needs no checkpoint that outlives a kill.
 WITHOUT_CHECKPOINTS = {"training.before_to_disk": None}
 WEIGHTS = f"{IMAGE}.encoder.weights"
@@ -170,9 +172,15 @@ def _layers(variant: Variant, options: Options, corpus: CorpusFolder) -> list[Ov
 
 def _budget(settings: dict[str, Any], epochs: int, steps: int) -> Overrides:
     """So many epochs of so many steps, by what the config counts."""
-    if settings["max_steps"]:
-        return {"training.max_steps": epochs * steps}
-    return {"training.max_epochs": epochs}
+    if not settings["max_steps"]:
+        return {"training.max_epochs": epochs}
+    budget: dict[str, Any] = {"training.max_steps": epochs * steps}
+    # Learning rates that rise for long would have no steps left to fall in.
+    longest = max(1, epochs * steps // LONGEST_RISE)
+    for name, value in settings["optimizer"].items():
+        if isinstance(value, dict) and value.get("warmup_steps", 0) > longest:
+            budget[f"training.optimizer.{name}.warmup_steps"] = longest
+    return budget
 
 
 def _once_an_epoch(settings: dict[str, Any], steps: int) -> Overrides:

@@ -41,6 +41,8 @@ def lacks(config: Config, corpus: CorpusFolder) -> str | None:
     """What a config reads and a corpus has nothing of."""
     embed = config["components"]["multimodal_ner"]["model"]["embed"]
     text, objects = embed.get("text"), embed.get("objects")
+    if embed["image"] is not None and not corpus.brings & {"image", "image_features"}:
+        return "posts with pictures (convert --images-root), or descriptors (--features)"
     if embed.get("augmentation") is not None and "vectors" not in corpus.hashes:
         return "word vectors (--vectors)"
     if objects is not None and not corpus.brings & {"image", "image_objects"}:

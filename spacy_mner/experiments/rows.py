@@ -29,9 +29,9 @@ HEADER = (
 PAPER_HEADER = ("paper: F1", "paper: segm. F1")
 LEGEND = (
     "P, R, F1: entity types; segm.: entities whatever their type; in per cent, mean ± standard "
-    "deviation over seeds. V off, V shuffled: the same model without pictures, and with those of "
-    "other posts. Seconds per epoch are those of training and of evaluation on dev, with the "
-    "encoding of pictures in the run that sees them first."
+    "deviation over seeds. V off, V shuffled: the same model without pictures and what is said of "
+    "them, and with those of other posts. Seconds per epoch are those of training and of "
+    "evaluation on dev, with the encoding of pictures in the run that sees them first."
 )
 
 

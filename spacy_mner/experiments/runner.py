@@ -17,7 +17,7 @@ from ..signals import terminable
 from .experiment import Experiment, Options
 from .page import write_page
 from .plan import Run, asked_for, corpus_of, finished_runs, plan, prepare, suited
-from .requirements import check_encoder, check_gpu, check_text_encoder
+from .requirements import check_encoder, check_gpu, check_text_encoder, encoder_of
 from .result import Result, read_result
 from .run import CONSOLE
 
@@ -94,8 +94,8 @@ def _check_requirements(runs: list[Run]) -> None:
     if runs:
         check_gpu(runs[0].job.gpu_id)
         check_text_encoder(runs[0].config)
-    # One setting has one encoder.
-    for run in [run for run in runs if run.job.sees_pictures][:1]:
+    # One setting has one encoder, where it has any.
+    for run in [run for run in runs if encoder_of(run.config) is not None][:1]:
         check_encoder(run.config)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..batch import PostBatch
-from ..huggingface import EncoderFiles, read_files
+from ..huggingface import EncoderFiles, read_files, tokenizers
 from .base import Featurizer
 
 # Two neighbouring segments of a post that is too long for one share at least this part of each.
@@ -98,7 +98,8 @@ class TransformerFeaturizer(Featurizer):
             tokens = slice(end - batch.lengths[i], end)
             words = [spelled[form] for form in batch.token[tokens]]
             firsts = np.cumsum([0, *map(len, words)])[:-1]
-            post = list(chain.from_iterable(words))
+            # A post without tokens is a piece as well: some tokenizers put nothing around it.
+            post = list(chain.from_iterable(words)) or [self.files.unknown]
             context = speller.text(self._context(batch, i))
             window = self.max_length - speller.alone.n_special
             starts, owner = cut(len(post), window, firsts)
@@ -180,9 +181,7 @@ class Speller:
     """
 
     def __init__(self, tokenizer: str):
-        from tokenizers import Tokenizer
-
-        self._tokenizer = Tokenizer.from_str(tokenizer)
+        self._tokenizer = tokenizers().Tokenizer.from_str(tokenizer)
         self._tokenizer.encode_special_tokens = True  # a post that says "[SEP]" is still one
         self.alone = Template(self._tokenizer.encode("a"))
         self.paired = Template(self._tokenizer.encode("a", "a"))

@@ -23,7 +23,7 @@ from ..corpus.posts import POST_ID
 from ..evaluation.ablation import Pictures
 from ..evaluation.evaluate import count_status, images_root_of, predict
 from ..evaluation.scorer import score_entities
-from ..extensions import has_image
+from ..extensions import has_image, has_image_text
 from ..featurize import Featurizers
 from ..featurize.pictures import PictureFeaturizer
 from ..featurize.status import ABSENT, USED
@@ -33,7 +33,7 @@ from .pictures import PostPictures, Thumbnail, collect_pictures, without_folders
 from .readings import Reading, read_gold, read_prediction
 from .regions import Look, read_looks
 
-# "unseen": the first pipeline used no picture, so that none can have helped or hurt.
+# "unseen": the first pipeline saw nothing of a picture, so that none can have helped or hurt.
 Verdict = Literal["helped", "hurt", "both-wrong", "both-right", "unseen", "unjudged"]
 
 
@@ -234,7 +234,7 @@ def _explain_post(
     return ExplainedPost(
         number=number,
         id=str(gold.user_data.get(POST_ID) or ""),
-        verdict=judge(model.right, against.right, used=status.startswith(USED)),
+        verdict=judge(model.right, against.right, used=_saw(gold, status, featurizers)),
         status=status,
         gold=read_gold(gold),
         model=model,
@@ -247,10 +247,16 @@ def _explain_post(
     )
 
 
+def _saw(gold: Doc, status: str, featurizers: Featurizers) -> bool:
+    """Whether anything of the picture reached a pipeline: itself, or the text about it."""
+    reads_text = any(settings.get("context") for settings in featurizers.settings.values())
+    return status.startswith(USED) or (reads_text and has_image_text(gold))
+
+
 def judge(model: bool | None, against: bool | None, *, used: bool) -> Verdict:
     """Compare two pipelines on a post. Each is right, wrong, or (both of them) not to be judged.
 
-    used: whether the first one used a picture, or a descriptor.
+    used: whether the first one used a picture, a descriptor, or text about the picture.
     """
     if model is None or against is None:
         return "unjudged"

@@ -52,6 +52,17 @@ def test_pictures_off_takes_them_and_descriptors_away():
     assert docs[1]._.image_features is None
 
 
+def test_shuffled_exchanges_the_text_about_pictures_where_that_is_all_there_is():
+    docs = make_docs(None, None, None, None)
+    own = ["a dog", "a car", "a cat", None]
+    for doc, text in zip(docs, own, strict=True):
+        doc._.image_text = text
+    set_pictures(docs, "shuffled")
+    found = [doc._.image_text for doc in docs]
+    assert sorted(found[:3]) == sorted(own[:3]) and found[3] is None
+    assert all(one != other for one, other in zip(found[:3], own[:3], strict=True))
+
+
 def test_shuffled_gives_every_post_the_picture_of_another_and_none_to_those_without():
     own = [f"{i}.jpg" if i % 3 else None for i in range(30)]
     docs = make_docs(*own)

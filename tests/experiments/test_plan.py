@@ -152,6 +152,23 @@ def test_an_epoch_is_as_many_steps_as_the_posts_make_where_the_config_counts_ste
     assert asked_of(replace(options, epochs=3))[0]["config"]["training.max_epochs"] == 3
 
 
+@pytest.mark.parametrize(("epochs", "rise"), [(1, 1), (30, 6), (5000, 200)])
+def test_learning_rates_rise_in_a_fifth_of_few_steps(options, epochs, rise):
+    (asked,) = asked_of(replace(options, epochs=epochs), TRANSFORMER)
+    for name in ("learn_rate", "encoder_learn_rate"):
+        assert asked["config"][f"training.optimizer.{name}.warmup_steps"] == rise
+
+
+def test_systems_that_see_pictures_are_left_out_where_no_post_has_one(options):
+    docs = gold_docs(spacy.blank("en"))
+    for doc in docs:
+        doc._.image = None
+    write_posts(options.corpus, docs)
+    experiment = suited(BOTH, corpus_of(BOTH, options))
+    assert [variant.key for variant in experiment.variants] == ["w"]
+    assert "posts with pictures" in experiment.left_out["wcv-attention"]
+
+
 def test_mixed_precision_is_a_part_of_what_a_run_is_asked(options):
     before, after = (asked_of(replace(options, mixed_precision=on))[0] for on in (False, True))
     name = f"{MODEL}.mixed_precision"

@@ -7,7 +7,7 @@ import statistics
 import pytest
 
 from spacy_mner.corpus.errors import CorpusError
-from spacy_mner.experiments import attention, plot, table1, table3
+from spacy_mner.experiments import ablation, attention, plot, table1, table3
 from spacy_mner.experiments.rows import HEADER
 
 from .made import cells_of, make_options, make_runs
@@ -74,6 +74,17 @@ def test_a_table_of_one_seed_says_nothing_of_chance_between_seeds():
         assert method.startswith("Paired bootstrap over posts")
         assert ("seeds" in method) == several
         assert ("chance of training left out" in method) != several
+
+
+def test_the_ablation_explains_its_letters_and_compares_each_part_with_the_text():
+    runs = make_runs(trf_context=BETTER, trf_text=WORSE, trf_alone=WORSE)
+    page = ablation.EXPERIMENT.render(ablation.EXPERIMENT.summarise(runs))
+    rows = [line.split(" | ")[0].strip("| ") for line in page if "`: " in line]
+    assert rows == ["T", "T + W + C", "T + W + C + X"]
+    assert any("X: text about the picture" in line for line in page)
+    gained = f1_of(BETTER)[0] / 2 + f1_of(BETTER)[1] / 2 - statistics.mean(f1_of(WORSE))
+    assert cells_of(page, "`trf-context` − `trf-text`")[1] == f"{gained:+.1f}"
+    assert cells_of(page, "`trf-text` − `trf-alone`")[1] == "+0.0"
 
 
 def test_rows_stand_in_the_order_of_the_paper_whatever_came_first():

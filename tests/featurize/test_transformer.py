@@ -157,7 +157,7 @@ def test_a_post_that_spells_a_special_piece_does_not_get_one(bert):
 
 def test_segments_come_longest_first(bert):
     features = settled(bert)(PostBatch.from_docs([post(["hi"] * n) for n in (1, 4, 0, 2)]))
-    assert features["lengths"].tolist() == [6, 4, 3, 2]
+    assert features["lengths"].tolist() == [6, 4, 3, 3]
 
 
 ANY_WORD = st.one_of(
@@ -237,6 +237,21 @@ def test_windows_of_a_long_post_overlap_by_a_quarter_at_least():
 def test_a_length_that_the_encoder_cannot_read_is_refused_with_the_limits(bert, max_length):
     with pytest.raises(ValueError, match="between 4 and 64"):
         settled(bert, max_length=max_length)
+
+
+def test_positions_that_begin_behind_the_padding_are_fewer(tmp_path):
+    folder = write_roberta(tmp_path, longest=None)
+    assert settled(folder).files.longest == 64
+    with pytest.raises(ValueError, match="between 5 and 64"):
+        settled(folder, max_length=65)
+
+
+def test_a_post_without_tokens_is_a_piece_where_the_tokenizer_puts_nothing_around_it(tmp_path):
+    write_bert(tmp_path)
+    rules = json.loads((tmp_path / "tokenizer.json").read_text())
+    (tmp_path / "tokenizer.json").write_text(json.dumps({**rules, "post_processor": None}))
+    seen = seen_by(settled(tmp_path), [post([]), post(["Bob"])])
+    assert seen == [["[UNK]"], ["bob"]]
 
 
 def test_what_is_no_encoder_is_named_with_the_remedy(tmp_path):

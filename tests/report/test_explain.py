@@ -5,10 +5,12 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
+from spacy_mner.cli.explain import lacks
 from spacy_mner.featurize.status import PictureWarning
 from spacy_mner.report.explain import explain, judge
 
 from ..conftest import examples_of, gold_docs, make_doc, train
+from ..encoders import write_bert
 from ..evaluation.standin import make_pipeline, make_post
 
 
@@ -54,6 +56,24 @@ def test_a_picture_that_was_not_used_has_neither_helped_nor_hurt(nlp):
         assert (post.verdict, post.model.right, post.against.right) == ("unseen", False, True)
     blind = explained(a_ruler("ORG"), [("ORG", "ORG.jpg")], spacy.blank("en"))
     assert [post.verdict for post in blind.posts] == ["unseen"]
+
+
+def test_text_about_a_picture_that_the_model_reads_can_help_and_hurt(small_model, tmp_path):
+    text = {"@architectures": "spacy_mner.Transformer.v1", "name": str(write_bert(tmp_path))}
+    found = []
+    for context in (False, True):
+        nlp = spacy.blank("en")
+        block = {**small_model, "embed": {"text": {**text, "context": context, "max_length": 64}}}
+        nlp.add_pipe("multimodal_ner", config={"model": block})
+        nlp.initialize(lambda nlp=nlp: examples_of(gold_docs(nlp)))
+        docs = [gold_docs(nlp)[0] for _ in range(2)]
+        docs[0]._.image_text = "a dog"
+        found.append(explain(nlp, docs))
+    blind, reading = ([post.verdict for post in one.posts] for one in found)
+    assert blind == ["unseen", "unseen"]
+    assert reading[0] in ("helped", "hurt", "both-wrong", "both-right") and reading[1] == "unseen"
+    assert "MODEL uses none" in lacks(found[0]) or "no post has one" in lacks(found[0])
+    assert not lacks(found[1])
 
 
 @pytest.mark.parametrize(
