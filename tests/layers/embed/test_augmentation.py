@@ -28,7 +28,9 @@ def features(available: list[list[bool]]) -> Features:
 
 
 def test_a_word_is_its_neighbours_by_the_softmax_of_their_similarities():
-    embed, given = augmentation(), features([[True, True], [True, False]])
+    embed = augmentation().double()
+    given = features([[True, True], [True, False]])
+    given |= {name: given[name].double() for name in ("vectors", "similarity")}
     result = embed(given, LENGTHS)
     e, c = given["vectors"].numpy(), given["similarity"].tolist()
     first = (math.exp(c[0][0]) * e[0, 0] + math.exp(c[0][1]) * e[0, 1]) / (
@@ -37,7 +39,9 @@ def test_a_word_is_its_neighbours_by_the_softmax_of_their_similarities():
     weight, bias = embed.project.weight.detach().numpy(), embed.project.bias.detach().numpy()
     for place, a in ((1, first), (0, e[1, 0])):
         for token in (place, place + 2):
-            np.testing.assert_allclose(result.vectors[token].detach(), weight @ a + bias, atol=1e-5)
+            np.testing.assert_allclose(
+                result.vectors[token].detach(), weight @ a + bias, atol=1e-12
+            )
     assert result.available.all()
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
 import torch
-from torch.nn import functional
 
 from spacy_mner.layers.embed import ObjectEmbedding
 from spacy_mner.layers.types import Features
@@ -30,11 +30,14 @@ def test_objects_of_one_label_have_one_vector_and_those_not_there_have_zeros():
 
 
 def test_an_object_is_its_label_plus_its_own_vector_projected():
-    embed, given = embedding(dim=5), features(dim=5)
-    memory = embed(given, LENGTHS)
-    own = functional.layer_norm(given["vectors"], (5,)) @ embed.project[1].weight.T
-    expected = embed.embed.weight[LABEL] + own + embed.project[1].bias
-    assert torch.allclose(memory.regions[AVAILABLE], expected[AVAILABLE], atol=1e-6)
+    embed, given = embedding(dim=5).double(), features(dim=5)
+    vectors = given["vectors"].double()
+    memory = embed({**given, "vectors": vectors}, LENGTHS)
+    v, label = vectors.numpy(), embed.embed.weight.detach().numpy()[LABEL.numpy()]
+    normed = (v - v.mean(-1, keepdims=True)) / np.sqrt(v.var(-1, keepdims=True) + 1e-5)
+    weight, bias = (p.detach().numpy() for p in embed.project[1].parameters())
+    expected = (label + normed @ weight.T + bias)[AVAILABLE.numpy()]
+    np.testing.assert_allclose(memory.regions[AVAILABLE].detach(), expected, atol=1e-12)
     assert not memory.regions[~AVAILABLE].any()
 
 
