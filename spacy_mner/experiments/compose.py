@@ -39,6 +39,12 @@ def template_config(template: str) -> Config:
     return Config(section_order=CONFIG_SECTION_ORDER).from_str(text, interpolate=False)
 
 
+def modalities_of(config: Config) -> dict[str, Any]:
+    """The blocks of the modalities by name; None for one that is left out."""
+    embed: dict[str, Any] = config["components"]["multimodal_ner"]["model"]["embed"]
+    return embed
+
+
 def _override(config: Config, path: str, value: Any) -> None:
     *parents, name = path.split(".")
     block: Any = config

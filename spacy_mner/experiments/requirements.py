@@ -12,6 +12,7 @@ from thinc.compat import has_cupy_gpu
 
 from ..corpus.errors import CorpusError
 from ..huggingface import read_files
+from .compose import modalities_of
 from .data import CorpusFolder
 
 
@@ -28,20 +29,20 @@ def check_gpu(gpu_id: int) -> None:
 
 def encoder_of(config: Config) -> dict[str, Any] | None:
     """The block of the image encoder in a config, if pictures are encoded at all."""
-    image = config["components"]["multimodal_ner"]["model"]["embed"]["image"]
+    image = modalities_of(config).get("image")
     return None if image is None else image["encoder"]
 
 
 def text_encoder_of(config: Config) -> dict[str, Any] | None:
     """The block of the transformer that reads the text in a config, if there is one."""
-    return config["components"]["multimodal_ner"]["model"]["embed"].get("text")
+    return modalities_of(config).get("text")
 
 
 def lacks(config: Config, corpus: CorpusFolder) -> str | None:
     """What a config reads and a corpus has nothing of."""
-    embed = config["components"]["multimodal_ner"]["model"]["embed"]
-    text, objects = embed.get("text"), embed.get("objects")
-    if embed["image"] is not None and not corpus.brings & {"image", "image_features"}:
+    embed = modalities_of(config)
+    image, text, objects = (embed.get(name) for name in ("image", "text", "objects"))
+    if image is not None and not corpus.brings & {"image", "image_features"}:
         return "posts with pictures (convert --images-root), or descriptors (--features)"
     if embed.get("augmentation") is not None and "vectors" not in corpus.hashes:
         return "word vectors (--vectors)"

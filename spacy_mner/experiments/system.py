@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from .compose import Overrides, compose
+from .compose import Overrides, compose, modalities_of
 
 MODEL = "components.multimodal_ner.model"
 TEXT = f"{MODEL}.embed.text"
@@ -35,10 +36,9 @@ class System:
     overrides: Overrides
     template: str = "base"
 
-    @property
+    @cached_property
     def sees_pictures(self) -> bool:
         """Whether anything of a picture reaches it: regions, objects, or text about it."""
-        model = compose(self.overrides, template=self.template)["components"]["multimodal_ner"]
-        embed = model["model"]["embed"]
+        embed = modalities_of(compose(self.overrides, template=self.template))
         seen = any(embed.get(name) is not None for name in ("image", "objects"))
         return seen or bool((embed.get("text") or {}).get("context"))
