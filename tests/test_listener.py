@@ -13,6 +13,8 @@ import torch
 from spacy.language import Language
 from spacy.training import Example
 
+from spacy_mner.optimizer import build_adamw
+
 from .conftest import examples_of, gold_docs, make_doc, train
 from .encoders import write_bert
 
@@ -97,6 +99,20 @@ def test_it_trains_the_transformer_and_so_does_a_component_beside_it(shared):
         losses: dict[str, float] = {}
         shared.update(posts(shared), sgd=shared.create_optimizer(), exclude=others, losses=losses)
         assert losses[alone] > 0 and differ(before, weights(shared))
+
+
+@pytest.mark.parametrize(("rate", "moves"), [(0.0, False), (1e-4, True)])
+def test_our_optimizer_gives_the_transformer_the_learning_rate_of_encoders(shared, rate, moves):
+    shared.remove_pipe("ner")
+    train(shared, posts(shared), steps=1)  # spacy-transformers begins to learn in the second step
+    before = weights(shared)
+    ours = shared.get_pipe("multimodal_ner").model.shims[0].network
+    others = {name: value.clone() for name, value in ours.state_dict().items()}
+    shared.update(posts(shared), sgd=build_adamw(0.01, encoder_learn_rate=rate, weight_decay=0.0))
+    after = weights(shared)
+    furthest = max((after[n] - before[n]).abs().max().item() for n in before)
+    assert furthest == pytest.approx(rate, rel=1e-2, abs=0) if moves else furthest == 0.0
+    assert differ(others, ours.state_dict())
 
 
 def test_a_frozen_transformer_does_not_move(shared):
