@@ -140,7 +140,7 @@ def _train(nlp: Language, folder: Path, gpu_id: int) -> None:
     nlp.config["training"]["logger"] = {
         "@loggers": "spacy.ConsoleLogger.v3",
         "progress_bar": None,
-        "console_output": False,
+        "console_output": True,  # into train.log as it goes on; the file is written at the end
         "output_file": str(folder / LOG),
     }
     # The vocab does not change in training, and its vectors take longer to write than an epoch.
