@@ -164,6 +164,7 @@ def test_the_transformer_config_trains_on_real_pictures(tmp_path: Path):
     )
     shutil.rmtree(encoder)
     nlp = spacy.load(tmp_path / "out" / "model-last")
+    assert nlp.resume_training().schedules.keys() == {"learn_rate", "encoder_learn_rate"}
     nlp.get_pipe("multimodal_ner").images_root = assets
     doc = next(read_docs(posts, nlp.vocab))
     seen = nlp(doc)._.image_attention["image"]

@@ -7,21 +7,28 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from spacy.util import load_config
 from wasabi import msg
 
 from ..corpus.errors import CorpusError
 from .messages import user_errors
 
 SUFFIX = ".cfg"
+BASE = "base"
 
 
 def init_cli(
     output: Annotated[Path, typer.Argument(metavar="OUT.cfg", help="Where to write the config.")],
-    kind: Annotated[str, typer.Option("--kind", help="Which of our configs.")] = "base",
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="base (the default) or trf, with a transformer for the text."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
     system: Annotated[
         str | None,
-        typer.Option(help="A system by name, such as wc-lample of Moon et al. 2018, table 1."),
+        typer.Option(
+            help="A system of `spacy-mner experiment` by name, such as wc-lample or trf-all."
+        ),
     ] = None,
     setting: Annotated[
         str | None,
@@ -32,46 +39,61 @@ def init_cli(
     with user_errors():
         init(output, kind=kind, force=force, system=system, setting=setting)
     msg.good(f"Wrote {output}. Train with:")
+    encoder = " --paths.encoder FOLDER_OR_NAME" if _reads_by_transformer(output) else ""
     # Not by `msg`, which breaks long lines.
-    typer.echo(f"spacy train {output} --paths.train train.spacy --paths.dev dev.spacy -o training")
+    typer.echo(
+        f"spacy train {output}{encoder} --paths.train train.spacy --paths.dev dev.spacy -o training"
+    )
 
 
 def init(
     output: Path,
     *,
-    kind: str = "base",
+    kind: str | None = None,
     force: bool = False,
     system: str | None = None,
     setting: str | None = None,
 ) -> None:
-    """Write a template, or what a system or a setting makes of the base.
+    """Write a template, or what a system or a setting makes of one.
 
-    Raises CorpusError for a name that there is not and for a file that is there.
+    kind: of the template; by default that of the system, and without one, the base.
+
+    Raises CorpusError for a name that there is not, for a system of another kind, and for a file
+    that is there.
     """
-    found = {name.removesuffix(SUFFIX): text for name, text in _templates().items()}
-    if kind not in found:
-        raise CorpusError(f"There is no config {kind!r}; there is {', '.join(sorted(found))}.")
-    if system is None and setting is None:
-        text = found[kind]
-    elif kind == "base":
-        text = _system(system, setting or "modern")
-    else:
-        raise CorpusError("--system and --setting are made of the base: leave --kind out.")
+    text = _template(kind or BASE) if system is None and setting is None else None
+    if text is None:
+        text = _system(kind, system, setting or "modern")
     if output.exists() and not force:
         raise CorpusError(f"{output} is there already; --force overwrites it.")
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
 
 
-def _system(system: str | None, setting: str) -> str:
-    from ..experiments.systems import SYSTEMS, system_config
+def _template(kind: str) -> str:
+    found = {name.removesuffix(SUFFIX): text for name, text in _templates().items()}
+    if kind not in found:
+        raise CorpusError(f"There is no config {kind!r}; there is {', '.join(sorted(found))}.")
+    return found[kind]
 
+
+def _system(kind: str | None, system: str | None, setting: str) -> str:
+    from ..experiments.systems import PAPERS, SYSTEMS, find, system_config
+
+    own = BASE if system is None else find(SYSTEMS, system, "system").template
+    if kind not in (None, own):
+        what = f"the setting {setting!r}" if system is None else f"the system {system!r}"
+        raise CorpusError(f"{what} is made of the config {own!r}, not {kind!r}: leave --kind out.")
     config = system_config(system, setting).to_str()
     name = "W + C + V" if system is None else f"{SYSTEMS[system].modalities}, {system}"
     return (
-        f"# {name}, setting {setting} (Moon et al. 2018).\n"
+        f"# {name}, setting {setting} ({PAPERS[own]}).\n"
         f"# Made by `spacy-mner init`; train with `spacy train`.\n\n{config}\n"
     )
+
+
+def _reads_by_transformer(config: Path) -> bool:
+    return "encoder" in load_config(config, interpolate=False)["paths"]
 
 
 def _templates() -> dict[str, str]:

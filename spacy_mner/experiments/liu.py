@@ -4,52 +4,57 @@ from __future__ import annotations
 
 from functools import partial
 
-from .system import AUGMENTATION, CHAR, DECODE, ENCODE, FUSE, IMAGE, OBJECTS, TEXT, WORD, System
+from .system import AUGMENTATION, CHAR, DECODE, FUSE, IMAGE, OBJECTS, TEXT, WORD, System
 
+WORDS = {WORD: {"@architectures": "spacy_mner.WordVectors.v1", "width": 150, "dropout": 0.3}}
 NEIGHBOURS = {AUGMENTATION: {"@architectures": "spacy_mner.SemanticAugmentation.v1"}}
 CONTEXT = {f"{TEXT}.context": True}
 # A detector that needs no download, for the pictures of posts that bring no objects.
 DETECTOR = {"@object_detectors": "spacy_mner.EfficientNetLiteDetector.v1", "threshold": 0.05}
 FOUND = {OBJECTS: {"@architectures": "spacy_mner.ObjectEmbedding.v1", "detector": DETECTOR}}
 NO_PICTURE = {IMAGE: None}
-ALONE = {WORD: None, CHAR: None, ENCODE: {"@architectures": "spacy_mner.None.v1"}, **NO_PICTURE}
 ALL = {**NEIGHBOURS, **CONTEXT}
 
 LETTERS = (
-    "T: the transformer; W: words; C: characters; V: the picture's regions, or its descriptor; A: "
+    "T: the transformer; C: characters; W: words; V: the picture's regions, or its descriptor; A: "
     "nearest words; X: text about the picture; O: objects in it."
 )
 _system = partial(System, template="trf")
+_whole = partial(_system, modalities="T + C + V + A + X")
 SYSTEMS = (
-    _system("trf-alone", "T", "the transformer alone", ALONE),
-    _system("trf-text", "T + W + C", "text alone", NO_PICTURE),
-    _system("trf-image", "T + W + C + V", "regions or descriptor", {}),
-    _system("trf-augmentation", "T + W + C + A", "augmentation", {**NO_PICTURE, **NEIGHBOURS}),
-    _system("trf-context", "T + W + C + X", "context", {**NO_PICTURE, **CONTEXT}),
-    _system("trf-all", "T + W + C + V + A + X", "all of these", ALL),
-    _system("trf-objects", "T + W + C + V + A + X + O", "and objects", {**ALL, **FOUND}),
-    _system(
+    _system("trf-alone", "T", "the transformer alone", {CHAR: None, **NO_PICTURE}),
+    _system("trf-text", "T + C", "text alone", NO_PICTURE),
+    _system("trf-words", "T + C + W", "word vectors", {**NO_PICTURE, **WORDS}),
+    _system("trf-image", "T + C + V", "regions or descriptor", {}),
+    _system("trf-objects", "T + C + O", "objects", {**NO_PICTURE, **FOUND}),
+    _system("trf-augmentation", "T + C + A", "augmentation", {**NO_PICTURE, **NEIGHBOURS}),
+    _system("trf-context", "T + C + X", "context", {**NO_PICTURE, **CONTEXT}),
+    _whole("trf-all", title="regions, augmentation and context", overrides=ALL),
+    _system("trf-all-objects", "T + C + V + A + X + O", "and objects", {**ALL, **FOUND}),
+    _whole(
         "trf-mean",
-        "T + W + C + V + A + X",
-        "all, a mean in place of the gate",
-        {**ALL, f"{FUSE}.grid_gate": False, f"{FUSE}.objects_gate": False},
+        title="these, a mean in place of the regions' gate",
+        overrides={**ALL, f"{FUSE}.grid_gate": False},
     ),
     _system(
+        "trf-objects-mean",
+        "T + C + O",
+        "objects, a mean in place of their gate",
+        {**NO_PICTURE, **FOUND, f"{FUSE}.objects_gate": False},
+    ),
+    _whole(
         "trf-gated-augmentation",
-        "T + W + C + V + A + X",
-        "all, augmentation gated",
-        {**ALL, f"{FUSE}.augmentation_gate": True},
+        title="these, augmentation gated",
+        overrides={**ALL, f"{FUSE}.augmentation_gate": True},
     ),
-    _system(
+    _whole(
         "trf-text-first",
-        "T + W + C + V + A + X",
-        "all, regions do not ask the text",
-        {**ALL, f"{FUSE}.region_first": False},
+        title="these, regions do not ask the text",
+        overrides={**ALL, f"{FUSE}.region_first": False},
     ),
-    _system(
+    _whole(
         "trf-no-auxiliary",
-        "T + W + C + V + A + X",
-        "all, without auxiliary loss",
-        {**ALL, f"{FUSE}.auxiliary": False, f"{DECODE}.segmentation": None},
+        title="these, without auxiliary loss",
+        overrides={**ALL, f"{FUSE}.auxiliary": False, f"{DECODE}.segmentation": None},
     ),
 )

@@ -20,7 +20,7 @@ from .pictures import look_at_pictures
 from .requirements import encoder_of, lacks, text_encoder_of
 from .result import Asked, Result, asked_of, check_same, fingerprint, read_result
 from .run import CONFIG, JOB, Job
-from .system import DESCRIPTORS, IMAGE, MODEL
+from .system import DESCRIPTORS, GIVEN_OBJECTS, IMAGE, MODEL
 from .systems import setting_of
 
 # Each run holds the word vectors in memory.
@@ -163,6 +163,8 @@ def _layers(variant: Variant, options: Options, corpus: CorpusFolder) -> list[Ov
     if corpus.descriptors:
         layers.append(DESCRIPTORS)
     layers += [variant.system.overrides, variant.overrides]
+    if "image_objects" in corpus.brings and variant.system.reads("objects"):
+        layers.append(GIVEN_OBJECTS)
     settings = compose(*layers, template=template)["training"]
     steps = math.ceil(corpus.size["training_posts"] / settings["batcher"]["size"])
     if options.epochs is not None:
@@ -174,12 +176,16 @@ def _budget(settings: dict[str, Any], epochs: int, steps: int) -> Overrides:
     """So many epochs of so many steps, by what the config counts."""
     if not settings["max_steps"]:
         return {"training.max_epochs": epochs}
-    budget: dict[str, Any] = {"training.max_steps": epochs * steps}
+    total = epochs * steps
+    budget: dict[str, Any] = {"training.max_steps": total}
     # Learning rates that rise for long would have no steps left to fall in.
-    longest = max(1, epochs * steps // LONGEST_RISE)
+    longest = max(1, total // LONGEST_RISE)
     for name, value in settings["optimizer"].items():
-        if isinstance(value, dict) and value.get("warmup_steps", 0) > longest:
+        schedule = value if isinstance(value, dict) else {}
+        if schedule.get("warmup_steps", 0) > longest:
             budget[f"training.optimizer.{name}.warmup_steps"] = longest
+        if "total_steps" in schedule:
+            budget[f"training.optimizer.{name}.total_steps"] = total
     return budget
 
 

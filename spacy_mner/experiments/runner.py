@@ -39,8 +39,8 @@ class Outcome:
 class Listener:
     """Who is told how an experiment goes on.
 
-    planned: of all runs, before the first starts; started: of each that starts, with its number
-    from 1 and the number of those to do; ended: of each that ends.
+    planned: of all runs that are asked for, before the first starts; started: of each that starts,
+    with its number from 1 and the number of those to do; ended: of each that ends.
     """
 
     planned: Callable[[list[Run]], None] = lambda runs: None
@@ -67,13 +67,14 @@ def run_experiment(
     with terminable(), alone(options.output, "experiment") as inherited:
         runs = plan(experiment, options, corpus)
         asked = asked_for(experiment, options)
-        todo = [run for run in runs if run.result is None and run.job.variant in asked]
+        wanted = [run for run in runs if run.job.variant in asked]
+        todo = [run for run in wanted if run.result is None]
         _check_requirements(todo)
 
         def write() -> None:
             write_page(experiment, options, corpus, finished_runs(options.output, runs))
 
-        listener.planned(runs)
+        listener.planned(wanted)
         write()
         failed = []
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from .compose import Overrides, compose, modalities_of
 
@@ -20,6 +21,8 @@ DECODE = f"{MODEL}.decode"
 
 # Posts that bring `doc._.image_features` need no encoder.
 DESCRIPTORS = {f"{IMAGE}.encoder": None}
+# Posts that bring `doc._.image_objects` need no detector.
+GIVEN_OBJECTS = {f"{OBJECTS}.detector": None}
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,16 @@ class System:
     template: str = "base"
 
     @cached_property
+    def embed(self) -> dict[str, Any]:
+        """The blocks of its modalities by name; None for one that is left out."""
+        return modalities_of(compose(self.overrides, template=self.template))
+
+    def reads(self, modality: str) -> bool:
+        """Whether it has a modality of a name."""
+        return self.embed.get(modality) is not None
+
+    @property
     def sees_pictures(self) -> bool:
         """Whether anything of a picture reaches it: regions, objects, or text about it."""
-        embed = modalities_of(compose(self.overrides, template=self.template))
-        seen = any(embed.get(name) is not None for name in ("image", "objects"))
-        return seen or bool((embed.get("text") or {}).get("context"))
+        has_context = self.reads("text") and bool(self.embed["text"]["context"])
+        return self.reads("image") or self.reads("objects") or has_context

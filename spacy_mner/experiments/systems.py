@@ -17,6 +17,8 @@ SETTINGS: Mapping[str, Mapping[str, Overrides]] = {
     "base": {"modern": {}, "paper": moon.PAPER},
     "trf": {"modern": {}},
 }
+# Template → the paper that it follows.
+PAPERS = {"base": "Moon et al. 2018", "trf": "Liu et al. 2022"}
 
 
 def system_config(system: str | None, setting: str = "modern") -> Config:

@@ -49,3 +49,30 @@ def test_the_configs_of_the_repository_are_what_it_writes(run, tmp_path, kind, n
     assert run("out.cfg", "--kind", kind).exit_code == 0
     ours = Path(__file__).parents[2] / "configs" / name
     assert (tmp_path / "out.cfg").read_text() == ours.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--system", "trf-all"), True),
+        (("--kind", "trf"), True),
+        (("--system", "wc-lample"), False),
+    ],
+)
+def test_what_reads_by_a_transformer_is_trained_with_the_name_of_one(run, arguments, told):
+    assert ("--paths.encoder FOLDER_OR_NAME" in run("out.cfg", *arguments).stdout) == told
+
+
+@pytest.mark.parametrize(
+    ("system", "paper"), [("trf-all", "Liu et al. 2022"), ("wc-lample", "Moon et al. 2018")]
+)
+def test_a_system_names_the_paper_that_it_is_of(run, tmp_path, system, paper):
+    assert run("out.cfg", "--system", system).exit_code == 0
+    assert paper in (tmp_path / "out.cfg").read_text().splitlines()[0]
+
+
+def test_the_kind_of_a_system_may_be_named_and_another_is_refused(run, tmp_path):
+    assert run("out.cfg", "--kind", "trf", "--system", "trf-all").exit_code == 0
+    result = run("other.cfg", "--kind", "trf", "--system", "wc-lample")
+    assert result.exit_code == 1 and "leave --kind out" in " ".join(result.stdout.split())
+    assert not (tmp_path / "other.cfg").exists()

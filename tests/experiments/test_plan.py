@@ -16,7 +16,7 @@ from spacy_mner.experiments import plan as planning
 from spacy_mner.experiments.catalogue import EXPERIMENTS
 from spacy_mner.experiments.experiment import variant_of
 from spacy_mner.experiments.plan import asked_for, corpus_of, default_workers, plan, prepare, suited
-from spacy_mner.experiments.system import IMAGE, MODEL
+from spacy_mner.experiments.system import IMAGE, MODEL, OBJECTS
 
 from ..conftest import gold_docs
 from .made import make_options, write_posts
@@ -153,10 +153,24 @@ def test_an_epoch_is_as_many_steps_as_the_posts_make_where_the_config_counts_ste
 
 
 @pytest.mark.parametrize(("epochs", "rise"), [(1, 1), (30, 6), (5000, 200)])
-def test_learning_rates_rise_in_a_fifth_of_few_steps(options, epochs, rise):
+def test_learning_rates_rise_in_a_fifth_of_few_steps_and_fall_to_the_last(options, epochs, rise):
     (asked,) = asked_of(replace(options, epochs=epochs), TRANSFORMER)
     for name in ("learn_rate", "encoder_learn_rate"):
-        assert asked["config"][f"training.optimizer.{name}.warmup_steps"] == rise
+        schedule = f"training.optimizer.{name}"
+        assert asked["config"][f"{schedule}.warmup_steps"] == rise
+        assert asked["config"][f"{schedule}.total_steps"] == asked["config"]["training.max_steps"]
+
+
+def test_objects_are_detected_only_where_posts_bring_none(options):
+    detector = f"{OBJECTS}.detector"
+    objects = replace(EXPERIMENTS["ablation"], variants=(variant_of("trf-objects"),))
+    (detected,) = asked_of(options, objects)
+    assert f"{detector}.@object_detectors" in detected["config"]
+    docs = gold_docs(spacy.blank("en"))
+    docs[0]._.image_objects = [{"label": "car", "vector": [0.1, 0.2]}]
+    write_posts(options.corpus, docs)
+    (given,) = asked_of(options, objects)
+    assert given["config"][detector] is None
 
 
 def test_systems_that_see_pictures_are_left_out_where_no_post_has_one(options):
@@ -179,7 +193,10 @@ def test_mixed_precision_is_a_part_of_what_a_run_is_asked(options):
 def test_variants_that_the_corpus_has_nothing_for_are_left_out(options):
     experiment = suited(EXPERIMENTS["ablation"], corpus_of(BOTH, options))
     left = [variant.key for variant in experiment.variants]
-    assert left == ["trf-alone", "trf-text", "trf-image"]
+    assert left == [
+        *("trf-alone", "trf-text", "trf-words"),
+        *("trf-image", "trf-objects", "trf-objects-mean"),
+    ]
     assert "vectors" in experiment.left_out["trf-augmentation"]
     assert "image_text" in experiment.left_out["trf-context"]
     docs = gold_docs(spacy.blank("en"))

@@ -84,6 +84,13 @@ def test_experiments_share_the_runs_of_one_folder(options, started):
     assert started == ["w-keep50/0", "w-keep50/1"]
 
 
+def test_what_is_told_of_are_the_runs_that_are_asked_for(options, started):
+    told = []
+    run_experiment(SMALL, replace(options, systems=("w",)), Listener(planned=told.extend))
+    assert [run.name for run in told] == ["w seed 0", "w seed 1"]
+    assert started == ["w/0", "w/1"]
+
+
 def test_an_interrupted_run_starts_over(options, started):
     run_experiment(SMALL, options)
     folder = options.output / "w" / "0"

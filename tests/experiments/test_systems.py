@@ -71,18 +71,22 @@ def test_neighbours_differ_in_what_their_names_say():
 def test_rows_of_the_ablation_differ_from_the_whole_in_what_their_names_say():
     embed, fuse = f"{MODEL}.embed.", f"{MODEL}.fuse."
     changes = {
-        "trf-mean": {f"{fuse}grid_gate", f"{fuse}objects_gate"},
+        "trf-mean": {f"{fuse}grid_gate"},
         "trf-gated-augmentation": {f"{fuse}augmentation_gate"},
         "trf-text-first": {f"{fuse}region_first"},
         "trf-no-auxiliary": {f"{fuse}auxiliary", f"{MODEL}.decode.segmentation"},
     }
     for system, changed in changes.items():
         assert differing("trf-all", system) == changed
-    for system, part in (("trf-image", "image"), ("trf-augmentation", "augmentation")):
+    for system, part in (
+        *(("trf-alone", "char"), ("trf-words", "word"), ("trf-image", "image")),
+        *(("trf-objects", "objects"), ("trf-augmentation", "augmentation")),
+    ):
         added = differing("trf-text", system)
         assert added and all(name.startswith(embed + part) for name in added)
+    assert differing("trf-objects", "trf-objects-mean") == {f"{fuse}objects_gate"}
     assert differing("trf-text", "trf-context") == {f"{embed}text.context"}
-    added = differing("trf-all", "trf-objects")
+    added = differing("trf-all", "trf-all-objects")
     assert added and all(name.startswith(f"{embed}objects") for name in added)
 
 
