@@ -193,7 +193,10 @@ class Speller:
         return encoding.ids
 
     def text(self, text: str) -> list[int]:
-        return self._tokenizer.encode(text, add_special_tokens=False).ids if text else []
+        """Halves of a surrogate pair are read as the character that they make, or as U+FFFD."""
+        # A string may hold them, from JSON for one; the tokenizer takes no such string.
+        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return self._tokenizer.encode(whole, add_special_tokens=False).ids if whole else []
 
 
 # Kept out of the featurizer, because a tokenizer does not survive pickling with its settings.

@@ -122,6 +122,21 @@ def test_without_text_about_the_picture_a_post_is_read_alone(bert, text):
     assert seen_by(settled(bert, context=True), [doc]) == [["[CLS]", "hi", "[SEP]"]]
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("\ud800 dog", "\ufffd dog"),
+        ("a \udc00dog \udbff", "a \ufffddog \ufffd"),
+        ("\ude00\ud83d dog", "\ufffd\ufffd dog"),
+        ("a \ud83d\ude00 dog", "a 😀 dog"),
+    ],
+)
+def test_half_a_character_in_text_about_the_picture_is_an_unknown_one(encoder, text, read):
+    featurizer = settled(encoder, context=True)
+    half, whole = (featurizer(PostBatch.from_docs([post(["hi"], t)])) for t in (text, read))
+    assert half["pieces"].tolist() == whole["pieces"].tolist()
+
+
 def test_text_about_the_picture_is_read_only_where_asked_for(bert):
     assert seen_by(settled(bert), [post(["hi"], "a dog")]) == [["[CLS]", "hi", "[SEP]"]]
 
@@ -167,7 +182,9 @@ ANY_WORD = st.one_of(
     ),
 )
 POSTS = st.lists(
-    st.tuples(st.lists(ANY_WORD, max_size=40), st.sampled_from([None, "a dog", "ram " * 50])),
+    st.tuples(
+        st.lists(ANY_WORD, max_size=40), st.sampled_from([None, "a dog", "ram \udc00 " * 50])
+    ),
     min_size=1,
     max_size=4,
 )
