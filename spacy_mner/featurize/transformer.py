@@ -19,6 +19,11 @@ from .base import Featurizer
 # Two neighbouring segments of a post that is too long for one share at least this part of each.
 OVERLAP = 1 / 4
 
+# Of a post that does not fit into one segment with the text about its picture, at most this part of
+# each segment is kept for that text: enough for a caption (64 of 256 pieces), and little enough
+# that a token is read among the others of its post above all.
+CONTEXT_SHARE = 1 / 4
+
 # The host of a web address. What follows it is mostly random ("t.co/Z3neVBQ7vF"), and would be
 # half of what is read of posts that have links.
 ADDRESS = re.compile(r"https?://(?:www\.)?([^/?#\s]+)\S*", re.IGNORECASE)
@@ -48,8 +53,10 @@ class TransformerFeaturizer(Featurizer):
         initialized; from then on the tokenizer and the encoder's config are part of the `state`
         (half a megabyte for English, several for a hundred languages).
     context: let the encoder read `doc._.image_text` as a second text after the post (Wang et al.
-        2022, ITA). It is cut to the room that the post leaves in a segment. A post that is to do
-        without its picture does without that text as well.
+        2022, ITA). A post that does not fit into one segment with it is cut into narrower ones,
+        so that each has room for that text, up to a quarter of `max_length`; what is longer is
+        cut to the room that the post leaves. A post that is to do without its picture does
+        without that text as well.
     max_length: of a segment in word pieces, special ones included.
     """
 
@@ -101,7 +108,7 @@ class TransformerFeaturizer(Featurizer):
             # A post without tokens is a piece as well: some tokenizers put nothing around it.
             post = list(chain.from_iterable(words)) or [self.files.unknown]
             context = speller.text(self._context(batch, i))
-            window = self.max_length - speller.alone.n_special
+            window = self._window(speller, len(post), len(context))
             starts, owner = cut(len(post), window, firsts)
             parts = [self._segment(speller, post[s : s + window], context) for s in starts]
             segment[tokens] = len(segments) + owner
@@ -114,6 +121,15 @@ class TransformerFeaturizer(Featurizer):
         text = batch.docs[i]._.image_text
         is_read = self.context and not batch.without_image[i] and isinstance(text, str)
         return text if is_read else ""
+
+    def _window(self, speller: Speller, n_post: int, n_context: int) -> int:
+        """How many pieces of a post a segment has at most."""
+        room = self.max_length - speller.paired.n_special
+        # One piece of the post at least.
+        kept = min(n_context, int(self.max_length * CONTEXT_SHARE), room - 1)
+        if not kept:
+            return self.max_length - speller.alone.n_special
+        return room if n_post + n_context <= room else room - kept
 
     def _segment(self, speller: Speller, post: list[int], context: list[int]) -> Segment:
         room = max(self.max_length - speller.paired.n_special - len(post), 0)

@@ -148,16 +148,54 @@ def test_a_post_that_does_without_its_picture_does_without_the_text_about_it(ber
 
 
 def test_the_text_about_the_picture_gets_the_room_that_the_post_leaves(bert):
-    featurizer = settled(bert, context=True, max_length=8)
-    docs = [post(["hi"] * n, "a dog my ram bob") for n in (6, 5, 4, 3)]
-    assert sorted(seen_by(featurizer, docs)) == sorted(
-        [
-            ["[CLS]", *["hi"] * 6, "[SEP]"],
-            ["[CLS]", *["hi"] * 5, "[SEP]"],
-            ["[CLS]", *["hi"] * 4, "[SEP]", "a", "[SEP]"],
-            ["[CLS]", *["hi"] * 3, "[SEP]", "a", "dog", "[SEP]"],
-        ]
-    )
+    featurizer = settled(bert, context=True, max_length=12)
+    docs = [post(["hi"] * n, "a dog my ram bob viper") for n in (6, 5, 4, 3, 2)]
+    assert sorted(map(len, seen_by(featurizer, docs))) == [11, 12, 12, 12, 12]
+    assert seen_by(featurizer, docs[:1]) == [
+        ["[CLS]", *["hi"] * 6, "[SEP]", "a", "dog", "my", "[SEP]"]
+    ]
+
+
+CAPTION = ["a", "dog", "my", "ram", "bob", "viper"]
+
+
+@pytest.mark.parametrize(
+    ("n_pieces", "n_segments"), [(10, 1), (23, 1), (25, 2), (29, 2), (30, 2), (40, 2), (100, 6)]
+)
+def test_every_segment_of_a_long_post_has_room_for_the_text_about_the_picture(
+    bert, n_pieces, n_segments
+):
+    featurizer = settled(bert, context=True, max_length=32)
+    words = [f"{i:x}"[-1] for i in range(n_pieces)]
+    segments = seen_by(featurizer, [post(words, " ".join(CAPTION))])
+    assert len(segments) == n_segments
+    for pieces in segments:
+        assert pieces[-8:] == ["[SEP]", *CAPTION, "[SEP]"]
+        assert len(pieces) == (32 if n_segments > 1 else n_pieces + 9)
+
+
+@pytest.mark.parametrize("n_pieces", [22, 25, 29, 30, 40, 100])
+def test_a_long_text_about_the_picture_takes_a_quarter_of_each_segment_at_most(bert, n_pieces):
+    featurizer = settled(bert, context=True, max_length=32)
+    segments = seen_by(featurizer, [post(["hi"] * n_pieces, " ".join(CAPTION * 9))])
+    assert len(segments) > 1
+    for pieces in segments:
+        assert pieces == ["[CLS]", *["hi"] * 21, "[SEP]", *(CAPTION * 2)[:8], "[SEP]"]
+
+
+@pytest.mark.parametrize(("n_pieces", "n_segments"), [(29, 1), (30, 1), (31, 2)])
+def test_no_room_is_kept_for_text_that_is_not_there_or_not_read(bert, n_pieces, n_segments):
+    for context, text in [(True, None), (True, " "), (False, "a dog")]:
+        featurizer = settled(bert, context=context, max_length=32)
+        segments = seen_by(featurizer, [post(["hi"] * n_pieces, text)])
+        assert len(segments) == n_segments
+        assert all(len(pieces) == min(n_pieces + 2, 32) for pieces in segments)
+
+
+def test_the_shortest_segments_hold_the_post_alone(bert):
+    """Where one piece of a post leaves no room beside it."""
+    segments = seen_by(settled(bert, context=True, max_length=4), [post(["hi"] * 3, "a dog")])
+    assert segments == [["[CLS]", "hi", "hi", "[SEP]"]] * 2
 
 
 def test_a_token_without_a_piece_of_its_own_is_the_unknown_piece_in_its_place(bert):
