@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import asdict
 from functools import lru_cache
@@ -13,8 +14,11 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..batch import PostBatch
+from ..extensions import has_image_text
 from ..huggingface import EncoderFiles, read_files, tokenizers
 from .base import Featurizer
+
+logger = logging.getLogger("spacy")
 
 # Two neighbouring segments of a post that is too long for one share at least this part of each.
 OVERLAP = 1 / 4
@@ -65,11 +69,19 @@ class TransformerFeaturizer(Featurizer):
         self.context = context
         self.max_length = max_length
         self._files: EncoderFiles | None = None
+        self._has_context = False
 
     def observe(self, doc: Doc, images_root: Path | None) -> None:
-        """Nothing is learned from posts."""
+        self._has_context = self._has_context or has_image_text(doc)
 
     def settle(self) -> None:
+        has_context, self._has_context = self._has_context, False  # the next one begins anew
+        if self.context and not has_context:
+            logger.warning(
+                "The transformer of the config has context = true, but no training post brings "
+                "image_text: it learns nothing of such text. Give the posts theirs (convert the "
+                "corpus with --captions), or set context to false."
+            )
         self._files = self._checked(read_files(self.name))
 
     def _checked(self, files: EncoderFiles) -> EncoderFiles:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 from pathlib import Path
 
@@ -196,6 +197,37 @@ def test_the_shortest_segments_hold_the_post_alone(bert):
     """Where one piece of a post leaves no room beside it."""
     segments = seen_by(settled(bert, context=True, max_length=4), [post(["hi"] * 3, "a dog")])
     assert segments == [["[CLS]", "hi", "hi", "[SEP]"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("context", "texts", "n_warnings"),
+    [
+        (True, [None, " "], 1),
+        (True, [], 1),
+        (True, [None, "a dog", None], 0),
+        (False, [None], 0),
+    ],
+)
+def test_one_warning_says_that_no_training_post_has_the_text_to_be_read(
+    bert, caplog, context, texts, n_warnings
+):
+    featurizer = TransformerFeaturizer(str(bert), context=context, max_length=64)
+    with caplog.at_level(logging.WARNING, logger="spacy"):
+        for text in texts:
+            featurizer.observe(post(["hi"], text), None)
+        featurizer.settle()
+    assert [record.message.count("no training post") for record in caplog.records] == (
+        [1] * n_warnings
+    )
+
+
+def test_each_initialization_looks_for_the_text_anew(bert, caplog):
+    featurizer = TransformerFeaturizer(str(bert), context=True, max_length=64)
+    featurizer.observe(post(["hi"], "a dog"), None)
+    featurizer.settle()
+    assert not caplog.records
+    featurizer.settle()
+    assert "no training post brings image_text" in caplog.text
 
 
 def test_a_token_without_a_piece_of_its_own_is_the_unknown_piece_in_its_place(bert):
