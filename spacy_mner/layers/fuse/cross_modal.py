@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..attention import TransformerLayer
 from ..ragged import from_grid, to_grid
+from ..sizes import check_sizes
 from ..types import Embedded, Fused, RegionMemory
 from .gate import Gate
 from .granularity import Granularity
@@ -61,6 +62,7 @@ class CrossModal(nn.Module):
         auxiliary: bool,
     ) -> None:
         super().__init__()
+        check_sizes("CrossModal", width=width, heads=heads, feedforward=feedforward)
         if grid is not None and grid == objects:
             raise ValueError(f"grid and objects must be two modalities, not {grid!r} twice")
         self.width = width
