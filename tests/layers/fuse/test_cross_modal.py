@@ -276,6 +276,30 @@ def test_what_cannot_be_asked_or_cannot_ask_is_refused():
         cross_modal(heads=4)
 
 
+@pytest.mark.parametrize(
+    ("augmentation", "reason"),
+    [
+        ("nowhere", r"gate for the modality 'nowhere', which is not one of the text \('word'\)"),
+        ("image", "gate for the modality 'image', which is not one of the text"),
+        (None, "augmentation = null names nothing to gate"),
+    ],
+)
+def test_a_gate_for_what_is_no_text_is_refused_where_it_is_asked_for(augmentation, reason):
+    with pytest.raises(ValueError, match=reason):
+        cross_modal(augmentation=augmentation, augmentation_gate=True)
+    ask(cross_modal(augmentation=augmentation), MIXED)
+
+
+def test_a_gate_for_regions_that_nobody_asks_is_refused():
+    with pytest.raises(ValueError, match=r"'image' as its augmentation.*holds regions"):
+        ask(cross_modal(grid=None, augmentation="image", augmentation_gate=True), MIXED)
+
+
+def test_a_gate_with_nothing_to_weigh_against_is_refused():
+    with pytest.raises(ValueError, match=r"weighs 'word' against the rest.*there is no rest"):
+        ask(cross_modal(augmentation="word", augmentation_gate=True), MIXED)
+
+
 def test_the_config_builds_it_for_the_widths_of_the_modalities():
     stage = build_cross_modal(objects=None)
     fuser = stage.build(widths={"transformer": 384, "image": 150})
