@@ -42,7 +42,8 @@ class CrossModal(nn.Module):
         vector per token, and is not the only one that has.
     grid_gate, objects_gate: g_1 and g_2; without, F1 and F2 are means.
     region_first: with H2 and H4; without, F1 = H1, F2 = H3, and there is nothing to gate.
-    auxiliary: with T_aux, for the auxiliary head of the decoder. It is made in training alone.
+    auxiliary: with T_aux, for the auxiliary head of the decoder. It is made in training alone, and
+        only where the decoder has such a head (`TaggerNetwork` says so by `auxiliary_width`).
     """
 
     def __init__(
