@@ -341,19 +341,6 @@ def test_a_post_without_tokens_is_a_piece_where_the_tokenizer_puts_nothing_aroun
     assert seen == [["[UNK]"], ["bob"]]
 
 
-def test_what_is_no_encoder_is_named_with_the_remedy(tmp_path):
-    with pytest.raises(ValueError, match=r"gone.*folder"):
-        settled(tmp_path / "gone")
-
-
-def test_an_encoder_with_a_decoder_is_refused(tmp_path):
-    from transformers import T5Config
-
-    T5Config().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="decoder"):
-        settled(tmp_path)
-
-
 def test_the_state_is_json_and_needs_no_folder(bert, tmp_path):
     folder = write_bert(tmp_path / "moved")
     state = json.loads(json.dumps(settled(folder).state))
