@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -30,6 +32,16 @@ def write_bert(folder: Path, longest: int = 64, **config: float) -> Path:
     torch.manual_seed(0)
     BertModel(BertConfig(**settings)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_model(folder: Path, make: Callable[[int], Any]) -> Path:
+    """A model of any kind, of so many pieces, with the tokenizer of that BERT."""
+    from transformers import AutoConfig
+
+    n_pieces = AutoConfig.from_pretrained(write_bert(folder)).vocab_size
+    torch.manual_seed(0)
+    make(n_pieces).save_pretrained(folder)
     return folder
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..huggingface import from_pretrained, transformers
+from ..huggingface import from_pretrained, transformers, unfit
 from ..layers.embed import TransformerEmbedding
 
 
@@ -38,3 +38,19 @@ def load_weights(embedding: nn.Module, *, name: str) -> None:
     assert isinstance(embedding, TransformerEmbedding)
     pretrained = from_pretrained("AutoModel", name, torch_dtype=torch.float32)
     embedding.encoder.load_state_dict(pretrained.state_dict())
+    _try_out(embedding, name)
+
+
+def _try_out(embedding: TransformerEmbedding, name: str) -> None:
+    """Refuse a model that wants more than word pieces, or says something else than it should."""
+    parameter = next(embedding.parameters())
+    piece = torch.zeros(1, dtype=torch.int64, device=parameter.device)
+    features = {"pieces": piece, "lengths": torch.tensor([1]), "place": piece}
+    try:
+        with torch.no_grad():
+            width = embedding.eval()(features, torch.tensor([1])).vectors.shape[1]
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise unfit(name, f"it cannot read word pieces alone ({reason})") from error
+    if width != embedding.width:
+        raise unfit(name, f"its vectors have the width {width}, not {embedding.width}")

@@ -14,10 +14,7 @@ from spacy.vocab import Vocab
 from thinc.model import deserialize_attr, serialize_attr
 
 from ..batch import PostBatch
-from ..extensions import has_image
-from .status import ABSENT
-
-NO_IMAGE_MODALITY = "ignored: the pipeline has no image modality"
+from .status import ABSENT, ignored
 
 
 class Featurizer(ABC):
@@ -56,6 +53,11 @@ class Featurizer(ABC):
     def settings(self) -> dict[str, Any]:
         """What the config says of it that bears on answers and is not in its `dims()`."""
         return {}
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The attributes of a post's picture that it looks at, of `PICTURE_ATTRIBUTES`."""
+        return ()
 
     def region_names(self, doc: Doc, images_root: Path | None) -> list[str]:
         """What the regions of a post are called, in order; empty where they have no names."""
@@ -99,9 +101,11 @@ class Featurizers:
 
     def __call__(self, batch: PostBatch) -> dict[str, dict[str, np.ndarray]]:
         features = {name: featurizer(batch) for name, featurizer in self.by_name.items()}
+        read = {name for featurizer in self.by_name.values() for name in featurizer.reads}
         for i, doc in enumerate(batch.docs):
-            if not batch.image_status[i]:
-                batch.image_status[i] = NO_IMAGE_MODALITY if has_image(doc) else ABSENT
+            # A modality says "absent" of a post that brings nothing of what it looks at itself.
+            if batch.image_status[i] in ("", ABSENT):
+                batch.image_status[i] = ignored(doc, read) or ABSENT
         return features
 
     @property

@@ -89,6 +89,10 @@ class ObjectFeaturizer(Featurizer):
     def settings(self) -> dict[str, Any]:
         return {"n": self.n}
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("image_objects",) if self.store is None else ("image_objects", "image")
+
     def dims(self) -> dict[str, int]:
         return {"n_labels": len(self.ids), "dim": self.dim}
 

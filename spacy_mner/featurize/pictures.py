@@ -68,6 +68,10 @@ class PictureFeaturizer(Featurizer):
                 "modality."
             )
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("image", "image_features")
+
     def dims(self) -> dict[str, int]:
         return {"dim": self.dim}
 

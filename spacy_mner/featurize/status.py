@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+
+from spacy.tokens import Doc
 
 from ..batch import PostBatch
+from ..extensions import PICTURE_ATTRIBUTES
 from ..images.reference import PictureError
 
 ABSENT = "absent"
@@ -29,6 +32,21 @@ def report(batch: PostBatch, i: int, n: int, failures: Sequence[PictureError]) -
     batch.image_status[i] = status
     if failures and status != known:
         warnings.warn(f"Picture masked, {status}", PictureWarning, stacklevel=3)
+
+
+def ignored(doc: Doc, read: Container[str]) -> str | None:
+    """Say what a post brings of its picture that no modality looks at; None where there is nothing.
+
+    read: the attributes that modalities look at.
+    """
+    unread = [name for name in PICTURE_ATTRIBUTES if name not in read and _brings(doc, name)]
+    return f"ignored: no modality reads {' or '.join(unread)}" if unread else None
+
+
+def _brings(doc: Doc, name: str) -> bool:
+    value = doc._.get(name)
+    is_empty = isinstance(value, list | tuple) and not value
+    return value is not None and not is_empty
 
 
 def _status(n: int, failures: Sequence[PictureError]) -> str:

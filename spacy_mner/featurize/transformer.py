@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import asdict
 from functools import lru_cache
@@ -13,11 +14,19 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..batch import PostBatch
+from ..extensions import has_image_text
 from ..huggingface import EncoderFiles, read_files, tokenizers
 from .base import Featurizer
 
+logger = logging.getLogger("spacy")
+
 # Two neighbouring segments of a post that is too long for one share at least this part of each.
 OVERLAP = 1 / 4
+
+# Of a post that does not fit into one segment with the text about its picture, at most this part of
+# each segment is kept for that text: enough for a caption (64 of 256 pieces), and little enough
+# that a token is read among the others of its post above all.
+CONTEXT_SHARE = 1 / 4
 
 # The host of a web address. What follows it is mostly random ("t.co/Z3neVBQ7vF"), and would be
 # half of what is read of posts that have links.
@@ -48,8 +57,10 @@ class TransformerFeaturizer(Featurizer):
         initialized; from then on the tokenizer and the encoder's config are part of the `state`
         (half a megabyte for English, several for a hundred languages).
     context: let the encoder read `doc._.image_text` as a second text after the post (Wang et al.
-        2022, ITA). It is cut to the room that the post leaves in a segment. A post that is to do
-        without its picture does without that text as well.
+        2022, ITA). A post that does not fit into one segment with it is cut into narrower ones,
+        so that each has room for that text, up to a quarter of `max_length`; what is longer is
+        cut to the room that the post leaves. A post that is to do without its picture does
+        without that text as well.
     max_length: of a segment in word pieces, special ones included.
     """
 
@@ -58,11 +69,19 @@ class TransformerFeaturizer(Featurizer):
         self.context = context
         self.max_length = max_length
         self._files: EncoderFiles | None = None
+        self._has_context = False
 
     def observe(self, doc: Doc, images_root: Path | None) -> None:
-        """Nothing is learned from posts."""
+        self._has_context = self._has_context or has_image_text(doc)
 
     def settle(self) -> None:
+        has_context, self._has_context = self._has_context, False  # the next one begins anew
+        if self.context and not has_context:
+            logger.warning(
+                "The transformer of the config has context = true, but no training post brings "
+                "image_text: it learns nothing of such text. Give the posts theirs (convert the "
+                "corpus with --captions), or set context to false."
+            )
         self._files = self._checked(read_files(self.name))
 
     def _checked(self, files: EncoderFiles) -> EncoderFiles:
@@ -101,7 +120,7 @@ class TransformerFeaturizer(Featurizer):
             # A post without tokens is a piece as well: some tokenizers put nothing around it.
             post = list(chain.from_iterable(words)) or [self.files.unknown]
             context = speller.text(self._context(batch, i))
-            window = self.max_length - speller.alone.n_special
+            window = self._window(speller, len(post), len(context))
             starts, owner = cut(len(post), window, firsts)
             parts = [self._segment(speller, post[s : s + window], context) for s in starts]
             segment[tokens] = len(segments) + owner
@@ -114,6 +133,15 @@ class TransformerFeaturizer(Featurizer):
         text = batch.docs[i]._.image_text
         is_read = self.context and not batch.without_image[i] and isinstance(text, str)
         return text if is_read else ""
+
+    def _window(self, speller: Speller, n_post: int, n_context: int) -> int:
+        """How many pieces of a post a segment has at most."""
+        room = self.max_length - speller.paired.n_special
+        # One piece of the post at least.
+        kept = min(n_context, int(self.max_length * CONTEXT_SHARE), room - 1)
+        if not kept:
+            return self.max_length - speller.alone.n_special
+        return room if n_post + n_context <= room else room - kept
 
     def _segment(self, speller: Speller, post: list[int], context: list[int]) -> Segment:
         room = max(self.max_length - speller.paired.n_special - len(post), 0)
@@ -193,7 +221,10 @@ class Speller:
         return encoding.ids
 
     def text(self, text: str) -> list[int]:
-        return self._tokenizer.encode(text, add_special_tokens=False).ids if text else []
+        """Halves of a surrogate pair are read as the character that they make, or as U+FFFD."""
+        # A string may hold them, from JSON for one; the tokenizer takes no such string.
+        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return self._tokenizer.encode(whole, add_special_tokens=False).ids if whole else []
 
 
 # Kept out of the featurizer, because a tokenizer does not survive pickling with its settings.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -30,21 +31,24 @@ class TaggerNetwork(nn.Module):
     """From the features of all modalities to the potentials of the CRF.
 
     embed: an embedder for each modality, by the modality's name.
-    fuse, encode, decode: the other stages, built for one another's widths.
+    fuse, encode, decode: the other stages, built for one another's widths. Where the decoder has
+        no auxiliary head, the fuser makes no vectors for one, whatever it was built for.
     """
 
     def __init__(
         self,
         *,
         embed: Mapping[str, nn.Module],
-        fuse: nn.Module,
+        fuse: Any,
         encode: nn.Module,
-        decode: nn.Module,
+        decode: Any,
     ) -> None:
         super().__init__()
         self.embed = nn.ModuleDict()
         for name, embedder in embed.items():
             self._add_modality(name, embedder)
+        if decode.segmentation is None:
+            fuse.auxiliary_width = None
         self.fuse = fuse
         self.encode = encode
         self.decode = decode

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 from pathlib import Path
 
@@ -122,6 +123,21 @@ def test_without_text_about_the_picture_a_post_is_read_alone(bert, text):
     assert seen_by(settled(bert, context=True), [doc]) == [["[CLS]", "hi", "[SEP]"]]
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("\ud800 dog", "\ufffd dog"),
+        ("a \udc00dog \udbff", "a \ufffddog \ufffd"),
+        ("\ude00\ud83d dog", "\ufffd\ufffd dog"),
+        ("a \ud83d\ude00 dog", "a 😀 dog"),
+    ],
+)
+def test_half_a_character_in_text_about_the_picture_is_an_unknown_one(encoder, text, read):
+    featurizer = settled(encoder, context=True)
+    half, whole = (featurizer(PostBatch.from_docs([post(["hi"], t)])) for t in (text, read))
+    assert half["pieces"].tolist() == whole["pieces"].tolist()
+
+
 def test_text_about_the_picture_is_read_only_where_asked_for(bert):
     assert seen_by(settled(bert), [post(["hi"], "a dog")]) == [["[CLS]", "hi", "[SEP]"]]
 
@@ -133,16 +149,85 @@ def test_a_post_that_does_without_its_picture_does_without_the_text_about_it(ber
 
 
 def test_the_text_about_the_picture_gets_the_room_that_the_post_leaves(bert):
-    featurizer = settled(bert, context=True, max_length=8)
-    docs = [post(["hi"] * n, "a dog my ram bob") for n in (6, 5, 4, 3)]
-    assert sorted(seen_by(featurizer, docs)) == sorted(
-        [
-            ["[CLS]", *["hi"] * 6, "[SEP]"],
-            ["[CLS]", *["hi"] * 5, "[SEP]"],
-            ["[CLS]", *["hi"] * 4, "[SEP]", "a", "[SEP]"],
-            ["[CLS]", *["hi"] * 3, "[SEP]", "a", "dog", "[SEP]"],
-        ]
+    featurizer = settled(bert, context=True, max_length=12)
+    docs = [post(["hi"] * n, "a dog my ram bob viper") for n in (6, 5, 4, 3, 2)]
+    assert sorted(map(len, seen_by(featurizer, docs))) == [11, 12, 12, 12, 12]
+    assert seen_by(featurizer, docs[:1]) == [
+        ["[CLS]", *["hi"] * 6, "[SEP]", "a", "dog", "my", "[SEP]"]
+    ]
+
+
+CAPTION = ["a", "dog", "my", "ram", "bob", "viper"]
+
+
+@pytest.mark.parametrize(
+    ("n_pieces", "n_segments"), [(10, 1), (23, 1), (25, 2), (29, 2), (30, 2), (40, 2), (100, 6)]
+)
+def test_every_segment_of_a_long_post_has_room_for_the_text_about_the_picture(
+    bert, n_pieces, n_segments
+):
+    featurizer = settled(bert, context=True, max_length=32)
+    words = [f"{i:x}"[-1] for i in range(n_pieces)]
+    segments = seen_by(featurizer, [post(words, " ".join(CAPTION))])
+    assert len(segments) == n_segments
+    for pieces in segments:
+        assert pieces[-8:] == ["[SEP]", *CAPTION, "[SEP]"]
+        assert len(pieces) == (32 if n_segments > 1 else n_pieces + 9)
+
+
+@pytest.mark.parametrize("n_pieces", [22, 25, 29, 30, 40, 100])
+def test_a_long_text_about_the_picture_takes_a_quarter_of_each_segment_at_most(bert, n_pieces):
+    featurizer = settled(bert, context=True, max_length=32)
+    segments = seen_by(featurizer, [post(["hi"] * n_pieces, " ".join(CAPTION * 9))])
+    assert len(segments) > 1
+    for pieces in segments:
+        assert pieces == ["[CLS]", *["hi"] * 21, "[SEP]", *(CAPTION * 2)[:8], "[SEP]"]
+
+
+@pytest.mark.parametrize(("n_pieces", "n_segments"), [(29, 1), (30, 1), (31, 2)])
+def test_no_room_is_kept_for_text_that_is_not_there_or_not_read(bert, n_pieces, n_segments):
+    for context, text in [(True, None), (True, " "), (False, "a dog")]:
+        featurizer = settled(bert, context=context, max_length=32)
+        segments = seen_by(featurizer, [post(["hi"] * n_pieces, text)])
+        assert len(segments) == n_segments
+        assert all(len(pieces) == min(n_pieces + 2, 32) for pieces in segments)
+
+
+def test_the_shortest_segments_hold_the_post_alone(bert):
+    """Where one piece of a post leaves no room beside it."""
+    segments = seen_by(settled(bert, context=True, max_length=4), [post(["hi"] * 3, "a dog")])
+    assert segments == [["[CLS]", "hi", "hi", "[SEP]"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("context", "texts", "n_warnings"),
+    [
+        (True, [None, " "], 1),
+        (True, [], 1),
+        (True, [None, "a dog", None], 0),
+        (False, [None], 0),
+    ],
+)
+def test_one_warning_says_that_no_training_post_has_the_text_to_be_read(
+    bert, caplog, context, texts, n_warnings
+):
+    featurizer = TransformerFeaturizer(str(bert), context=context, max_length=64)
+    with caplog.at_level(logging.WARNING, logger="spacy"):
+        for text in texts:
+            featurizer.observe(post(["hi"], text), None)
+        featurizer.settle()
+    assert [record.message.count("no training post") for record in caplog.records] == (
+        [1] * n_warnings
     )
+
+
+def test_each_initialization_looks_for_the_text_anew(bert, caplog):
+    featurizer = TransformerFeaturizer(str(bert), context=True, max_length=64)
+    featurizer.observe(post(["hi"], "a dog"), None)
+    featurizer.settle()
+    assert not caplog.records
+    featurizer.settle()
+    assert "no training post brings image_text" in caplog.text
 
 
 def test_a_token_without_a_piece_of_its_own_is_the_unknown_piece_in_its_place(bert):
@@ -167,7 +252,9 @@ ANY_WORD = st.one_of(
     ),
 )
 POSTS = st.lists(
-    st.tuples(st.lists(ANY_WORD, max_size=40), st.sampled_from([None, "a dog", "ram " * 50])),
+    st.tuples(
+        st.lists(ANY_WORD, max_size=40), st.sampled_from([None, "a dog", "ram \udc00 " * 50])
+    ),
     min_size=1,
     max_size=4,
 )
@@ -252,19 +339,6 @@ def test_a_post_without_tokens_is_a_piece_where_the_tokenizer_puts_nothing_aroun
     (tmp_path / "tokenizer.json").write_text(json.dumps({**rules, "post_processor": None}))
     seen = seen_by(settled(tmp_path), [post([]), post(["Bob"])])
     assert seen == [["[UNK]"], ["bob"]]
-
-
-def test_what_is_no_encoder_is_named_with_the_remedy(tmp_path):
-    with pytest.raises(ValueError, match=r"gone.*folder"):
-        settled(tmp_path / "gone")
-
-
-def test_an_encoder_with_a_decoder_is_refused(tmp_path):
-    from transformers import T5Config
-
-    T5Config().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="decoder"):
-        settled(tmp_path)
 
 
 def test_the_state_is_json_and_needs_no_folder(bert, tmp_path):

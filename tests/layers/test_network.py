@@ -44,8 +44,8 @@ def network(*, attention: bool = True, recurrent: bool = True) -> TaggerNetwork:
     return TaggerNetwork(embed=embed, fuse=fuse, encode=encode, decode=decode)
 
 
-def cross_modal() -> TaggerNetwork:
-    """The same modalities under cross-modal attention, with an auxiliary CRF."""
+def cross_modal(segmentation: str | None = "bio") -> TaggerNetwork:
+    """The same modalities under cross-modal attention, with an auxiliary head or without."""
     embed = network().embed
     fuse = CrossModal(
         widths=dict.fromkeys(embed, WIDTH),
@@ -63,7 +63,7 @@ def cross_modal() -> TaggerNetwork:
         auxiliary=True,
     )
     decode = CRF(
-        input_width=WIDTH, labels=["PER", "LOC"], segmentation="bio", auxiliary_width=WIDTH
+        input_width=WIDTH, labels=["PER", "LOC"], segmentation=segmentation, auxiliary_width=WIDTH
     )
     return TaggerNetwork(
         embed=dict(embed.items()), fuse=fuse, encode=NoEncoder(input_width=WIDTH), decode=decode
@@ -156,6 +156,16 @@ def test_the_auxiliary_task_teaches_the_layer_that_is_made_for_it():
     assert by_task | by_crf == {name for name, _ in tagger.named_parameters()}
     assert not any(name.startswith(own) for name in by_crf)
     assert {name.split(".")[0] for name in by_task if not name.startswith(own)} == {"embed"}
+
+
+@pytest.mark.parametrize(("segmentation", "n_reads"), [("bio", 1), ("binary", 1), (None, 0)])
+def test_nothing_is_computed_for_an_auxiliary_head_that_the_decoder_lacks(segmentation, n_reads):
+    tagger = cross_modal(segmentation).train()
+    reads = []
+    tagger.fuse.read_auxiliary.register_forward_hook(lambda *call: reads.append(call))
+    potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
+    assert len(reads) == n_reads
+    assert (potentials.segmentation is not None) == bool(n_reads)
 
 
 def test_attention_to_regions_is_told_on_request_by_a_fuser_that_attends():

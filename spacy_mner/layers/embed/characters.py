@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..ragged import Packing, from_grid
+from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
 
@@ -28,6 +29,7 @@ class CharBiLSTM(nn.Module):
         self, *, width: int, n_characters: int, character_width: int, dropout: float
     ) -> None:
         super().__init__()
+        check_sizes("CharBiLSTM", width=width, character_width=character_width)
         if width % 2:
             raise ValueError(
                 f"CharBiLSTM gives half of its width to each direction, so width = {width} must "
@@ -72,8 +74,7 @@ class CharCNN(nn.Module):
         self, *, width: int, n_characters: int, character_width: int, window: int, dropout: float
     ) -> None:
         super().__init__()
-        if window < 1:
-            raise ValueError(f"CharCNN needs a window of at least one character, not {window}")
+        check_sizes("CharCNN", width=width, character_width=character_width, window=window)
         self.width = width
         self.margins = ((window - 1) // 2, window // 2)
         self.embed = nn.Embedding(n_characters + 1, character_width, padding_idx=0)

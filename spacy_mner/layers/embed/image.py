@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ..sizes import check_sizes
 from ..types import Features, RegionMemory
 
 
@@ -25,6 +26,7 @@ class ImageEmbedding(nn.Module):
 
     def __init__(self, *, width: int, dim: int, dropout: float, bottleneck: int | None) -> None:
         super().__init__()
+        check_sizes("ImageEmbedding", width=width)
         self.width = width
         self.normalise = nn.LayerNorm(dim)
         self.project: nn.Module = nn.Linear(dim, width)

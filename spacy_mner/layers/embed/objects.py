@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ..sizes import check_sizes
 from ..types import Features, RegionMemory
 
 
@@ -25,6 +26,7 @@ class ObjectEmbedding(nn.Module):
 
     def __init__(self, *, width: int, n_labels: int, dim: int, dropout: float) -> None:
         super().__init__()
+        check_sizes("ObjectEmbedding", width=width)
         self.width = width
         self.embed = nn.Embedding(n_labels + 1, width, padding_idx=0)
         self.project = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width)) if dim else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
 
@@ -20,6 +21,7 @@ class Tok2VecEmbedding(nn.Module):
 
     def __init__(self, *, width: int, dim: int, dropout: float) -> None:
         super().__init__()
+        check_sizes("MultimodalTagger", tok2vec_width=width)
         self.width = width
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(dim, width)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ragged import from_grid, to_grid
+from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
 # Cells of a grid (segments x longest) that the encoder reads at once, which bounds memory. Small
@@ -35,6 +36,7 @@ class TransformerEmbedding(nn.Module):
         self, *, encoder: nn.Module, dim: int, width: int | None, dropout: float, freeze: bool
     ) -> None:
         super().__init__()
+        check_sizes("Transformer", width=width)
         self.encoder = encoder.requires_grad_(not freeze)
         self.width = dim if width is None else width
         self.freeze = freeze

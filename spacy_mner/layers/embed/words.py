@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
 
@@ -26,6 +27,7 @@ class WordVectors(nn.Module):
 
     def __init__(self, *, width: int, dim: int, n_words: int, dropout: float) -> None:
         super().__init__()
+        check_sizes("WordVectors", width=width)
         self.width = width
         self.dim = dim
         self.dropout = nn.Dropout(dropout)

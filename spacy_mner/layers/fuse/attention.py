@@ -94,7 +94,7 @@ def _common_width(widths: Mapping[str, int]) -> int:
     if len(set(widths.values())) > 1:
         listed = ", ".join(f"{name} = {width}" for name, width in widths.items())
         raise ValueError(
-            f"modality attention adds the modalities up, so they need one width, not {listed}: "
+            f"modality attention weighs vectors of one width, and the modalities have {listed}: "
             "give them all the same `width`, or fuse with spacy_mner.Concatenate.v1"
         )
     return next(iter(widths.values()))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..attention import TransformerLayer
 from ..ragged import from_grid, to_grid
+from ..sizes import check_sizes
 from ..types import Embedded, Fused, RegionMemory
 from .gate import Gate
 from .granularity import Granularity
@@ -37,10 +38,12 @@ class CrossModal(nn.Module):
     width, heads, feedforward, dropout: of the transformer layers; `width` is that of the result.
     grid, objects: the modalities that hold the regions of the picture and the objects in it. None,
         or a name that is not in `widths`, for a network without.
-    augmentation: the modality that the gate of the text is for, if `augmentation_gate`.
+    augmentation: the modality that the gate of the text is for, if `augmentation_gate`; it has a
+        vector per token, and is not the only one that has.
     grid_gate, objects_gate: g_1 and g_2; without, F1 and F2 are means.
     region_first: with H2 and H4; without, F1 = H1, F2 = H3, and there is nothing to gate.
-    auxiliary: with T_aux, for the auxiliary head of the decoder. It is made in training alone.
+    auxiliary: with T_aux, for the auxiliary head of the decoder. It is made in training alone, and
+        only where the decoder has such a head (`TaggerNetwork` says so by `auxiliary_width`).
     """
 
     def __init__(
@@ -61,8 +64,14 @@ class CrossModal(nn.Module):
         auxiliary: bool,
     ) -> None:
         super().__init__()
+        check_sizes("CrossModal", width=width, heads=heads, feedforward=feedforward)
         if grid is not None and grid == objects:
             raise ValueError(f"grid and objects must be two modalities, not {grid!r} twice")
+        if augmentation_gate and augmentation is None:
+            raise ValueError(
+                "model.fuse has augmentation_gate = true, and augmentation = null names nothing to "
+                "gate: name a modality, or set `augmentation_gate` to false"
+            )
         self.width = width
         self.auxiliary_width = width if auxiliary else None
         self.asked = {"grid": grid, "objects": objects}
@@ -154,6 +163,7 @@ class CrossModal(nn.Module):
                 "cross-modal attention needs a modality with a vector per token that asks the "
                 f"picture, and [model.embed] has only {sorted(with_regions)}"
             )
+        self._check_gate(with_regions)
         # A name that is nowhere may be that of a modality taken out, or misspelt.
         left = with_regions - set(self.memories.values())
         left_out = [part for part, name in self.asked.items() if name is None]
@@ -163,4 +173,18 @@ class CrossModal(nn.Module):
             raise ValueError(
                 f"nobody asks the regions of {sorted(left)}: model.fuse has {asked}. Name them "
                 "there, or set them to null in [model.embed]"
+            )
+
+    def _check_gate(self, with_regions: set[str]) -> None:
+        gated = self.read_text.gated
+        if gated in with_regions:
+            raise ValueError(
+                f"model.fuse names {gated!r} as its augmentation, but that modality holds regions: "
+                "name one with a vector per token, or set `augmentation_gate` to false"
+            )
+        if set(self.read_text.names) - with_regions == {gated}:
+            raise ValueError(
+                f"the gate of model.fuse weighs {gated!r} against the rest of the text, and there "
+                "is no rest: add a modality with a vector per token to [model.embed], or set "
+                "`augmentation_gate` to false"
             )

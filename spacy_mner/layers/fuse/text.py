@@ -22,7 +22,7 @@ class TextSum(nn.Module):
 
     widths: the width of every modality.
     width: of the result.
-    gated: the modality that is gated; None, or one that is not in `widths`, for no gate.
+    gated: the modality that is gated, one of `widths`; None for no gate.
     dropout: on the result.
     """
 
@@ -30,11 +30,17 @@ class TextSum(nn.Module):
         self, *, widths: Mapping[str, int], width: int, gated: str | None, dropout: float
     ) -> None:
         super().__init__()
+        if gated is not None and gated not in widths:
+            raise ValueError(
+                f"model.fuse has a gate for the modality {gated!r}, which is not one of the text "
+                f"({', '.join(map(repr, widths))}): set `augmentation` to one of these, or "
+                "`augmentation_gate` to false"
+            )
         self.names = tuple(widths)
         # A list, because a modality may bear a name that torch does not allow.
         self.project = nn.ModuleList(projection(w, width) for w in widths.values())
         self.gated = gated
-        if gated in widths:
+        if gated is not None:
             self.gate = Gate(width)
         self.dropout = nn.Dropout(dropout)
 
@@ -47,7 +53,7 @@ class TextSum(nn.Module):
                 is_silent = ~modality.available.unsqueeze(1)
                 said[name] = project(modality.vectors).masked_fill(is_silent, 0)
         text = torch.stack([part for name, part in said.items() if name != self.gated]).sum(dim=0)
-        if self.gated in said:
+        if self.gated is not None:
             mixed = self.gate(text, said[self.gated])
             text = torch.where(embedded[self.gated].available.unsqueeze(1), mixed, text)
         dropped: Tensor = self.dropout(text)

@@ -17,6 +17,8 @@ from spacy_mner.layers.types import Embedded, RegionMemory, TokenVectors
 WIDTH, HEADS = 6, 2
 # A grid of another width than the text, and objects of the same.
 WIDTHS = {"word": WIDTH, "image": 5, "objects": WIDTH}
+# A second modality of the text, which networks have that name it: what is near a word.
+NEAR_WIDTH = 4
 SETTINGS: dict[str, Any] = {
     "widths": WIDTHS,
     "width": WIDTH,
@@ -57,6 +59,15 @@ class Post:
         return self._content(self.n_tokens, WIDTH, 0)
 
     @cached_property
+    def near(self) -> Tensor:
+        return self._content(self.n_tokens, NEAR_WIDTH, 3)
+
+    @cached_property
+    def has_near(self) -> Tensor:
+        """Every third token has nothing near it."""
+        return torch.arange(self.n_tokens) % 3 != 1
+
+    @cached_property
     def memories(self) -> dict[str, Tensor]:
         return {
             "image": self._content(self.n_regions, 5, 1),
@@ -64,7 +75,7 @@ class Post:
         }
 
     def _content(self, n: int, width: int, kind: int) -> Tensor:
-        generator = torch.Generator().manual_seed(3 * self.number + kind)
+        generator = torch.Generator().manual_seed(4 * self.number + kind)
         return torch.randn(n, width, generator=generator, dtype=torch.float64)
 
 
@@ -91,15 +102,21 @@ class Batch:
 
     @cached_property
     def embedded(self) -> dict[str, Embedded]:
-        texts = [post.text for post in self.posts]
-        text = torch.cat([torch.zeros(0, WIDTH, dtype=torch.float64), *texts])
-        there = torch.ones(len(text), dtype=torch.bool)
-        text = self.change(text)
+        everywhere = [torch.ones(post.n_tokens, dtype=torch.bool) for post in self.posts]
         return {
-            "word": TokenVectors(text, there.to(text.device)),
+            "word": self._tokens(WIDTH, [post.text for post in self.posts], everywhere),
+            "near": self._tokens(
+                NEAR_WIDTH, [post.near for post in self.posts], [p.has_near for p in self.posts]
+            ),
             "image": self._memory("image"),
             "objects": self._memory("objects"),
         }
+
+    def _tokens(self, width: int, vectors: list[Tensor], there: list[Tensor]) -> TokenVectors:
+        flat = torch.cat([torch.zeros(0, width, dtype=torch.float64), *vectors])
+        available = torch.cat([torch.zeros(0, dtype=torch.bool), *there])
+        flat = self.change(flat)
+        return TokenVectors(flat, available.to(flat.device))
 
     def places(self, name: str, post: int) -> np.ndarray:
         """Where the regions of a post stand in the memory."""

@@ -113,16 +113,27 @@ def granularity(
     return GATES[part](below(weights, "gate"), direct, around), attention
 
 
+def text_sum(weights: Weights, word: Array, near: Array, has_near: Array, *, gated: bool) -> Array:
+    """S of one post: the words, and what is near them added or gated where there is such.
+
+    word, near: [n_tokens, their width]; the words have that of the result. has_near: [n_tokens].
+    """
+    a = linear(weights, "project.1", near)
+    both = gate(below(weights, "gate"), word, a) if gated else word + a
+    return np.stack([both[i] if has_near[i] else word[i] for i in range(len(word))])
+
+
 def cross_modal(
     weights: Weights, heads: int, text: Array, memories: Mapping[str, Array]
-) -> tuple[Array, Array, dict[str, Array]]:
-    """Z, T_aux and the kept weights of one post.
+) -> tuple[Array, Array | None, dict[str, Array]]:
+    """Z, T_aux (None without such a layer) and the kept weights of one post.
 
     text: S, [n_tokens, width]; memories: "grid" and "objects", as far as the network has them,
     [n_regions, their width].
     """
     read = cross(below(weights, "read"), heads, text, text)[0]
-    auxiliary = cross(below(weights, "read_auxiliary"), heads, text, text)[0]
+    own = below(weights, "read_auxiliary")
+    auxiliary = cross(own, heads, text, text)[0] if own else None
     parts, maps = [], {}
     for name, regions in memories.items():
         own = below(weights, f"look.{name}")

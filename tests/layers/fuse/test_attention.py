@@ -156,13 +156,15 @@ def test_an_empty_batch_is_fused():
     assert fused.vectors.shape == (0, WIDTH) and fused.attention.shape == (0, 3)
 
 
-def test_different_widths_are_refused_by_name():
-    with pytest.raises(ValueError, match=r"word = 4, image = 5.*Concatenate"):
+@pytest.mark.parametrize("combine", ["sum", "concatenate"])
+def test_modalities_of_different_widths_are_refused_in_words_that_are_true_of_both(combine):
+    reason = r"weighs vectors of one width.*word = 4, image = 5.*Concatenate"
+    with pytest.raises(ValueError, match=reason):
         ModalityAttention(
             widths={"word": 4, "image": 5},
             dropout=0.0,
             bounded=True,
-            combine="sum",
+            combine=combine,
             skip_unknown=False,
         )
 

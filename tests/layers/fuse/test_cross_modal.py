@@ -16,6 +16,7 @@ from spacy_mner.layers.types import Fused, RegionMemory
 from . import reference
 from .cross_modal import (
     HEADS,
+    NEAR_WIDTH,
     SETTINGS,
     WIDTH,
     WIDTHS,
@@ -27,21 +28,46 @@ from .cross_modal import (
 )
 
 PARTS = {"grid": "image", "objects": "objects"}
-ABLATIONS: list[dict[str, Any]] = [
-    {},
-    {"grid_gate": False},
-    {"objects_gate": False},
-    {"region_first": False},
-    {"grid": None},
-    {"objects": None},
-    {"grid": None, "objects": None},
+NEAR = {"widths": {**WIDTHS, "near": NEAR_WIDTH}, "augmentation": "near"}
+FIRST = {"project_first", "read_first", "answer", "ask_answered", "gate"}
+GRID = {f"look.grid.{part}" for part in {"project", "read", "ask", *FIRST}}
+# Objects have the width of the text, and are taken as they are.
+OBJECTS = {part.replace("grid", "objects") for part in GRID if "project" not in part}
+WHOLE = {"read", "read_auxiliary", "join", "finish"} | GRID | OBJECTS
+WITH_FIRST = WHOLE & {f"look.{part}.{name}" for part in PARTS for name in FIRST}
+# Settings, and the parts with parameters that they take from the whole network or add to it.
+SETTINGS_AND_PARTS: list[tuple[dict[str, Any], set[str]]] = [
+    ({}, set()),
+    ({"grid_gate": False}, {"look.grid.gate"}),
+    ({"objects_gate": False}, {"look.objects.gate"}),
+    ({"grid_gate": False, "objects_gate": False}, {"look.grid.gate", "look.objects.gate"}),
+    ({"region_first": False}, WITH_FIRST),
+    # Widths do not tell a grid that nobody asks from text: it gets a projection, which nobody uses.
+    ({"grid": None}, GRID | {"read_text.project"}),
+    ({"objects": None}, OBJECTS),
+    ({"grid": None, "objects": None}, GRID | OBJECTS | {"join", "read_text.project"}),
+    ({"auxiliary": False}, {"read_auxiliary"}),
+    (NEAR, {"read_text.project"}),
+    ({**NEAR, "augmentation_gate": True}, {"read_text.project", "read_text.gate"}),
 ]
+ABLATIONS = [settings for settings, _ in SETTINGS_AND_PARTS]
 MIXED = batch_of((3, 2, 1), (0, 3, 0), (2, 0, 2), (4, 1, 0), (1, 0, 0))
 POSTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 3)), max_size=5)
 
 
 def ask(network: CrossModal, batch: Batch, *, region_attention: bool = False) -> Fused:
     return network(batch.embedded, batch.lengths, region_attention=region_attention)
+
+
+def text_of(
+    network: CrossModal, weights: reference.Weights, post: Post, word: np.ndarray, near: np.ndarray
+) -> np.ndarray:
+    """S of a post, by the equations."""
+    if "near" not in network.read_text.names:
+        return word
+    own = reference.below(weights, "read_text")
+    is_gated = network.read_text.gated is not None
+    return reference.text_sum(own, word, near, post.has_near.numpy(), gated=is_gated)
 
 
 def check_against_the_equations(network: CrossModal, batch: Batch) -> None:
@@ -54,17 +80,31 @@ def check_against_the_equations(network: CrossModal, batch: Batch) -> None:
         tokens = batch.tokens(i)
         if not post.n_tokens:
             continue
-        expected, auxiliary, maps = reference.cross_modal(
-            weights, HEADS, post.text.numpy(), memories
-        )
+        text = text_of(network, weights, post, post.text.numpy(), post.near.numpy())
+        expected, auxiliary, maps = reference.cross_modal(weights, HEADS, text, memories)
         np.testing.assert_allclose(fused.vectors[tokens].detach(), expected, atol=1e-10)
-        np.testing.assert_allclose(fused.auxiliary[tokens].detach(), auxiliary, atol=1e-10)
+        assert (fused.auxiliary is None) == (auxiliary is None)
+        if auxiliary is not None:
+            np.testing.assert_allclose(fused.auxiliary[tokens].detach(), auxiliary, atol=1e-10)
         for part, attention in maps.items():
             name = PARTS[part]
             told = fused.region_attention[name][tokens].detach().numpy()
             places = batch.places(name, i)
             np.testing.assert_allclose(told[:, places], attention, atol=1e-10)
             assert not np.delete(told, places, axis=1).any()
+
+
+def parts_of(network: CrossModal) -> set[str]:
+    """The parts that have parameters."""
+    depth = {"look": 3, "read_text": 2}
+    names = (name.split(".") for name, _ in network.named_parameters())
+    return {".".join(name[: depth.get(name[0], 1)]) for name in names}
+
+
+@pytest.mark.parametrize(("ablation", "parts"), SETTINGS_AND_PARTS, ids=map(str, ABLATIONS))
+def test_each_setting_builds_exactly_the_parts_that_it_should(ablation, parts):
+    """The reference knows an ablation by the parts that are there."""
+    assert parts_of(cross_modal(**ablation)) == WHOLE ^ parts
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS, ids=str)
@@ -100,17 +140,22 @@ UPSTREAM = torch.linspace(-1, 1, 10 * WIDTH, dtype=torch.float64).view(10, WIDTH
 def loss_by_the_equations(network: CrossModal, tensors: dict[str, np.ndarray]) -> float:
     """Of the posts of MIXED, with other weights and other embedded vectors than they have."""
     total = 0.0
-    for i in range(len(MIXED.posts)):
+    for i, post in enumerate(MIXED.posts):
         tokens, memories = MIXED.tokens(i), network.memories.items()
         if tokens.stop > tokens.start:
             z, auxiliary, _ = reference.cross_modal(
                 tensors,
                 HEADS,
-                tensors["word"][tokens],
+                text_of(network, tensors, post, tensors["word"][tokens], tensors["near"][tokens]),
                 {part: tensors[name][i, MIXED.places(name, i)] for part, name in memories},
             )
-            total += ((z + 2 * auxiliary) * UPSTREAM[tokens].numpy()).sum()
+            total += (both(z, auxiliary) * UPSTREAM[tokens].numpy()).sum()
     return total
+
+
+def both(vectors: Any, auxiliary: Any) -> Any:
+    """Two results in one, where there are two."""
+    return vectors if auxiliary is None else vectors + 2 * auxiliary
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS, ids=str)
@@ -118,7 +163,7 @@ def test_the_gradient_is_that_of_finite_differences_of_the_equations(ablation: d
     """Along random directions in the space of all weights and all that goes in."""
     network, batch = cross_modal(**ablation), MIXED.as_leaves()
     fused = ask(network, batch)
-    ((fused.vectors + 2 * fused.auxiliary) * UPSTREAM).sum().backward()
+    (both(fused.vectors, fused.auxiliary) * UPSTREAM).sum().backward()
     leaves = dict(network.named_parameters())
     leaves |= {name: of_modality(modality) for name, modality in batch.embedded.items()}
     gradients = {name: leaf.grad.numpy() for name, leaf in leaves.items() if leaf.grad is not None}
@@ -274,6 +319,30 @@ def test_what_cannot_be_asked_or_cannot_ask_is_refused():
         cross_modal(objects="image")
     with pytest.raises(ValueError, match="4 heads cannot share 6"):
         cross_modal(heads=4)
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "reason"),
+    [
+        ("nowhere", r"gate for the modality 'nowhere', which is not one of the text \('word'\)"),
+        ("image", "gate for the modality 'image', which is not one of the text"),
+        (None, "augmentation = null names nothing to gate"),
+    ],
+)
+def test_a_gate_for_what_is_no_text_is_refused_where_it_is_asked_for(augmentation, reason):
+    with pytest.raises(ValueError, match=reason):
+        cross_modal(augmentation=augmentation, augmentation_gate=True)
+    ask(cross_modal(augmentation=augmentation), MIXED)
+
+
+def test_a_gate_for_regions_that_nobody_asks_is_refused():
+    with pytest.raises(ValueError, match=r"'image' as its augmentation.*holds regions"):
+        ask(cross_modal(grid=None, augmentation="image", augmentation_gate=True), MIXED)
+
+
+def test_a_gate_with_nothing_to_weigh_against_is_refused():
+    with pytest.raises(ValueError, match=r"weighs 'word' against the rest.*there is no rest"):
+        ask(cross_modal(augmentation="word", augmentation_gate=True), MIXED)
 
 
 def test_the_config_builds_it_for_the_widths_of_the_modalities():

@@ -66,8 +66,9 @@ def test_a_token_without_augmentation_has_the_rest_of_the_text_ungated(embedded)
     assert not torch.isclose(text[[0, 1, 3, 4]], rest[[0, 1, 3, 4]]).any()
 
 
-def test_a_gate_for_a_modality_that_is_not_there_is_none(embedded):
-    assert torch.equal(text_sum(gated="nowhere")(embedded), text_sum()(embedded))
+def test_a_gate_for_a_modality_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match=r"'nowhere'.*'word', 'near', 'char'.*augmentation_gate"):
+        text_sum(gated="nowhere")
 
 
 def test_regions_are_no_text(embedded):
