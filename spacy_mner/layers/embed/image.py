@@ -26,7 +26,7 @@ class ImageEmbedding(nn.Module):
 
     def __init__(self, *, width: int, dim: int, dropout: float, bottleneck: int | None) -> None:
         super().__init__()
-        check_sizes("ImageEmbedding", width=width)
+        check_sizes("ImageEmbedding", width=width, bottleneck=bottleneck)
         self.width = width
         self.normalise = nn.LayerNorm(dim)
         self.project: nn.Module = nn.Linear(dim, width)
