@@ -126,6 +126,31 @@ def test_a_frozen_tok2vec_does_not_move(listening):
     assert not changed(before, tok2vec)
 
 
+def test_a_frozen_tok2vec_may_read_posts_without_tokens(listening):
+    listening.initialize(lambda: examples_of(gold_docs(listening)))
+    losses: dict[str, float] = {}
+    listening.update(
+        examples_of([make_doc(listening, [], tags=[]), *gold_docs(listening)]),
+        sgd=listening.create_optimizer(),
+        exclude=["tok2vec"],
+        annotates=["tok2vec"],
+        losses=losses,
+    )
+    assert losses["multimodal_ner"] > 0.0
+
+
+@pytest.mark.parametrize("pipeline", ["embedded", "listening"])
+def test_posts_without_tokens_leave_others_their_answers(pipeline, request):
+    nlp = request.getfixturevalue(pipeline)
+    gold = [make_doc(nlp, [], tags=[]), *gold_docs(nlp), make_doc(nlp, [], tags=[])]
+    train(nlp, examples_of(gold), steps=40)
+    nlp.update(examples_of(gold[:1]), sgd=nlp.create_optimizer())
+    words = ["hi", "Bob", "Dylan", "ram"]
+    first, found, last = nlp.pipe([make_doc(nlp, post) for post in ([], words, [])])
+    assert [entity._.score for entity in found.ents] == pytest.approx(scores(nlp), abs=1e-5)
+    assert len(found.ents) == 1 and first.ents == last.ents == nlp("").ents == ()
+
+
 def test_listeners_are_replaced_without_changing_the_answer(listening, tmp_path):
     train(listening, examples_of(gold_docs(listening)), steps=40)
     expected = scores(listening)
