@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import spacy
 import torch
@@ -16,7 +17,14 @@ from thinc.api import Adam
 
 from spacy_mner.optimizer import build_adamw
 
-from .conftest import examples_of, gold_docs, make_doc, train
+from .conftest import (
+    accumulated,
+    examples_of,
+    gold_docs,
+    make_doc,
+    train,
+    without_dropout,
+)
 from .encoders import write_bert
 
 pytest.importorskip("spacy_transformers")
@@ -110,12 +118,6 @@ def rewired(nlp: Language, wiring: str, folder: Path) -> Language:
         nlp.to_disk(folder / "model")
         return spacy.load(folder / "model")
     return nlp
-
-
-def without_dropout(model: Any) -> None:
-    for module in model.shims[0].network.modules():
-        if hasattr(module, "p"):
-            module.p = 0.0
 
 
 @contextmanager
@@ -213,7 +215,7 @@ def test_posts_without_tokens_have_no_entities_and_leave_others_their_answers(
 def test_posts_without_tokens_count_as_posts_that_cost_nothing(shared, tmp_path, wiring):
     shared.initialize(lambda: posts(shared))
     nlp = rewired(shared, wiring, tmp_path)
-    without_dropout(nlp.get_pipe("multimodal_ner").model)
+    without_dropout(nlp)
     found = []
     for before, behind in ([], []), ([[]], [[], []]):
         examples = [*of_words(nlp, *before), *posts(nlp), *of_words(nlp, *behind)]
@@ -235,6 +237,28 @@ def test_a_batch_of_posts_without_tokens_teaches_an_encoder_nothing(shared, tmp_
     assert losses["multimodal_ner"] == 0.0 and not gradients(nlp)
     nlp.update(posts(nlp), sgd=False, losses=losses)
     assert losses["multimodal_ner"] > 0.0 and gradients(nlp)
+
+
+@WIRINGS
+def test_accumulated_gradients_are_a_mean_but_in_a_component_that_is_shared(
+    shared, tmp_path, wiring
+):
+    """There spaCy sums over batches, here of 5 and 10 posts, in units of the mean of the first."""
+    shared.initialize(lambda: posts(shared))
+    nlp = rewired(shared, wiring, tmp_path)
+    without_dropout(nlp)
+    examples = posts(nlp)
+    found = []
+    for parts in ([examples], [examples[:5], examples[5:]]):
+        found.append(accumulated(nlp, parts))
+        if wiring == "shared":
+            found[-1] |= gradients(nlp)
+            encoder(nlp).zero_grad()
+    for key, gradient in found[0].items():
+        factor = 15 / 5 if isinstance(key, str) else 1
+        np.testing.assert_allclose(found[1][key], gradient * factor, atol=1e-5, rtol=1e-3)
+    names = {key if isinstance(key, str) else key[1] for key in found[0]}
+    assert {"decode.start", "embeddings.word_embeddings.weight"} <= names
 
 
 def test_a_component_beside_it_learns_from_batches_with_posts_without_tokens(shared):
