@@ -212,9 +212,15 @@ class MultimodalNER(TrainablePipe):
     def update(self, examples: Iterable[Example], **settings: Any) -> dict[str, float]:
         """Learn from a batch of posts; see `TrainablePipe.update`."""
         examples = list(examples)
+        n_before = len(self._unfinished)
         if examples:
             self._unfinished.append([example.reference for example in examples])
-        return super().update(examples, **settings)
+        try:
+            return super().update(examples, **settings)
+        except Exception:
+            # A batch that failed left no gradient, and is not to count in the mean.
+            del self._unfinished[n_before:]
+            raise
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Update the weights with the mean gradient of all posts since the last time.
