@@ -25,6 +25,7 @@ from thinc.api import Model, Optimizer
 from .annotation import Labelling, allowed_tags, labels_of
 from .batch import cut_by_padded_size
 from .bridge.decode import label_posts, loss_and_gradients
+from .bridge.gradients import drop_gradients, scale_gradients
 from .bridge.shim import TorchShim
 from .bridge.tagger import TaggerOutput
 from .divergence import gradient_error, loss_error
@@ -211,24 +212,34 @@ class MultimodalNER(TrainablePipe):
     def update(self, examples: Iterable[Example], **settings: Any) -> dict[str, float]:
         """Learn from a batch of posts; see `TrainablePipe.update`."""
         examples = list(examples)
+        n_before = len(self._unfinished)
         if examples:
             self._unfinished.append([example.reference for example in examples])
-        return super().update(examples, **settings)
+        try:
+            return super().update(examples, **settings)
+        except Exception:
+            # A batch that failed left no gradient, and is not to count in the mean.
+            del self._unfinished[n_before:]
+            raise
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Update the weights with the mean gradient of all posts since the last time.
 
-        Raises ValueError, with the posts, where a gradient is not finite. The gradients are then
-        forgotten and the weights as they were.
+        A tok2vec that lies in the model is part of it. A component that `model.tok2vec` listens
+        to is not: it updates its weights itself, before the number of posts is known here. It
+        has the gradients of the batches summed, as from components of spaCy: the mean gradient
+        of all posts, times their number by that of the first batch.
+
+        Raises ValueError, with the posts, where a gradient of the network is not finite. The
+        gradients are then forgotten and the weights as they were.
         """
         parts, self._unfinished = self._unfinished, []
         posts = list(chain.from_iterable(parts))
-        shim = cast(TorchShim, self.model.shims[0])
         if len(parts) > 1:
             # The mean over all posts: each part counts as its posts do to those of the first.
-            shim.scale_gradients(len(parts[0]) / len(posts))
-        if spoiled := shim.spoiled_gradients():
-            shim.drop_gradients()
+            scale_gradients(self.model, len(parts[0]) / len(posts))
+        if spoiled := cast(TorchShim, self.model.shims[0]).spoiled_gradients():
+            drop_gradients(self.model)
             raise gradient_error(self.name, self._step, posts, spoiled)
         super().finish_update(sgd)
         self._step += 1

@@ -110,6 +110,27 @@ def train(nlp: Language, examples: list[Example], steps: int = 60, seed: int = 0
         nlp.update(shuffled, sgd=optimizer)
 
 
+def accumulated(nlp: Language, parts: list[list[Example]]) -> dict[Any, np.ndarray]:
+    """The gradients by which our component would change its weights after these batches."""
+    seen = {}
+
+    def look(key: Any, weights: Any, gradient: Any) -> tuple[Any, Any]:
+        seen[key] = gradient.copy()
+        gradient.fill(0.0)
+        return weights, gradient
+
+    for part in parts:
+        nlp.update(part, sgd=False)
+    nlp.get_pipe("multimodal_ner").finish_update(look)
+    return seen
+
+
+def without_dropout(nlp: Language) -> None:
+    for module in nlp.get_pipe("multimodal_ner").model.shims[0].network.modules():
+        if hasattr(module, "p"):
+            module.p = 0.0
+
+
 @pytest.fixture
 def untrained(small_model: dict[str, Any], pictures: Path) -> Language:
     nlp = spacy.blank("en")

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import spacy
+import torch
 from spacy.language import Language
 
-from .conftest import examples_of, gold_docs, make_doc, train
+from .conftest import accumulated, examples_of, gold_docs, make_doc, train, without_dropout
 
 WIDTH = 24
 CNN = {
@@ -80,10 +81,7 @@ def test_its_gradient_is_the_slope_of_the_loss(embedded):
     examples = examples_of(gold_docs(embedded))
     embedded.initialize(lambda: examples)
     component = embedded.get_pipe("multimodal_ner")
-    component.model.shims[0].network.fuse.dropout.p = 0.0
-    for module in component.model.shims[0].network.modules():
-        if hasattr(module, "p"):
-            module.p = 0.0
+    without_dropout(embedded)
     node = next(n for n in component.model.get_ref("tok2vec").walk() if n.has_param("W"))
 
     def loss() -> tuple[float, Any]:
@@ -102,6 +100,40 @@ def test_its_gradient_is_the_slope_of_the_loss(embedded):
         weights[place] -= sign * step
     slope = (values[0] - values[1]) / (2 * step)
     assert slope == pytest.approx(gradient[place], rel=0.05)
+
+
+def test_its_accumulated_gradients_are_those_of_all_posts_at_once(embedded):
+    examples = examples_of(gold_docs(embedded))
+    embedded.initialize(lambda: examples)
+    without_dropout(embedded)
+    once = accumulated(embedded, [examples])
+    in_parts = accumulated(embedded, [examples[:5], examples[5:12], examples[12:]])
+    of_tok2vec = {
+        (node.id, name)
+        for node in embedded.get_pipe("multimodal_ner").model.get_ref("tok2vec").walk()
+        for name in node.grad_names
+    }
+    assert of_tok2vec and of_tok2vec < once.keys()
+    for key, gradient in once.items():
+        np.testing.assert_allclose(in_parts[key], gradient, atol=1e-5, rtol=1e-3)
+
+
+def test_it_forgets_a_gradient_that_is_refused(embedded):
+    examples = examples_of(gold_docs(embedded))
+    embedded.initialize(lambda: examples)
+    without_dropout(embedded)
+    expected = accumulated(embedded, [examples])
+    network = embedded.get_pipe("multimodal_ner").model.shims[0].network
+
+    def spoil(module: Any, inputs: Any, output: torch.Tensor) -> None:
+        output.register_hook(lambda gradient: gradient * np.nan)
+
+    hook = network.embed["tok2vec"].project.register_forward_hook(spoil)
+    with pytest.raises(ValueError, match="not finite"):
+        accumulated(embedded, [examples])
+    hook.remove()
+    for key, gradient in accumulated(embedded, [examples]).items():
+        np.testing.assert_allclose(gradient, expected[key], atol=1e-5, rtol=1e-3)
 
 
 def test_a_listener_trains_the_shared_tok2vec(listening):
@@ -124,6 +156,31 @@ def test_a_frozen_tok2vec_does_not_move(listening):
         annotates=["tok2vec"],
     )
     assert not changed(before, tok2vec)
+
+
+def test_a_frozen_tok2vec_may_read_posts_without_tokens(listening):
+    listening.initialize(lambda: examples_of(gold_docs(listening)))
+    losses: dict[str, float] = {}
+    listening.update(
+        examples_of([make_doc(listening, [], tags=[]), *gold_docs(listening)]),
+        sgd=listening.create_optimizer(),
+        exclude=["tok2vec"],
+        annotates=["tok2vec"],
+        losses=losses,
+    )
+    assert losses["multimodal_ner"] > 0.0
+
+
+@pytest.mark.parametrize("pipeline", ["embedded", "listening"])
+def test_posts_without_tokens_leave_others_their_answers(pipeline, request):
+    nlp = request.getfixturevalue(pipeline)
+    gold = [make_doc(nlp, [], tags=[]), *gold_docs(nlp), make_doc(nlp, [], tags=[])]
+    train(nlp, examples_of(gold), steps=40)
+    nlp.update(examples_of(gold[:1]), sgd=nlp.create_optimizer())
+    words = ["hi", "Bob", "Dylan", "ram"]
+    first, found, last = nlp.pipe([make_doc(nlp, post) for post in ([], words, [])])
+    assert [entity._.score for entity in found.ents] == pytest.approx(scores(nlp), abs=1e-5)
+    assert len(found.ents) == 1 and first.ents == last.ents == nlp("").ents == ()
 
 
 def test_listeners_are_replaced_without_changing_the_answer(listening, tmp_path):

@@ -25,9 +25,13 @@ def features_to_torch(
 
 
 def token_vectors_to_torch(
-    arrays: list[Any], device: torch.device, requires_grad: bool
+    arrays: list[Any], width: int, device: torch.device, requires_grad: bool
 ) -> torch.Tensor:
-    """Thinc's vectors, one array [n_tokens, dim] a post, as one tensor with all tokens."""
-    xp = get_array_ops(arrays[0]).xp
-    flat = xp.ascontiguousarray(xp.concatenate(arrays), dtype="float32")
+    """Thinc's vectors, one array [n_tokens, width] a post, as one tensor with all tokens."""
+    # A shared transformer gives an array of no width to a post without tokens.
+    filled = [array for array in arrays if len(array)]
+    if not filled:
+        return torch.zeros((0, width), device=device, requires_grad=requires_grad)
+    xp = get_array_ops(filled[0]).xp
+    flat = xp.ascontiguousarray(xp.concatenate(filled), dtype="float32")
     return xp2torch(flat, requires_grad=requires_grad, device=device)

@@ -89,14 +89,6 @@ class TorchShim(Shim):
             return []
         return [name for name, gradient in gradients.items() if not gradient.isfinite().all()]
 
-    def scale_gradients(self, factor: float) -> None:
-        for parameter in self.network.parameters():
-            if parameter.grad is not None:
-                parameter.grad.mul_(factor)
-
-    def drop_gradients(self) -> None:
-        self.network.zero_grad()
-
     def finish_update(self, optimizer: Optimizer) -> None:
         if isinstance(optimizer, AdamW):
             optimizer.update_network(self.network)

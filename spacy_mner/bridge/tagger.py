@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 from thinc.api import Model, torch2xp
 
 from ..batch import PostBatch
@@ -153,9 +154,9 @@ def initialize(
     featurizers.initialize(chain(sample, docs))
     dims = featurizers.dims()
     if model.layers:
-        tok2vec = model.layers[0]
-        tok2vec.initialize(X=sample)
-        dims[TOK2VEC] = {"dim": _output_width(tok2vec, sample)}
+        readable = _with_tokens(sample)
+        model.layers[0].initialize(X=readable)
+        dims[TOK2VEC] = {"dim": _output_width(model.layers[0], readable)}
     labels = list(model.attrs["labels"])
     model.set_dim("nO", len(labels), force=True)
     _shim(model).initialize({"labels": labels, "dims": dims})
@@ -163,6 +164,12 @@ def initialize(
     for name, load in pretrain.items():
         if load is not None:
             load(embedders[name])
+
+
+def _with_tokens(sample: list[Doc]) -> list[Doc]:
+    """Posts from which a tok2vec can tell its sizes, or a word if there are none."""
+    vocab = sample[0].vocab if sample else Vocab()
+    return [doc for doc in sample if len(doc)] or [Doc(vocab, words=["a"])]
 
 
 def _output_width(tok2vec: Model, sample: list[Doc]) -> int:
@@ -194,9 +201,7 @@ def forward(
 
     def backprop(gradients: Potentials) -> list:
         backprop_network(potentials.tensors(), gradients.tensors())
-        if vectors is not None:
-            assert vectors.grad is not None
-            backprop_tok2vec(vectors.grad, batch.lengths)
+        backprop_tok2vec()
         return []
 
     return TaggerOutput(
@@ -212,17 +217,24 @@ def forward(
 
 def _run_tok2vec(
     model: TaggerModel, docs: Sequence[Doc], device: torch.device, is_train: bool
-) -> tuple[torch.Tensor | None, Callable[[torch.Tensor, np.ndarray], None]]:
-    """The tok2vec's vectors of all tokens, and a callback that takes their gradient."""
+) -> tuple[torch.Tensor | None, Callable[[], None]]:
+    """The tok2vec's vectors of all tokens, and a callback that hands it their gradient."""
     if not model.layers:
-        return None, lambda gradient, lengths: None
-    arrays, backprop_arrays = model.layers[0](docs, is_train)
-    vectors = token_vectors_to_torch(arrays, device, requires_grad=is_train)
+        return None, lambda: None
+    # Transformers fail at posts without tokens. A listener knows a batch by its tokens alone.
+    with_tokens = [doc for doc in docs if len(doc)]
+    arrays, backprop_arrays = model.layers[0](with_tokens, is_train) if with_tokens else ([], None)
+    width = _shim(model).plan["dims"][TOK2VEC]["dim"]
+    vectors = token_vectors_to_torch(arrays, width, device, requires_grad=is_train)
 
-    def backprop(gradient: torch.Tensor, lengths: np.ndarray) -> None:
-        flat = torch2xp(gradient)
-        ends = np.cumsum(lengths)
-        backprop_arrays([flat[end - n : end] for end, n in zip(ends, lengths, strict=True)])
+    def backprop() -> None:
+        if backprop_arrays is None:
+            return
+        assert vectors.grad is not None
+        flat = torch2xp(vectors.grad)
+        # In training a listener gives what its component read: the posts without tokens too.
+        ends = np.cumsum([0, *map(len, arrays)])
+        backprop_arrays([flat[start:end] for start, end in pairwise(ends)])
 
     return vectors, backprop
 
