@@ -61,8 +61,9 @@ def init(
     Raises CorpusError for a name that there is not, for a system of another kind, and for a file
     that is there.
     """
-    text = _template(kind or BASE) if system is None and setting is None else None
-    if text is None:
+    if system is None and setting is None:
+        text = _template(kind or BASE)
+    else:
         text = _system(kind, system, setting or "modern")
     if output.exists() and not force:
         raise CorpusError(f"{output} is there already; --force overwrites it.")

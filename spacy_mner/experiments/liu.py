@@ -29,11 +29,11 @@ SYSTEMS = (
     _system("trf-objects", "T + C + O", "objects", {**NO_PICTURE, **FOUND}),
     _system("trf-augmentation", "T + C + A", "augmentation", {**NO_PICTURE, **NEIGHBOURS}),
     _system("trf-context", "T + C + X", "context", {**NO_PICTURE, **CONTEXT}),
-    _whole("trf-all", title="regions, augmentation and context", overrides=ALL),
-    _system("trf-all-objects", "T + C + V + A + X + O", "and objects", {**ALL, **FOUND}),
+    _whole("trf-all", title="all: regions, augmentation, context", overrides=ALL),
+    _system("trf-all-objects", "T + C + V + A + X + O", "all, and objects", {**ALL, **FOUND}),
     _whole(
         "trf-mean",
-        title="these, a mean in place of the regions' gate",
+        title="all, a mean in place of the regions' gate",
         overrides={**ALL, f"{FUSE}.grid_gate": False},
     ),
     _system(
@@ -44,17 +44,17 @@ SYSTEMS = (
     ),
     _whole(
         "trf-gated-augmentation",
-        title="these, augmentation gated",
+        title="all, augmentation gated",
         overrides={**ALL, f"{FUSE}.augmentation_gate": True},
     ),
     _whole(
         "trf-text-first",
-        title="these, regions do not ask the text",
+        title="all, regions do not ask the text",
         overrides={**ALL, f"{FUSE}.region_first": False},
     ),
     _whole(
         "trf-no-auxiliary",
-        title="these, without auxiliary loss",
+        title="all, without auxiliary loss",
         overrides={**ALL, f"{FUSE}.auxiliary": False, f"{DECODE}.segmentation": None},
     ),
 )
