@@ -214,9 +214,12 @@ def test_an_interrupted_training_ends_without_a_mess(corpus_path, tmp_path):
     command = [sys.executable, "-m", "spacy", "train", "endless.cfg", "--output", "output"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
-    wait_for(tmp_path / "output" / "model-best" / "config.cfg")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) in (1, 130)
+    try:
+        wait_for(tmp_path / "output" / "model-best" / "config.cfg")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) in (1, 130)
+    finally:
+        process.kill()  # It would be at work for ever.
     assert "Traceback" not in (tmp_path / "log").read_text()
     assert sorted(os.listdir(tmp_path / "output")) == ["model-best", "model-last"]
     assert answer(tmp_path / "output" / "model-last") is not None
