@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from clock import StageClock
-from handwritten import Batch, Collate, Sizes, Tagger, TrainingLoop
+from handwritten import AdamWithAverages, Collate, Sizes, Tagger, TrainingLoop, crf_loss
 from posts import Lexicon, Post
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import load_config, load_model_from_config, registry
 from spacy.vectors import Vectors
+from thinc.api import Config
 from torch import Tensor
+from torchcrf import CRF
 
 import spacy_mner
 from spacy_mner import component as component_module
 from spacy_mner.layers.decode import Potentials, bio_tags, negative_log_likelihood
 from spacy_mner.layers.ragged import from_grid
 
-TEMPLATE = Path(spacy_mner.__file__).parent / "templates" / "base.cfg"
+TEMPLATES = Path(spacy_mner.__file__).parent / "templates"
 
 
 # What the hand-written network is: equation 4 as printed, frozen vectors, one dropout everywhere.
@@ -34,27 +36,40 @@ PLAIN: dict[str, dict[str, Any]] = {
 PRINTED = {"bounded": True, "combine": "sum", "skip_unknown": False, "dropout": 0.3}
 
 
-class Ours:
-    """A pipeline from `templates/base.cfg`, trained step by step as `spacy train` does it.
+def plain_config(*, pictures: bool) -> Config:
+    """`templates/base.cfg`, set to what the hand-written network is where it goes beyond that.
 
-    Where the template goes beyond the hand-written network it is set to what that is.
+    pictures: posts bring files; without, they bring descriptors.
     """
+    config = load_config(TEMPLATES / "base.cfg")
+    model = config["components"]["multimodal_ner"]["model"]
+    for name, settings in PLAIN.items():
+        model["embed"][name].update(settings)
+    model["fuse"].update(PRINTED)
+    if not pictures:
+        model["embed"]["image"]["encoder"] = None
+    return config
 
-    def __init__(self, posts: Sequence[Post], lexicon: Lexicon, clock: StageClock) -> None:
-        self.config = load_config(TEMPLATE)
-        model = self.config["components"]["multimodal_ner"]["model"]
-        for name, settings in PLAIN.items():
-            model["embed"][name].update(settings)
-        model["fuse"].update(PRINTED)
-        if not any(post.picture for post in posts):
-            model["embed"]["image"]["encoder"] = None
-        self.nlp = load_model_from_config(self.config.interpolate(), auto_fill=True)
-        self.nlp.vocab.vectors = Vectors(
-            strings=self.nlp.vocab.strings, keys=lexicon.words, data=lexicon.vectors
-        )
+
+class Ours:
+    """A pipeline of a config, trained step by step as `spacy train` does it."""
+
+    def __init__(
+        self,
+        config: Config,
+        posts: Sequence[Post],
+        clock: StageClock,
+        lexicon: Lexicon | None = None,
+    ) -> None:
+        self.config = config
+        self.nlp = load_model_from_config(config.interpolate(), auto_fill=True)
+        if lexicon is not None:
+            self.nlp.vocab.vectors = Vectors(
+                strings=self.nlp.vocab.strings, keys=lexicon.words, data=lexicon.vectors
+            )
         self.pipe: Any = self.nlp.get_pipe("multimodal_ner")
         self.nlp.initialize(lambda: [self._example(post) for post in posts])
-        self.optimizer = registry.resolve({"it": self.config["training"]["optimizer"]})["it"]
+        self.optimizer = registry.resolve({"it": config["training"]["optimizer"]})["it"]
         self.losses: dict[str, float] = {}
         watch_stages(self.pipe, clock)
 
@@ -134,26 +149,23 @@ def make_loop(
         sizes.image_dim,
     )
     network = Tagger(sizes, tag_ids)
-    _copy_weights(ours.network, network)
-    return TrainingLoop(
+    copy_weights(ours.network, network, NAMES)
+    update = AdamWithAverages(
         network,
-        collate,
         learn_rate=training["learn_rate"],
         clip=training["grad_clip"],
         average=training["use_averages"],
-        clock=clock,
-        **({"criterion": package_loss} if own_crf else {}),
     )
+    return TrainingLoop(network, collate, update, clock, package_crf_loss if own_crf else crf_loss)
 
 
-def package_loss(network: Tagger, emissions: Tensor, batch: Batch) -> Tensor:
+def package_crf_loss(crf: CRF, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
     """The loss that the package computes, for a loop that has it as a library."""
-    flat = from_grid(emissions, batch.lengths)
-    gold = from_grid(batch.tags, batch.lengths)
+    lengths = mask.sum(dim=1)
+    flat, gold = from_grid(emissions, lengths), from_grid(tags, lengths)
     allowed = torch.nn.functional.one_hot(gold, flat.shape[1]).bool()
-    crf = network.crf
     potentials = Potentials(flat, crf.transitions, crf.start_transitions, crf.end_transitions)
-    return negative_log_likelihood(potentials, batch.lengths, allowed).mean()
+    return negative_log_likelihood(potentials, lengths, allowed).mean()
 
 
 def _with_unknown(lexicon: Lexicon) -> Tensor:
@@ -188,18 +200,23 @@ NAMES = {
 
 
 @torch.no_grad()
-def _copy_weights(source: torch.nn.Module, target: Tagger) -> None:
-    """Give the hand-written network the package's weights; fails where they differ in shape."""
-    parameters = dict(source.named_parameters())
+def copy_weights(
+    source: torch.nn.Module, target: torch.nn.Module, names: Mapping[str, str], *, same: str = "-"
+) -> None:
+    """Give a hand-written network the package's weights; fails where they differ in shape.
+
+    names: ours by theirs. same: names that contain it are of weights that are equal already.
+    """
+    ours = {name: p for name, p in source.named_parameters() if same not in name}
     for name, parameter in target.named_parameters():
-        if not parameter.requires_grad:
+        if not parameter.requires_grad or same in name:
             continue
-        stem = next(stem for stem in NAMES if name == stem or name.startswith(f"{stem}."))
-        value = parameters.pop(NAMES[stem] + name[len(stem) :])
+        stem = next(stem for stem in names if name == stem or name.startswith(f"{stem}."))
+        value = ours.pop(names[stem] + name[len(stem) :])
         assert value.shape == parameter.shape, f"{name}: {value.shape} and {parameter.shape}"
         # Scores that only the hand-written network has to be told are forbidden.
         parameter.copy_(torch.where(parameter < -1e3, parameter, value))
-    assert not parameters, f"the hand-written network has no {sorted(parameters)}"
+    assert not ours, f"the hand-written network has no {sorted(ours)}"
 
 
 def n_parameters(network: torch.nn.Module) -> int:
@@ -211,6 +228,6 @@ def loss_without_dropout(loop: TrainingLoop, posts: Sequence[Post]) -> float:
     loop.network.eval()
     with torch.no_grad():
         batch = loop.collate(posts)
-        loss = loop.criterion(loop.network, loop.network(batch), batch).item()
+        loss = float(loop.network.loss(loop.network(batch), batch, loop.of_crf))
     loop.network.train()
     return loss

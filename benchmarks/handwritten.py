@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Any
 
 import torch
 from clock import StageClock
@@ -20,6 +21,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torchcrf import CRF
 
 FORBIDDEN = -1e4
+CRFLoss = Callable[[CRF, Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Collate:
         places = [[distinct.setdefault(word, len(distinct)) for word in p.words] for p in posts]
         words = [self._word_id(word) for word in distinct]
         spelled = [[self.character_ids.get(c, 1) for c in word] for word in distinct]
-        distinct_grid = _grid(places)
+        distinct_grid = grid_of(places)
         lengths = torch.tensor([len(post.words) for post in posts])
         mask = torch.arange(distinct_grid.shape[1]) < lengths.unsqueeze(1)
         images = torch.zeros(len(posts), self.image_dim)
@@ -81,14 +83,14 @@ class Collate:
                 images[i], has_image[i] = image, True
         return Batch(
             words=torch.tensor(words)[distinct_grid] * mask,
-            characters=_grid(spelled),
+            characters=grid_of(spelled),
             word_lengths=torch.tensor([len(ids) for ids in spelled]),
             distinct=distinct_grid,
             lengths=lengths,
             mask=mask,
             images=images,
             has_image=has_image,
-            tags=_grid([[self.tag_ids[tag] for tag in post.tags] for post in posts]),
+            tags=grid_of([[self.tag_ids[tag] for tag in post.tags] for post in posts]),
         )
 
     def _word_id(self, word: str) -> int:
@@ -101,7 +103,7 @@ class Collate:
         return None if post.picture is None else self.pictures[post.picture]
 
 
-def _grid(rows: list[list[int]]) -> Tensor:
+def grid_of(rows: list[list[int]]) -> Tensor:
     """Rows of ids, padded with 0: one tensor made at once, not one a row."""
     return torch.tensor(list(zip_longest(*rows, fillvalue=0))).T
 
@@ -126,7 +128,7 @@ class Tagger(nn.Module):
         self.emit = nn.Linear(2 * sizes.hidden_width, len(tag_ids))
         self.crf = CRF(len(tag_ids), batch_first=True)
         self.dropout = nn.Dropout(sizes.dropout)
-        _forbid(self.crf, tag_ids)
+        forbid(self.crf, tag_ids)
 
     def forward(self, batch: Batch) -> Tensor:
         """Emissions [n_posts, longest, n_tags]."""
@@ -140,6 +142,10 @@ class Tagger(nn.Module):
         states, _ = pad_packed_sequence(self.read(packed)[0], batch_first=True)
         emissions: Tensor = self.emit(self.dropout(states))
         return emissions
+
+    def loss(self, emissions: Tensor, batch: Batch, of_crf: CRFLoss) -> Tensor:
+        """Of the annotation, mean over posts."""
+        return of_crf(self.crf, emissions, batch.tags, batch.mask)
 
     def _word(self, batch: Batch) -> Tensor:
         known = (batch.words != 0).unsqueeze(2)
@@ -161,7 +167,7 @@ class Tagger(nn.Module):
         return vectors.unsqueeze(1).expand(-1, batch.words.shape[1], -1)
 
 
-def _forbid(crf: CRF, tag_ids: dict[str, int]) -> None:
+def forbid(crf: CRF, tag_ids: dict[str, int]) -> None:
     """The usual way to BIO constraints with pytorch-crf: prohibitive scores to start from."""
     with torch.no_grad():
         for tag, i in tag_ids.items():
@@ -172,40 +178,60 @@ def _forbid(crf: CRF, tag_ids: dict[str, int]) -> None:
                         crf.transitions[j, i] = FORBIDDEN
 
 
-def crf_loss(network: Tagger, emissions: Tensor, batch: Batch) -> Tensor:
+def crf_loss(crf: CRF, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
     """Negative log-likelihood of the annotation, mean over posts."""
-    loss: Tensor = -network.crf(emissions, batch.tags, batch.mask, reduction="mean")
+    loss: Tensor = -crf(emissions, tags, mask, reduction="mean")
     return loss
 
 
-class TrainingLoop:
-    """One training step at a time.
+class AdamWithAverages:
+    """Clips the norm of the gradient of each tensor and averages the weights, as Thinc does it.
 
-    criterion: (network, emissions, batch) to the loss.
-    clip: largest norm of the gradient of any one tensor, as Thinc does it.
-    average: keep an exponential average of the weights, as Thinc does it.
+    average: keep an exponential average of the weights.
     """
 
     def __init__(
-        self,
-        network: Tagger,
-        collate: Collate,
-        *,
-        criterion: Callable[[Tagger, Tensor, Batch], Tensor] = crf_loss,
-        learn_rate: float,
-        clip: float,
-        average: bool,
-        clock: StageClock,
+        self, network: nn.Module, *, learn_rate: float, clip: float, average: bool
     ) -> None:
-        self.network = network.train()
-        self.collate = collate
-        self.criterion = criterion
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=learn_rate, fused=True)
         self.clip = clip
         self.averages = [p.detach().clone() for p in self.parameters] if average else []
         self.n_steps = 0
+
+    def __call__(self) -> None:
+        for parameter in self.parameters:
+            clip_grad_norm_(parameter, self.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.averages:
+            self.n_steps += 1
+            decay = min((1 + self.n_steps) / (10 + self.n_steps), 0.9999)
+            torch._foreach_lerp_(self.averages, self.parameters, 1 - decay)
+
+
+class TrainingLoop:
+    """One training step at a time.
+
+    network: from a batch to emissions, and with a `loss` of these.
+    collate: posts to a batch.
+    update: changes the network by its gradients, and drops those.
+    of_crf: (crf, emissions, tags, mask) to the loss of a CRF.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        collate: Callable[[Sequence[Post]], Any],
+        update: Callable[[], None],
+        clock: StageClock,
+        of_crf: CRFLoss = crf_loss,
+    ) -> None:
+        self.network = network.train()
+        self.collate = collate
+        self.update = update
         self.clock = clock
+        self.of_crf = of_crf
 
     def step(self, posts: Sequence[Post]) -> float:
         with self.clock("featurize"):
@@ -213,19 +239,9 @@ class TrainingLoop:
         with self.clock("forward"):
             emissions = self.network(batch)
         with self.clock("loss"):
-            loss = self.criterion(self.network, emissions, batch)
+            loss = self.network.loss(emissions, batch, self.of_crf)
         with self.clock("backward"):
-            self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
         with self.clock("optimizer"):
-            self._update()
-        return loss.item()
-
-    def _update(self) -> None:
-        for parameter in self.parameters:
-            clip_grad_norm_(parameter, self.clip)
-        self.optimizer.step()
-        if self.averages:
-            self.n_steps += 1
-            decay = min((1 + self.n_steps) / (10 + self.n_steps), 0.9999)
-            torch._foreach_lerp_(self.averages, self.parameters, 1 - decay)
+            self.update()
+        return float(loss.item())

@@ -17,7 +17,7 @@ N_PICTURES = 64
 class Post:
     """words and BIO tags, and what the post brings as its picture (a key of the picture, or None).
 
-    descriptor: float32 [dim], or None.
+    descriptor: float32 [dim] or [n_regions, dim], or None.
     picture: path of a file, or None.
     """
 
@@ -72,11 +72,15 @@ def _tags(rng: np.random.Generator, length: int) -> list[str]:
 
 
 def with_descriptors(
-    rng: np.random.Generator, posts: list[Post], *, dim: int = 384, share: float = 0.9
+    rng: np.random.Generator,
+    posts: list[Post],
+    *,
+    shape: tuple[int, ...] = (384,),
+    share: float = 0.9,
 ) -> list[Post]:
-    """Give most posts a descriptor of their own."""
+    """Give most posts a descriptor of their own: a vector, or one for each region."""
     return [
-        replace(post, descriptor=rng.standard_normal(dim, dtype=np.float32))
+        replace(post, descriptor=rng.standard_normal(shape, dtype=np.float32))
         if rng.random() < share
         else post
         for post in posts

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from clock import StageClock
-from contenders import Ours, loss_without_dropout, make_loop, n_parameters
+from contenders import Ours, loss_without_dropout, make_loop, n_parameters, plain_config
 from posts import (
     Post,
     make_lexicon,
@@ -94,7 +94,8 @@ def compare(batch_size: int, image: str, arguments: argparse.Namespace) -> dict[
             posts = with_descriptors(rng, posts)
         batches = [posts[i : i + batch_size] for i in range(0, len(posts), batch_size)]
         clocks = {name: StageClock(CLOCKS[arguments.clock]) for name in (OURS, HAND, HAND_OWN_CRF)}
-        ours = Ours(posts, lexicon, clocks[OURS])
+        config = plain_config(pictures=image == "picture")
+        ours = Ours(config, posts, clocks[OURS], lexicon)
         hand = make_loop(ours, posts, lexicon, clocks[HAND], own_crf=False)
         hand_own_crf = make_loop(ours, posts, lexicon, clocks[HAND_OWN_CRF], own_crf=True)
         examples = [ours.examples(batch) for batch in batches]
