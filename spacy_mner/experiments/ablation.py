@@ -6,13 +6,19 @@ from .liu import LETTERS, SYSTEMS
 from .rows import systems_experiment
 
 KEYS = tuple(system.key for system in SYSTEMS)
-TEXT, OBJECTS, ALL = "trf-text", "trf-objects", "trf-all"
-PARTS = ("trf-words", "trf-image", OBJECTS, "trf-augmentation", "trf-context", ALL)
-# What each part adds to the text; then what every change makes of the whole.
-PAIRS = [(TEXT, "trf-alone")]
-PAIRS += [(part, TEXT) for part in PARTS]
-PAIRS += [("trf-objects-mean", OBJECTS)]
-PAIRS += [(key, ALL) for key in KEYS if key not in {name for pair in PAIRS for name in pair}]
+TEXT = "trf-text"
+PARTS = ("trf-words", "trf-image", "trf-objects", "trf-augmentation", "trf-context", "trf-all")
+# What each part adds to the text; then what a switch makes of the part that it changes.
+PAIRS = (
+    (TEXT, "trf-alone"),
+    *((part, TEXT) for part in PARTS),
+    ("trf-all-objects", "trf-all"),
+    ("trf-text-no-auxiliary", TEXT),
+    ("trf-image-mean", "trf-image"),
+    ("trf-image-text-first", "trf-image"),
+    ("trf-objects-mean", "trf-objects"),
+    ("trf-augmentation-gated", "trf-augmentation"),
+)
 
 EXPERIMENT = systems_experiment(
     "ablation", "What each part is worth (Liu et al. 2022)", KEYS, PAIRS, legend=[LETTERS]

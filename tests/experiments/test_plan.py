@@ -194,8 +194,9 @@ def test_variants_that_the_corpus_has_nothing_for_are_left_out(options):
     experiment = suited(EXPERIMENTS["ablation"], corpus_of(BOTH, options))
     left = [variant.key for variant in experiment.variants]
     assert left == [
-        *("trf-alone", "trf-text", "trf-words"),
-        *("trf-image", "trf-objects", "trf-objects-mean"),
+        *("trf-alone", "trf-text", "trf-text-no-auxiliary", "trf-words"),
+        *("trf-image", "trf-image-mean", "trf-image-text-first"),
+        *("trf-objects", "trf-objects-mean"),
     ]
     assert "vectors" in experiment.left_out["trf-augmentation"]
     assert "image_text" in experiment.left_out["trf-context"]

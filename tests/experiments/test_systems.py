@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
 from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.experiments.ablation import KEYS, PAIRS
 from spacy_mner.experiments.compose import flatten, template_config
 from spacy_mner.experiments.systems import SETTINGS, SYSTEMS, system_config
 from spacy_mner.experiments.table1 import PAPER
@@ -68,26 +69,35 @@ def test_neighbours_differ_in_what_their_names_say():
     assert differing("wc-side", "wc-attention") == {f"{fuse}combine", f"{fuse}dropout"}
 
 
-def test_rows_of_the_ablation_differ_from_the_whole_in_what_their_names_say():
-    embed, fuse = f"{MODEL}.embed.", f"{MODEL}.fuse."
-    changes = {
-        "trf-mean": {f"{fuse}grid_gate"},
-        "trf-gated-augmentation": {f"{fuse}augmentation_gate"},
-        "trf-text-first": {f"{fuse}region_first"},
-        "trf-no-auxiliary": {f"{fuse}auxiliary", f"{MODEL}.decode.segmentation"},
-    }
-    for system, changed in changes.items():
-        assert differing("trf-all", system) == changed
+def test_a_switch_of_the_ablation_changes_that_alone_in_a_system_with_its_part():
+    fuse = f"{MODEL}.fuse."
+    for system, switched, changed in (
+        ("trf-text", "no-auxiliary", {f"{fuse}auxiliary", f"{MODEL}.decode.segmentation"}),
+        ("trf-image", "mean", {f"{fuse}grid_gate"}),
+        ("trf-image", "text-first", {f"{fuse}region_first"}),
+        ("trf-objects", "mean", {f"{fuse}objects_gate"}),
+        ("trf-augmentation", "gated", {f"{fuse}augmentation_gate"}),
+    ):
+        assert differing(system, f"{system}-{switched}") == changed
+
+
+def test_a_part_of_the_ablation_differs_from_the_text_in_that_part_alone():
+    embed = f"{MODEL}.embed."
     for system, part in (
         *(("trf-alone", "char"), ("trf-words", "word"), ("trf-image", "image")),
         *(("trf-objects", "objects"), ("trf-augmentation", "augmentation")),
     ):
         added = differing("trf-text", system)
         assert added and all(name.startswith(embed + part) for name in added)
-    assert differing("trf-objects", "trf-objects-mean") == {f"{fuse}objects_gate"}
     assert differing("trf-text", "trf-context") == {f"{embed}text.context"}
     added = differing("trf-all", "trf-all-objects")
     assert added and all(name.startswith(f"{embed}objects") for name in added)
+
+
+def test_every_row_of_the_ablation_is_compared_with_another():
+    compared = [first for first, _ in PAIRS]
+    assert len(set(compared)) == len(compared)
+    assert set(compared) == set(KEYS) - {"trf-alone"}
 
 
 def test_the_setting_of_the_paper_has_its_sizes_and_optimiser():
