@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .huggingface_kinds import why_unfit
+from .huggingface_kinds import POSITIONS_BEHIND_PADDING, why_unfit
 
 # Stands for "any number" where neither the tokenizer nor the encoder names a limit.
 UNLIMITED = 1_000_000
@@ -24,12 +24,6 @@ PARTS = {
 }
 # Characters; a longer reason of the library lists what it knows rather than what is wrong.
 LONGEST_REASON = 240
-
-# Kinds of encoders whose first position is the one behind that of the padding.
-POSITIONS_BEHIND_PADDING = {
-    *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert"),
-    *("mpnet", "longformer", "ibert", "data2vec-text"),
-}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,11 @@ from typing import Any
 
 # They see both ways, although the library lists them only among the models that write text.
 BIDIRECTIONAL = {"xlnet", "bert-generation"}
+# Kinds of encoders whose first position is the one behind that of the padding.
+POSITIONS_BEHIND_PADDING = {
+    *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert"),
+    *("mpnet", "longformer", "ibert", "data2vec-text"),
+}
 
 
 def why_unfit(config: Any, library: Any) -> str | None:
@@ -30,6 +35,8 @@ def why_unfit(config: Any, library: Any) -> str | None:
         return "it is a decoder, where a token sees only what stands before it"
     if not isinstance(getattr(config, "hidden_size", None), int):
         return "its config.json does not tell how wide its vectors are (hidden_size)"
+    if config.model_type in POSITIONS_BEHIND_PADDING and config.pad_token_id is None:
+        return "its config.json names no pad_token_id, behind which its positions begin"
     return None
 
 

@@ -48,6 +48,11 @@ def fnet(n_pieces: int) -> Any:
     return transformers.FNetModel(transformers.FNetConfig(vocab_size=n_pieces, **SIZES))
 
 
+def roberta_without_padding(n_pieces: int) -> Any:
+    settings: dict[str, Any] = {"vocab_size": n_pieces, "pad_token_id": None}
+    return transformers.RobertaModel(transformers.RobertaConfig(**settings, **SIZES))
+
+
 def vit(n_pieces: int) -> Any:
     return transformers.ViTModel(transformers.ViTConfig(image_size=16, **SIZES))
 
@@ -72,8 +77,9 @@ def t5_encoder(n_pieces: int) -> Any:
         (fnet, "takes no attention_mask"),
         (t5_encoder, "an encoder with a decoder"),
         (vit, "reads no text"),
+        (roberta_without_padding, "names no pad_token_id"),
     ],
-    ids=["gpt2", "llama", "bert as decoder", "xlnet one way", "fnet", "t5", "vit"],
+    ids=["gpt2", "llama", "bert as decoder", "xlnet one way", "fnet", "t5", "vit", "roberta"],
 )
 def test_what_cannot_encode_posts_is_refused_with_the_reason(
     tmp_path: Path, make: Callable[[int], Any], reason: str
