@@ -212,3 +212,14 @@ def test_batches_with_a_listener_are_answered_as_single_posts(listening):
         assert [e._.score for e in one.ents] == pytest.approx(
             [e._.score for e in other.ents], abs=1e-5
         )
+
+
+def test_a_gradient_that_is_not_finite_does_not_spoil_what_others_share(listening):
+    examples = examples_of(gold_docs(listening))
+    optimizer = listening.initialize(lambda: examples)
+    network = listening.get_pipe("multimodal_ner").model.shims[0].network
+    network.encode.register_full_backward_pre_hook(lambda _, grads: (grads[0] * torch.nan,))
+    with pytest.raises(ValueError, match="gradient of 'multimodal_ner' is not finite"):
+        listening.update(examples, sgd=optimizer)
+    shared = parameters(listening.get_pipe("tok2vec").model)
+    assert shared and all(np.isfinite(array).all() for array in shared)

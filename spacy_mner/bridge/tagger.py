@@ -230,8 +230,11 @@ def _run_tok2vec(
     def backprop() -> None:
         if backprop_arrays is None:
             return
-        assert vectors.grad is not None
-        flat = torch2xp(vectors.grad)
+        gradient = vectors.grad
+        assert gradient is not None
+        # Where it is not finite our own are not either, and the component will refuse them. One
+        # that listens must not spoil what it listens to before.
+        flat = torch2xp(gradient if gradient.isfinite().all() else torch.zeros_like(gradient))
         # In training a listener gives what its component read: the posts without tokens too.
         ends = np.cumsum([0, *map(len, arrays)])
         backprop_arrays([flat[start:end] for start, end in pairwise(ends)])
