@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,9 @@ class Ours:
         self.optimizer.step_schedules()
 
     def loss(self, examples: list[Example]) -> float:
-        """Without dropout."""
-        output = self.pipe.model.predict([example.predicted for example in examples])
+        """As in training, auxiliary heads and all, but without dropout."""
+        with without_dropout(self.network):
+            output, _ = self.pipe.model([example.predicted for example in examples], is_train=True)
         return float(self.pipe.get_loss(examples, output)[0])
 
     def _example(self, post: Post) -> Example:
@@ -225,9 +227,25 @@ def n_parameters(network: torch.nn.Module) -> int:
 
 
 def loss_without_dropout(loop: TrainingLoop, posts: Sequence[Post]) -> float:
-    loop.network.eval()
-    with torch.no_grad():
-        batch = loop.collate(posts)
-        loss = float(loop.network.loss(loop.network(batch), batch, loop.of_crf))
-    loop.network.train()
-    return loss
+    batch = loop.collate(posts)
+    with torch.no_grad(), without_dropout(loop.network):
+        return float(loop.network.loss(loop.network(batch), batch, loop.of_crf))
+
+
+@contextmanager
+def without_dropout(network: torch.nn.Module) -> Iterator[None]:
+    """A network in training mode that leaves nothing to chance."""
+    # The names under which torch and transformers keep the probability.
+    rates = [
+        (module, name, getattr(module, name))
+        for module in network.modules()
+        for name in ("p", "dropout", "dropout_prob")
+        if isinstance(getattr(module, name, None), float)
+    ]
+    try:
+        for module, name, _ in rates:
+            setattr(module, name, 0.0)
+        yield
+    finally:
+        for module, name, rate in rates:
+            setattr(module, name, rate)

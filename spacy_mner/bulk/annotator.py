@@ -117,14 +117,13 @@ class Annotator:
             raise PostError(f"{len(text):,} characters; {limit}")
         doc = self.nlp.make_doc(text)
         doc._.image = opened or None
-        image_text = row.values.get(columns.image_text)
-        doc._.image_text = image_text if image_text and isinstance(image_text, str) else None
+        doc._.image_text = _image_text(row.values.get(columns.image_text))
         doc._.image_features = _features(row.values.get(columns.image_features))
         doc._.image_objects = _objects(row.values.get(columns.image_objects))
         return doc
 
     def _annotation(self, doc: Doc) -> Annotation:
-        attention = {"attention": _weights(doc)} if self.task.attention else {}
+        attention = {"attention": _attention(doc)} if self.task.attention else {}
         return {
             "entities": [
                 {
@@ -149,6 +148,16 @@ class Annotator:
         return {"entities": None, **attention, "image_status": None, "error": reason}
 
 
+def _image_text(value: Any) -> str | None:
+    """The text about the picture in a cell. Raises PostError for what is none."""
+    if not (value is None or isinstance(value, str)):
+        raise PostError(
+            f"image_text is no text, but of type {type(value).__name__}: join several captions "
+            "by line breaks"
+        )
+    return value or None
+
+
 def _features(value: Any) -> np.ndarray | PictureError | None:
     """The descriptor in a cell, in CSV as JSON, or why it is masked.
 
@@ -170,21 +179,29 @@ def _objects(value: Any) -> Any:
     return None if value is None or value == "" else from_json(value)
 
 
-def _weights(doc: Doc) -> list[dict[str, Any]] | None:
-    """The attention of a post, token by token."""
-    attention = doc._.modality_attention
-    if attention is None:
+def _attention(doc: Doc) -> list[dict[str, Any]] | None:
+    """What each token of a post attends to; None where the fuser weighs nothing."""
+    weights, regions = doc._.modality_attention, doc._.image_attention
+    if weights is None and regions is None:
         return None
     return [
         {
             "start": token.idx,
             "end": token.idx + len(token),
-            "weights": {
-                name: round(float(row[token.i]), DIGITS) for name, row in attention.items()
-            },
+            "weights": _of_token(weights, token.i),
+            "regions": _of_token(regions, token.i),
         }
         for token in doc
     ]
+
+
+def _of_token(attention: dict[str, np.ndarray] | None, i: int) -> dict[str, Any] | None:
+    """A weight, or a list of them, for each modality."""
+    if attention is None:
+        return None
+    return {
+        name: np.round(rows[i].astype(float), DIGITS).tolist() for name, rows in attention.items()
+    }
 
 
 def _leave_out(name: str, pipe: Any, docs: list[Doc], error: Exception) -> None: ...

@@ -24,7 +24,7 @@ class Task:
     model: package name or folder of a pipeline.
     images_root: folder below which picture paths lead; without it none is opened.
     allow_urls: fetch pictures of http and https URLs.
-    attention: write the weight of each modality for each token.
+    attention: write what each token attends to: the weights of modalities, or of regions.
     prefix: of the columns that are added.
     max_length: characters of a post; a longer one fails.
     batch_size: posts that the pipeline sees at once.

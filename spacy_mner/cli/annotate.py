@@ -64,7 +64,10 @@ def annotate_cli(
         bool, typer.Option("--allow-urls", help="Fetch pictures of http and https URLs.")
     ] = False,
     attention: Annotated[
-        bool, typer.Option("--attention", help="Write the weights of the modalities, by token.")
+        bool,
+        typer.Option(
+            "--attention", help="Write what each token attends to: modalities, or regions."
+        ),
     ] = False,
     prefix: Annotated[str, typer.Option(help="Of the names of the columns that are added.")] = "",
     max_length: Annotated[

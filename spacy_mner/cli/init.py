@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from spacy.util import load_config
+from thinc.api import Config
 from wasabi import msg
 
 from ..corpus.errors import CorpusError
@@ -61,10 +62,12 @@ def init(
     Raises CorpusError for a name that there is not, for a system of another kind, and for a file
     that is there.
     """
-    if system is None and setting is None:
-        text = _template(kind or BASE)
-    else:
+    if system is not None:
         text = _system(kind, system, setting or "modern")
+    elif setting is not None:
+        text = _setting(kind or BASE, setting)
+    else:
+        text = _template(kind or BASE)
     if output.exists() and not force:
         raise CorpusError(f"{output} is there already; --force overwrites it.")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -78,18 +81,34 @@ def _template(kind: str) -> str:
     return found[kind]
 
 
-def _system(kind: str | None, system: str | None, setting: str) -> str:
-    from ..experiments.systems import PAPERS, SYSTEMS, find, system_config
+def _system(kind: str | None, system: str, setting: str) -> str:
+    from ..experiments.systems import SYSTEMS, find, system_config
 
-    own = BASE if system is None else find(SYSTEMS, system, "system").template
-    if kind not in (None, own):
-        what = f"the setting {setting!r}" if system is None else f"the system {system!r}"
-        raise CorpusError(f"{what} is made of the config {own!r}, not {kind!r}: leave --kind out.")
-    config = system_config(system, setting).to_str()
-    name = "W + C + V" if system is None else f"{SYSTEMS[system].modalities}, {system}"
+    found = find(SYSTEMS, system, "system")
+    if kind not in (None, found.template):
+        raise CorpusError(
+            f"the system {system!r} is made of the config {found.template!r}, not {kind!r}: leave "
+            "--kind out."
+        )
+    config = system_config(system, setting)
+    return _with_head(config, found.template, f"{found.modalities}, {system}, setting {setting}")
+
+
+def _setting(kind: str, setting: str) -> str:
+    from ..experiments.compose import compose
+    from ..experiments.systems import SETTINGS, find, setting_of
+
+    find(SETTINGS, kind, "config")
+    config = compose(setting_of(kind, setting), template=kind)
+    return _with_head(config, kind, f"{kind}, setting {setting}")
+
+
+def _with_head(config: Config, kind: str, name: str) -> str:
+    from ..experiments.systems import PAPERS
+
     return (
-        f"# {name}, setting {setting} ({PAPERS[own]}).\n"
-        f"# Made by `spacy-mner init`; train with `spacy train`.\n\n{config}\n"
+        f"# {name} ({PAPERS[kind]}).\n"
+        f"# Made by `spacy-mner init`; train with `spacy train`.\n\n{config.to_str()}\n"
     )
 
 

@@ -13,6 +13,7 @@ from ..report.markdown import NOTHING
 from ..report.names import shown
 from .data import CorpusFolder
 from .experiment import Experiment, Options, Runs
+from .plan import text_encoder_name
 from .result import Result
 
 Facts = dict[str, Any]
@@ -39,6 +40,7 @@ def collect_facts(
     seeds = sorted({*options.seeds, *chain.from_iterable(runs.values())})
     results = list(chain.from_iterable(by_seed.values() for by_seed in runs.values()))
     epochs = sorted({result["training"]["epochs"] for result in results})
+    encoder = text_encoder_name(experiment, options)
     return {
         "corpus": corpus.name,
         "split": options.split,
@@ -49,7 +51,7 @@ def collect_facts(
         "left_out": dict(experiment.left_out),
         "missing_pictures": {} if corpus.pictures is None else corpus.pictures.missing,
         "vectors": None if options.vectors is None else shown(options.vectors),
-        "encoder": None if options.encoder is None else shown(options.encoder),
+        "encoder": None if encoder is None else shown(encoder),
         "setting": options.setting,
         "mixed_precision": options.mixed_precision,
         "seeds": seeds,

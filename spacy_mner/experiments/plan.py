@@ -17,7 +17,7 @@ from .compose import Overrides, compose
 from .data import CorpusFolder, hash_encoder, hash_files, read_corpus
 from .experiment import Experiment, Options, Runs, Variant
 from .pictures import look_at_pictures
-from .requirements import encoder_of, lacks, text_encoder_of
+from .requirements import encoder_of, lacks, opens_pictures, text_encoder_of
 from .result import Asked, Result, asked_of, check_same, fingerprint, read_result
 from .run import CONFIG, JOB, Job
 from .system import DESCRIPTORS, GIVEN_OBJECTS, IMAGE, MODEL
@@ -47,15 +47,21 @@ class Run:
 
 
 def corpus_of(experiment: Experiment, options: Options) -> CorpusFolder:
-    """The corpus, and its pictures where a variant has them encoded.
+    """The corpus, and its pictures where a variant opens them that is trained, or that was.
 
     Raises CorpusError where a part of it is missing.
     """
     corpus = read_corpus(options.corpus, options.split, options.vectors)
-    seen = any(variant.system.sees_pictures for variant in experiment.variants)
-    if corpus.descriptors or not seen:
-        return corpus
-    return replace(corpus, pictures=look_at_pictures(corpus.files, options.images_root))
+    for variant in experiment.variants:
+        is_chosen = not options.systems or variant.system.key in options.systems
+        if not (is_chosen or (options.output / variant.key).is_dir()):
+            continue
+        # Where the weights of an encoder lie does not matter here, and is checked later.
+        layers = _layers(variant, replace(options, encoder_weights=None), corpus)
+        if opens_pictures(compose(*layers, template=variant.system.template)):
+            pictures = look_at_pictures(corpus.files, options.images_root)
+            return replace(corpus, pictures=pictures)
+    return corpus
 
 
 def suited(experiment: Experiment, corpus: CorpusFolder) -> Experiment:
@@ -104,7 +110,7 @@ def plan(experiment: Experiment, options: Options, corpus: CorpusFolder) -> list
     """
     if options.encoder_weights is not None:
         _check_weights(options.encoder_weights, options.setting, corpus)
-    if options.encoder is not None and not _reads_by_transformer(experiment):
+    if options.encoder is not None and text_encoder_name(experiment, options) is None:
         raise CorpusError(f"--encoder is for a text encoder, and {experiment.name} has none.")
     return [
         _plan_run(variant, seed, options, corpus)
@@ -113,8 +119,11 @@ def plan(experiment: Experiment, options: Options, corpus: CorpusFolder) -> list
     ]
 
 
-def _reads_by_transformer(experiment: Experiment) -> bool:
-    return any(variant.system.template == "trf" for variant in experiment.variants)
+def text_encoder_name(experiment: Experiment, options: Options) -> str | None:
+    """The text encoder of the systems with a transformer, if there are any."""
+    configs = map(_config, experiment.variants)
+    names = (_encoder_name(one, options) for one in configs if text_encoder_of(one) is not None)
+    return next(names, None)
 
 
 def _check_weights(weights: Path, setting: str, corpus: CorpusFolder) -> None:
@@ -199,12 +208,12 @@ def _asked(config: Config, options: Options, corpus: CorpusFolder) -> Asked:
     asked = asked_of(config, corpus.hashes, options.split)
     if text_encoder_of(config) is not None:
         asked["data"]["text encoder"] = hash_encoder(_encoder_name(config, options))
-    if encoder_of(config) is not None and corpus.pictures is not None:
+    if corpus.pictures is not None and opens_pictures(config):
         asked["data"]["pictures"] = corpus.pictures.hash
-        if options.encoder_weights is not None:
-            # What is in the file counts, and not where it lies.
-            asked["config"][WEIGHTS] = options.encoder_weights.name
-            asked["data"]["encoder weights"] = hash_files([options.encoder_weights])
+    if options.encoder_weights is not None and encoder_of(config) is not None:
+        # What is in the file counts, and not where it lies.
+        asked["config"][WEIGHTS] = options.encoder_weights.name
+        asked["data"]["encoder weights"] = hash_files([options.encoder_weights])
     return asked
 
 

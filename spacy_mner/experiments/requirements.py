@@ -33,6 +33,12 @@ def encoder_of(config: Config) -> dict[str, Any] | None:
     return None if image is None else image["encoder"]
 
 
+def opens_pictures(config: Config) -> bool:
+    """Whether pictures are opened: for an image encoder, or for a detector of objects."""
+    objects = modalities_of(config).get("objects")
+    return encoder_of(config) is not None or bool(objects and objects["detector"])
+
+
 def text_encoder_of(config: Config) -> dict[str, Any] | None:
     """The block of the transformer that reads the text in a config, if there is one."""
     return modalities_of(config).get("text")
@@ -40,17 +46,19 @@ def text_encoder_of(config: Config) -> dict[str, Any] | None:
 
 def lacks(config: Config, corpus: CorpusFolder) -> str | None:
     """What a config reads and a corpus has nothing of."""
-    embed = modalities_of(config)
-    image, text, objects = (embed.get(name) for name in ("image", "text", "objects"))
-    if image is not None and not corpus.brings & {"image", "image_features"}:
-        return "posts with pictures (convert --images-root), or descriptors (--features)"
-    if embed.get("augmentation") is not None and "vectors" not in corpus.hashes:
-        return "word vectors (--vectors)"
-    if objects is not None and not corpus.brings & {"image", "image_objects"}:
-        return "posts with pictures, or with doc._.image_objects"
-    if text is not None and text["context"] and "image_text" not in corpus.brings:
-        return "posts with doc._.image_text (convert --captions)"
-    return None
+    embed = {name: block for name, block in modalities_of(config).items() if block is not None}
+    brings, lacking = corpus.brings, []
+    if "image" in embed and not brings & {"image", "image_features"}:
+        lacking.append("posts with pictures (convert --images-root), or descriptors (--features)")
+    # Beside a transformer words stand for what other texts say of them, not for a learned table.
+    by_vectors = "augmentation" in embed or {"text", "word"} <= set(embed)
+    if by_vectors and "vectors" not in corpus.hashes:
+        lacking.append("word vectors (--vectors)")
+    if "objects" in embed and not brings & {"image", "image_objects"}:
+        lacking.append("posts with pictures, or with doc._.image_objects")
+    if "text" in embed and embed["text"]["context"] and "image_text" not in brings:
+        lacking.append("posts with doc._.image_text (convert --captions)")
+    return " and ".join(lacking) or None
 
 
 def check_text_encoder(config: Config) -> None:

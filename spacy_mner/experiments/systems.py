@@ -21,14 +21,12 @@ SETTINGS: Mapping[str, Mapping[str, Overrides]] = {
 PAPERS = {"base": "Moon et al. 2018", "trf": "Liu et al. 2022"}
 
 
-def system_config(system: str | None, setting: str = "modern") -> Config:
-    """The complete config of a system by name, or of the base; variables unresolved.
+def system_config(system: str, setting: str = "modern") -> Config:
+    """The complete config of a system by name; variables unresolved.
 
     setting: "modern", the template as it is, or "paper", sizes and optimiser of Moon et al. 2018.
     Raises CorpusError for a name that there is not.
     """
-    if system is None:
-        return compose(setting_of("base", setting))
     found = find(SYSTEMS, system, "system")
     return compose(setting_of(found.template, setting), found.overrides, template=found.template)
 

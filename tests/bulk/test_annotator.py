@@ -12,7 +12,7 @@ from spacy_mner.bulk.chunks import Chunk, Row
 from spacy_mner.bulk.task import Columns, Task
 from spacy_mner.images.reference import BytesPicture, FilePicture
 
-from ..conftest import examples_of, make_doc
+from ..conftest import examples_of, gold_docs, make_doc
 from .conftest import make_rows
 
 
@@ -22,6 +22,19 @@ def stumble(doc):
     if "stumble" in doc.text:
         raise RuntimeError("over a stone")
     return doc
+
+
+@pytest.fixture
+def cross_modal(small_model, pictures):
+    """A pipeline whose tokens attend to the cells of a grid."""
+    encoder = {"@image_encoders": "spacy_mner.EfficientNetLite.v1", "regions": "grid"}
+    embed = {**small_model["embed"], "image": {**small_model["embed"]["image"], "encoder": encoder}}
+    fuse = {"@architectures": "spacy_mner.CrossModal.v1", "width": 16, "heads": 2}
+    nlp = spacy.blank("en")
+    config = {"model": {**small_model, "embed": embed, "fuse": fuse}, "images_root": str(pictures)}
+    nlp.add_pipe("multimodal_ner", config=config)
+    nlp.initialize(lambda: examples_of(gold_docs(nlp)))
+    return nlp
 
 
 @Language.component("copies", retokenizes=True)
@@ -201,6 +214,24 @@ def test_a_pipeline_of_others_is_used_as_it_is(tmp_path):
         {"start": 2, "end": 6, "label": "CAT", "text": "puma", "score": None}
     ]
     assert found["attention"] is None and found["image_status"] is None
+
+
+def test_what_tokens_see_in_a_picture_is_written_region_by_region(cross_modal, tmp_path, pictures):
+    cross_modal.to_disk(tmp_path / "model")
+    task = Task(str(tmp_path / "model"), images_root=pictures, attention=True)
+    seen, blind = annotate(task, {"text": "my puma", "image": "car.png"}, {"text": "my puma"})
+    for token in seen["attention"]:
+        assert token["weights"] is None
+        assert len(token["regions"]["image"]) == 49
+        assert sum(token["regions"]["image"]) == pytest.approx(1, abs=0.01)
+    assert [token["regions"] for token in blind["attention"]] == [{"image": []}] * 2
+
+
+@pytest.mark.parametrize("value", [["a car", "a road"], 7, {"caption": "a car"}])
+def test_text_about_a_picture_that_is_no_text_is_an_error_of_its_post(task, value):
+    found, other = annotate(task, {"text": "my puma", "image_text": value}, {"text": "my puma"})
+    assert found["entities"] is None and other["error"] is None
+    assert "image_text is no text" in found["error"] and "line breaks" in found["error"]
 
 
 def test_no_post_and_no_picture_of_a_stranger_ends_the_run(task, monkeypatch):

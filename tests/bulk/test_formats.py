@@ -20,7 +20,14 @@ from spacy_mner.bulk.task import Task
 from spacy_mner.corpus.errors import CorpusError
 
 ENTITY = {"start": 0, "end": 2, "label": "PER", "text": "Bo", "score": 0.5}
-WEIGHTS = [{"start": 0, "end": 2, "weights": {"word": 0.75, "image": 0.25}}]
+WEIGHTS = [
+    {
+        "start": 0,
+        "end": 2,
+        "weights": {"word": 0.75, "image": 0.25},
+        "regions": {"image": [0.5, 0.5]},
+    }
+]
 FOUND = {"entities": [ENTITY], "attention": WEIGHTS, "image_status": "used", "error": None}
 FAILED = {"entities": None, "attention": None, "image_status": None, "error": "no text"}
 
@@ -173,7 +180,9 @@ def test_parquet_keeps_its_types_to_the_nanosecond(tmp_path):
     found = pq.read_table(path)
     assert found.select(["text", "at", "raw", "deep"]).equals(a_table())
     assert found["entities"].to_pylist() == [[ENTITY], None, [ENTITY]]
-    assert found["attention"][0].as_py()[0]["weights"] == [("word", 0.75), ("image", 0.25)]
+    (token,) = found["attention"][0].as_py()
+    assert token["weights"] == [("word", 0.75), ("image", 0.25)]
+    assert token["regions"] == [("image", [0.5, 0.5])]
     assert found["error"].to_pylist() == [None, "no text", None]
 
 

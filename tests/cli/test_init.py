@@ -7,6 +7,7 @@ import spacy
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
+from spacy_mner.experiments.compose import template_config
 
 
 @pytest.fixture
@@ -69,6 +70,16 @@ def test_what_reads_by_a_transformer_is_trained_with_the_name_of_one(run, argume
 def test_a_system_names_the_paper_that_it_is_of(run, tmp_path, system, paper):
     assert run("out.cfg", "--system", system).exit_code == 0
     assert paper in (tmp_path / "out.cfg").read_text().splitlines()[0]
+
+
+def test_a_setting_is_one_of_the_kind(run, tmp_path):
+    assert run("out.cfg", "--kind", "trf", "--setting", "modern").exit_code == 0
+    written = spacy.util.load_config(tmp_path / "out.cfg", interpolate=False)
+    assert written == template_config("trf")
+    result = run("other.cfg", "--kind", "trf", "--setting", "paper")
+    assert result.exit_code == 1 and "no setting 'paper'; there is modern" in result.stdout
+    result = run("other.cfg", "--kind", "huge", "--setting", "paper")
+    assert result.exit_code == 1 and "no config 'huge'" in result.stdout
 
 
 def test_the_kind_of_a_system_may_be_named_and_another_is_refused(run, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
-from spacy_mner.experiments import runner, table1
+from spacy_mner.experiments import ablation, runner, table1
 from spacy_mner.experiments.data import CorpusFolder
 from spacy_mner.experiments.page import command_line, cpu_minutes, write_page
 from spacy_mner.experiments.pictures import PictureFiles
@@ -22,11 +22,11 @@ CORPUS = CorpusFolder("tweets", {}, {}, frozenset({"image_features"}), SIZE)
 POSTS = {0: [1, 0, 1, 0, 1], 1: [0, 0, 1, 1, 0]}
 
 
-def page_of(options, runs, corpus=CORPUS):
+def page_of(options, runs, corpus=CORPUS, experiment=table1.EXPERIMENT):
     """The page and the facts in its JSON."""
     options.output.mkdir(exist_ok=True)
-    write_page(table1.EXPERIMENT, options, corpus, runs)
-    page = options.output / "table1.md"
+    write_page(experiment, options, corpus, runs)
+    page = options.output / f"{experiment.name}.md"
     return page.read_text(), read_json(page.with_suffix(".json"))["facts"]
 
 
@@ -45,6 +45,15 @@ def test_the_page_says_what_its_figures_are_of(tmp_path):
         assert fact in text
     assert "/home" not in text
     assert facts["size"] == SIZE
+
+
+def test_a_page_of_transformers_names_the_text_encoder_also_where_nobody_did(tmp_path):
+    for given, name in ((None, "all-MiniLM-L6-v2"), ("/home/me/bert", "bert")):
+        options = make_options(tmp_path, encoder=given)
+        text, facts = page_of(options, {}, experiment=ablation.EXPERIMENT)
+        assert facts["encoder"].endswith(name) and f"- text encoder: {facts['encoder']}\n" in text
+        assert "/home" not in text
+    assert "text encoder" not in page_of(make_options(tmp_path), {})[0]
 
 
 def test_the_page_says_what_became_of_the_pictures(tmp_path):
@@ -97,12 +106,11 @@ def test_the_page_says_what_was_not_run_and_why(tmp_path):
     assert "- not run: `trf-context`, for want of posts with captions\n" in text
 
 
-def test_the_page_names_the_text_encoder_and_the_precision_where_they_are_not_the_usual(tmp_path):
+def test_the_page_names_the_precision_where_it_is_not_the_usual(tmp_path):
     options = make_options(tmp_path)
-    usual, _ = page_of(options, {})
-    assert "text encoder" not in usual and "bfloat16" not in usual
-    text, _ = page_of(replace(options, encoder="/home/me/mini-lm", mixed_precision=True), {})
-    assert "- text encoder: mini-lm\n" in text and "- computed in bfloat16\n" in text
+    assert "bfloat16" not in page_of(options, {})[0]
+    text, _ = page_of(replace(options, mixed_precision=True), {})
+    assert "- computed in bfloat16\n" in text
 
 
 def test_a_page_without_a_finished_run_has_no_cost(tmp_path):

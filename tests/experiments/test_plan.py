@@ -47,6 +47,24 @@ def test_a_run_that_sees_pictures_is_asked_about_these_and_no_other(options):
     assert seeing_again["config"] == seeing["config"]
 
 
+def test_a_run_whose_detector_opens_pictures_is_asked_about_these(options):
+    objects = replace(EXPERIMENTS["ablation"], variants=(variant_of("trf-objects"),))
+    (before,) = asked_of(options, objects)
+    Image.new("RGB", (9, 9)).save(options.images_root / "car.png")
+    (after,) = asked_of(options, objects)
+    assert after["config"] == before["config"] and after["data"] != before["data"]
+
+
+def test_pictures_are_looked_for_where_a_run_opens_them_that_is_asked_for_or_finished(options):
+    elsewhere = replace(options, images_root=options.output, systems=("w",))
+    assert corpus_of(BOTH, elsewhere).pictures is None
+    with pytest.raises(CorpusError, match="pictures of train cannot be opened"):
+        corpus_of(BOTH, replace(elsewhere, systems=()))
+    (options.output / "wcv-attention").mkdir(parents=True)
+    with pytest.raises(CorpusError, match="pictures of train cannot be opened"):
+        corpus_of(BOTH, elsewhere)
+
+
 def test_where_the_pictures_lie_does_not_matter(options, tmp_path):
     before = asked_of(options)
     options.images_root.rename(tmp_path / "moved")
@@ -194,12 +212,14 @@ def test_variants_that_the_corpus_has_nothing_for_are_left_out(options):
     experiment = suited(EXPERIMENTS["ablation"], corpus_of(BOTH, options))
     left = [variant.key for variant in experiment.variants]
     assert left == [
-        *("trf-alone", "trf-text", "trf-text-no-auxiliary", "trf-words"),
+        *("trf-alone", "trf-text", "trf-text-no-auxiliary"),
         *("trf-image", "trf-image-mean", "trf-image-text-first"),
         *("trf-objects", "trf-objects-mean"),
     ]
-    assert "vectors" in experiment.left_out["trf-augmentation"]
-    assert "image_text" in experiment.left_out["trf-context"]
+    for system in ("trf-words", "trf-augmentation", "trf-all"):
+        assert "vectors" in experiment.left_out[system]
+    for system in ("trf-context", "trf-all"):
+        assert "image_text" in experiment.left_out[system]
     docs = gold_docs(spacy.blank("en"))
     docs[0]._.image_text = "a dog"
     write_posts(options.corpus, docs)
