@@ -203,15 +203,15 @@ NAMES = {
 
 @torch.no_grad()
 def copy_weights(
-    source: torch.nn.Module, target: torch.nn.Module, names: Mapping[str, str], *, same: str = "-"
+    source: torch.nn.Module, target: torch.nn.Module, names: Mapping[str, str]
 ) -> None:
     """Give a hand-written network the package's weights; fails where they differ in shape.
 
-    names: ours by theirs. same: names that contain it are of weights that are equal already.
+    names: the beginnings of ours by those of theirs.
     """
-    ours = {name: p for name, p in source.named_parameters() if same not in name}
+    ours = dict(source.named_parameters())
     for name, parameter in target.named_parameters():
-        if not parameter.requires_grad or same in name:
+        if not parameter.requires_grad:
             continue
         stem = next(stem for stem in names if name == stem or name.startswith(f"{stem}."))
         value = ours.pop(names[stem] + name[len(stem) :])

@@ -144,7 +144,7 @@ def make_loop(ours: Ours, encoder: str, clock: StageClock, of_crf: CRFLoss) -> T
     tokenizer = AutoTokenizer.from_pretrained(encoder)
     character_ids = dict(featurizers.by_name["char"].ids)
     network = Tagger(encoder, sizes, tag_ids)
-    copy_weights(ours.network, network, NAMES, same="encoder.")
+    copy_weights(ours.network, network, NAMES)
     update = AdamWTwoRates(
         network,
         learn_rate=LEARN_RATE,
@@ -157,6 +157,7 @@ def make_loop(ours: Ours, encoder: str, clock: StageClock, of_crf: CRFLoss) -> T
 
 
 NAMES = {
+    "encoder": "embed.text.encoder",
     "characters": "embed.char.embed",
     "spell": "embed.char.read",
     "project_characters": "fuse.read_text.project.1",

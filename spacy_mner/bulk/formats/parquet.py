@@ -130,13 +130,13 @@ def _schema(columns: Mapping[str, Kind]) -> Any:
 def _added_types(pa: ModuleType) -> dict[str, Any]:
     offsets = [("start", pa.int64()), ("end", pa.int64())]
     words = [("label", pa.string()), ("text", pa.string())]
-    weights = [
+    attention = [
         ("weights", pa.map_(pa.string(), pa.float64())),
         ("regions", pa.map_(pa.string(), pa.list_(pa.float64()))),
     ]
     return {
         "entities": pa.list_(pa.struct([*offsets, *words, ("score", pa.float64())])),
-        "attention": pa.list_(pa.struct([*offsets, *weights])),
+        "attention": pa.list_(pa.struct([*offsets, *attention])),
         "image_status": pa.string(),
         "error": pa.string(),
     }
