@@ -71,7 +71,14 @@ def has_image(doc: Doc) -> bool:
 
     Text about a picture (`doc._.image_text`, such as a caption) does not make one.
     """
-    return any(doc._.get(name) is not None for name in PICTURE_ATTRIBUTES)
+    return any(brings(doc, name) for name in PICTURE_ATTRIBUTES)
+
+
+def brings(doc: Doc, name: str) -> bool:
+    """Whether an attribute of the post holds anything: an empty list of pictures is none."""
+    value = doc._.get(name)
+    is_empty = isinstance(value, list | tuple) and not value
+    return value is not None and not is_empty
 
 
 def has_image_text(doc: Doc) -> bool:

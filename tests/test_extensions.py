@@ -81,6 +81,14 @@ def test_a_picture_is_copied_and_dropped(attribute, value):
     assert extensions.has_image(source)
 
 
+@pytest.mark.parametrize("attribute", ["image", "image_objects"])
+@pytest.mark.parametrize("value", [[], ()], ids=str)
+def test_an_empty_list_is_no_picture(attribute, value):
+    doc = NLP.make_doc("a")
+    doc._.set(attribute, value)
+    assert not extensions.has_image(doc)
+
+
 def test_objects_travel_in_a_docbin():
     doc = NLP.make_doc("a")
     vector = np.float32([0.1, 2])

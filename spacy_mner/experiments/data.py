@@ -14,7 +14,7 @@ from spacy.tokens import Doc
 
 from ..corpus.docbin import read_docs
 from ..corpus.errors import CorpusError
-from ..extensions import has_image
+from ..extensions import brings, has_image
 from .pictures import PictureFiles
 
 Split = Literal["dev", "test"]
@@ -70,7 +70,7 @@ def read_corpus(folder: Path, split: Split, vectors: str | None = None) -> Corpu
         name=folder.name or folder.resolve().name,
         files=files,
         hashes=hashes,
-        brings=frozenset(name for name in BROUGHT if _any_brings(training, name)),
+        brings=frozenset(name for name in BROUGHT if any(brings(doc, name) for doc in training)),
         size={"training_posts": len(training), **_size(scored)},
     )
 
@@ -82,10 +82,6 @@ def _find(folder: Path, split: str) -> Path:
     raise CorpusError(
         f"There is no {' or '.join(FILES[split])} in {folder}: `spacy-mner convert` makes it."
     )
-
-
-def _any_brings(docs: list[Doc], name: str) -> bool:
-    return any(doc._.get(name) is not None for doc in docs)
 
 
 def _size(docs: list[Doc]) -> dict[str, int]:

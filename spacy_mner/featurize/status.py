@@ -8,7 +8,7 @@ from collections.abc import Container, Sequence
 from spacy.tokens import Doc
 
 from ..batch import PostBatch
-from ..extensions import PICTURE_ATTRIBUTES
+from ..extensions import PICTURE_ATTRIBUTES, brings
 from ..images.reference import PictureError
 
 ABSENT = "absent"
@@ -39,14 +39,8 @@ def ignored(doc: Doc, read: Container[str]) -> str | None:
 
     read: the attributes that modalities look at.
     """
-    unread = [name for name in PICTURE_ATTRIBUTES if name not in read and _brings(doc, name)]
+    unread = [name for name in PICTURE_ATTRIBUTES if name not in read and brings(doc, name)]
     return f"ignored: no modality reads {' or '.join(unread)}" if unread else None
-
-
-def _brings(doc: Doc, name: str) -> bool:
-    value = doc._.get(name)
-    is_empty = isinstance(value, list | tuple) and not value
-    return value is not None and not is_empty
 
 
 def _status(n: int, failures: Sequence[PictureError]) -> str:

@@ -191,10 +191,11 @@ def test_objects_are_detected_only_where_posts_bring_none(options):
     assert given["config"][detector] is None
 
 
-def test_systems_that_see_pictures_are_left_out_where_no_post_has_one(options):
+@pytest.mark.parametrize("nothing", [None, []], ids=str)
+def test_systems_that_see_pictures_are_left_out_where_no_post_has_one(options, nothing):
     docs = gold_docs(spacy.blank("en"))
     for doc in docs:
-        doc._.image = None
+        doc._.image = nothing
     write_posts(options.corpus, docs)
     experiment = suited(BOTH, corpus_of(BOTH, options))
     assert [variant.key for variant in experiment.variants] == ["w"]
