@@ -12,6 +12,7 @@ PARTS = ("trf-words", "trf-image", "trf-objects", "trf-augmentation", "trf-conte
 PAIRS = (
     (TEXT, "trf-alone"),
     *((part, TEXT) for part in PARTS),
+    ("trf-words-context", "trf-words"),
     ("trf-all-objects", "trf-all"),
     ("trf-text-no-auxiliary", TEXT),
     ("trf-image-mean", "trf-image"),

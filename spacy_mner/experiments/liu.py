@@ -45,6 +45,7 @@ SYSTEMS = (
     _no_picture("trf-augmentation", "T + C + A", "nearest words", NEIGHBOURS),
     _no_picture("trf-augmentation-gated", "T + C + A", "gated", GATED),
     _no_picture("trf-context", "T + C + X", "text about the picture", CONTEXT),
+    _no_picture("trf-words-context", "T + C + W + X", "and word vectors", {**WORDS, **CONTEXT}),
     _system("trf-all", "T + C + V + A + X", "all of these", ALL),
     _system("trf-all-objects", "T + C + V + A + X + O", "all, and objects", {**ALL, **FOUND}),
 )

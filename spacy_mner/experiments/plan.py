@@ -178,7 +178,7 @@ def _layers(variant: Variant, options: Options, corpus: CorpusFolder) -> list[Ov
     steps = math.ceil(corpus.size["training_posts"] / settings["batcher"]["size"])
     if options.epochs is not None:
         layers.append(_budget(settings, options.epochs, steps))
-    return [*layers, _once_an_epoch(settings, steps)]
+    return [*layers, _once_an_epoch(settings, steps, options.epochs)]
 
 
 def _budget(settings: dict[str, Any], epochs: int, steps: int) -> Overrides:
@@ -198,8 +198,14 @@ def _budget(settings: dict[str, Any], epochs: int, steps: int) -> Overrides:
     return budget
 
 
-def _once_an_epoch(settings: dict[str, Any], steps: int) -> Overrides:
-    """Where an epoch has fewer steps than lie between two looks at dev, look at its end."""
+def _once_an_epoch(settings: dict[str, Any], steps: int, epochs: int | None) -> Overrides:
+    """Where an epoch has fewer steps than lie between two looks at dev, look at its end.
+
+    So many epochs that are counted in steps, whose learning rates fall to the last one, are looked
+    at after each, or the best weights might go by between the last look and the end.
+    """
+    if settings["max_steps"] and epochs is not None:
+        return {"training.eval_frequency": steps}
     last = max(1, steps - 1)  # Steps count from 0.
     return {"training.eval_frequency": last} if settings["eval_frequency"] > last else {}
 
