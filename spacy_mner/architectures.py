@@ -189,7 +189,8 @@ def build_transformer(
         saved model needs it no more.
     width: of the output, per token; null for the encoder's own.
     context: let it read `doc._.image_text` after the post.
-    max_length: in word pieces; a longer post is read in overlapping parts.
+    max_length: in word pieces, or what the encoder can read if that is less; a longer post is read
+        in overlapping parts.
     freeze: leave the encoder as it is.
     """
     embedder = partial(build_transformer_embedding, width=width, dropout=dropout, freeze=freeze)

@@ -43,7 +43,8 @@ def init_cli(
     encoder = " --paths.encoder FOLDER_OR_NAME" if _reads_by_transformer(output) else ""
     # Not by `msg`, which breaks long lines.
     typer.echo(
-        f"spacy train {output}{encoder} --paths.train train.spacy --paths.dev dev.spacy -o training"
+        f"spacy train {output}{encoder} --paths.train train.spacy --paths.dev dev.spacy "
+        "--paths.images_root PICTURES -o training"
     )
 
 

@@ -13,7 +13,7 @@ from ..report.markdown import NOTHING
 from ..report.names import shown
 from .data import CorpusFolder
 from .experiment import Experiment, Options, Runs
-from .plan import text_encoder_name
+from .plan import asked_for, text_encoder_name
 from .result import Result
 
 Facts = dict[str, Any]
@@ -57,7 +57,7 @@ def collect_facts(
         "seeds": seeds,
         "epochs": epochs,
         "finished": len(results),
-        "runs": len(experiment.variants) * len(seeds),
+        "runs": len(asked_for(experiment, options) | set(runs)) * len(seeds),
         "cpu_minutes": cpu_minutes(runs),
         "machines": list(dict.fromkeys(_machine(result["machine"]) for result in results)),
         "workers": options.workers,

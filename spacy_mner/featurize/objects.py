@@ -15,12 +15,15 @@ from ..images.detector import MAX_OBJECTS, ObjectDetector
 from ..images.objects import PictureObject, read_objects, surest
 from ..images.reference import Picture, PictureError
 from ..images.store import FeatureStore
+from ..printable import printable
 from .base import Featurizer
 from .opening import FirstPictures, open_pictures
 from .status import report
 
 # Of a label that training did not have.
 UNKNOWN = 0
+# Of a label in a message, in characters.
+LONGEST_LABEL = 40
 
 Found = list[PictureObject] | PictureError
 
@@ -30,7 +33,8 @@ class ObjectFeaturizer(Featurizer):
     win over a detector, or those that a detector finds.
 
     A post without objects is masked. So is one whose objects cannot be used as a whole, with a
-    status that says why, and a warning.
+    status that says why, and a warning. An object of which the network can know nothing, because
+    training did not have its label and the model takes no vectors, is passed over.
 
     store: detects the objects in pictures and remembers them; None where posts bring them.
     n: objects of a post that are read at most.
@@ -128,7 +132,10 @@ class ObjectFeaturizer(Featurizer):
             self._check_vectors(objects)
         except PictureError as error:
             return [error]
-        return [objects] if objects else []
+        if not objects:
+            return []
+        known = [one for one in objects if self.dim or one.label in self.ids]
+        return [known or _unheard_of(objects)]
 
     def _check_vectors(self, objects: Sequence[PictureObject]) -> None:
         for number, one in enumerate(objects, start=1):
@@ -185,3 +192,8 @@ class ObjectFeaturizer(Featurizer):
             return None
         self.store.encoder.check_installed()
         return f"objects of {self.store.encoder.fingerprint}"
+
+
+def _unheard_of(objects: Sequence[PictureObject]) -> PictureError:
+    labels = dict.fromkeys(printable(one.label[:LONGEST_LABEL]) for one in surest(objects, 3))
+    return PictureError(f"training had none of the labels of image_objects ({', '.join(labels)})")

@@ -44,6 +44,7 @@ class FirstPictures:
         if len(failures) == len(tried) >= N_TRIED:
             raise ValueError(
                 f"None of the first {len(failures)} pictures of the training posts can be opened "
-                f"(the first: {failures[0]}). Set images_root to the folder that their paths are "
-                "relative to, or the image modality to null."
+                f"(the first: {failures[0]}). Set images_root (with our configs "
+                "--paths.images_root) to the folder that their paths are relative to, or the "
+                "image modality to null."
             )

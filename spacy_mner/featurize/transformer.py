@@ -61,7 +61,8 @@ class TransformerFeaturizer(Featurizer):
         so that each has room for that text, up to a quarter of `max_length`; what is longer is
         cut to the room that the post leaves. A post that is to do without its picture does
         without that text as well.
-    max_length: of a segment in word pieces, special ones included.
+    max_length: of a segment in word pieces, special ones included; what the encoder can read at
+        most, where that is less.
     """
 
     def __init__(self, name: str, *, context: bool = False, max_length: int = 256):
@@ -86,12 +87,16 @@ class TransformerFeaturizer(Featurizer):
 
     def _checked(self, files: EncoderFiles) -> EncoderFiles:
         shortest = _speller(files.tokenizer).paired.n_special + 1
-        if not shortest <= self.max_length <= files.longest:
+        if self.max_length < shortest:
             raise ValueError(
-                f"max_length must be between {shortest} and {files.longest} word pieces for "
-                f"{self.name!r}, got {self.max_length}"
+                f"max_length must be {shortest} word pieces at least for {self.name!r}, "
+                f"got {self.max_length}"
             )
         return files
+
+    @property
+    def _longest(self) -> int:
+        return min(self.max_length, self.files.longest)
 
     @property
     def files(self) -> EncoderFiles:
@@ -136,15 +141,15 @@ class TransformerFeaturizer(Featurizer):
 
     def _window(self, speller: Speller, n_post: int, n_context: int) -> int:
         """How many pieces of a post a segment has at most."""
-        room = self.max_length - speller.paired.n_special
+        room = self._longest - speller.paired.n_special
         # One piece of the post at least.
-        kept = min(n_context, int(self.max_length * CONTEXT_SHARE), room - 1)
+        kept = min(n_context, int(self._longest * CONTEXT_SHARE), room - 1)
         if not kept:
-            return self.max_length - speller.alone.n_special
+            return self._longest - speller.alone.n_special
         return room if n_post + n_context <= room else room - kept
 
     def _segment(self, speller: Speller, post: list[int], context: list[int]) -> Segment:
-        room = max(self.max_length - speller.paired.n_special - len(post), 0)
+        room = max(self._longest - speller.paired.n_special - len(post), 0)
         if context[:room]:
             return speller.paired.fill(post, context[:room])
         return speller.alone.fill(post)

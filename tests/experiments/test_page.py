@@ -113,6 +113,15 @@ def test_the_page_names_the_precision_where_it_is_not_the_usual(tmp_path):
     assert "- computed in bfloat16\n" in text
 
 
+def test_a_page_is_complete_where_all_runs_that_were_asked_for_are_finished(tmp_path):
+    options = make_options(tmp_path, seeds=(0, 1), systems=("c",))
+    assert "Not complete" not in page_of(options, make_runs(c=POSTS))[0]
+    assert "Not complete: 1 of 2 runs" in page_of(options, make_runs(c={0: POSTS[0]}))[0]
+    # What an earlier call began belongs to the table.
+    both = make_runs(c=POSTS, w={0: POSTS[0]})
+    assert "Not complete: 3 of 4 runs" in page_of(options, both)[0]
+
+
 def test_a_page_without_a_finished_run_has_no_cost(tmp_path):
     assert "CPU time" not in page_of(make_options(tmp_path), {})[0]
 

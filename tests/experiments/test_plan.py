@@ -179,6 +179,14 @@ def test_learning_rates_rise_in_a_fifth_of_few_steps_and_fall_to_the_last(option
         assert asked["config"][f"{schedule}.total_steps"] == asked["config"]["training.max_steps"]
 
 
+@pytest.mark.parametrize("epochs", [1, 3, 100])
+def test_epochs_that_are_counted_in_steps_are_looked_at_after_each(options, epochs):
+    (asked,) = asked_of(replace(options, epochs=epochs), TRANSFORMER)
+    settings = asked["config"]
+    looks = settings["training.max_steps"] / settings["training.eval_frequency"]
+    assert looks == epochs  # the last one is at the last step, where learning rates are zero
+
+
 def test_objects_are_detected_only_where_posts_bring_none(options):
     detector = f"{OBJECTS}.detector"
     objects = replace(EXPERIMENTS["ablation"], variants=(variant_of("trf-objects"),))

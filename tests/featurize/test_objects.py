@@ -86,8 +86,21 @@ def test_labels_are_those_of_the_objects_that_training_reads():
     assert featurizer.dims() == {"n_labels": 2, "dim": 0}
 
 
-def test_an_unknown_label_is_an_object_nonetheless():
-    assert read(settled(post(["cat"])), post(["yeti", "cat"]))[0] == [[None, "cat"]]
+def test_an_object_whose_label_training_did_not_have_leaves_its_place_to_others():
+    given = [{"label": "yeti", "score": 0.9}, {"label": "cat", "score": 0.1}]
+    assert read(settled(post(["cat"]), n=1), post(given)) == ([["cat"]], ["used"])
+
+
+def test_a_post_without_any_object_that_training_knew_is_masked_with_the_reason():
+    with pytest.warns(PictureWarning, match=r"training had none of the labels .*yeti, orc\)"):
+        labels, [status] = read(settled(post(["cat"])), post(["yeti", "orc", "yeti"]))
+    assert labels == [[]]
+    assert status.startswith("unreadable: training had none")
+
+
+def test_an_object_with_a_vector_is_read_whatever_its_label():
+    featurizer = settled(post([with_vector("cat", 1, 2)]))
+    assert read(featurizer, post([with_vector("yeti", 3, 4)]))[0] == [[None]]
 
 
 def with_vector(label: str, *vector: float) -> dict[str, Any]:
@@ -186,7 +199,7 @@ def test_a_post_without_its_picture_in_a_step_of_training_has_no_objects():
 def test_objects_are_named_as_they_are_read():
     featurizer = settled(post(["cat"]), n=2, detect=True)
     assert featurizer.region_names(post(image=[RED, BOTH]), None) == ["red", "blue"]
-    assert featurizer.region_names(post(["yeti"]), None) == ["yeti"]
+    assert featurizer.region_names(post(["yeti", "cat"]), None) == ["cat"]
     assert featurizer.region_names(post("cat"), None) == []
 
 

@@ -320,17 +320,21 @@ def test_windows_of_a_long_post_overlap_by_a_quarter_at_least():
     assert np.diff(starts).max() <= 30
 
 
-@pytest.mark.parametrize("max_length", [3, 65])
-def test_a_length_that_the_encoder_cannot_read_is_refused_with_the_limits(bert, max_length):
-    with pytest.raises(ValueError, match="between 4 and 64"):
-        settled(bert, max_length=max_length)
+def test_a_length_that_has_no_room_for_a_piece_is_refused_with_the_least(bert):
+    with pytest.raises(ValueError, match="max_length must be 4 word pieces at least"):
+        settled(bert, max_length=3)
+
+
+def test_a_segment_is_no_longer_than_the_encoder_can_read(bert):
+    batch = PostBatch.from_docs([post(["hi"] * 200, "a dog")])
+    read, more = (settled(bert, context=True, max_length=n)(batch) for n in (64, 256))
+    assert read["lengths"].max() == 64
+    assert all(np.array_equal(more[name], expected) for name, expected in read.items())
 
 
 def test_positions_that_begin_behind_the_padding_are_fewer(tmp_path):
     folder = write_roberta(tmp_path, longest=None)
     assert settled(folder).files.longest == 64
-    with pytest.raises(ValueError, match="between 5 and 64"):
-        settled(folder, max_length=65)
 
 
 def test_a_post_without_tokens_is_a_piece_where_the_tokenizer_puts_nothing_around_it(tmp_path):
