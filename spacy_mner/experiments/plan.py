@@ -157,6 +157,7 @@ def _plan_run(variant: Variant, seed: int, options: Options, corpus: CorpusFolde
         sees_pictures=variant.system.sees_pictures,
         keep_model=options.keep_models,
         gpu_id=options.gpu_id,
+        epochs=options.epochs,
         threads=max(1, cores() // options.workers),
     )
     return Run(folder, job, _with_paths(config, job, options, corpus), result)

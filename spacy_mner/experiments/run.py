@@ -51,7 +51,7 @@ class Job:
     asked: see `result.Asked`; overrides: what its config is made of, for the record.
     scored: the file of the split `split`. Paths are relative to the working directory.
     sees_pictures: score with pictures taken away and shuffled as well.
-    threads: that torch computes with.
+    epochs: the budget, if it was asked for in epochs; threads: that torch computes with.
     """
 
     variant: str
@@ -64,6 +64,7 @@ class Job:
     sees_pictures: bool
     keep_model: bool
     gpu_id: int
+    epochs: int | None
     threads: int
 
     def write(self, folder: Path) -> None:
@@ -79,7 +80,7 @@ def run(folder: Path) -> None:
     job = Job.read(folder)
     torch.set_num_threads(job.threads)
     setup_gpu(job.gpu_id, silent=True)
-    nlp, training = train_best(folder, job.gpu_id)
+    nlp, training = train_best(folder, job)
     scores, counts = score(nlp, job)
     parameters = count_parameters(nlp)
     for name in (DIR_MODEL_BEST, DIR_MODEL_LAST):
@@ -104,31 +105,32 @@ def run(folder: Path) -> None:
     write_result(folder, result)
 
 
-def train_best(folder: Path, gpu_id: int) -> tuple[Language, dict[str, Any]]:
+def train_best(folder: Path, job: Job) -> tuple[Language, dict[str, Any]]:
     """Train by spaCy's own loop: the pipeline at its best step on dev, and how it went.
 
     Returns beside the pipeline `epochs` that were run, `best_epoch` (from 1) and `best_step`,
     `best_dev_score`, and `seconds_per_epoch`, `wall` and `cpu` (of all threads), which hold
     everything but the loading of vectors: updates, evaluation on dev, encoding of new pictures.
     """
-    nlp = init_nlp(load_config(folder / CONFIG, interpolate=False), use_gpu=gpu_id)
+    nlp = init_nlp(load_config(folder / CONFIG, interpolate=False), use_gpu=job.gpu_id)
     wall, cpu = time.perf_counter(), time.process_time()
-    _train(nlp, folder, gpu_id)
+    _train(nlp, folder, job.gpu_id)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     history = [json.loads(line) for line in (folder / LOG).read_text("utf-8").splitlines()]
-    epochs = _epochs(nlp.config["training"], history)
+    epochs = _epochs(nlp.config["training"], job.epochs, history)
     return nlp, {
         "epochs": epochs,
-        **find_best(history),
+        **find_best(history, epochs),
         "seconds_per_epoch": {"wall": wall / epochs, "cpu": cpu / epochs},
     }
 
 
-def find_best(history: list[dict[str, Any]]) -> dict[str, Any]:
+def find_best(history: list[dict[str, Any]], epochs: int) -> dict[str, Any]:
     """The look at dev whose model is kept: of equal scores spaCy keeps the last."""
     best = max(history, key=lambda row: (row["score"], row["step"]))
     return {
-        "best_epoch": best["epoch"] + 1,
+        # The step that spaCy goes beyond `max_steps` begins an epoch of its own.
+        "best_epoch": min(best["epoch"] + 1, epochs),
         "best_step": best["step"],
         "best_dev_score": best["score"],
     }
@@ -154,10 +156,13 @@ def _train(nlp: Language, folder: Path, gpu_id: int) -> None:
     nlp.config["training"]["logger"] = logger
 
 
-def _epochs(settings: dict[str, Any], history: list[dict[str, Any]]) -> int:
+def _epochs(settings: dict[str, Any], asked: int | None, history: list[dict[str, Any]]) -> int:
     """Epochs that were run: the budget, or those begun at the last evaluation if one may stop."""
-    if settings["max_epochs"] > 0 and not settings["patience"] and not settings["max_steps"]:
-        return settings["max_epochs"]
+    if not settings["patience"]:
+        if asked is not None:
+            return asked
+        if settings["max_epochs"] > 0 and not settings["max_steps"]:
+            return settings["max_epochs"]
     return history[-1]["epoch"] + 1
 
 
