@@ -177,17 +177,22 @@ def _layers(variant: Variant, options: Options, corpus: CorpusFolder) -> list[Ov
         layers.append(GIVEN_OBJECTS)
     settings = compose(*layers, template=template)["training"]
     steps = math.ceil(corpus.size["training_posts"] / settings["batcher"]["size"])
+    layers.append(_once_an_epoch(settings, steps))
     if options.epochs is not None:
         layers.append(_budget(settings, options.epochs, steps))
-    return [*layers, _once_an_epoch(settings, steps, options.epochs)]
+    return layers
 
 
 def _budget(settings: dict[str, Any], epochs: int, steps: int) -> Overrides:
-    """So many epochs of so many steps, by what the config counts."""
+    """So many epochs of so many steps, by what the config counts.
+
+    Where it counts steps, learning rates fall to the last one: dev is looked at after each epoch,
+    or the best weights might go by between the last look and the end.
+    """
     if not settings["max_steps"]:
         return {"training.max_epochs": epochs}
     total = epochs * steps
-    budget: dict[str, Any] = {"training.max_steps": total}
+    budget: dict[str, Any] = {"training.max_steps": total, "training.eval_frequency": steps}
     # Learning rates that rise for long would have no steps left to fall in.
     longest = max(1, total // LONGEST_RISE)
     for name, value in settings["optimizer"].items():
@@ -199,14 +204,8 @@ def _budget(settings: dict[str, Any], epochs: int, steps: int) -> Overrides:
     return budget
 
 
-def _once_an_epoch(settings: dict[str, Any], steps: int, epochs: int | None) -> Overrides:
-    """Where an epoch has fewer steps than lie between two looks at dev, look at its end.
-
-    So many epochs that are counted in steps, whose learning rates fall to the last one, are looked
-    at after each, or the best weights might go by between the last look and the end.
-    """
-    if settings["max_steps"] and epochs is not None:
-        return {"training.eval_frequency": steps}
+def _once_an_epoch(settings: dict[str, Any], steps: int) -> Overrides:
+    """Where an epoch has fewer steps than lie between two looks at dev, look at its end."""
     last = max(1, steps - 1)  # Steps count from 0.
     return {"training.eval_frequency": last} if settings["eval_frequency"] > last else {}
 

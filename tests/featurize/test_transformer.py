@@ -325,9 +325,9 @@ def test_a_length_that_has_no_room_for_a_piece_is_refused_with_the_least(bert):
         settled(bert, max_length=3)
 
 
-def test_a_segment_is_no_longer_than_the_encoder_can_read(bert):
+def test_a_segment_is_no_longer_than_the_encoder_can_read(encoder):
     batch = PostBatch.from_docs([post(["hi"] * 200, "a dog")])
-    read, more = (settled(bert, context=True, max_length=n)(batch) for n in (64, 256))
+    read, more = (settled(encoder, context=True, max_length=n)(batch) for n in (64, 256))
     assert read["lengths"].max() == 64
     assert all(np.array_equal(more[name], expected) for name, expected in read.items())
 
