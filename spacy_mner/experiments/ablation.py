@@ -13,6 +13,7 @@ PAIRS = (
     (TEXT, "trf-alone"),
     *((part, TEXT) for part in PARTS),
     ("trf-words-context", "trf-words"),
+    ("trf-words-context-bilstm", "trf-words-context"),
     ("trf-all-objects", "trf-all"),
     ("trf-text-no-auxiliary", TEXT),
     ("trf-image-mean", "trf-image"),
