@@ -14,13 +14,9 @@ CONTEXT = {f"{TEXT}.context": True}
 DETECTOR = {"@object_detectors": "spacy_mner.EfficientNetLiteDetector.v1", "threshold": 0.05}
 FOUND = {OBJECTS: {"@architectures": "spacy_mner.ObjectEmbedding.v1", "detector": DETECTOR}}
 ALL = {**NEIGHBOURS, **CONTEXT}
+WORDS_CONTEXT = {**WORDS, **CONTEXT}
 BILSTM = {"@architectures": "spacy_mner.BiLSTM.v1", "hidden_width": 150, "dropout": 0.3}
-RECURRENT = {
-    **WORDS,
-    **CONTEXT,
-    ENCODE: BILSTM,
-    "training.optimizer.encoder_learn_rate.initial_rate": 6e-5,
-}
+RECURRENT = {**WORDS_CONTEXT, ENCODE: BILSTM}
 MEAN = {f"{FUSE}.grid_gate": False}
 MEAN_OF_OBJECTS = {**FOUND, f"{FUSE}.objects_gate": False}
 TEXT_FIRST = {f"{FUSE}.region_first": False}
@@ -52,8 +48,8 @@ SYSTEMS = (
     _no_picture("trf-augmentation", "T + C + A", "nearest words", NEIGHBOURS),
     _no_picture("trf-augmentation-gated", "T + C + A", "gated", GATED),
     _no_picture("trf-context", "T + C + X", "text about the picture", CONTEXT),
-    _no_picture("trf-words-context", "T + C + W + X", "and word vectors", {**WORDS, **CONTEXT}),
-    _no_picture("trf-words-context-bilstm", "T + C + W + X", "a BiLSTM over these", RECURRENT),
+    _no_picture("trf-words-context", "T + C + W + X", "and word vectors", WORDS_CONTEXT),
+    _no_picture("trf-words-context-bilstm", "T + C + W + X", "and a BiLSTM", RECURRENT),
     _system("trf-all", "T + C + V + A + X", "all of these", ALL),
     _system("trf-all-objects", "T + C + V + A + X + O", "all, and objects", {**ALL, **FOUND}),
 )
