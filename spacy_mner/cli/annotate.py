@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..corpus.errors import CorpusError
-from ..printable import printable
-from .messages import counted, interruptible, user_errors
+from ..printable import counted, printable
+from .messages import interruptible, user_errors
 
 if TYPE_CHECKING:
     from ..bulk.engines import Engine

@@ -10,7 +10,8 @@ import typer
 from wasabi import msg
 
 from ..corpus.errors import CorpusError
-from .messages import counted, interruptible, user_errors
+from ..printable import counted
+from .messages import interruptible, user_errors
 
 if TYPE_CHECKING:
     from ..experiments.plan import Run

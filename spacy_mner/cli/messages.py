@@ -40,8 +40,3 @@ def interruptible(rest: str) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo(f"Interrupted: the same command goes on, {rest}.", err=True)
         raise typer.Exit(130) from None
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where it is not one."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from ..printable import counted
 from ..report.markdown import NOTHING
 from ..report.names import shown
 from .data import CorpusFolder
@@ -105,9 +106,9 @@ def _cpu_minutes(result: Result, whole: bool) -> float:
 
 def _machine(machine: dict[str, Any]) -> str:
     gpu = machine["gpu"] or "no GPU"
-    threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
     return (
-        f"{machine['processor']}, {machine['cores']} cores, {threads} a run, "
+        f"{machine['processor']}, {counted(machine['cores'], 'core')}, "
+        f"{counted(machine['threads'], 'thread')} a run, "
         f"{gpu}, Python {machine['python']}, spaCy {machine['spacy']}, torch {machine['torch']}"
     )
 
@@ -145,7 +146,7 @@ def render_page(experiment: Experiment, summary: dict[str, Any], plots: list[str
     lines = [f"# {experiment.title}", "", *_facts(facts), ""]
     if facts["finished"] < facts["runs"]:
         lines += [
-            f"**Not complete: {facts['finished']} of {facts['runs']} runs are finished.**",
+            f"**Not complete: {facts['finished']} of {counted(facts['runs'], 'run')} finished.**",
             "",
         ]
     lines += experiment.render(summary)
@@ -196,8 +197,8 @@ def _cpu(facts: Facts) -> list[str]:
     spent = facts["cpu_minutes"]
     what = "everything" if spent["whole"] else "training and evaluation on dev alone"
     return [
-        f"- CPU time in minutes: {spent['runs']:.1f} for these {facts['finished']} runs, "
-        f"{spent['seed']:.1f} for one seed of {spent['variants']} variants ({what})"
+        f"- CPU time in minutes: {spent['runs']:.1f} for {counted(facts['finished'], 'run')}, "
+        f"{spent['seed']:.1f} for one seed of {counted(spent['variants'], 'variant')} ({what})"
     ]
 
 

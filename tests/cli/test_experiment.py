@@ -61,7 +61,7 @@ def test_a_failing_run_ends_in_exit_code_1_with_the_table_written(invoke, tmp_pa
     assert result.exit_code == 1
     assert "failed: MemoryError: too little (see out/w/0/train.log)" in result.stdout
     assert "1 run failed; the same command tries it again" in result.stdout
-    assert "0 of 1 runs are finished" in (tmp_path / "out" / "table1.md").read_text()
+    assert "0 of 1 run finished" in (tmp_path / "out" / "table1.md").read_text()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -86,7 +86,7 @@ def test_a_signal_ends_the_runs_and_the_same_command_goes_on(invoke, name, tmp_p
     assert result.stderr.strip().startswith("Interrupted: the same command goes on")
     assert [process.returncode for process in processes] == [-signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is before
-    assert "0 of 2 runs are finished" in (tmp_path / "out" / "table1.md").read_text()
+    assert "0 of 2 runs finished" in (tmp_path / "out" / "table1.md").read_text()
 
 
 def test_a_seed_that_is_named_twice_is_run_once():

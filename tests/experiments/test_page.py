@@ -82,9 +82,7 @@ def test_the_page_says_how_much_it_has_cost(tmp_path):
     assert spent["runs"] == pytest.approx(2 + 2.5 + 2)
     assert spent["seed"] == pytest.approx((2 + 2.5) / 2 + 2)
     text, _ = page_of(make_options(tmp_path), runs)
-    expected = (
-        "6.5 for these 3 runs, 4.2 for one seed of 2 variants (training and evaluation on dev"
-    )
+    expected = "6.5 for 3 runs, 4.2 for one seed of 2 variants (training and evaluation on dev"
     assert expected in text
 
 
@@ -94,7 +92,7 @@ def test_the_cost_is_that_of_everything_where_all_results_know_it(tmp_path):
     assert not cpu_minutes(runs)["whole"]
     runs["w"][1]["cpu_seconds"] = 300.0
     text, _ = page_of(make_options(tmp_path), runs)
-    assert "8.0 for these 2 runs, 4.0 for one seed of 1 variants (everything)" in text
+    assert "8.0 for 2 runs, 4.0 for one seed of 1 variant (everything)" in text
 
 
 def test_the_page_says_what_was_not_run_and_why(tmp_path):

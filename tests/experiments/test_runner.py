@@ -144,7 +144,7 @@ def test_a_failing_run_is_reported_and_the_others_go_on(options, started, codes)
     assert "no luck" in failed[0].reason and "train.log" in failed[0].reason
     assert len(told) == 4
     page = (options.output / "table1.md").read_text()
-    assert "2 of 4 runs are finished" in page
+    assert "2 of 4 runs finished" in page
     assert [row["system"] for row in read_json(options.output / "table1.json")["rows"]] == ["w"]
 
 
@@ -259,7 +259,7 @@ def test_the_table_is_made_of_all_seeds_that_were_asked_the_same(options, starte
 def test_a_seed_that_some_variants_lack_makes_a_table_incomplete(options, started):
     run_experiment(replace(SMALL, variants=SMALL.variants[:1]), replace(options, seeds=(0, 1)))
     run_experiment(SMALL, replace(options, seeds=(0,)))
-    assert "3 of 4 runs are finished" in (options.output / "table1.md").read_text()
+    assert "3 of 4 runs finished" in (options.output / "table1.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["train.spacy", "dev.spacy or valid.spacy"])
