@@ -22,6 +22,14 @@ import spacy_mner
 ANIMALS_AND_CARS = ["jaguar", "puma", "lynx", "ram", "viper"]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread_in_other_processes() -> Iterator[None]:
+    """Tests run side by side: more threads than cores wait for one another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()

@@ -12,7 +12,13 @@ NEIGHBOURS = {AUGMENTATION: {"@architectures": "spacy_mner.SemanticAugmentation.
 CONTEXT = {f"{TEXT}.context": True}
 # A detector that needs no download, for the pictures of posts that bring no objects.
 DETECTOR = {"@object_detectors": "spacy_mner.EfficientNetLiteDetector.v1", "threshold": 0.05}
-FOUND = {OBJECTS: {"@architectures": "spacy_mner.ObjectEmbedding.v1", "detector": DETECTOR}}
+FOUND = {
+    OBJECTS: {
+        "@architectures": "spacy_mner.ObjectEmbedding.v1",
+        "detector": DETECTOR,
+        "cache": "${paths.image_cache}",
+    }
+}
 ALL = {**NEIGHBOURS, **CONTEXT}
 WORDS_CONTEXT = {**WORDS, **CONTEXT}
 BILSTM = {"@architectures": "spacy_mner.BiLSTM.v1", "hidden_width": 150, "dropout": 0.3}

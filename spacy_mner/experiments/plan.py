@@ -158,7 +158,7 @@ def _plan_run(variant: Variant, seed: int, options: Options, corpus: CorpusFolde
         keep_model=options.keep_models,
         gpu_id=options.gpu_id,
         epochs=options.epochs,
-        threads=max(1, cores() // options.workers),
+        threads=threads_of_a_run(options.workers),
     )
     return Run(folder, job, _with_paths(config, job, options, corpus), result)
 
@@ -277,6 +277,16 @@ def default_workers(gpu_id: int) -> int:
     each take little longer than one with two.
     """
     return 1 if gpu_id >= 0 else min(cores(), MOST_WORKERS)
+
+
+def threads_of_a_run(workers: int) -> int:
+    """A run's share of the cores; no more than `OMP_NUM_THREADS`, where a user has set it.
+
+    Threads that find their cores taken by other jobs wait for one another at every step.
+    """
+    share = max(1, cores() // workers)
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(limit)) if limit.isdecimal() and int(limit) > 0 else share
 
 
 def cores() -> int:

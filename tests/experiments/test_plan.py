@@ -15,7 +15,15 @@ from spacy_mner.experiments import data
 from spacy_mner.experiments import plan as planning
 from spacy_mner.experiments.catalogue import EXPERIMENTS
 from spacy_mner.experiments.experiment import variant_of
-from spacy_mner.experiments.plan import asked_for, corpus_of, default_workers, plan, prepare, suited
+from spacy_mner.experiments.plan import (
+    asked_for,
+    corpus_of,
+    default_workers,
+    plan,
+    prepare,
+    suited,
+    threads_of_a_run,
+)
 from spacy_mner.experiments.system import IMAGE, MODEL, OBJECTS
 
 from ..conftest import gold_docs
@@ -293,6 +301,16 @@ def test_a_file_in_place_of_a_folder_is_refused(options, name):
     path.write_text("")
     with pytest.raises(CorpusError, match=f"out/{name} is no folder"):
         asked_of(options)
+
+
+@pytest.mark.parametrize(
+    ("limit", "threads"), [("", 4), ("2", 2), ("1", 1), ("64", 4), ("0", 4), ("2,1", 4)]
+)
+def test_a_run_has_its_share_of_the_cores_within_what_the_user_allows(limit, threads, monkeypatch):
+    monkeypatch.setattr(planning, "cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert threads_of_a_run(2) == threads
+    assert threads_of_a_run(16) == 1
 
 
 @pytest.mark.parametrize(

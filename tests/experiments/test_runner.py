@@ -198,6 +198,7 @@ def test_a_run_that_failed_is_tried_again(options, started, codes):
 
 def test_runs_side_by_side_share_the_cores(options, started, monkeypatch):
     monkeypatch.setattr(plan, "cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     run_experiment(SMALL, replace(options, workers=3))
     assert {Job.read(path.parent).threads for path in options.output.rglob("job.json")} == {2}
     assert started == ["c/0", "w/0", "c/1", "w/1"]
