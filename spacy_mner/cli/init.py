@@ -33,19 +33,18 @@ def init_cli(
     ] = None,
     setting: Annotated[
         str | None,
-        typer.Option(help="paper: sizes and optimiser of Moon et al. 2018; modern: ours."),
+        typer.Option(
+            help="paper: sizes and optimiser of Moon et al., for their systems; modern: ours."
+        ),
     ] = None,
 ) -> None:
     """Write a complete config with the reader that keeps pictures (spaCy's own drops them)."""
     with user_errors():
         init(output, kind=kind, force=force, system=system, setting=setting)
     msg.good(f"Wrote {output}. Train with:")
-    encoder = " --paths.encoder FOLDER_OR_NAME" if _reads_by_transformer(output) else ""
+    paths = " ".join(f"--paths.{name} {value}" for name, value in _paths(output).items())
     # Not by `msg`, which breaks long lines.
-    typer.echo(
-        f"spacy train {output}{encoder} --paths.train train.spacy --paths.dev dev.spacy "
-        "--paths.images_root PICTURES -o training"
-    )
+    typer.echo(f"spacy train {output} {paths} -o training")
 
 
 def init(
@@ -69,6 +68,8 @@ def init(
         text = _setting(kind or BASE, setting)
     else:
         text = _template(kind or BASE)
+    if output.is_dir():
+        raise CorpusError(f"{output} is a folder: name the file, such as {output / 'mner.cfg'}.")
     if output.exists() and not force:
         raise CorpusError(f"{output} is there already; --force overwrites it.")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -113,8 +114,15 @@ def _with_head(config: Config, kind: str, name: str) -> str:
     )
 
 
-def _reads_by_transformer(config: Path) -> bool:
-    return "encoder" in load_config(config, interpolate=False)["paths"]
+def _paths(output: Path) -> dict[str, str]:
+    """What a training by a config has to be told, and no more."""
+    from ..experiments.requirements import needs_vectors, opens_pictures
+
+    config = load_config(output, interpolate=False)
+    paths = {"encoder": "FOLDER_OR_NAME"} if "encoder" in config["paths"] else {}
+    paths |= {"vectors": "VECTORS"} if needs_vectors(config) else {}
+    paths |= {"train": "train.spacy", "dev": "dev.spacy"}
+    return paths | ({"images_root": "PICTURES"} if opens_pictures(config) else {})
 
 
 def _templates() -> dict[str, str]:

@@ -170,11 +170,10 @@ def _facts(facts: Facts) -> list[str]:
         *_missing(facts["missing_pictures"]),
         *(f"- not run: `{key}`, for want of {what}" for key, what in facts["left_out"].items()),
         *(["- computed in bfloat16"] if facts["mixed_precision"] else []),
-        f"- setting {facts['setting']}, {_list(facts['epochs']) or 'no'} epochs, "
-        f"seeds {_list(facts['seeds'])}",
+        f"- setting {facts['setting']}, {_epochs(facts['epochs'])}, seeds {_list(facts['seeds'])}",
         *(f"- machine: {machine}" for machine in facts["machines"]),
         *_cpu(facts),
-        f"- command: `{facts['command']}`",
+        f"- command, its folders by their names: `{facts['command']}`",
     ]
 
 
@@ -200,6 +199,10 @@ def _cpu(facts: Facts) -> list[str]:
         f"- CPU time in minutes: {spent['runs']:.1f} for {counted(facts['finished'], 'run')}, "
         f"{spent['seed']:.1f} for one seed of {counted(spent['variants'], 'variant')} ({what})"
     ]
+
+
+def _epochs(epochs: list[int]) -> str:
+    return counted(epochs[0], "epoch") if len(epochs) == 1 else f"{_list(epochs) or 'no'} epochs"
 
 
 def _list(values: list[Any]) -> str:

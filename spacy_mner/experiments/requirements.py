@@ -44,15 +44,20 @@ def text_encoder_of(config: Config) -> dict[str, Any] | None:
     return modalities_of(config).get("text")
 
 
+def needs_vectors(config: Config) -> bool:
+    """Whether a config has a part that makes no sense without pretrained word vectors."""
+    embed = {name for name, block in modalities_of(config).items() if block is not None}
+    # Beside a transformer words stand for what other texts say of them, not for a learned table.
+    return "augmentation" in embed or {"text", "word"} <= embed
+
+
 def lacks(config: Config, corpus: CorpusFolder) -> str | None:
     """What a config reads and a corpus has nothing of."""
     embed = {name: block for name, block in modalities_of(config).items() if block is not None}
     brings, lacking = corpus.brings, []
     if "image" in embed and not brings & {"image", "image_features"}:
         lacking.append("posts with pictures (convert --images-root), or descriptors (--features)")
-    # Beside a transformer words stand for what other texts say of them, not for a learned table.
-    by_vectors = "augmentation" in embed or {"text", "word"} <= set(embed)
-    if by_vectors and "vectors" not in corpus.hashes:
+    if needs_vectors(config) and "vectors" not in corpus.hashes:
         lacking.append("word vectors (--vectors)")
     if "objects" in embed and not brings & {"image", "image_objects"}:
         lacking.append("posts with pictures, or with doc._.image_objects")

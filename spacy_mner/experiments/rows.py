@@ -23,14 +23,14 @@ Published = Mapping[str, tuple[float, float]]
 
 HEADER = (
     *("modalities", "system", "seeds", "P", "R", "F1"),
-    *("segm. P", "segm. R", "segm. F1", "F1, V off", "F1, V shuffled"),
+    *("segm. P", "segm. R", "segm. F1", "F1, picture off", "F1, picture shuffled"),
     *("parameters", "s/epoch (wall / CPU)"),
 )
 PAPER_HEADER = ("paper: F1", "paper: segm. F1")
 LEGEND = (
     "P, R, F1: entity types; segm.: entities whatever their type; in per cent, mean ± standard "
-    "deviation over seeds. V off, V shuffled: the same model without pictures and what is said of "
-    "them, and with those of other posts. Seconds per epoch are those of training and of "
+    "deviation over seeds. Picture off, shuffled: the same model without pictures and what is said "
+    "of them, and with those of other posts. Seconds per epoch are those of training and of "
     "evaluation on dev, with the encoding of pictures in the run that sees them first."
 )
 

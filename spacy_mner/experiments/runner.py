@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..corpus.errors import CorpusError
 from ..lock import alone
 from ..signals import terminable
 from .experiment import Experiment, Options
@@ -63,7 +64,7 @@ def run_experiment(
     experiment.check(options)
     corpus = corpus_of(experiment, options)
     experiment = suited(experiment, corpus)
-    options.output.mkdir(parents=True, exist_ok=True)
+    _make_folder(options.output)
     with terminable(), alone(options.output, "experiment") as inherited:
         runs = plan(experiment, options, corpus)
         asked = asked_for(experiment, options)
@@ -89,6 +90,13 @@ def run_experiment(
             write()
             raise
     return failed
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise CorpusError(f"{output} is no folder, which runs need: name another OUT.") from error
 
 
 def _check_requirements(runs: list[Run]) -> None:

@@ -65,6 +65,32 @@ def test_what_reads_by_a_transformer_is_trained_with_the_name_of_one(run, argume
 
 
 @pytest.mark.parametrize(
+    ("system", "vectors", "pictures"),
+    [
+        ("trf-words-context-bilstm", True, False),
+        ("trf-augmentation", True, False),
+        ("trf-all", True, True),
+        ("trf-objects", False, True),
+        ("trf-text", False, False),
+        ("wc-lample", False, False),
+        ("wcv-attention", False, True),
+    ],
+)
+def test_a_training_is_told_of_the_vectors_and_pictures_that_it_reads(
+    run, system, vectors, pictures
+):
+    told = run("out.cfg", "--system", system).stdout
+    assert ("--paths.vectors VECTORS" in told) == vectors
+    assert ("--paths.images_root PICTURES" in told) == pictures
+
+
+def test_a_folder_in_place_of_a_file_is_refused(run, tmp_path):
+    (tmp_path / "mner.cfg").mkdir()
+    result = run("mner.cfg", "--force")
+    assert result.exit_code == 1 and "mner.cfg is a folder" in result.stdout
+
+
+@pytest.mark.parametrize(
     ("system", "paper"), [("trf-all", "Liu et al. 2022"), ("wc-lample", "Moon et al. 2018")]
 )
 def test_a_system_names_the_paper_that_it_is_of(run, tmp_path, system, paper):

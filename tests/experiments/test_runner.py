@@ -196,6 +196,12 @@ def test_a_run_that_failed_is_tried_again(options, started, codes):
     assert started == ["c/0", "c/1"]
 
 
+def test_a_file_in_place_of_the_folder_of_runs_is_refused(options):
+    options.output.write_text("mine")
+    with pytest.raises(CorpusError, match="out is no folder, which runs need: name another OUT"):
+        run_experiment(SMALL, options)
+
+
 def test_runs_side_by_side_share_the_cores(options, started, monkeypatch):
     monkeypatch.setattr(plan, "cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

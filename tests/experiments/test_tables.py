@@ -35,8 +35,8 @@ def test_a_row_has_mean_and_deviation_over_the_seeds():
     f1 = f1_of(BETTER)
     assert row[column("F1")] == row[column("P")] == row[column("R")] == shown(f1)
     assert row[column("segm. F1")] == "100.0 ± 0.0"
-    assert row[column("F1, V off")] == shown([value / 2 for value in f1])
-    assert row[column("F1, V shuffled")] == shown([value / 4 for value in f1])
+    assert row[column("F1, picture off")] == shown([value / 2 for value in f1])
+    assert row[column("F1, picture shuffled")] == shown([value / 4 for value in f1])
     assert row[column("seeds")] == "2"
     assert row[column("parameters")] == "12,345"
     assert row[column("s/epoch (wall / CPU)")] == "2.5 / 4.5"
@@ -49,7 +49,7 @@ def test_one_seed_has_no_deviation_and_text_no_pictures():
     )
     row = cells_of(page, "`wc-lample`: Lample et al. 2016: CharBiLSTM")
     assert row[column("F1")] == "80.0"
-    assert row[column("F1, V off")] == row[column("F1, V shuffled")] == "–"
+    assert row[column("F1, picture off")] == row[column("F1, picture shuffled")] == "–"
 
 
 def test_a_table_of_one_seed_says_nothing_of_chance_between_seeds():
