@@ -150,7 +150,7 @@ def test_our_configs_are_what_fill_config_would_make_of_them(name: str, tmp_path
 def test_the_transformer_config_trains_on_real_pictures(tmp_path: Path):
     pytest.importorskip("transformers")
     assets = CONFIGS.parent / "assets"
-    lines = (assets / "train.jsonl").read_text(encoding="utf-8").splitlines()[:12]
+    lines = (assets / "train.jsonl").read_text(encoding="utf-8").splitlines()[:24]
     (tmp_path / "posts.jsonl").write_text("\n".join(lines), encoding="utf-8")
     posts = tmp_path / "posts.spacy"
     run("spacy", "mner", "convert", tmp_path / "posts.jsonl", posts, "--images-root", assets)
@@ -160,7 +160,7 @@ def test_the_transformer_config_trains_on_real_pictures(tmp_path: Path):
         *(f"--paths.train={posts}", f"--paths.dev={posts}", f"--paths.images_root={assets}"),
         *(f"--paths.image_cache={tmp_path / 'cache'}", f"--paths.encoder={encoder}"),
         "--components.multimodal_ner.model.embed.text.max_length=64",
-        *("--training.max_steps=2", "--training.eval_frequency=2"),
+        *("--training.max_steps=4", "--training.eval_frequency=2"),
     )
     shutil.rmtree(encoder)
     nlp = spacy.load(tmp_path / "out" / "model-last")

@@ -263,11 +263,16 @@ def prepare(run: Run) -> None:
 
 def check_folder(folder: Path) -> None:
     """Raise CorpusError where the folder of a run, which is deleted, holds something else."""
-    for path in (folder, folder.parent):
-        if path.exists() and not path.is_dir():
-            raise CorpusError(f"{path} is no folder, which runs need: name another OUT.")
+    check_no_file(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / JOB).is_file():
         raise CorpusError(f"{folder} holds something that is no run: name another OUT.")
+
+
+def check_no_file(folder: Path) -> None:
+    """Raise CorpusError where a file stands in the place of a folder, or of one above it."""
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise CorpusError(f"{path} is no folder, which runs need: name another OUT.")
 
 
 def default_workers(gpu_id: int) -> int:

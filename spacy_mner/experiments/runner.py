@@ -12,12 +12,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..corpus.errors import CorpusError
 from ..lock import alone
 from ..signals import terminable
 from .experiment import Experiment, Options
 from .page import write_page
-from .plan import Run, asked_for, corpus_of, finished_runs, plan, prepare, suited
+from .plan import Run, asked_for, check_no_file, corpus_of, finished_runs, plan, prepare, suited
 from .requirements import check_encoder, check_gpu, check_text_encoder, encoder_of
 from .result import Result, read_result
 from .run import CONSOLE
@@ -64,7 +63,8 @@ def run_experiment(
     experiment.check(options)
     corpus = corpus_of(experiment, options)
     experiment = suited(experiment, corpus)
-    _make_folder(options.output)
+    check_no_file(options.output)
+    options.output.mkdir(parents=True, exist_ok=True)
     with terminable(), alone(options.output, "experiment") as inherited:
         runs = plan(experiment, options, corpus)
         asked = asked_for(experiment, options)
@@ -90,13 +90,6 @@ def run_experiment(
             write()
             raise
     return failed
-
-
-def _make_folder(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise CorpusError(f"{output} is no folder, which runs need: name another OUT.") from error
 
 
 def _check_requirements(runs: list[Run]) -> None:
