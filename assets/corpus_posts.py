@@ -1,7 +1,7 @@
 """The `posts` mode: from names, templates and the manifest to the three splits.
 
 A text with an ambiguous name is written once for each reading of the name, word for word the
-same; only the picture differs. Wording and casing can therefore never tell the readings apart.
+same; only the image differs. Wording and casing can therefore never tell the readings apart.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from spacy.language import Language
 HELD_OUT = {"test": 0.2, "dev": 0.1}
 GROUPS = ("one", "two", "entity", "plain")
 POSTS = {
-    "train": {"ambiguous": 590, "ordinary": 130, "no_picture": 84, "irrelevant": 60},
-    "dev": {"ambiguous": 80, "ordinary": 18, "no_picture": 12, "irrelevant": 8},
-    "test": {"ambiguous": 168, "ordinary": 34, "no_picture": 24, "irrelevant": 16},
+    "train": {"ambiguous": 590, "ordinary": 130, "no_image": 84, "irrelevant": 60},
+    "dev": {"ambiguous": 80, "ordinary": 18, "no_image": 12, "irrelevant": 8},
+    "test": {"ambiguous": 168, "ordinary": 34, "no_image": 24, "irrelevant": 16},
 }
 # How often a text has two ambiguous names, and an ordinary one an entity.
 SHARE_TWO = 0.2
-SHARE_ENTITY = {"ordinary": 0.5, "no_picture": 0.35, "irrelevant": 0.5}
+SHARE_ENTITY = {"ordinary": 0.5, "no_image": 0.35, "irrelevant": 0.5}
 CASINGS = {"lower": 0.87, "title": 0.1, "upper": 0.03}
 SHARE_BEFORE, SHARE_AFTER, SHARE_TYPO, SHARE_ELONGATED = 0.25, 0.6, 0.03, 0.06
 IRRELEVANT = "texture"
@@ -55,12 +55,12 @@ def build_posts(assets: Path, output: Path, seed: int) -> dict[str, int]:
     names = json.loads((assets / "names.json").read_text(encoding="utf8"))
     templates = json.loads((assets / "templates.json").read_text(encoding="utf8"))
     manifest = (assets / "manifest.jsonl").read_text(encoding="utf8").splitlines()
-    pictures = [json.loads(line) for line in manifest]
+    images = [json.loads(line) for line in manifest]
     parts = split_templates(templates, random.Random(f"{seed} templates"))
     nlp = spacy.blank("en")
     counts = {}
     for split in POSTS:
-        own = [row for row in pictures if row["split"] == split]
+        own = [row for row in images if row["split"] == split]
         writer = SplitWriter(names, parts[split], own, random.Random(f"{seed} {split}"))
         posts = writer.write(POSTS[split])
         for number, post in enumerate(posts, start=1):
@@ -78,7 +78,7 @@ def split_templates(
     """70/10/20 of the templates of each group (of each entity type), with their ids.
 
     Held out are, where there is a choice, templates made of words that the train templates
-    have too: what is to be learned is the picture, not the vocabulary.
+    have too: what is to be learned is the image, not the vocabulary.
     """
     strata: dict[tuple[str, str], list[Template]] = {}
     for group in GROUPS:
@@ -111,13 +111,13 @@ def words_lost(template: Template, counts: Mapping[str, int]) -> int:
 
 
 class SplitWriter:
-    """Writes the posts of one split from its own templates and pictures."""
+    """Writes the posts of one split from its own templates and images."""
 
     def __init__(
         self,
         names: Mapping[str, Any],
         templates: Mapping[str, Any],
-        pictures: Sequence[Mapping[str, Any]],
+        images: Sequence[Mapping[str, Any]],
         rng: random.Random,
     ) -> None:
         self.rng = rng
@@ -131,9 +131,9 @@ class SplitWriter:
         )
         self.entity = Deck(templates["entity"], rng)
         by_shown: dict[str, list[Mapping[str, Any]]] = {}
-        for row in pictures:
+        for row in images:
             by_shown.setdefault(row["shows"], []).append(row)
-        self.pictures = {shows: Deck(rows, rng) for shows, rows in by_shown.items()}
+        self.images = {shows: Deck(rows, rng) for shows, rows in by_shown.items()}
         self.names = Deck(sorted(self.readings), rng)
         self.pairs = Deck(sorted(name_pairs(self.readings)), rng)
 
@@ -141,7 +141,7 @@ class SplitWriter:
         posts: list[Post] = []
         while len(posts) < n_posts["ambiguous"]:
             posts.extend(self.ambiguous())
-        for group in ("ordinary", "no_picture", "irrelevant"):
+        for group in ("ordinary", "no_image", "irrelevant"):
             posts.extend(self.ordinary(group) for _ in range(n_posts[group]))
         self.rng.shuffle(posts)
         return posts
@@ -163,8 +163,8 @@ class SplitWriter:
         for shows in shown:
             labels = {slot: self.readings[word][shows] for slot, word in filled.items()}
             fillings = {slot: (cased[slot], labels[slot]) for slot in filled}
-            picture = self.pictures[shows].deal()
-            yield make_post(pieces, fillings, picture, template, "ambiguous")
+            image = self.images[shows].deal()
+            yield make_post(pieces, fillings, image, template, "ambiguous")
 
     def ordinary(self, group: str) -> Post:
         has_entity = self.rng.random() < SHARE_ENTITY[group]
@@ -173,16 +173,16 @@ class SplitWriter:
         for slot in PLACEHOLDER.findall(text):
             word = self.words[slot].deal()
             fillings[slot] = (self.cased(word), slot) if has_entity else (word, "O")
-        picture = self.ordinary_picture(group, list(fillings))
-        return make_post(self.decorated(text), fillings, picture, template, group)
+        image = self.ordinary_image(group, list(fillings))
+        return make_post(self.decorated(text), fillings, image, template, group)
 
-    def ordinary_picture(self, group: str, slots: Sequence[str]) -> Mapping[str, Any] | None:
-        if group == "no_picture":
+    def ordinary_image(self, group: str, slots: Sequence[str]) -> Mapping[str, Any] | None:
+        if group == "no_image":
             return None
         if group == "irrelevant":
-            return self.pictures[IRRELEVANT].deal()
-        shown = self.goes_with.get(slots[0], sorted(set(self.pictures) - {IRRELEVANT}))
-        return self.pictures[self.rng.choice(shown)].deal()
+            return self.images[IRRELEVANT].deal()
+        shown = self.goes_with.get(slots[0], sorted(set(self.images) - {IRRELEVANT}))
+        return self.images[self.rng.choice(shown)].deal()
 
     def cased(self, word: str) -> str:
         casing = self.rng.choices(list(CASINGS), list(CASINGS.values()))[0]
@@ -209,7 +209,7 @@ class SplitWriter:
 
 
 def name_pairs(readings: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
-    """Names that two kinds of picture decide together, such as eagles and ravens."""
+    """Names that two kinds of image decide together, such as eagles and ravens."""
     for name, other in itertools.permutations(sorted(readings), 2):
         common = readings[name].keys() & readings[other].keys()
         if all(len({readings[word][shows] for shows in common}) > 1 for word in (name, other)):
@@ -219,16 +219,16 @@ def name_pairs(readings: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str,
 def make_post(
     pieces: Sequence[str],
     fillings: Fillings,
-    picture: Mapping[str, Any] | None,
+    image: Mapping[str, Any] | None,
     template: str,
     group: str,
 ) -> Post:
     text, spans = fill(" ".join(pieces), fillings)
     meta = {"template": template, "group": group, "kind": None, "shows": None}
-    if picture is not None:
-        meta |= {"kind": picture["kind"], "shows": picture["shows"]}
-    image = None if picture is None else picture["file"]
-    return {"id": "", "text": text, "image": image, "spans": spans, "meta": meta}
+    if image is not None:
+        meta |= {"kind": image["kind"], "shows": image["shows"]}
+    file = None if image is None else image["file"]
+    return {"id": "", "text": text, "image": file, "spans": spans, "meta": meta}
 
 
 def fill(text: str, fillings: Fillings) -> tuple[str, list[dict[str, Any]]]:

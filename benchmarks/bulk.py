@@ -4,7 +4,7 @@
     python benchmarks/bulk.py memory MODEL --posts 5000 --posts 100000
 
 MODEL is any saved pipeline; that of `spacy project run all` lies in training/mner-0/model-best.
-Posts are the sample's, with words of their own so that no two are alike; pictures repeat.
+Posts are the sample's, with words of their own so that no two are alike; images repeat.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ from torch import Tensor
 from torchcrf import CRF
 
 import spacy_mner
-from spacy_mner import component as component_module
 from spacy_mner.layers.decode import Potentials, bio_tags, negative_log_likelihood
 from spacy_mner.layers.ragged import from_grid
+from spacy_mner.pipeline import multimodal_ner as component_module
 
 TEMPLATES = Path(spacy_mner.__file__).parent / "templates"
 
@@ -37,17 +37,17 @@ PLAIN: dict[str, dict[str, Any]] = {
 PRINTED = {"bounded": True, "combine": "sum", "skip_unknown": False, "dropout": 0.3}
 
 
-def plain_config(*, pictures: bool) -> Config:
+def plain_config(*, images: bool) -> Config:
     """`templates/base.cfg`, set to what the hand-written network is where it goes beyond that.
 
-    pictures: posts bring files; without, they bring descriptors.
+    images: posts bring files; without, they bring descriptors.
     """
     config = load_config(TEMPLATES / "base.cfg")
     model = config["components"]["multimodal_ner"]["model"]
     for name, settings in PLAIN.items():
         model["embed"][name].update(settings)
     model["fuse"].update(PRINTED)
-    if not pictures:
+    if not images:
         model["embed"]["image"]["encoder"] = None
     return config
 
@@ -96,7 +96,7 @@ class Ours:
 
     def _example(self, post: Post) -> Example:
         reference = Doc(self.nlp.vocab, words=post.words, ents=post.tags)
-        reference._.image, reference._.image_features = post.picture, post.descriptor
+        reference._.image, reference._.image_features = post.image, post.descriptor
         predicted = Doc(self.nlp.vocab, words=post.words)
         spacy_mner.extensions.copy_image(reference, predicted)
         return Example(predicted, reference)
@@ -147,7 +147,7 @@ def make_loop(
         {word: i for i, word in enumerate(lexicon.words[: len(lexicon.vectors)], start=1)},
         dict(featurizers.by_name["char"].ids),
         tag_ids,
-        _encoded_pictures(featurizers.by_name["image"].store, posts),
+        _encoded_images(featurizers.by_name["image"].store, posts),
         sizes.image_dim,
     )
     network = Tagger(sizes, tag_ids)
@@ -174,14 +174,14 @@ def _with_unknown(lexicon: Lexicon) -> Tensor:
     return torch.cat([torch.zeros(1, lexicon.vectors.shape[1]), torch.from_numpy(lexicon.vectors)])
 
 
-def _encoded_pictures(store: Any, posts: Sequence[Post]) -> dict[str, Tensor]:
-    """The features of every picture, looked up by its path; warms the store as well."""
-    from spacy_mner.images.reference import open_picture
+def _encoded_images(store: Any, posts: Sequence[Post]) -> dict[str, Tensor]:
+    """The features of every image, looked up by its path; warms the store as well."""
+    from spacy_mner.images.reference import open_image
 
-    paths = sorted({post.picture for post in posts if post.picture is not None})
+    paths = sorted({post.image for post in posts if post.image is not None})
     if store is None:
         return {}
-    features = store.features([open_picture(path, None) for path in paths])
+    features = store.features([open_image(path, None) for path in paths])
     return {path: torch.from_numpy(f[0]) for path, f in zip(paths, features, strict=True)}
 
 
@@ -190,7 +190,7 @@ NAMES = {
     "project_word": "embed.word.project",
     "characters": "embed.char.embed",
     "spell": "embed.char.read",
-    "normalise": "embed.image.normalise",
+    "normalize": "embed.image.normalize",
     "project_image": "embed.image.project",
     "score": "fuse.score",
     "read": "encode.read",

@@ -1,6 +1,6 @@
-"""A long fuzz run: damaged pictures, corpora and rows, none of which may do any harm.
+"""A long fuzz run: damaged images, corpora and rows, none of which may do any harm.
 
-    python benchmarks/fuzz.py --pictures 20000 --corpora 20000 --rows 20000 --seed 0
+    python benchmarks/fuzz.py --images 20000 --corpora 20000 --rows 20000 --seed 0
     python benchmarks/fuzz.py --replay corpus-17 --seed 0
 
 Each case runs in a process that is watched. A finding is a crash, a hang (5 s of processor time, or
@@ -30,11 +30,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.fuzz.cases import Cases
 from tests.fuzz.corpus_cases import CorpusCases
-from tests.fuzz.picture_cases import PictureCases
+from tests.fuzz.image_cases import ImageCases
 from tests.fuzz.row_cases import RowCases
 from tests.fuzz.runner import MIB, Bounds, Report, run
 
-KINDS = {"picture": PictureCases, "corpus": CorpusCases, "row": RowCases}
+KINDS = {"image": ImageCases, "corpus": CorpusCases, "row": RowCases}
 # Reasons that a row of the table names.
 SHOWN = 4
 
@@ -44,14 +44,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    pictures: Annotated[int, typer.Option(help="Damaged pictures.")] = 20_000,
+    images: Annotated[int, typer.Option(help="Damaged images.")] = 20_000,
     corpora: Annotated[int, typer.Option(help="Damaged corpora.")] = 20_000,
     rows: Annotated[int, typer.Option(help="Damaged inputs of bulk annotation.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Of the damage.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes at once.")] = 1,
     replay: Annotated[
         str,
-        typer.Option(help="Run one case in this process, unwatched: picture-N, corpus-N or row-N."),
+        typer.Option(help="Run one case in this process, unwatched: image-N, corpus-N or row-N."),
     ] = "",
 ) -> None:
     """Damage files and see what becomes of them."""
@@ -60,7 +60,7 @@ def main(
         return
     _print_versions(seed, workers)
     reports = {}
-    for (kind, cases_of), n in zip(KINDS.items(), (pictures, corpora, rows), strict=True):
+    for (kind, cases_of), n in zip(KINDS.items(), (images, corpora, rows), strict=True):
         cases = cases_of(seed)
         begun = time.perf_counter()
         reports[kind] = run(cases, range(n), Bounds(), workers)
@@ -75,7 +75,7 @@ def main(
 def _replay(name: str, seed: int) -> None:
     kind, _, number = name.partition("-")
     if kind not in KINDS or not number.isdecimal():
-        raise SystemExit(f"--replay takes picture-N, corpus-N or row-N, not {name}")
+        raise SystemExit(f"--replay takes image-N, corpus-N or row-N, not {name}")
     cases: Cases = KINDS[kind](seed)
     content, made = cases.file(int(number))
     print(f"{name}: {made}; {len(content):,} bytes, which begin {content[:64]!r}")

@@ -51,20 +51,20 @@ class Batch:
 
 
 class Collate:
-    """Posts to tensors, by dictionaries of the words, characters, tags and pictures."""
+    """Posts to tensors, by dictionaries of the words, characters, tags and images."""
 
     def __init__(
         self,
         word_ids: dict[str, int],
         character_ids: dict[str, int],
         tag_ids: dict[str, int],
-        pictures: dict[str, Tensor],
+        images: dict[str, Tensor],
         image_dim: int,
     ) -> None:
         self.word_ids = word_ids
         self.character_ids = character_ids
         self.tag_ids = tag_ids
-        self.pictures = pictures
+        self.features = images
         self.image_dim = image_dim
 
     def __call__(self, posts: Sequence[Post]) -> Batch:
@@ -100,7 +100,7 @@ class Collate:
     def _image(self, post: Post) -> Tensor | None:
         if post.descriptor is not None:
             return torch.from_numpy(post.descriptor)
-        return None if post.picture is None else self.pictures[post.picture]
+        return None if post.image is None else self.features[post.image]
 
 
 def grid_of(rows: list[list[int]]) -> Tensor:
@@ -121,7 +121,7 @@ class Tagger(nn.Module):
         self.spell = nn.LSTM(
             sizes.character_width, width // 2, bidirectional=True, batch_first=True
         )
-        self.normalise = nn.LayerNorm(sizes.image_dim)
+        self.normalize = nn.LayerNorm(sizes.image_dim)
         self.project_image = nn.Linear(sizes.image_dim, width)
         self.score = nn.Linear(3 * width, 3)
         self.read = nn.LSTM(width, sizes.hidden_width, bidirectional=True, batch_first=True)
@@ -162,7 +162,7 @@ class Tagger(nn.Module):
         return nn.functional.embedding(batch.distinct, words)
 
     def _image(self, batch: Batch) -> Tensor:
-        vectors = self.project_image(self.dropout(self.normalise(batch.images)))
+        vectors = self.project_image(self.dropout(self.normalize(batch.images)))
         vectors = vectors.masked_fill(~batch.has_image.unsqueeze(1), 0)
         return vectors.unsqueeze(1).expand(-1, batch.words.shape[1], -1)
 

@@ -2,7 +2,7 @@
 
 It knows nothing of spaCy, Thinc or this package. A batch is padded to its longest post, as
 everybody does; a fast tokenizer of transformers aligns words and pieces in the loop; distinct
-tokens are spelled once; the CRFs are the package pytorch-crf. A post has all regions of a picture,
+tokens are spelled once; the CRFs are the package pytorch-crf. A post has all regions of an image,
 or none, so that no region needs a mask.
 """
 
@@ -105,7 +105,7 @@ class Cross(nn.Module):
         super().__init__()
         width, dropout = sizes.width, sizes.dropout
         self.attend = nn.MultiheadAttention(width, sizes.heads, dropout=dropout, batch_first=True)
-        self.normalise_attended, self.normalise = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.normalize_attended, self.normalize = nn.LayerNorm(width), nn.LayerNorm(width)
         self.think = nn.Sequential(
             nn.Linear(width, sizes.feedforward), nn.GELU(), nn.Linear(sizes.feedforward, width)
         )
@@ -113,8 +113,8 @@ class Cross(nn.Module):
 
     def forward(self, asking: Tensor, asked: Tensor, ignored: Tensor | None = None) -> Tensor:
         heard, _ = self.attend(asking, asked, asked, key_padding_mask=ignored, need_weights=False)
-        heard = self.normalise_attended(asking + self.dropout(heard))
-        result: Tensor = self.normalise(heard + self.dropout(self.think(heard)))
+        heard = self.normalize_attended(asking + self.dropout(heard))
+        result: Tensor = self.normalize(heard + self.dropout(self.think(heard)))
         return result
 
 
@@ -129,7 +129,7 @@ class Tagger(nn.Module):
         half = sizes.spelled_width // 2
         self.spell = nn.LSTM(sizes.character_width, half, bidirectional=True, batch_first=True)
         self.project_characters = nn.Linear(sizes.spelled_width, width)
-        self.normalise = nn.LayerNorm(sizes.image_dim)
+        self.normalize = nn.LayerNorm(sizes.image_dim)
         self.project_image = nn.Linear(sizes.image_dim, width)
         self.read, self.read_auxiliary = Cross(sizes), Cross(sizes)
         self.project_direct, self.project_first = nn.Linear(width, width), nn.Linear(width, width)
@@ -182,7 +182,7 @@ class Tagger(nn.Module):
         return nn.functional.embedding(batch.distinct, self.project_characters(words))
 
     def _look(self, text: Tensor, batch: Batch) -> Tensor:
-        regions = self.project_image(self.dropout(self.normalise(batch.images)))
+        regions = self.project_image(self.dropout(self.normalize(batch.images)))
         direct, first = self.project_direct(regions), self.project_first(regions)
         heard = self.ask(text, self.read_direct(direct, direct))
         answered = self.answer(self.read_first(first, first), text, ~batch.mask)

@@ -3,7 +3,7 @@
     python benchmarks/kill_training.py --kills 50
 
 The training saves both checkpoints after every step: most of its time goes into saving. Prints
-how often model-best and model-last were whole (loaded, and labelled a post), refused or absent,
+how often model-best and model-last were whole (loaded, and labeled a post), refused or absent,
 and ends with 1 where a kill left neither of them whole.
 """
 

@@ -10,21 +10,21 @@ import numpy as np
 from PIL import Image
 
 LABELS = ("LOC", "MISC", "ORG", "PER")
-N_PICTURES = 64
+N_IMAGES = 64
 
 
 @dataclass(frozen=True)
 class Post:
-    """words and BIO tags, and what the post brings as its picture (a key of the picture, or None).
+    """words and BIO tags, and what the post brings as its image (a key of the image, or None).
 
     descriptor: float32 [dim] or [n_regions, dim], or None.
-    picture: path of a file, or None.
+    image: path of a file, or None.
     """
 
     words: list[str]
     tags: list[str]
     descriptor: np.ndarray | None = None
-    picture: str | None = None
+    image: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def make_lexicon(rng: np.random.Generator, *, n_words: int = 12_000, dim: int = 
 
 
 def make_posts(rng: np.random.Generator, lexicon: Lexicon, n_posts: int) -> list[Post]:
-    """Posts of about 16 tokens and one entity each; without pictures."""
+    """Posts of about 16 tokens and one entity each; without images."""
     # Zipf's law, flattened at its head so that a batch repeats tokens as often as tweets do.
     weights = 1 / (np.arange(len(lexicon.words)) + 8.0)
     weights /= weights.sum()
@@ -87,15 +87,15 @@ def with_descriptors(
     ]
 
 
-def with_pictures(
+def with_images(
     rng: np.random.Generator, posts: list[Post], folder: Path, *, share: float = 0.9
 ) -> list[Post]:
-    """Give most posts one of a few picture files."""
-    paths = [str(folder / f"{i:03}.png") for i in range(N_PICTURES)]
+    """Give most posts one of a few image files."""
+    paths = [str(folder / f"{i:03}.png") for i in range(N_IMAGES)]
     for path in paths:
         Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path)
     return [
-        replace(post, picture=paths[rng.integers(N_PICTURES)]) if rng.random() < share else post
+        replace(post, image=paths[rng.integers(N_IMAGES)]) if rng.random() < share else post
         for post in posts
     ]
 

@@ -27,7 +27,7 @@ from posts import (
     make_posts,
     shape,
     with_descriptors,
-    with_pictures,
+    with_images,
 )
 
 WARM_UP = 5
@@ -63,9 +63,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--image",
         nargs="+",
-        choices=["descriptor", "picture"],
-        default=["descriptor", "picture"],
-        help="what posts bring: image_features, or picture files that are encoded already",
+        choices=["descriptor", "image"],
+        default=["descriptor", "image"],
+        help="what posts bring: image_features, or image files that are encoded already",
     )
     parser.add_argument("--batches", type=int, default=20, help="in a round")
     parser.add_argument("--rounds", type=int, default=5, help="passes over the batches")
@@ -88,13 +88,13 @@ def compare(batch_size: int, image: str, arguments: argparse.Namespace) -> dict[
     lexicon = make_lexicon(rng)
     posts = make_posts(rng, lexicon, batch_size * arguments.batches)
     with tempfile.TemporaryDirectory() as folder:
-        if image == "picture":
-            posts = with_pictures(rng, posts, Path(folder))
+        if image == "image":
+            posts = with_images(rng, posts, Path(folder))
         else:
             posts = with_descriptors(rng, posts)
         batches = [posts[i : i + batch_size] for i in range(0, len(posts), batch_size)]
         clocks = {name: StageClock(CLOCKS[arguments.clock]) for name in (OURS, HAND, HAND_OWN_CRF)}
-        config = plain_config(pictures=image == "picture")
+        config = plain_config(images=image == "image")
         ours = Ours(config, posts, clocks[OURS], lexicon)
         hand = make_loop(ours, posts, lexicon, clocks[HAND], own_crf=False)
         hand_own_crf = make_loop(ours, posts, lexicon, clocks[HAND_OWN_CRF], own_crf=True)
@@ -106,7 +106,7 @@ def compare(batch_size: int, image: str, arguments: argparse.Namespace) -> dict[
             HAND_OWN_CRF: lambda i: hand_own_crf.step(batches[i]),
         }
         take_turns(steps, clocks, len(batches), arguments.rounds)
-    return summarise(clocks, len(batches)) | {
+    return summarize(clocks, len(batches)) | {
         "batch size": batch_size,
         "image": image,
         "parameters": n_parameters(ours.network),
@@ -141,7 +141,7 @@ def take_turns(
             names.append(names.pop(0))
 
 
-def summarise(clocks: dict[str, StageClock], n_batches: int) -> dict[str, Any]:
+def summarize(clocks: dict[str, StageClock], n_batches: int) -> dict[str, Any]:
     times = {name: [step["step"] for step in clock.steps] for name, clock in clocks.items()}
     return {
         "milliseconds": {name: 1e3 * median(taken) for name, taken in times.items()},

@@ -6,7 +6,7 @@
 The yardstick: a step costs at most 1.15 times that of plain PyTorch. Both sides train the network
 of `configs/mner_trf.cfg` (`handwritten_transformer.py`) on the same batches, in turn, in one
 process, from the same weights: before anything is timed, both must give the same loss. Nine posts
-in ten bring the grid of a picture, 7 x 7 regions, encoded before. What our side may gain by: it
+in ten bring the grid of an image, 7 x 7 regions, encoded before. What our side may gain by: it
 reads posts of similar length together, and its CRF is not pytorch-crf, but for the last row.
 """
 
@@ -36,7 +36,7 @@ from training_step import (
     check_same_network,
     n_parameters,
     report_times,
-    summarise,
+    summarize,
     take_turns,
 )
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizerFast
@@ -89,7 +89,7 @@ def compare(batch_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
     }
     take_turns(steps, clocks, len(batches), arguments.rounds)
     pieces = [hand.collate(batch).ids.shape[1] for batch in batches]
-    return summarise(clocks, len(batches)) | {
+    return summarize(clocks, len(batches)) | {
         "batch size": batch_size,
         "parameters": n_parameters(ours.network),
         "pieces, longest post of a batch": float(np.mean(pieces)),
@@ -161,7 +161,7 @@ NAMES = {
     "characters": "embed.char.embed",
     "spell": "embed.char.read",
     "project_characters": "fuse.read_text.project.1",
-    "normalise": "embed.image.normalise",
+    "normalize": "embed.image.normalize",
     "project_image": "embed.image.project",
     "read": "fuse.read",
     "read_auxiliary": "fuse.read_auxiliary",

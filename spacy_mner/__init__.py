@@ -1,28 +1,86 @@
-"""Named entities in short posts, found with the picture that comes with the text."""
+"""Named entity recognition for short posts that come with an image, as spaCy components."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from . import extensions
 from .about import __version__
-from .registries import image_encoders
+from .errors import (
+    CheckpointWarning,
+    CorpusError,
+    ImageError,
+    ImageWarning,
+    LoadingError,
+    MissingImagesWarning,
+    MNERError,
+    MNERWarning,
+    UsageError,
+)
+from .registries import image_encoders, object_detectors
 
-__all__ = ["__version__", "image_encoders", "posts"]
+if TYPE_CHECKING:
+    from .pipeline.multimodal_ner import MultimodalNER
+    from .training.reader import MultimodalCorpus
+
+__all__ = [
+    "CheckpointWarning",
+    "CorpusError",
+    "ImageError",
+    "ImageWarning",
+    "LoadingError",
+    "MNERError",
+    "MNERWarning",
+    "MissingImagesWarning",
+    "MultimodalCorpus",
+    "MultimodalNER",
+    "UsageError",
+    "__version__",
+    "image_encoders",
+    "make_docs",
+    "object_detectors",
+]
+
+# The attributes of a post that `make_docs` sets.
+_ROW_ATTRIBUTES = ("image", "image_text", "image_objects", "image_features")
 
 extensions.register()
 
 
-def posts(nlp: Language, pairs: Iterable[tuple[str, Any]]) -> Iterator[Doc]:
-    """Turn (text, image) pairs into Docs for `nlp.pipe`.
+def make_docs(nlp: Language, rows: Iterable[Mapping[str, Any]]) -> Iterator[Doc]:
+    """Turn rows into Docs for `nlp.pipe`.
 
-    image: anything `doc._.image` takes, or None for a post without a picture.
+    rows: mappings with `text`, and perhaps `image`, `image_text`, `image_objects` and
+        `image_features`, which become the attributes of the Doc with these names. Other keys are
+        not read.
+
+    Raises UsageError for what is not such a row.
     """
-    for text, image in pairs:
-        doc = nlp.make_doc(text)
-        doc._.image = image
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping) or not isinstance(row.get("text"), str):
+            raise UsageError(
+                f"Row {number} of make_docs is not a mapping with a string under 'text', but "
+                f"{type(row).__name__}: pass rows such as {{'text': …, 'image': …}}."
+            )
+        doc = nlp.make_doc(row["text"])
+        for name in _ROW_ATTRIBUTES:
+            if row.get(name) is not None:
+                doc._.set(name, row[name])
         yield doc
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: both import torch, which takes seconds.
+    if name == "MultimodalNER":
+        from .pipeline.multimodal_ner import MultimodalNER
+
+        return MultimodalNER
+    if name == "MultimodalCorpus":
+        from .training.reader import MultimodalCorpus
+
+        return MultimodalCorpus
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 `doc._.image`, `doc._.image_features`, `doc._.image_objects` (a list of labels, or of mappings with
 "label" and perhaps "score", "box" and "vector"; see `images.objects`) and `doc._.image_text` (text
-about the picture, of which a caption is one kind; a string, or TypeError) are set by the user;
+about the image, of which a caption is one kind; a string, or TypeError) are set by the user;
 `doc._.modality_attention`, `doc._.image_attention`, `doc._.image_status` and `span._.score` by
 the component.
 """
@@ -27,8 +27,8 @@ DOC_ATTRIBUTES = (
 )
 SPAN_ATTRIBUTES = ("score",)
 
-# What makes a post one with a picture.
-PICTURE_ATTRIBUTES = ("image", "image_features", "image_objects")
+# What makes a post one with an image.
+IMAGE_ATTRIBUTES = ("image", "image_features", "image_objects")
 # Where spaCy keeps the attribute `image_text`; by its own types a key is a string.
 IMAGE_TEXT: Any = ("._.", "image_text", None, None)
 
@@ -67,37 +67,37 @@ _OPTIONS = {"image_text": {"getter": _get_image_text, "setter": _set_image_text}
 
 
 def has_image(doc: Doc) -> bool:
-    """Whether the post brings a picture: a reference, a descriptor, or the objects in it.
+    """Whether the post brings an image: a reference, a descriptor, or the objects in it.
 
-    Text about a picture (`doc._.image_text`, such as a caption) does not make one.
+    Text about an image (`doc._.image_text`, such as a caption) does not make one.
     """
-    return any(brings(doc, name) for name in PICTURE_ATTRIBUTES)
+    return any(has_value(doc, name) for name in IMAGE_ATTRIBUTES)
 
 
-def brings(doc: Doc, name: str) -> bool:
-    """Whether an attribute of the post holds anything: an empty list of pictures is none."""
+def has_value(doc: Doc, name: str) -> bool:
+    """Whether an attribute of the post holds anything: an empty list of images is none."""
     value = doc._.get(name)
     is_empty = isinstance(value, list | tuple) and not value
     return value is not None and not is_empty
 
 
 def has_image_text(doc: Doc) -> bool:
-    """Whether the post brings text about a picture."""
+    """Whether the post brings text about an image."""
     text = doc._.image_text  # a file may have brought anything
     return isinstance(text, str) and bool(text.strip())
 
 
 def copy_image(source: Doc, target: Doc) -> None:
-    """Give `target` the picture of `source`, and the text about it."""
-    for name in PICTURE_ATTRIBUTES:
+    """Give `target` the image of `source`, and the text about it."""
+    for name in IMAGE_ATTRIBUTES:
         target._.set(name, source._.get(name))
     # Not through the check: a file may have brought anything, which is no reason to stop here.
     target.user_data[IMAGE_TEXT] = source._.image_text
 
 
 def drop_image(doc: Doc) -> None:
-    """Take the picture away from a post, and the text about it."""
-    for name in (*PICTURE_ATTRIBUTES, "image_text"):
+    """Take the image away from a post, and the text about it."""
+    for name in (*IMAGE_ATTRIBUTES, "image_text"):
         doc._.set(name, None)
 
 
@@ -109,9 +109,9 @@ def encode(value: Any, chain: Any = None) -> Any:
     """
     if isinstance(value, Path):
         return {"__mner_path__": str(value)}
-    # Asked of the class alone, so that Pillow is not imported for a Doc without pictures.
+    # Asked of the class alone, so that Pillow is not imported for a Doc without images.
     if any(base.__module__ == "PIL.Image" for base in type(value).__mro__):
-        return {"__mner_image__": picture_as_png(value)}
+        return {"__mner_image__": image_as_png(value)}
     return value if chain is None else chain(value)
 
 
@@ -125,18 +125,19 @@ def decode(value: Any, chain: Any = None) -> Any:
     return value if chain is None else chain(value)
 
 
-def picture_as_png(image: Any) -> bytes:
+def image_as_png(image: Any) -> bytes:
     """A PIL image or uint8 array as a PNG of the RGB that a person sees.
 
-    Empty for a picture that cannot be loaded: where it is used, it is masked with that reason.
+    Empty for an image that cannot be loaded: where it is used, it is masked with that reason.
     """
     from PIL import Image
 
-    from .images.reference import PictureError, open_picture
+    from .errors import ImageError
+    from .images.reference import open_image
 
     try:
-        pixels = open_picture(image, None).pixels()
-    except PictureError:
+        pixels = open_image(image, None).pixels()
+    except ImageError:
         return b""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
@@ -144,7 +145,7 @@ def picture_as_png(image: Any) -> bytes:
 
 
 def _open(png: bytes) -> Any:
-    """The picture, or its bytes where it is none: using them says what is wrong with it."""
+    """The image, or its bytes where it is none: using them says what is wrong with it."""
     from PIL import Image
 
     try:

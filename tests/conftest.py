@@ -1,4 +1,4 @@
-"""Posts, pictures and a small trained pipeline that tests share."""
+"""Posts, images and a small trained pipeline that tests share."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with car.png and animal.png, which look different to any encoder."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     car = np.zeros((48, 64, 3), np.uint8)
     car[:, ::8] = (250, 30, 30)
     animal = np.full((64, 48, 3), (40, 160, 60), np.uint8)
@@ -58,7 +58,7 @@ def make_doc(nlp: Language, words: list[str], image: Any = None, tags: Any = Non
 
 
 def gold_docs(nlp: Language) -> list[Doc]:
-    """Fifteen annotated posts, ten of them with a picture."""
+    """Fifteen annotated posts, ten of them with an image."""
     docs = []
     for word in ANIMALS_AND_CARS:
         docs.append(make_doc(nlp, ["my", word, "!"], "car.png", ["O", "B-ORG", "O"]))
@@ -140,16 +140,16 @@ def without_dropout(nlp: Language) -> None:
 
 
 @pytest.fixture
-def untrained(small_model: dict[str, Any], pictures: Path) -> Language:
+def untrained(small_model: dict[str, Any], images: Path) -> Language:
     nlp = spacy.blank("en")
-    config = {"model": small_model, "images_root": str(pictures), "annotate_attention": True}
+    config = {"model": small_model, "images_root": str(images), "annotate_attention": True}
     nlp.add_pipe("multimodal_ner", config=config)
     return nlp
 
 
-def trained_model(model: dict[str, Any], pictures: Path, steps: int) -> tuple[Any, bytes]:
+def trained_model(model: dict[str, Any], images: Path, steps: int) -> tuple[Any, bytes]:
     nlp = spacy.blank("en")
-    config = {"model": model, "images_root": str(pictures), "annotate_attention": True}
+    config = {"model": model, "images_root": str(images), "annotate_attention": True}
     nlp.add_pipe("multimodal_ner", config=config)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -159,8 +159,8 @@ def trained_model(model: dict[str, Any], pictures: Path, steps: int) -> tuple[An
 
 
 @pytest.fixture(scope="session")
-def trained_bytes(small_model: dict[str, Any], pictures: Path) -> tuple[Any, bytes]:
-    return trained_model(small_model, pictures, steps=60)
+def trained_bytes(small_model: dict[str, Any], images: Path) -> tuple[Any, bytes]:
+    return trained_model(small_model, images, steps=60)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def trained(trained_bytes: tuple[Any, bytes]) -> Language:
 
 
 @pytest.fixture(scope="session")
-def looking_bytes(small_model: dict[str, Any], pictures: Path) -> tuple[Any, bytes]:
+def looking_bytes(small_model: dict[str, Any], images: Path) -> tuple[Any, bytes]:
     image = dict(small_model["embed"]["image"])
     image["encoder"] = {**image["encoder"], "regions": "grid"}
     model = {
@@ -183,14 +183,14 @@ def looking_bytes(small_model: dict[str, Any], pictures: Path) -> tuple[Any, byt
             "heads": 2,
             "feedforward": 32,
         },
-        "encode": {"@architectures": "spacy_mner.None.v1"},
+        "encode": {"@architectures": "spacy_mner.NoEncoder.v1"},
     }
-    return trained_model(model, pictures, steps=20)
+    return trained_model(model, images, steps=20)
 
 
 @pytest.fixture
 def looking(looking_bytes: tuple[Any, bytes]) -> Language:
-    """A trained pipeline whose tokens look at the 7 by 7 cells of pictures; fresh for each test."""
+    """A trained pipeline whose tokens look at the 7 by 7 cells of images; fresh for each test."""
     config, data = looking_bytes
     return spacy.util.load_model_from_config(config).from_bytes(data)
 

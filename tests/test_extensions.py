@@ -10,8 +10,8 @@ from PIL import Image
 from spacy.tokens import Doc, DocBin, Span
 
 from spacy_mner import extensions
-from spacy_mner.images.objects import read_objects
-from spacy_mner.images.reference import open_picture
+from spacy_mner.images.image_objects import read_objects
+from spacy_mner.images.reference import open_image
 
 NLP = spacy.blank("en")
 
@@ -33,7 +33,7 @@ def test_registering_again_leaves_a_users_own_default_alone():
     assert Span.has_extension("score")
 
 
-def test_a_caption_comes_and_goes_with_its_picture():
+def test_a_caption_comes_and_goes_with_its_image():
     source, target = NLP.make_doc("a"), NLP.make_doc("b")
     source._.image_text = "a red car"
     extensions.copy_image(source, target)
@@ -70,7 +70,7 @@ def test_a_caption_travels_in_a_docbin():
     "attribute, value",
     [("image", "a.jpg"), ("image_features", np.ones(3)), ("image_objects", ["cat"])],
 )
-def test_a_picture_is_copied_and_dropped(attribute, value):
+def test_an_image_is_copied_and_dropped(attribute, value):
     source, target = NLP.make_doc("a"), NLP.make_doc("b")
     source._.set(attribute, value)
     assert extensions.has_image(source)
@@ -83,7 +83,7 @@ def test_a_picture_is_copied_and_dropped(attribute, value):
 
 @pytest.mark.parametrize("attribute", ["image", "image_objects"])
 @pytest.mark.parametrize("value", [[], ()], ids=str)
-def test_an_empty_list_is_no_picture(attribute, value):
+def test_an_empty_list_is_no_image(attribute, value):
     doc = NLP.make_doc("a")
     doc._.set(attribute, value)
     assert not extensions.has_image(doc)
@@ -107,7 +107,7 @@ MODES = ["RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "I"
 def test_a_pil_image_of_any_mode_travels_as_a_person_sees_it(mode):
     image = Image.new(mode, (3, 2))
     again = srsly.msgpack_loads(srsly.msgpack_dumps({"image": image}))["image"]
-    np.testing.assert_array_equal(np.asarray(again), open_picture(image, None).pixels())
+    np.testing.assert_array_equal(np.asarray(again), open_image(image, None).pixels())
 
 
 def test_a_pil_image_travels_the_right_way_up():

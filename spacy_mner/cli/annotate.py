@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..corpus.errors import CorpusError
-from ..printable import counted, printable
-from .messages import interruptible, user_errors
+from ..errors import CorpusError
+from ..utils.text import counted, printable
+from .console import interruptible, user_errors
 
 if TYPE_CHECKING:
-    from ..bulk.engines import Engine
-    from ..bulk.run import Listener
-    from ..bulk.tally import Tally
+    from ..annotate.engines import Engine
+    from ..annotate.run import Listener
+    from ..annotate.tally import Tally
 
 # The exit code of a run in which posts failed; the output is whole, their errors are in it.
 SOME_FAILED = 3
@@ -45,23 +45,21 @@ def annotate_cli(
     ],
     text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
     image: Annotated[
-        str, typer.Option(help="Column of the picture, or of a list of them.")
+        str, typer.Option(help="Column of the image, or of a list of them.")
     ] = "image",
-    image_text: Annotated[
-        str, typer.Option(help="Column of text about the picture.")
-    ] = "image_text",
+    image_text: Annotated[str, typer.Option(help="Column of text about the image.")] = "image_text",
     image_features: Annotated[
-        str, typer.Option(help="Column of the picture's descriptor.")
+        str, typer.Option(help="Column of the image's descriptor.")
     ] = "image_features",
     image_objects: Annotated[
-        str, typer.Option(help="Column of the objects in the picture.")
+        str, typer.Option(help="Column of the objects in the image.")
     ] = "image_objects",
     images_root: Annotated[
         Path | None,
-        typer.Option(help="Folder below which picture paths lead; without it none is opened."),
+        typer.Option(help="Folder below which image paths lead; without it none is opened."),
     ] = None,
     allow_urls: Annotated[
-        bool, typer.Option("--allow-urls", help="Fetch pictures of http and https URLs.")
+        bool, typer.Option("--allow-urls", help="Fetch images of http and https URLs.")
     ] = False,
     attention: Annotated[
         bool,
@@ -91,8 +89,8 @@ def annotate_cli(
     asked; 3 all is done, and some posts failed; 130 interrupted.
     """
     with user_errors(to_stderr=True), interruptible("with what is not done"):
-        from ..bulk.run import annotate
-        from ..bulk.task import Columns, Task
+        from ..annotate.run import annotate
+        from ..annotate.task import Columns, Task
 
         if images_root is not None and not images_root.is_dir():
             raise CorpusError(f"There is no folder {images_root}; --images-root names one.")
@@ -112,10 +110,8 @@ def annotate_cli(
                 task, source, output, chosen(engine, n_process), force=force, listener=listener
             )
     show(tally, output)
-    if images_root is None and tally.pictures and set(tally.pictures) <= {"unreadable", "absent"}:
-        typer.echo(
-            "No picture was opened: --images-root names the folder of their paths.", err=True
-        )
+    if images_root is None and tally.images and set(tally.images) <= {"unreadable", "absent"}:
+        typer.echo("No image was opened: --images-root names the folder of their paths.", err=True)
     if tally.failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -125,7 +121,7 @@ def progress() -> Iterator[Listener]:
     """A bar on standard error with rate and time left; only where a terminal shows it."""
     from tqdm import tqdm
 
-    from ..bulk.run import Listener
+    from ..annotate.run import Listener
 
     with tqdm(unit=" posts", unit_scale=False, disable=None, smoothing=0.05) as bar:
 
@@ -145,10 +141,10 @@ def progress() -> Iterator[Listener]:
 
 def chosen(engine: EngineChoice, n_process: int) -> Engine:
     """The engine that the options name."""
-    from ..bulk import engines
+    from ..annotate import engines
 
     if engine is EngineChoice.ray:
-        from ..bulk.engines.ray import ray_data
+        from ..annotate.engines.ray import ray_data
 
         return ray_data(n_process)
     return engines.inline if n_process == 1 else engines.processes(n_process)
@@ -157,7 +153,7 @@ def chosen(engine: EngineChoice, n_process: int) -> Engine:
 def show(tally: Tally, output: str) -> None:
     """Say what became of the posts; on standard error, as standard output may be the posts."""
     lines = [f"{counted(tally.posts, 'post')} in {output}"]
-    for name, counts in (("entities", tally.entities), ("pictures", tally.pictures)):
+    for name, counts in (("entities", tally.entities), ("images", tally.images)):
         if counts:
             listed = ", ".join(f"{kind} {n:,}" for kind, n in counts.most_common())
             lines.append(f"{name}: {listed}")

@@ -15,7 +15,7 @@ from .vectors import vectors_cli
 
 app = typer.Typer(
     name="mner",
-    help="Named entities in posts that come with pictures.",
+    help="Named entities in posts that come with images.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

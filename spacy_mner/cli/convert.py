@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from ..corpus.errors import CorpusError, and_more, first
-from .messages import user_errors
+from ..errors import CorpusError
+from ..utils.text import and_more, first
+from .console import user_errors
 
 if TYPE_CHECKING:
-    from ..corpus.summary import MissingPicture, Summary
+    from ..corpus.summary import MissingImage, Summary
 
 
 class OrphanChoice(str, Enum):
@@ -35,13 +36,13 @@ def convert_cli(
     target: Annotated[Path, typer.Argument(metavar="OUTPUT", help=".spacy, .jsonl or .json.")],
     images_root: Annotated[
         Path | None,
-        typer.Option(help="Folder with the pictures; paths become relative to it."),
+        typer.Option(help="Folder with the images; paths become relative to it."),
     ] = None,
     features: Annotated[
         Path | None, typer.Option(help="Descriptors: .npz with `ids` and `features`.")
     ] = None,
     captions: Annotated[
-        Path | None, typer.Option(help="Captions of pictures: lines of id<TAB>caption.")
+        Path | None, typer.Option(help="Captions of images: lines of id<TAB>caption.")
     ] = None,
     orphans: Annotated[
         OrphanChoice,
@@ -53,9 +54,9 @@ def convert_cli(
             "--map", metavar="OLD=NEW", help="Rename a label; may be given several times."
         ),
     ] = None,
-    lang: Annotated[str, typer.Option(help="Tokeniser for posts without tokens.")] = "en",
+    lang: Annotated[str, typer.Option(help="Tokenizer for posts without tokens.")] = "en",
 ) -> None:
-    """Convert a corpus of posts with pictures, and say what was repaired and what is missing."""
+    """Convert a corpus of posts with images, and say what was repaired and what is missing."""
     from ..corpus.convert import Options, convert
 
     with user_errors():
@@ -64,7 +65,7 @@ def convert_cli(
         summary = convert(source, target, options)
     show(
         summary,
-        looked_for_pictures=bool(images_root or features),
+        looked_for_images=bool(images_root or features),
         looked_for_captions=bool(captions),
     )
 
@@ -80,36 +81,36 @@ def parse_names(pairs: list[str]) -> dict[str, str]:
     return names
 
 
-def show(summary: Summary, *, looked_for_pictures: bool, looked_for_captions: bool) -> None:
+def show(summary: Summary, *, looked_for_images: bool, looked_for_captions: bool) -> None:
     """Print what a conversion did: counts, then everything that needs a look."""
     from ..corpus.summary import summary_path
 
-    rows = _rows(summary, looked_for_pictures, looked_for_captions)
+    rows = _rows(summary, looked_for_images, looked_for_captions)
     msg.table(rows, aligns=("l", "r"))
     for problem in first(summary.problems):
         msg.warn(f"{summary.unit} {problem.line}: {problem.reason}")
     _print_more(summary.problems)
-    _print_missing("picture", summary.pictures_missing)
+    _print_missing("image", summary.images_missing)
     _print_missing("caption", summary.captions_missing)
     for name in summary.unused_names:
         msg.warn(f"--map {name}=…: there is no label {name} in {summary.input}")
     if summary.looks_like_sentiment:
         msg.warn("These labels are of sentiment, not of entities: is it the right file?")
-    if not looked_for_pictures and not summary.posts_with_picture:
-        msg.warn("No post has a picture: name them by --images-root or --features.")
+    if not looked_for_images and not summary.posts_with_image:
+        msg.warn("No post has an image: name them by --images-root or --features.")
     msg.good(f"Wrote {summary.output}, and {summary_path(Path(summary.output)).name} beside it.")
 
 
 def _rows(
-    summary: Summary, looked_for_pictures: bool, looked_for_captions: bool
+    summary: Summary, looked_for_images: bool, looked_for_captions: bool
 ) -> list[tuple[str, str]]:
     rows = [("posts", summary.posts), ("tokens", summary.tokens)]
     rows += [(f"entities {label}", n) for label, n in sorted(summary.entities.items())]
     rows.append((f"I- with no opening tag ({summary.orphans})", summary.repaired_tags))
-    rows.append(("posts with a picture", summary.posts_with_picture))
-    if looked_for_pictures:
-        rows.append(("pictures matched", summary.pictures_matched))
-        rows.append(("pictures missing", len(summary.pictures_missing)))
+    rows.append(("posts with an image", summary.posts_with_image))
+    if looked_for_images:
+        rows.append(("images matched", summary.images_matched))
+        rows.append(("images missing", len(summary.images_missing)))
     if looked_for_captions:
         rows.append(("captions matched", summary.captions_matched))
         rows.append(("captions missing", len(summary.captions_missing)))
@@ -117,7 +118,7 @@ def _rows(
     return [(name, f"{count:,}") for name, count in rows]
 
 
-def _print_missing(what: str, items: list[MissingPicture]) -> None:
+def _print_missing(what: str, items: list[MissingImage]) -> None:
     for missing in first(items):
         msg.warn(f"no {what} for {missing.post} ({missing.reference}): {missing.reason}")
     _print_more(items)

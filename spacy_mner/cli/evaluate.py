@@ -1,4 +1,4 @@
-"""`spacy-mner evaluate`: scores, with pictures, without them, or with those of other posts."""
+"""`spacy-mner evaluate`: scores, with images, without them, or with those of other posts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 from wasabi import msg
 
-from ..report.markdown import NOTHING
-from .messages import user_errors
+from ..visualize.markdown import NOTHING
+from .console import user_errors
 
 
-class PicturesChoice(str, Enum):
-    """Which picture a post is shown with."""
+class ImagesChoice(str, Enum):
+    """Which image a post is shown with."""
 
     on = "on"
     off = "off"
@@ -26,29 +26,29 @@ def evaluate_cli(
         str, typer.Argument(metavar="MODEL", help="Package name or folder of a pipeline.")
     ],
     data: Annotated[Path, typer.Argument(metavar="DATA.spacy", help="Annotated posts.")],
-    pictures: Annotated[
-        PicturesChoice,
+    images: Annotated[
+        ImagesChoice,
         typer.Option(help="As they are, taken away, or each post with another post's (seeded)."),
-    ] = PicturesChoice.on,
+    ] = ImagesChoice.on,
     images_root: Annotated[
-        Path | None, typer.Option(help="Folder from which relative picture paths are taken.")
+        Path | None, typer.Option(help="Folder from which relative image paths are taken.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the scores as JSON.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of --pictures shuffled.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of --images shuffled.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts per batch.")] = 128,
     gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
 ) -> None:
     """Score a pipeline on annotated posts: entity types, and segmentation without types."""
     from ..corpus.docbin import read_docs
     from ..evaluation.evaluate import evaluate
-    from ..pipeline import load_pipeline
+    from ..pipeline.loading import load_pipeline
 
     with user_errors():
         nlp = load_pipeline(model, gpu_id)
         docs = list(read_docs(data, nlp.vocab, images_root))
-        scores = evaluate(nlp, docs, pictures=pictures.value, seed=seed, batch_size=batch_size)
+        scores = evaluate(nlp, docs, images=images.value, seed=seed, batch_size=batch_size)
         if output is not None:
             write(output, {"model": model, "data": str(data), **scores})
     show(scores)
@@ -65,7 +65,7 @@ def write(output: Path, scores: dict[str, Any]) -> None:
 
 
 def show(scores: dict[str, Any]) -> None:
-    """Print scores as a table, in per cent, and what became of the pictures."""
+    """Print scores as a table, in per cent, and what became of the images."""
     rows = [
         (label, *_percent(score, ("p", "r", "f")))
         for label, score in sorted((scores["ents_per_type"] or {}).items())
@@ -77,8 +77,8 @@ def show(scores: dict[str, Any]) -> None:
     if scores["ents_f"] is None:
         msg.warn("These posts have no entity annotation, so there is nothing to score.")
     status = ", ".join(f"{kind} {n:,}" for kind, n in scores["image_status"].items())
-    posts = f"{scores['posts']:,} posts, {scores['posts_with_picture']:,} with a picture"
-    msg.text(f"{posts}; pictures {scores['pictures']}{f' ({status})' if status else ''}")
+    posts = f"{scores['posts']:,} posts, {scores['posts_with_image']:,} with an image"
+    msg.text(f"{posts}; images {scores['images']}{f' ({status})' if status else ''}")
     if scores["words_per_second"]:
         msg.text(f"{scores['words_per_second']:,.0f} words per second")
 

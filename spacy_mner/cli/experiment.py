@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from ..corpus.errors import CorpusError
-from ..printable import counted
-from .messages import interruptible, user_errors
+from ..errors import CorpusError
+from ..utils.text import counted
+from .console import interruptible, user_errors
 
 if TYPE_CHECKING:
     from ..experiments.plan import Run
@@ -55,10 +55,10 @@ def experiment_cli(
         typer.Option(help="Text encoder of systems with a transformer, as `--paths.encoder`."),
     ] = None,
     images_root: Annotated[
-        str | None, typer.Option(help="Folder from which relative picture paths are taken.")
+        str | None, typer.Option(help="Folder from which relative image paths are taken.")
     ] = None,
     setting: Annotated[
-        str, typer.Option(help="modern: our config; paper: sizes and optimiser of the paper.")
+        str, typer.Option(help="modern: our config; paper: sizes and optimizer of the paper.")
     ] = "modern",
     encoder_weights: Annotated[
         Path | None,
@@ -82,7 +82,7 @@ def experiment_cli(
     A finished run is never repeated; one that was interrupted starts over. The table is made of
     all finished runs in OUT that were asked the same, whatever their seeds.
     """
-    from ..experiments.catalogue import EXPERIMENTS
+    from ..experiments.catalog import EXPERIMENTS
     from ..experiments.experiment import Options
     from ..experiments.plan import default_workers
     from ..experiments.runner import Listener, run_experiment

@@ -1,4 +1,4 @@
-"""`spacy-mner explain`: a page that shows, post by post, where the picture helps."""
+"""`spacy-mner explain`: a page that shows, post by post, where the image helps."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from ..corpus.errors import CorpusError
-from .messages import user_errors
+from ..errors import CorpusError
+from .console import user_errors
 
 if TYPE_CHECKING:
-    from ..report.explain import Explanation
+    from ..visualize.explain import Explanation
 
 SUFFIXES = (".html", ".htm")
 
@@ -26,44 +26,44 @@ def explain_cli(
     output: Annotated[
         Path,
         typer.Argument(
-            metavar="OUT.html", help="The page to write; it holds the pictures, made small."
+            metavar="OUT.html", help="The page to write; it holds the images, made small."
         ),
     ],
     against: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Another pipeline to compare with; else the same one without its pictures.",
+            help="Another pipeline to compare with; else the same one without its images.",
         ),
     ] = None,
     images_root: Annotated[
         Path | None,
         typer.Option(
-            help="Folder from which relative picture paths are taken; none outside it is shown."
+            help="Folder from which relative image paths are taken; none outside it is shown."
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Show so many posts (0: all).")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts per batch.")] = 128,
     gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
 ) -> None:
-    """Write a page of posts: picture, annotation, predictions, and attention token by token."""
+    """Write a page of posts: image, annotation, predictions, and attention token by token."""
     from ..corpus.docbin import read_docs
-    from ..featurize.status import PictureWarning
-    from ..pipeline import load_pipeline
-    from ..report.explain import explain
-    from ..report.explain_page import Names, render
-    from ..report.names import shown
+    from ..errors import ImageWarning
+    from ..pipeline.loading import load_pipeline
+    from ..visualize.explain import explain
+    from ..visualize.explain_page import Names, render
+    from ..visualize.visible_names import shown
 
     with user_errors(), warnings.catch_warnings():
         # The page says it of each post.
-        warnings.simplefilter("ignore", PictureWarning)
+        warnings.simplefilter("ignore", ImageWarning)
         if output.suffix.lower() not in SUFFIXES:
             raise CorpusError(f"{output}: the page to write ends in {' or '.join(SUFFIXES)}.")
         nlp = load_pipeline(model, gpu_id)
         other = None if against is None else load_pipeline(against, gpu_id)
         docs = read_docs(data, nlp.vocab, images_root)
         explanation = explain(
-            nlp, docs, other, batch_size=batch_size, limit=limit, pictures_below=images_root
+            nlp, docs, other, batch_size=batch_size, limit=limit, images_below=images_root
         )
         names = Names(shown(model), shown(data), None if against is None else shown(against))
         page = render(explanation, names)
@@ -79,13 +79,13 @@ def explain_cli(
 
 
 def lacks(explanation: Explanation) -> str:
-    """Why a page shows nothing of what pictures are worth, and the remedy; "" where it does."""
-    kinds = set(explanation.pictures)
-    # Text about pictures is no picture, but can be seen to help as well.
+    """Why a page shows nothing of what images are worth, and the remedy; "" where it does."""
+    kinds = set(explanation.images)
+    # Text about images is no image, but can be seen to help as well.
     is_compared = any(post.verdict not in ("unseen", "unjudged") for post in explanation.posts)
     if not explanation.posts or is_compared or kinds & {"used", "used in part"}:
         return ""
-    nothing = "This page cannot show what pictures are worth:"
+    nothing = "This page cannot show what images are worth:"
     if "unreadable" in kinds:
         status = next(p.status for p in explanation.posts if p.status.startswith("unreadable"))
         told = f"{nothing} none could be used, the first is {status}."
@@ -100,10 +100,10 @@ def lacks(explanation: Explanation) -> str:
 
 def show(explanation: Explanation) -> None:
     """Print the number of posts by verdict."""
-    from ..report.explain_page import VERDICTS
+    from ..visualize.explain_page import VERDICTS
 
     rows = [("posts", f"{len(explanation.posts):,}")]
     rows += [(name, f"{explanation.counts[verdict]:,}") for verdict, (_, name) in VERDICTS.items()]
     rows.append(("left out: no token", f"{explanation.skipped:,}"))
-    rows += [(f"pictures {kind}", f"{n:,}") for kind, n in explanation.pictures.items()]
+    rows += [(f"images {kind}", f"{n:,}") for kind, n in explanation.images.items()]
     msg.table(rows, aligns=("l", "r"))

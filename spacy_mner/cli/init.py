@@ -11,8 +11,8 @@ from spacy.util import load_config
 from thinc.api import Config
 from wasabi import msg
 
-from ..corpus.errors import CorpusError
-from .messages import user_errors
+from ..errors import CorpusError
+from .console import user_errors
 
 SUFFIX = ".cfg"
 BASE = "base"
@@ -34,11 +34,11 @@ def init_cli(
     setting: Annotated[
         str | None,
         typer.Option(
-            help="paper: sizes and optimiser of Moon et al., for their systems; modern: ours."
+            help="paper: sizes and optimizer of Moon et al., for their systems; modern: ours."
         ),
     ] = None,
 ) -> None:
-    """Write a complete config with the reader that keeps pictures (spaCy's own drops them)."""
+    """Write a complete config with the reader that keeps images (spaCy's own drops them)."""
     with user_errors():
         init(output, kind=kind, force=force, system=system, setting=setting)
     msg.good(f"Wrote {output}. Train with:")
@@ -116,13 +116,13 @@ def _with_head(config: Config, kind: str, name: str) -> str:
 
 def _paths(output: Path) -> dict[str, str]:
     """What a training by a config has to be told, and no more."""
-    from ..experiments.requirements import needs_vectors, opens_pictures
+    from ..experiments.requirements import needs_vectors, opens_images
 
     config = load_config(output, interpolate=False)
     paths = {"encoder": "FOLDER_OR_NAME"} if "encoder" in config["paths"] else {}
     paths |= {"vectors": "VECTORS"} if needs_vectors(config) else {}
     paths |= {"train": "train.spacy", "dev": "dev.spacy"}
-    return paths | ({"images_root": "PICTURES"} if opens_pictures(config) else {})
+    return paths | ({"images_root": "IMAGES"} if opens_images(config) else {})
 
 
 def _templates() -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from .messages import user_errors
+from .console import user_errors
 
 
 def vectors_cli(

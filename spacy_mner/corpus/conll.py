@@ -1,8 +1,8 @@
 """`IMGID:` CoNLL, the format of Twitter-2015 and Twitter-2017, and its relatives.
 
 A line `IMGID:<id>`, then `token<TAB>label` a line, then an empty line. `IMGID:<name>,<name>` (or
-`;`, or names with a picture's extension and spaces between) is a post with several pictures. In
-CMNER (Ji et al. 2024), of posts from Weibo, the line is `WID:<id>`, and the pictures of a post are
+`;`, or names with an image's extension and spaces between) is a post with several images. In
+CMNER (Ji et al. 2024), of posts from Weibo, the line is `WID:<id>`, and the images of a post are
 all those that are named `<id>_…`. Files in the wild have
 spaces for tabs, more columns, labels left out, posts without tokens and tokens without a post;
 what can be read is read, and the rest is reported by line number.
@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import CorpusError, Problem
-from .names import AllPicturesOf, stem
+from ..errors import CorpusError
+from .image_names import AllImagesOf, stem
 from .posts import Labels, Post
+from .problems import Problem
 from .tags import Orphans, Tag, parse_tag, read_entities
 
 ID_MARK = "IMGID:"
@@ -76,7 +77,7 @@ def parse_conll(
 ) -> Iterator[Post]:
     """Read posts from the lines of an `IMGID:` or `WID:` file.
 
-    `post.image` is the name of the picture, a list of them, or `AllPicturesOf` the post: still to
+    `post.image` is the name of the image, a list of them, or `AllImagesOf` the post: still to
     be matched with files or descriptors.
     report: is told of every line that could not be taken as it stands.
     repairs: is added to.
@@ -96,7 +97,7 @@ def parse_conll(
             entities=repaired.entities,
             missing=[i for i, tag in enumerate(tags) if tag is None],
             id=block.id,
-            image=_pictures(block),
+            image=_images(block),
             line=block.line,
         )
 
@@ -116,7 +117,7 @@ def _blocks(lines: Iterable[str], report: Callable[[Problem], None]) -> Iterator
                 block = None
         else:
             if block is None:
-                report(Problem(number, f"tokens with no {ID_MARK} before them; no picture"))
+                report(Problem(number, f"tokens with no {ID_MARK} before them; no image"))
                 block = _Block(number)
             _add_token(block, number, line, report)
     if block:
@@ -127,16 +128,16 @@ def _open_block(line: str, number: int, report: Callable[[Problem], None]) -> _B
     mark, colon, name = line.lstrip(BYTE_ORDER_MARK).partition(":")
     block = _Block(number, mark + colon, name.strip() or None)
     if block.id is None:
-        report(Problem(number, f"{block.mark} without an id; no picture"))
+        report(Problem(number, f"{block.mark} without an id; no image"))
     return block
 
 
-def _pictures(block: _Block) -> Any:
-    """What the header says of pictures: none, one name, several, or all that bear the id."""
+def _images(block: _Block) -> Any:
+    """What the header says of images: none, one name, several, or all that bear the id."""
     if block.id is None:
         return None
     if block.mark == WEIBO_MARK:
-        return AllPicturesOf(block.id)
+        return AllImagesOf(block.id)
     names = [name.strip() for name in re.split("[,;]", block.id) if name.strip()]
     words = block.id.split()
     if len(names) < 2 and all(stem(word) != word for word in words):

@@ -13,13 +13,14 @@ from PIL import Image
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..errors import CorpusError
 from ..extensions import has_image
 from ..images.reference import references
 from . import docbin, jsonl, labelstudio
-from .attach import Attach
+from .attach_images import Attach
 from .conll import Repairs, parse_conll, read_lines
-from .errors import CorpusError, Problem
 from .posts import Labels, Post, make_doc, rename_labels
+from .problems import Problem
 from .record import as_descriptor, as_objects
 from .summary import Summary, write_summary
 from .tags import Orphans
@@ -28,7 +29,7 @@ CONLL = (".txt", ".conll", ".bio", ".iob", ".iob2", ".tsv", "")
 OUTPUTS = (docbin.SUFFIX, jsonl.SUFFIX, labelstudio.SUFFIX)
 INPUTS = (*CONLL[:-1], *OUTPUTS)
 
-# What a reference to a picture may be, as far as a file holds it.
+# What a reference to an image may be, as far as a file holds it.
 REFERENCES = (str, Path, bytes, Image.Image, np.ndarray)
 
 
@@ -36,13 +37,13 @@ REFERENCES = (str, Path, bytes, Image.Image, np.ndarray)
 class Options:
     """How to convert.
 
-    images_root: folder in which pictures are looked up; references become relative to it.
+    images_root: folder in which images are looked up; references become relative to it.
     features: `.npz` file with `ids` and `features` for `doc._.image_features`.
     captions: file with lines `id<TAB>caption` for `doc._.image_text`.
     orphans: the protocol, what becomes of an `I-` with no opening tag: "open" lets it begin an
         entity (lenient), "drop" reads it as outside (strict).
     rename: old label → new label; labels stay as they are otherwise.
-    lang: language whose tokeniser serves posts without tokens.
+    lang: language whose tokenizer serves posts without tokens.
     """
 
     images_root: Path | None = None
@@ -130,7 +131,7 @@ def _blank(lang: str) -> Language:
     try:
         return spacy.blank(lang)
     except ImportError as error:
-        raise CorpusError(f"spaCy cannot tokenise the language {lang!r}: {error}") from error
+        raise CorpusError(f"spaCy cannot tokenize the language {lang!r}: {error}") from error
 
 
 def _read_docs(source: Path, nlp: Language, labels: Labels, summary: Summary) -> Iterator[Doc]:
@@ -160,10 +161,10 @@ def _left_out(doc: Doc) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
         doc._.image_objects = None
-    pictures = [one for one in references(image) if isinstance(one, REFERENCES)]
-    if len(pictures) < len(references(image)):
+    images = [one for one in references(image) if isinstance(one, REFERENCES)]
+    if len(images) < len(references(image)):
         yield "image is neither a reference nor a list of references"
-        doc._.image = pictures or None
+        doc._.image = images or None
 
 
 def _read_conll(source: Path, options: Options, labels: Labels, summary: Summary) -> Iterator[Post]:
@@ -184,7 +185,7 @@ def _counted(docs: Iterable[Doc], summary: Summary) -> Iterator[Doc]:
         summary.posts += 1
         summary.tokens += len(doc)
         summary.entities.update(entity.label_ for entity in doc.ents)
-        summary.posts_with_picture += has_image(doc)
+        summary.posts_with_image += has_image(doc)
         yield doc
 
 

@@ -1,4 +1,4 @@
-"""Docs with their pictures in `.spacy` files."""
+"""Docs with their images in `.spacy` files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from srsly.msgpack import Unpacker
 
-from ..files import whole_file
-from .errors import CorpusError
+from ..errors import CorpusError
+from ..utils.atomic_file import atomic_file
 
 SUFFIX = ".spacy"
 
@@ -45,7 +45,7 @@ def corpus_files(path: Path) -> list[Path]:
 def read_docs(path: Path, vocab: Vocab, images_root: Path | None = None) -> Iterator[Doc]:
     """Read the Docs of a `.spacy` file or of a folder of them.
 
-    images_root: where given, a relative picture path is taken from there. It becomes absolute, so
+    images_root: where given, a relative image path is taken from there. It becomes absolute, so
         that the images_root of a component does not go in front of it once more.
     """
     root = None if images_root is None else images_root.absolute()
@@ -91,9 +91,9 @@ def _unpack(docbin: DocBin, vocab: Vocab) -> Iterator[Doc]:
 
 
 def write_docs(docs: Iterable[Doc], path: Path) -> None:
-    """Write Docs with their pictures to a `.spacy` file, making its folder."""
+    """Write Docs with their images to a `.spacy` file, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(DocBin(docs=docs, store_user_data=True).to_bytes())
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..files import whole_file
-from .errors import Problem
+from ..utils.atomic_file import atomic_file
 from .posts import Labels, Post
+from .problems import Problem
 from .record import doc_to_record, read_posts
 
 SUFFIX = ".jsonl"
@@ -44,7 +44,7 @@ def refuse_half_characters(value: Any) -> None:
 
 def write_jsonl(docs: Iterable[Doc], path: Path) -> None:
     """Write Docs as lines of JSON, one at a time."""
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         for doc in docs:
             line = json.dumps(doc_to_record(doc), ensure_ascii=False)
             file.write(f"{line}\n".encode())

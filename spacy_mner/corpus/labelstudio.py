@@ -1,4 +1,4 @@
-"""Label Studio's JSON: tasks with a text, a picture and what annotators marked in it.
+"""Label Studio's JSON: tasks with a text, an image and what annotators marked in it.
 
 Read are tasks as exported ("JSON", or "JSON-MIN" without its predictions), and bare data as it is
 imported. Of several annotations of a task, the one marked as ground truth is taken, else the first
@@ -20,12 +20,13 @@ from urllib.parse import parse_qs, quote, unquote
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..files import whole_file
+from ..errors import CorpusError
+from ..utils.atomic_file import atomic_file
 from .conll import BYTE_ORDER_MARK
-from .errors import CorpusError, Problem
 from .jsonl import refuse_half_characters
 from .offsets import WrittenSpan, as_shown, characters
 from .posts import Labels, Post
+from .problems import Problem
 from .record import DATA_URI, doc_to_record, read_posts
 
 SUFFIX = ".json"
@@ -151,7 +152,7 @@ class _TaskReader:
         return regions
 
     def _chosen(self, annotations: list[dict[str, Any]]) -> dict[str, Any]:
-        kept = [one for one in annotations if not (one.get("was_cancelled") or one.get("skipped"))]
+        kept = [one for one in annotations if not (one.get("was_canceled") or one.get("skipped"))]
         if not kept:
             raise ValueError("skipped by whoever annotated it")
         true = [one for one in kept if one.get("ground_truth") is True]
@@ -205,7 +206,7 @@ def _kinds(value: Any) -> list[str]:
 
 
 def _reference(image: Any) -> Any:
-    """A picture as a path where Label Studio serves it, and as it stands otherwise."""
+    """An image as a path where Label Studio serves it, and as it stands otherwise."""
     if isinstance(image, list):
         return [_reference(one) for one in image]
     served = SERVED.fullmatch(image) if isinstance(image, str) else None
@@ -219,11 +220,11 @@ def _reference(image: Any) -> Any:
 def write_tasks(docs: Iterable[Doc], path: Path, images_root: Path | None = None) -> None:
     """Write Docs as tasks for import, one at a time.
 
-    images_root: Label Studio serves its pictures from the folder above (its document root), for
+    images_root: Label Studio serves its images from the folder above (its document root), for
         it wants them in a folder below that.
     """
     folder = Path(os.path.abspath(images_root)).name if images_root else ""
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(b"[")
         for number, doc in enumerate(docs):
             task = json.dumps(_doc_to_task(doc, folder), ensure_ascii=False)
@@ -238,11 +239,11 @@ def _doc_to_task(doc: Doc, folder: str) -> dict[str, Any]:
     shown = _shown(record["image"], folder)
     if shown == record["image"]:
         ours.pop("image", None)
-    # A project that shows pictures refuses tasks without this key, and null in it.
+    # A project that shows images refuses tasks without this key, and null in it.
     task: dict[str, Any] = {"data": {"text": text, "image": shown or "", OURS: ours}}
     if spans is not None:
         regions = [_region(number, text, span) for number, span in enumerate(spans)]
-        task["annotations"] = [{"result": regions, "was_cancelled": False}]
+        task["annotations"] = [{"result": regions, "was_canceled": False}]
     return task
 
 
@@ -259,7 +260,7 @@ def _region(number: int, text: str, span: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(image: Any, folder: str) -> Any:
-    """A picture as Label Studio can show it: a path as the address that serves it."""
+    """An image as Label Studio can show it: a path as the address that serves it."""
     if isinstance(image, list):
         return [_shown(one, folder) for one in image]
     if image is None or image.startswith(DATA_URI) or "://" in image:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import brief
+from ..utils.text import brief
 
 # Offset as it is written → offset in characters.
 Counting = Mapping[int, int]

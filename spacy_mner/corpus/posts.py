@@ -9,15 +9,15 @@ from typing import Any
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
-from ..batch import POST_ID
+from ..features.batch import POST_ID
 from .tags import Entity
 
 
 @dataclass
 class Post:
-    """A post with its gold tokens, entities and picture.
+    """A post with its gold tokens, entities and image.
 
-    words: the tokens, never re-tokenised.
+    words: the tokens, never re-tokenized.
     spaces: whether a space follows each token; None where the file does not say.
     entities: over tokens; None for a post that nobody has annotated.
     missing: tokens whose annotation is unknown in a post that is annotated otherwise.
@@ -57,7 +57,7 @@ class Labels:
 
 
 def make_doc(post: Post, vocab: Vocab) -> Doc:
-    """Make the Doc of a post: gold tokens, entities, picture, and `doc.user_data["post_id"]`."""
+    """Make the Doc of a post: gold tokens, entities, image, and `doc.user_data["post_id"]`."""
     doc = Doc(vocab, words=post.words, spaces=post.spaces)
     if post.entities is not None:
         doc.set_ents(

@@ -6,7 +6,7 @@ descriptor, optional `missing` (`[{"start", "end"}]`) the stretches that nobody 
 `image` is one reference or a list of them; a data URI becomes bytes. A post without `spans` is
 not annotated, one with `spans: []` has no entities; `entities`, which `spacy-mner annotate` writes,
 are read where there are no `spans`. Optional `image_objects` holds the objects in
-the picture (labels, or objects with `label` and perhaps `score`, `box` and `vector`), optional
+the image (labels, or objects with `label` and perhaps `score`, `box` and `vector`), optional
 `image_text` text about it, such as a caption.
 
 Of Prodigy's other keys, `answer` and `_view_id` are read and written; hashes, sessions and
@@ -24,11 +24,12 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..images.limits import PictureError
-from ..images.objects import read_objects, write_objects
-from .errors import Problem, brief
-from .pictures import picture_to_json
+from ..errors import ImageError
+from ..images.image_objects import read_objects, write_objects
+from ..utils.text import brief
+from .image_lookup import image_to_json
 from .posts import POST_ID, Labels, Post, missing_tokens
+from .problems import Problem
 from .spans import (
     CharSpan,
     Offsets,
@@ -73,7 +74,7 @@ def read_posts(
 
     to_record: gives the record of an item; ValueError says what is wrong with it.
     noun: what an item is called, for messages.
-    nlp: its tokeniser serves posts that bring no tokens; a token is split where a span begins
+    nlp: its tokenizer serves posts that bring no tokens; a token is split where a span begins
         or ends inside it.
     report: is told of every item and every span that could not be taken as it stands. Posts
         that an annotator did not accept (`"answer": "reject"`) are among them.
@@ -136,10 +137,10 @@ class _RecordReader:
             return None
         if not isinstance(given, list):
             raise ValueError(f'"{key}" is not a list')
-        regions = [span for span in given if _is_on_picture(span)]
+        regions = [span for span in given if _is_on_image(span)]
         if regions and len(regions) == len(given):
             return None  # Of the text, nothing was said.
-        return [self._span(span, labels) for span in given if not _is_on_picture(span)]
+        return [self._span(span, labels) for span in given if not _is_on_image(span)]
 
     def _missing(self) -> list[CharSpan]:
         if self.record.get("_view_id") != BINARY_VIEW:
@@ -151,8 +152,8 @@ class _RecordReader:
         """Say what else an annotator has said that a post cannot hold."""
         found = [name for key, name in OTHER_ANNOTATION.items() if self.record.get(key)]
         spans = self.record.get("spans")
-        if isinstance(spans, list) and any(map(_is_on_picture, spans)):
-            found.append("regions of the picture")
+        if isinstance(spans, list) and any(map(_is_on_image, spans)):
+            found.append("regions of the image")
         if found:
             self._tell(f"{', '.join(found)}: left out")
 
@@ -254,7 +255,7 @@ def as_descriptor(given: Any) -> np.ndarray:
     """Numbers as a descriptor, float32 [dim] or [regions, dim]; ValueError for anything else."""
     try:
         features = np.asarray(given)
-    except Exception:  # rows of different lengths; what makes numbers of itself, such as a picture
+    except Exception:  # rows of different lengths; what makes numbers of itself, such as an image
         features = np.empty(0)
     if features.ndim not in (1, 2) or features.size == 0 or features.dtype.kind not in "iuf":
         raise ValueError('"image_features" is neither [dim] nor [regions, dim] of numbers')
@@ -264,14 +265,14 @@ def as_descriptor(given: Any) -> np.ndarray:
 
 
 def as_objects(given: Any) -> list[Any]:
-    """The objects in a picture as JSON knows them; ValueError for what are none."""
+    """The objects in an image as JSON knows them; ValueError for what are none."""
     try:
         return write_objects(read_objects(given))
-    except PictureError as error:
+    except ImageError as error:
         raise ValueError(str(error)) from error
 
 
-def _is_on_picture(span: Any) -> bool:
+def _is_on_image(span: Any) -> bool:
     return isinstance(span, dict) and "points" in span
 
 
@@ -295,7 +296,7 @@ def doc_to_record(doc: Doc) -> dict[str, Any]:
     record: dict[str, Any] = {"text": text}
     if doc.user_data.get(POST_ID) is not None:
         record["id"] = str(doc.user_data[POST_ID])
-    record["image"] = picture_to_json(doc._.image)
+    record["image"] = image_to_json(doc._.image)
     if doc._.image_features is not None:
         record["image_features"] = np.asarray(doc._.image_features).tolist()
     if doc._.image_objects is not None:

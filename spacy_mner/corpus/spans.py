@@ -15,7 +15,7 @@ Offsets = tuple[int, int]
 
 @dataclass(frozen=True)
 class CharSpan:
-    """A labelled stretch of a text. start, end: in characters, end exclusive."""
+    """A labeled stretch of a text. start, end: in characters, end exclusive."""
 
     start: int
     end: int
@@ -84,7 +84,7 @@ def without_overlaps(
     kept: list[CharSpan] = []
     for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
         at = bisect_left(kept, span.start, key=lambda other: other.start)
-        # Those kept do not overlap, and so only the neighbours can be in the way.
+        # Those kept do not overlap, and so only the neighbors can be in the way.
         before, after = kept[max(at - 1, 0) : at], kept[at : at + 1]
         if any(span.start < other.end and other.start < span.end for other in (*before, *after)):
             refuse(span, "overlaps a longer or an earlier one; left out")

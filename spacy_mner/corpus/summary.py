@@ -9,7 +9,7 @@ from typing import Any
 
 import srsly
 
-from .errors import Problem
+from .problems import Problem
 from .tags import Orphans
 
 # Labels of the sentiment task that is published on the same posts under the same file names.
@@ -21,8 +21,8 @@ UNITS = {".json": "task", ".spacy": "post"}
 
 
 @dataclass(frozen=True)
-class MissingPicture:
-    """A reference that led to no picture, or to no caption.
+class MissingImage:
+    """A reference that led to no image, or to no caption.
 
     post: its id, or its number where it has none.
     """
@@ -38,9 +38,9 @@ class Summary:
 
     entities: by type, as written to the output.
     repaired_tags: `I-` with no opening tag; repaired_tokens: tags that read differently now.
-    pictures_matched, pictures_missing: references found and not found.
+    images_matched, images_missing: references found and not found.
     captions_matched, captions_missing: the same for captions.
-    posts_with_picture: posts of the output that bring a picture or a descriptor.
+    posts_with_image: posts of the output that bring an image or a descriptor.
     problems: input that could not be taken as it stands, by line (or what `unit` says).
     unused_names: labels that were to be renamed and do not occur.
     """
@@ -53,11 +53,11 @@ class Summary:
     entities: Counter[str] = field(default_factory=Counter)
     repaired_tags: int = 0
     repaired_tokens: int = 0
-    posts_with_picture: int = 0
-    pictures_matched: int = 0
-    pictures_missing: list[MissingPicture] = field(default_factory=list)
+    posts_with_image: int = 0
+    images_matched: int = 0
+    images_missing: list[MissingImage] = field(default_factory=list)
     captions_matched: int = 0
-    captions_missing: list[MissingPicture] = field(default_factory=list)
+    captions_missing: list[MissingImage] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unused_names: list[str] = field(default_factory=list)
 

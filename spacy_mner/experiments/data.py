@@ -13,9 +13,9 @@ import spacy
 from spacy.tokens import Doc
 
 from ..corpus.docbin import read_docs
-from ..corpus.errors import CorpusError
-from ..extensions import brings, has_image
-from .pictures import PictureFiles
+from ..errors import CorpusError
+from ..extensions import has_image, has_value
+from .images import ImageFiles
 
 Split = Literal["dev", "test"]
 # The first name that there is counts.
@@ -24,7 +24,7 @@ FILES = {
     "dev": ("dev.spacy", "valid.spacy"),
     "test": ("test.spacy",),
 }
-# Attributes of a post's picture, and of what may stand in its place or beside it.
+# Attributes of a post's image, and of what may stand in its place or beside it.
 BROUGHT = ("image", "image_features", "image_objects", "image_text")
 
 
@@ -34,9 +34,9 @@ class CorpusFolder:
 
     files: split name to file; train, dev and the split that is scored.
     hashes: split name to hash of the content; `vectors` as well, where there are some.
-    brings: the attributes about pictures that training posts have (`image_features`, …).
-    size: of the scored split: posts, tokens, entities and posts_with_picture; `training_posts`.
-    pictures: what posts show, where it is encoded.
+    brings: the attributes about images that training posts have (`image_features`, …).
+    size: of the scored split: posts, tokens, entities and posts_with_image; `training_posts`.
+    images: what posts show, where it is encoded.
     """
 
     name: str
@@ -44,7 +44,7 @@ class CorpusFolder:
     hashes: dict[str, str]
     brings: frozenset[str]
     size: dict[str, int]
-    pictures: PictureFiles | None = None
+    images: ImageFiles | None = None
 
     @property
     def descriptors(self) -> bool:
@@ -70,7 +70,7 @@ def read_corpus(folder: Path, split: Split, vectors: str | None = None) -> Corpu
         name=folder.name or folder.resolve().name,
         files=files,
         hashes=hashes,
-        brings=frozenset(name for name in BROUGHT if any(brings(doc, name) for doc in training)),
+        brings=frozenset(name for name in BROUGHT if any(has_value(doc, name) for doc in training)),
         size={"training_posts": len(training), **_size(scored)},
     )
 
@@ -89,7 +89,7 @@ def _size(docs: list[Doc]) -> dict[str, int]:
         "posts": len(docs),
         "tokens": sum(map(len, docs)),
         "entities": sum(len(doc.ents) for doc in docs),
-        "posts_with_picture": sum(map(has_image, docs)),
+        "posts_with_image": sum(map(has_image, docs)),
     }
 
 

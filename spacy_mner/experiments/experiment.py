@@ -68,7 +68,7 @@ class Experiment:
     """Variants, and the form of their table.
 
     check: raises CorpusError, before anything runs, where options do not suit it.
-    summarise: the figures of the table, of the runs that there are.
+    summarize: the figures of the table, of the runs that there are.
     render: the same in Markdown, without the facts that every page names.
     draw: writes plots into the output folder; returns their names.
     left_out: the variants that the corpus has not what they read for, with what that is.
@@ -77,7 +77,7 @@ class Experiment:
     name: str
     title: str
     variants: tuple[Variant, ...]
-    summarise: Callable[[Runs], Summary]
+    summarize: Callable[[Runs], Summary]
     render: Callable[[Summary], list[str]]
     check: Callable[[Options], None] = lambda options: None
     draw: Callable[[Summary, Path], list[str]] = lambda summary, folder: []

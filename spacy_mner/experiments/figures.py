@@ -10,7 +10,7 @@ import numpy as np
 
 from ..evaluation.counts import PARTS
 from ..evaluation.significance import paired_bootstrap
-from ..report.markdown import NOTHING, mean_and_deviation, spread
+from ..visualize.markdown import NOTHING, mean_and_deviation, spread
 from .experiment import Runs
 from .result import Result
 
@@ -30,12 +30,12 @@ def over_seeds(
     return {"mean": mean, "sd": deviation, "by_seed": {str(s): f for s, f in there.items()}}
 
 
-def scores_over_seeds(results: Iterable[Result], pictures: str) -> dict[str, Any]:
-    """Every measure over the seeds, with pictures "on", "off" or "shuffled"."""
+def scores_over_seeds(results: Iterable[Result], images: str) -> dict[str, Any]:
+    """Every measure over the seeds, with images "on", "off" or "shuffled"."""
     results = list(results)
 
     def figure(name: str) -> dict[str, Any] | None:
-        return over_seeds(results, lambda result: result["scores"].get(pictures, {}).get(name))
+        return over_seeds(results, lambda result: result["scores"].get(images, {}).get(name))
 
     return {name: figure(name) for name in MEASURES}
 
@@ -49,7 +49,7 @@ def shown_percent(figure: dict[str, Any] | None) -> str:
 
 
 def compare(runs: Runs, first: str, second: str) -> dict[str, Any] | None:
-    """A paired bootstrap of two variants for `types` and `segmentation`, pictures on.
+    """A paired bootstrap of two variants for `types` and `segmentation`, images on.
 
     None where one of them has no finished run.
     """

@@ -25,7 +25,7 @@ CHAR_CNN = {
     CHAR: {"@architectures": "spacy_mner.CharCNN.v1", "character_width": 30, "window": 3},
 }
 
-# W: words, C: characters, V: the picture. The template is `wcv-attention`.
+# W: words, C: characters, V: the image. The template is `wcv-attention`.
 SYSTEMS = (
     System("c", "C", "BiLSTM-CRF, CharBiLSTM", {WORD: None, IMAGE: None, **CONCATENATE}),
     System("w", "W", "BiLSTM-CRF", {CHAR: None, IMAGE: None, **CONCATENATE}),
@@ -44,8 +44,8 @@ SYSTEMS = (
     System("wc-lample", "W + C", "Lample et al. 2016: CharBiLSTM", {IMAGE: None, **CONCATENATE}),
     System("wc-attention", "W + C", "CharBiLSTM, modality attention", {IMAGE: None, **SUMMED}),
     System("wc-side", "W + C", "modality attention, side by side", {IMAGE: None}),
-    System("wcv-concatenation", "W + C + V", "CharBiLSTM, picture", CONCATENATE),
-    System("wcv-attention", "W + C + V", "CharBiLSTM, picture, modality attention", {}),
+    System("wcv-concatenation", "W + C + V", "CharBiLSTM, image", CONCATENATE),
+    System("wcv-attention", "W + C + V", "CharBiLSTM, image, modality attention", {}),
     System("wc-printed", "W + C", "modality attention as printed", {IMAGE: None, **PRINTED}),
     System("wc-unbounded", "W + C", "the same, unbounded", {IMAGE: None, **UNBOUNDED}),
     System("wcv-printed", "W + C + V", "modality attention as printed", PRINTED),
@@ -53,10 +53,10 @@ SYSTEMS = (
     System("wcv-unbounded", "W + C + V", "the same, unbounded", UNBOUNDED),
 )
 
-# Moon et al. 2018, section 4.3: all sizes, Adagrad and batch. They name no regularisation; the
+# Moon et al. 2018, section 4.3: all sizes, Adagrad and batch. They name no regularization; the
 # network is that of Lample et al. 2016, who fine-tune the vectors, drop half of what enters the
 # BiLSTM and nothing else.
-# The picture is seen by GoogLeNet, whose weights torchvision downloads.
+# The image is seen by GoogLeNet, whose weights torchvision downloads.
 PAPER: Mapping[str, Any] = {
     WORD: {
         "@architectures": "spacy_mner.WordVectors.v1",

@@ -9,9 +9,9 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from ..printable import counted
-from ..report.markdown import NOTHING
-from ..report.names import shown
+from ..utils.text import counted
+from ..visualize.markdown import NOTHING
+from ..visualize.visible_names import shown
 from .data import CorpusFolder
 from .experiment import Experiment, Options, Runs
 from .plan import asked_for, text_encoder_name
@@ -25,7 +25,7 @@ def write_page(experiment: Experiment, options: Options, corpus: CorpusFolder, r
     summary = {
         "experiment": experiment.name,
         "facts": collect_facts(experiment, options, corpus, runs),
-        **experiment.summarise(runs),
+        **experiment.summarize(runs),
     }
     plots = experiment.draw(summary, options.output)
     page = options.output / f"{experiment.name}.md"
@@ -47,10 +47,10 @@ def collect_facts(
         "split": options.split,
         "size": corpus.size,
         "note": options.note,
-        "pictures": "descriptors that the posts bring" if corpus.descriptors else _encoder(results),
+        "images": "descriptors that the posts bring" if corpus.descriptors else _encoder(results),
         "image_status": _image_status(results),
         "left_out": dict(experiment.left_out),
-        "missing_pictures": {} if corpus.pictures is None else corpus.pictures.missing,
+        "missing_images": {} if corpus.images is None else corpus.images.missing,
         "vectors": None if options.vectors is None else shown(options.vectors),
         "encoder": None if encoder is None else shown(encoder),
         "setting": options.setting,
@@ -77,7 +77,7 @@ def _encoder(results: list[Result]) -> str:
 
 
 def _image_status(results: list[Result]) -> list[dict[str, int]]:
-    """Scored posts by what became of their picture in runs that see it; one where all agree."""
+    """Scored posts by what became of their image in runs that see it; one where all agree."""
     found = [one["scores"]["on"]["image_status"] for one in results if "off" in one["scores"]]
     return [status for i, status in enumerate(found) if status not in found[:i]]
 
@@ -158,16 +158,16 @@ def _facts(facts: Facts) -> list[str]:
     size = facts["size"]
     chosen = "dev chose the epoch"
     if facts["split"] == "dev":
-        chosen += ", so that figures on it are optimistic by that much"
+        chosen += ", so that figures on it are optimiztic by that much"
     return [
         f"- data: {facts['corpus']}, split {facts['split']}: {size['posts']:,} posts, "
-        f"{size['tokens']:,} tokens, {size['entities']:,} entities, {size['posts_with_picture']:,} "
-        f"posts with a picture; {size['training_posts']:,} posts for training; {chosen}",
+        f"{size['tokens']:,} tokens, {size['entities']:,} entities, {size['posts_with_image']:,} "
+        f"posts with an image; {size['training_posts']:,} posts for training; {chosen}",
         *([f"- note: {facts['note']}"] if facts["note"] else []),
-        f"- V: {facts['pictures']}; word vectors: {facts['vectors'] or 'none, a learned table'}",
+        f"- V: {facts['images']}; word vectors: {facts['vectors'] or 'none, a learned table'}",
         *([f"- text encoder: {facts['encoder']}"] if facts["encoder"] else []),
-        *(f"- pictures of the scored posts: {_statuses(one)}" for one in facts["image_status"]),
-        *_missing(facts["missing_pictures"]),
+        *(f"- images of the scored posts: {_statuses(one)}" for one in facts["image_status"]),
+        *_missing(facts["missing_images"]),
         *(f"- not run: `{key}`, for want of {what}" for key, what in facts["left_out"].items()),
         *(["- computed in bfloat16"] if facts["mixed_precision"] else []),
         f"- setting {facts['setting']}, {_epochs(facts['epochs'])}, seeds {_list(facts['seeds'])}",
@@ -182,12 +182,10 @@ def _statuses(status: dict[str, int]) -> str:
     return ", ".join(f"{n:,} {kind}" for kind, n in counts.items())
 
 
-def _missing(pictures: dict[str, int]) -> list[str]:
-    if not pictures:
+def _missing(images: dict[str, int]) -> list[str]:
+    if not images:
         return []
-    return [
-        f"- picture files that are missing: {_list([f'{k} {n:,}' for k, n in pictures.items()])}"
-    ]
+    return [f"- image files that are missing: {_list([f'{k} {n:,}' for k, n in images.items()])}"]
 
 
 def _cpu(facts: Facts) -> list[str]:

@@ -12,12 +12,12 @@ from typing import Any
 
 from thinc.api import Config
 
-from ..corpus.errors import CorpusError
+from ..errors import CorpusError
 from .compose import Overrides, compose
 from .data import CorpusFolder, hash_encoder, hash_files, read_corpus
 from .experiment import Experiment, Options, Runs, Variant
-from .pictures import look_at_pictures
-from .requirements import encoder_of, lacks, opens_pictures, text_encoder_of
+from .images import look_at_images
+from .requirements import encoder_of, lacks, opens_images, text_encoder_of
 from .result import Asked, Result, asked_of, check_same, fingerprint, read_result
 from .run import CONFIG, JOB, Job
 from .system import DESCRIPTORS, GIVEN_OBJECTS, IMAGE, MODEL
@@ -47,7 +47,7 @@ class Run:
 
 
 def corpus_of(experiment: Experiment, options: Options) -> CorpusFolder:
-    """The corpus, and its pictures where a variant opens them that is trained, or that was.
+    """The corpus, and its images where a variant opens them that is trained, or that was.
 
     Raises CorpusError where a part of it is missing.
     """
@@ -58,9 +58,9 @@ def corpus_of(experiment: Experiment, options: Options) -> CorpusFolder:
             continue
         # Where the weights of an encoder lie does not matter here, and is checked later.
         layers = _layers(variant, replace(options, encoder_weights=None), corpus)
-        if opens_pictures(compose(*layers, template=variant.system.template)):
-            pictures = look_at_pictures(corpus.files, options.images_root)
-            return replace(corpus, pictures=pictures)
+        if opens_images(compose(*layers, template=variant.system.template)):
+            images = look_at_images(corpus.files, options.images_root)
+            return replace(corpus, images=images)
     return corpus
 
 
@@ -130,7 +130,7 @@ def _check_weights(weights: Path, setting: str, corpus: CorpusFolder) -> None:
     encoder = encoder_of(compose(setting_of("base", setting)))
     if corpus.descriptors or encoder is None or "weights" not in encoder:
         raise CorpusError(
-            "--encoder-weights is for the encoder of --setting paper, on posts with pictures."
+            "--encoder-weights is for the encoder of --setting paper, on posts with images."
         )
     if not weights.is_file():
         raise CorpusError(f"There is no file with weights at {weights}.")
@@ -154,7 +154,7 @@ def _plan_run(variant: Variant, seed: int, options: Options, corpus: CorpusFolde
         split=options.split,
         scored=str(corpus.files[options.split]),
         images_root=None if options.images_root is None else str(options.images_root),
-        sees_pictures=variant.system.sees_pictures,
+        sees_images=variant.system.sees_images,
         keep_model=options.keep_models,
         gpu_id=options.gpu_id,
         epochs=options.epochs,
@@ -214,8 +214,8 @@ def _asked(config: Config, options: Options, corpus: CorpusFolder) -> Asked:
     asked = asked_of(config, corpus.hashes, options.split)
     if text_encoder_of(config) is not None:
         asked["data"]["text encoder"] = hash_encoder(_encoder_name(config, options))
-    if corpus.pictures is not None and opens_pictures(config):
-        asked["data"]["pictures"] = corpus.pictures.hash
+    if corpus.images is not None and opens_images(config):
+        asked["data"]["images"] = corpus.images.hash
     if options.encoder_weights is not None and encoder_of(config) is not None:
         # What is in the file counts, and not where it lies.
         asked["config"][WEIGHTS] = options.encoder_weights.name

@@ -8,10 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..corpus.errors import CorpusError
+from ..errors import CorpusError
 
-# Apart in lightness as well as in hue, so that they stay two in a grey print.
-COLOURS = ("#0b3c6f", "#d9731a", "#3f8f5f", "#8a5aa8")
+# Apart in lightness as well as in hue, so that they stay two in a gray print.
+COLORS = ("#0b3c6f", "#d9731a", "#3f8f5f", "#8a5aa8")
 MARKERS = ("o", "s", "^", "D")
 # Of the figure, in inches.
 HEIGHT = 4.0
@@ -58,7 +58,7 @@ def draw_lines(
 
 def _draw_line(axes: Any, places: list[float], points: Iterable, number: int) -> None:
     values, errors = zip(*points, strict=True)
-    style = {"color": COLOURS[number], "marker": MARKERS[number], "linewidth": 2}
+    style = {"color": COLORS[number], "marker": MARKERS[number], "linewidth": 2}
     axes.errorbar(places, values, yerr=errors, capsize=4, elinewidth=1.2, **style)
 
 
@@ -68,13 +68,13 @@ def _write_names(axes: Any, lines: Mapping[str, dict]) -> None:
     in_points = 0.85 * HEIGHT * 72 / (high - low)
     ends = [(*list(points.items())[-1], name) for name, points in lines.items()]
     heights = spread_apart([(value - low) * in_points for _, (value, _), _ in ends])
-    for colour, (x, (value, _), name), height in zip(COLOURS, ends, heights, strict=False):
+    for color, (x, (value, _), name), height in zip(COLORS, ends, heights, strict=False):
         axes.annotate(
             name,
             (x, value),
             xytext=(14, height - (value - low) * in_points),
             textcoords="offset points",
-            color=colour,
+            color=color,
             va="center",
             fontweight="bold",
             annotation_clip=False,

@@ -10,8 +10,8 @@ from spacy.util import registry
 from thinc.api import Config
 from thinc.compat import has_cupy_gpu
 
-from ..corpus.errors import CorpusError
-from ..huggingface import read_files
+from ..errors import CorpusError
+from ..features.huggingface import read_files
 from .compose import modalities_of
 from .data import CorpusFolder
 
@@ -28,13 +28,13 @@ def check_gpu(gpu_id: int) -> None:
 
 
 def encoder_of(config: Config) -> dict[str, Any] | None:
-    """The block of the image encoder in a config, if pictures are encoded at all."""
+    """The block of the image encoder in a config, if images are encoded at all."""
     image = modalities_of(config).get("image")
     return None if image is None else image["encoder"]
 
 
-def opens_pictures(config: Config) -> bool:
-    """Whether pictures are opened: for an image encoder, or for a detector of objects."""
+def opens_images(config: Config) -> bool:
+    """Whether images are opened: for an image encoder, or for a detector of objects."""
     objects = modalities_of(config).get("objects")
     return encoder_of(config) is not None or bool(objects and objects["detector"])
 
@@ -56,11 +56,11 @@ def lacks(config: Config, corpus: CorpusFolder) -> str | None:
     embed = {name: block for name, block in modalities_of(config).items() if block is not None}
     brings, lacking = corpus.brings, []
     if "image" in embed and not brings & {"image", "image_features"}:
-        lacking.append("posts with pictures (convert --images-root), or descriptors (--features)")
+        lacking.append("posts with images (convert --images-root), or descriptors (--features)")
     if needs_vectors(config) and "vectors" not in corpus.hashes:
         lacking.append("word vectors (--vectors)")
     if "objects" in embed and not brings & {"image", "image_objects"}:
-        lacking.append("posts with pictures, or with doc._.image_objects")
+        lacking.append("posts with images, or with doc._.image_objects")
     if "text" in embed and embed["text"]["context"] and "image_text" not in brings:
         lacking.append("posts with doc._.image_text (convert --captions)")
     return " and ".join(lacking) or None
@@ -77,7 +77,7 @@ def check_text_encoder(config: Config) -> None:
 
 
 def check_encoder(config: Config) -> None:
-    """Encode a picture as a config says. Raises CorpusError where its encoder cannot."""
+    """Encode an image as a config says. Raises CorpusError where its encoder cannot."""
     block = encoder_of(config)
     if block is None:
         return

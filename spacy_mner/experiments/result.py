@@ -10,8 +10,9 @@ from typing import Any
 
 from thinc.api import Config
 
-from ..corpus.errors import CorpusError, and_more, first
-from ..files import whole_file
+from ..errors import CorpusError
+from ..utils.atomic_file import atomic_file
+from ..utils.text import and_more, first
 from .compose import flatten
 
 RESULT = "result.json"
@@ -59,7 +60,7 @@ def _damaged(path: Path, reason: str) -> CorpusError:
 
 def write_result(folder: Path, result: Result) -> None:
     """Write a result so that it is there whole or not at all."""
-    with whole_file(folder / RESULT) as file:
+    with atomic_file(folder / RESULT) as file:
         file.write(json.dumps(result, ensure_ascii=False).encode() + b"\n")
 
 

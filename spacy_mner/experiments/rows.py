@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..report.markdown import table
+from ..visualize.markdown import table
 from .experiment import Experiment, Runs, Summary, variant_of
 from .figures import (
     MEASURES,
@@ -23,15 +23,15 @@ Published = Mapping[str, tuple[float, float]]
 
 HEADER = (
     *("modalities", "system", "seeds", "P", "R", "F1"),
-    *("segm. P", "segm. R", "segm. F1", "F1, picture off", "F1, picture shuffled"),
+    *("segm. P", "segm. R", "segm. F1", "F1, image off", "F1, image shuffled"),
     *("parameters", "s/epoch (wall / CPU)"),
 )
 PAPER_HEADER = ("paper: F1", "paper: segm. F1")
 LEGEND = (
     "P, R, F1: entity types; segm.: entities whatever their type; in per cent, mean ± standard "
-    "deviation over seeds. Picture off, shuffled: the same model without pictures and what is said "
+    "deviation over seeds. LazyImage off, shuffled: the same model without images and what is said "
     "of them, and with those of other posts. Seconds per epoch are those of training and of "
-    "evaluation on dev, with the encoding of pictures in the run that sees them first."
+    "evaluation on dev, with the encoding of images in the run that sees them first."
 )
 
 
@@ -53,21 +53,21 @@ def systems_experiment(
         name=name,
         title=title,
         variants=tuple(variant_of(key) for key in systems),
-        summarise=lambda runs: summarise_systems(runs, systems, pairs),
+        summarize=lambda runs: summarize_systems(runs, systems, pairs),
         render=lambda summary: render_systems(summary, legend, paper),
     )
 
 
-def summarise_systems(
+def summarize_systems(
     runs: Runs, systems: Iterable[str], pairs: Iterable[tuple[str, str]]
 ) -> Summary:
     """The rows that have a finished run, and the comparisons of those (first less second)."""
-    rows = [_summarise_row(key, runs) for key in systems if runs.get(key)]
+    rows = [_summarize_row(key, runs) for key in systems if runs.get(key)]
     compared = [compare(runs, first, second) for first, second in pairs]
     return {"rows": rows, "comparisons": [one for one in compared if one is not None]}
 
 
-def _summarise_row(key: str, runs: Runs) -> dict[str, Any]:
+def _summarize_row(key: str, runs: Runs) -> dict[str, Any]:
     results = list(runs[key].values())
     system = SYSTEMS[key]
     return {
@@ -75,7 +75,7 @@ def _summarise_row(key: str, runs: Runs) -> dict[str, Any]:
         "modalities": system.modalities,
         "title": system.title,
         "seeds": sorted(runs[key]),
-        "pictures": {mode: scores_over_seeds(results, mode) for mode in ("on", "off", "shuffled")},
+        "images": {mode: scores_over_seeds(results, mode) for mode in ("on", "off", "shuffled")},
         "parameters": results[0]["parameters"],
         "seconds_per_epoch": {
             "wall": over_seeds(results, lambda r: r["training"]["seconds_per_epoch"]["wall"]),
@@ -107,13 +107,13 @@ def render_systems(
 
 
 def _row(row: dict[str, Any], paper: Published | None) -> list[Any]:
-    pictures, seconds = row["pictures"], row["seconds_per_epoch"]
+    images, seconds = row["images"], row["seconds_per_epoch"]
     return [
         row["modalities"],
         f"`{row['system']}`: {row['title']}",
         len(row["seeds"]),
-        *(shown_percent(pictures["on"][name]) for name in MEASURES),
-        *(shown_percent(pictures[mode]["ents_f"]) for mode in ("off", "shuffled")),
+        *(shown_percent(images["on"][name]) for name in MEASURES),
+        *(shown_percent(images[mode]["ents_f"]) for mode in ("off", "shuffled")),
         f"{row['parameters']:,}",
         " / ".join(f"{seconds[clock]['mean']:.1f}" for clock in ("wall", "cpu")),
         *((paper or {}).get(row["system"], ())),

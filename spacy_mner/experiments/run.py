@@ -30,12 +30,12 @@ from spacy.training.loop import DIR_MODEL_BEST, DIR_MODEL_LAST, train
 from spacy.util import load_config
 
 from ..about import __version__
-from ..bridge.shim import TorchShim
+from ..annotate.signals import end_with
 from ..corpus.docbin import read_docs
-from ..evaluation.ablation import PICTURES, Pictures, ShuffleError
 from ..evaluation.counts import count_entities
 from ..evaluation.evaluate import predict, score_prediction
-from ..signals import end_with
+from ..evaluation.image_ablation import IMAGES, Images, ShuffleError
+from ..models.shim import TorchShim
 from .result import Asked, fingerprint, write_result
 
 JOB = "job.json"
@@ -50,7 +50,7 @@ class Job:
 
     asked: see `result.Asked`; overrides: what its config is made of, for the record.
     scored: the file of the split `split`. Paths are relative to the working directory.
-    sees_pictures: score with pictures taken away and shuffled as well.
+    sees_images: score with images taken away and shuffled as well.
     epochs: the budget, if it was asked for in epochs; threads: that torch computes with.
     """
 
@@ -61,7 +61,7 @@ class Job:
     split: str
     scored: str
     images_root: str | None
-    sees_pictures: bool
+    sees_images: bool
     keep_model: bool
     gpu_id: int
     epochs: int | None
@@ -110,7 +110,7 @@ def train_best(folder: Path, job: Job) -> tuple[Language, dict[str, Any]]:
 
     Returns beside the pipeline `epochs` that were run, `best_epoch` (from 1) and `best_step`,
     `best_dev_score`, and `seconds_per_epoch`, `wall` and `cpu` (of all threads), which hold
-    everything but the loading of vectors: updates, evaluation on dev, encoding of new pictures.
+    everything but the loading of vectors: updates, evaluation on dev, encoding of new images.
     """
     nlp = init_nlp(load_config(folder / CONFIG, interpolate=False), use_gpu=job.gpu_id)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -167,18 +167,18 @@ def _epochs(settings: dict[str, Any], asked: int | None, history: list[dict[str,
 
 
 def score(nlp: Language, job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Scores and counts by post of the scored split, each by what became of the pictures.
+    """Scores and counts by post of the scored split, each by what became of the images.
 
-    Where pictures cannot be exchanged, "shuffled" is missing.
+    Where images cannot be exchanged, "shuffled" is missing.
     """
     root = None if job.images_root is None else Path(job.images_root)
     docs = list(read_docs(Path(job.scored), nlp.vocab, root))
-    modes: Iterable[Pictures] = PICTURES if job.sees_pictures else ("on",)
+    modes: Iterable[Images] = IMAGES if job.sees_images else ("on",)
     scores: dict[str, Any] = {}
     counts: dict[str, Any] = {}
     for mode in modes:
         try:
-            prediction = predict(nlp, docs, pictures=mode, seed=job.seed)
+            prediction = predict(nlp, docs, images=mode, seed=job.seed)
         except ShuffleError as error:
             warnings.warn(str(error), stacklevel=2)
             continue

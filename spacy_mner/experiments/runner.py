@@ -12,8 +12,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..lock import alone
-from ..signals import terminable
+from ..annotate.lock import alone
+from ..annotate.signals import terminable
 from .experiment import Experiment, Options
 from .page import write_page
 from .plan import Run, asked_for, check_no_file, corpus_of, finished_runs, plan, prepare, suited

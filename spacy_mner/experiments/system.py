@@ -49,7 +49,7 @@ class System:
         return self.embed.get(modality) is not None
 
     @property
-    def sees_pictures(self) -> bool:
-        """Whether anything of a picture reaches it: regions, objects, or text about it."""
+    def sees_images(self) -> bool:
+        """Whether anything of an image reaches it: regions, objects, or text about it."""
         has_context = self.reads("text") and bool(self.embed["text"]["context"])
         return self.reads("image") or self.reads("objects") or has_context

@@ -7,7 +7,7 @@ from typing import Any
 
 from thinc.api import Config
 
-from ..corpus.errors import CorpusError
+from ..errors import CorpusError
 from . import liu, moon
 from .compose import Overrides, compose
 
@@ -24,7 +24,7 @@ PAPERS = {"base": "Moon et al. 2018", "trf": "Liu et al. 2022"}
 def system_config(system: str, setting: str = "modern") -> Config:
     """The complete config of a system by name; variables unresolved.
 
-    setting: "modern", the template as it is, or "paper", sizes and optimiser of Moon et al. 2018.
+    setting: "modern", the template as it is, or "paper", sizes and optimizer of Moon et al. 2018.
     Raises CorpusError for a name that there is not.
     """
     found = find(SYSTEMS, system, "system")

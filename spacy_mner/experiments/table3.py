@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..corpus.errors import CorpusError
-from ..report.markdown import NOTHING, table
+from ..errors import CorpusError
+from ..visualize.markdown import NOTHING, table
 from .experiment import Experiment, Options, Runs, Summary, variant_of
 from .figures import compare, method, scores_over_seeds, shown_comparison, shown_percent
 from .plot import draw_lines, require_matplotlib
@@ -38,7 +38,7 @@ def check(options: Options) -> None:
     require_matplotlib()
 
 
-def summarise(runs: Runs) -> Summary:
+def summarize(runs: Runs) -> Summary:
     """The levels that have a finished run."""
     levels = []
     for keep in KEEP:
@@ -102,7 +102,7 @@ EXPERIMENT = Experiment(
     title="Fewer known words, with and without modality attention (Moon et al. 2018, table 3)",
     variants=tuple(variant_of(system, keep) for keep in KEEP for system in NAMES),
     check=check,
-    summarise=summarise,
+    summarize=summarize,
     render=render,
     draw=draw,
 )

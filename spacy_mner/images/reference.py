@@ -1,4 +1,4 @@
-"""From what stands in `doc._.image` to a picture with a content hash and pixels."""
+"""From what stands in `doc._.image` to an image with a content hash and pixels."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..printable import printable
-from .decode import decode, decode_array, decode_image
-from .limits import TRUSTED, Limits, PictureError
+from ..errors import ImageError
+from ..utils.text import printable
+from .decoding import decode, decode_array, decode_image
+from .safety.limits import TRUSTED, Limits
 
-__all__ = ["Picture", "PictureError", "open_picture", "references", "short_name"]
+__all__ = ["ImageError", "LazyImage", "open_image", "references", "short_name"]
 
-# A digest takes about 1 KB. Enough for the pictures of a published corpus, which each epoch asks
-# for again; bulk input has pictures without end, and seldom one again after so many others.
+# A digest takes about 1 KB. Enough for the images of a published corpus, which each epoch asks
+# for again; bulk input has images without end, and seldom one again after so many others.
 REMEMBERED_DIGESTS = 1 << 14
 
 # Opening what has become a FIFO must not wait for a writer. Windows has no FIFOs.
 NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
-class Picture(ABC):
-    """One picture: who it is (`digest`, cheap) and what it shows (`pixels`, decoded on each call).
+class LazyImage(ABC):
+    """One image: who it is (`digest`, cheap) and what it shows (`pixels`, decoded on each call).
 
-    The same content has the same digest, whatever its name or place. Both raise PictureError
+    The same content has the same digest, whatever its name or place. Both raise ImageError
     where the content cannot be read.
     """
 
@@ -68,10 +69,10 @@ class Version:
 
 
 @dataclass(frozen=True)
-class FilePicture(Picture):
+class FileImage(LazyImage):
     """A file that was looked at when the reference was opened, and is read when it is needed.
 
-    What is read is that very file: raises PictureError where the path leads to another by then.
+    What is read is that very file: raises ImageError where the path leads to another by then.
     """
 
     path: Path
@@ -91,7 +92,7 @@ class FilePicture(Picture):
 
 
 @dataclass(frozen=True)
-class BytesPicture(Picture):
+class BytesImage(LazyImage):
     content: bytes
     limits: Limits = TRUSTED
 
@@ -104,7 +105,7 @@ class BytesPicture(Picture):
 
 
 @dataclass(frozen=True, eq=False)
-class PixelPicture(Picture):
+class PixelImage(LazyImage):
     rgb: np.ndarray
 
     @property
@@ -115,34 +116,34 @@ class PixelPicture(Picture):
         return self.rgb
 
 
-def open_picture(reference: Any, images_root: Path | None) -> Picture:
-    """Find the picture that a reference means.
+def open_image(reference: Any, images_root: Path | None) -> LazyImage:
+    """Find the image that a reference means.
 
     reference: a str or Path (a relative one is looked up in `images_root`, else in the working
-        directory), the bytes of a picture file, a PIL image, or a uint8 array [h, w], [h, w, 3]
-        or [h, w, 4]; or what a source of pictures gave for a reference: a Picture, or the
-        PictureError that says why there is none.
+        directory), the bytes of an image file, a PIL image, or a uint8 array [h, w], [h, w, 3]
+        or [h, w, 4]; or what a source of images gave for a reference: an image, or the
+        ImageError that says why there is none.
 
-    Raises PictureError where there is no such file, and for an image or array that is no picture;
+    Raises ImageError where there is no such file, and for an image or array that is no image;
     what is wrong inside a file or bytes shows when the pixels are asked for.
     """
-    if isinstance(reference, Picture):
+    if isinstance(reference, LazyImage):
         return reference
-    if isinstance(reference, PictureError):
-        raise PictureError(str(reference))
+    if isinstance(reference, ImageError):
+        raise ImageError(str(reference))
     if isinstance(reference, str) and reference.lower().startswith(("http://", "https://")):
-        raise PictureError("a URL: download the picture and give its path or bytes")
+        raise ImageError("a URL: download the image and give its path or bytes")
     if isinstance(reference, (str, Path)):
         return _open_file(Path(reference), images_root)
     if isinstance(reference, (bytes, bytearray, memoryview)):
-        return BytesPicture(bytes(reference))
+        return BytesImage(bytes(reference))
     if isinstance(reference, Image.Image):
         with _LOADING:
-            return PixelPicture(decode_image(reference))
+            return PixelImage(decode_image(reference))
     if isinstance(reference, np.ndarray):
-        return PixelPicture(decode_array(reference))
-    raise PictureError(
-        f"not a picture: {type(reference).__name__}, "
+        return PixelImage(decode_array(reference))
+    raise ImageError(
+        f"not an image: {type(reference).__name__}, "
         "expected a path, bytes, a PIL image or a uint8 array [height, width, 3]"
     )
 
@@ -154,25 +155,25 @@ def references(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _open_file(path: Path, images_root: Path | None) -> Picture:
+def _open_file(path: Path, images_root: Path | None) -> LazyImage:
     # An absolute path stays what it is when it is joined to a root.
     full = (images_root or Path()) / path
-    return FilePicture(full.absolute(), look_at(full, path, TRUSTED))
+    return FileImage(full.absolute(), look_at(full, path, TRUSTED))
 
 
 def look_at(full: Path, named: Path, limits: Limits) -> Version:
     """Find the file at `full`, without opening it; messages name it as `named`.
 
-    Raises PictureError where there is none, or one that is no regular file or is too large.
+    Raises ImageError where there is none, or one that is no regular file or is too large.
     """
     try:
         status = os.stat(full)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise PictureError(f"no such file: {short_name(named)}") from error
+        raise ImageError(f"no such file: {short_name(named)}") from error
     except (OSError, ValueError) as error:
-        raise PictureError(f"no such file: {short_name(named)} ({_reason(error)})") from error
+        raise ImageError(f"no such file: {short_name(named)} ({_reason(error)})") from error
     if not stat.S_ISREG(status.st_mode):
-        raise PictureError(f"not a file: {short_name(named)}")
+        raise ImageError(f"not a file: {short_name(named)}")
     limits.check_bytes(status.st_size)
     return Version.of(status)
 
@@ -190,14 +191,14 @@ def _read(path: Path, version: Version) -> bytes:
                 raise _changed(path)
             content = file.read(version.size + 1)
     except OSError as error:
-        raise PictureError(f"cannot be read: {short_name(path)} ({_reason(error)})") from error
+        raise ImageError(f"cannot be read: {short_name(path)} ({_reason(error)})") from error
     if len(content) != version.size:
         raise _changed(path)
     return content
 
 
-def _changed(path: Path) -> PictureError:
-    return PictureError(f"changed while it was read: {short_name(path)}")
+def _changed(path: Path) -> ImageError:
+    return ImageError(f"changed while it was read: {short_name(path)}")
 
 
 def _sha256(content: bytes) -> str:

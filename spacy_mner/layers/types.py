@@ -26,10 +26,10 @@ class TokenVectors:
 
 @dataclass(frozen=True)
 class RegionMemory:
-    """A modality with regions per post: a grid over the image, objects, several pictures.
+    """A modality with regions per post: a grid over the image, objects, several images.
 
     regions: float [n_posts, n_regions, width].
-    available: bool [n_posts, n_regions]; a post without any picture has none.
+    available: bool [n_posts, n_regions]; a post without any image has none.
     """
 
     regions: Tensor

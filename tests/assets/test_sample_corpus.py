@@ -46,34 +46,34 @@ def covered(post):
     return [(post["text"][s["start"] : s["end"]], s["label"]) for s in post["spans"]]
 
 
-def test_every_picture_is_in_the_manifest_with_its_hash(manifest):
-    on_disk = {f"pictures/{path.name}" for path in (ASSETS / "pictures").iterdir()}
+def test_every_image_is_in_the_manifest_with_its_hash(manifest):
+    on_disk = {f"images/{path.name}" for path in (ASSETS / "images").iterdir()}
     assert {row["file"] for row in manifest} == on_disk
     for row in manifest:
         assert hashlib.sha256((ASSETS / row["file"]).read_bytes()).hexdigest() == row["sha256"]
 
 
-def test_every_picture_has_a_source_and_a_licence_that_allows_redistribution(manifest):
+def test_every_image_has_a_source_and_a_license_that_allows_redistribution(manifest):
     for row in manifest:
-        assert row["licence"] in ALLOWED_LICENCES
+        assert row["license"] in ALLOWED_LICENCES
         assert row["evidence"] and row["title"]
         assert all(row["source"][key] for key in ("registry", "package", "version", "path"))
-        assert row["author"] or row["licence"] != "CC BY 2.0"
+        assert row["author"] or row["license"] != "CC BY 2.0"
 
 
-def test_every_picture_opens_and_is_small(manifest):
+def test_every_image_opens_and_is_small(manifest):
     for row in manifest:
-        with Image.open(ASSETS / row["file"]) as picture:
-            picture.load()
-            assert max(picture.size) <= 320
+        with Image.open(ASSETS / row["file"]) as image:
+            image.load()
+            assert max(image.size) <= 320
 
 
-def test_some_pictures_are_transparent_pngs():
-    modes = Counter(Image.open(path).mode for path in (ASSETS / "pictures").glob("*.png"))
+def test_some_images_are_transparent_pngs():
+    modes = Counter(Image.open(path).mode for path in (ASSETS / "images").glob("*.png"))
     assert modes["RGBA"] >= 10
 
 
-def test_there_are_as_many_pictures_and_posts_as_promised(manifest, posts):
+def test_there_are_as_many_images_and_posts_as_promised(manifest, posts):
     assert len(manifest) >= 150
     assert sum(len(posts[split]) for split in SPLITS) >= 1200
 
@@ -83,7 +83,7 @@ def test_the_corpus_is_under_15_megabytes():
     assert sum(path.stat().st_size for path in files if path.is_file()) < 15e6
 
 
-def test_no_picture_is_in_two_splits(manifest, posts):
+def test_no_image_is_in_two_splits(manifest, posts):
     split_of = {row["file"]: row["split"] for row in manifest}
     for split in SPLITS:
         used = {post["image"] for post in posts[split]} - {None}
@@ -124,7 +124,7 @@ def test_text_alone_never_tells_the_reading(ambiguous):
             assert len(set(given)) > 1, text
 
 
-def test_ambiguous_posts_have_a_picture_and_posts_without_one_no_ambiguous_name(posts, ambiguous):
+def test_ambiguous_posts_have_an_image_and_posts_without_one_no_ambiguous_name(posts, ambiguous):
     names = json.loads((ASSETS / "names.json").read_text(encoding="utf8"))["ambiguous"]
     assert all(post["image"] for split in SPLITS for post in ambiguous[split])
     for post in (post for split in SPLITS for post in posts[split]):

@@ -72,7 +72,7 @@ def test_what_the_user_can_put_right_is_one_line_on_standard_error(run, argument
     assert result.exit_code == 1 and words in result.stderr and not result.stdout
 
 
-def test_pictures_that_no_column_names_are_told(run):
+def test_images_that_no_column_names_are_told(run):
     result = run("model", "in.jsonl", "out.jsonl", "--images-root", ".")
     assert "The input has no column 'image'; its columns: 'text'." in result.stderr
     assert "3 posts in out.jsonl" in result.stderr
@@ -93,6 +93,6 @@ def test_an_interrupted_run_says_that_the_same_command_goes_on(run, monkeypatch)
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spacy_mner.bulk.run.annotate", interrupted)
+    monkeypatch.setattr("spacy_mner.annotate.run.annotate", interrupted)
     result = run("model", "in.jsonl", "out.jsonl")
     assert result.exit_code == 130 and "the same command goes on" in result.stderr

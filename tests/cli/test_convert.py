@@ -15,7 +15,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.txt").write_text(CONLL)
     (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "1.jpg").write_bytes(b"picture")
+    (tmp_path / "images" / "1.jpg").write_bytes(b"image")
 
     def convert(*arguments):
         return CliRunner().invoke(app, ["convert", *arguments])
@@ -29,7 +29,7 @@ def test_a_corpus_is_converted_and_the_summary_printed(run, tmp_path):
     assert (tmp_path / "train.spacy").exists()
     summary = json.loads((tmp_path / "train.spacy.summary.json").read_text())
     assert summary["entities"] == {"MISC": 1, "ORG": 1}
-    for words in ("entities MISC", "line 6", "no picture for 2 (2): not there"):
+    for words in ("entities MISC", "line 6", "no image for 2 (2): not there"):
         assert words in result.stdout
 
 
@@ -57,8 +57,8 @@ def test_only_the_first_complaints_are_on_the_screen(run, tmp_path):
     assert "and 4 more" in output
 
 
-def test_a_corpus_without_pictures_is_noticed(run):
-    assert "No post has a picture" in run("train.txt", "train.spacy").stdout
+def test_a_corpus_without_images_is_noticed(run):
+    assert "No post has an image" in run("train.txt", "train.spacy").stdout
 
 
 def test_a_name_that_does_not_occur_is_noticed(run):

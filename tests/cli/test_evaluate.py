@@ -38,21 +38,21 @@ def test_the_table_has_a_row_per_type_and_two_totals(run):
 
 
 def test_scores_are_written_as_json(run, tmp_path):
-    run("model", "d.spacy", "--pictures", "shuffled", "--seed", "4", "--output", "out/m.json")
+    run("model", "d.spacy", "--images", "shuffled", "--seed", "4", "--output", "out/m.json")
     scores = json.loads((tmp_path / "out" / "m.json").read_text())
     assert (scores["model"], scores["data"]) == ("model", "d.spacy")
-    assert (scores["pictures"], scores["seed"]) == ("shuffled", 4)
+    assert (scores["images"], scores["seed"]) == ("shuffled", 4)
     assert scores["ents_f"] == 0 and scores["segmentation_f"] == pytest.approx(0.8)
 
 
-def test_pictures_can_be_taken_away(run):
-    assert "pictures off (absent 3)" in run("model", "d.spacy", "--pictures", "off").stdout
+def test_images_can_be_taken_away(run):
+    assert "images off (absent 3)" in run("model", "d.spacy", "--images", "off").stdout
 
 
-def test_pictures_are_taken_from_their_folder(run):
+def test_images_are_taken_from_their_folder(run):
     # The stand-in takes the whole path for a name.
-    result = run("model", "d.spacy", "--images-root", "pictures")
-    assert "pictures/ORG" in result.stdout
+    result = run("model", "d.spacy", "--images-root", "images")
+    assert "images/ORG" in result.stdout
 
 
 def test_posts_without_annotation_have_no_score(run, tmp_path):
@@ -67,7 +67,7 @@ def test_posts_without_annotation_have_no_score(run, tmp_path):
     [
         (["gone", "d.spacy"], "Cannot load the pipeline gone"),
         (["model", "gone.spacy"], "spacy-mner convert"),
-        (["model", "one.spacy", "--pictures", "shuffled"], "Cannot shuffle"),
+        (["model", "one.spacy", "--images", "shuffled"], "Cannot shuffle"),
     ],
 )
 def test_a_mistake_ends_in_one_line_and_exit_code_1(run, tmp_path, arguments, reason):

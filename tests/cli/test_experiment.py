@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from spacy_mner.cli.app import app
 from spacy_mner.cli.experiment import parse_seeds
 from spacy_mner.experiments import runner
-from spacy_mner.experiments.catalogue import EXPERIMENTS
+from spacy_mner.experiments.catalog import EXPERIMENTS
 from spacy_mner.experiments.experiment import variant_of
 
 from ..conftest import gold_docs

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
 from spacy_mner.corpus.docbin import write_docs
-from spacy_mner.featurize.status import PictureWarning
+from spacy_mner.errors import ImageWarning
 
 from ..evaluation.standin import make_pipeline, make_post
 
@@ -17,8 +17,8 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_pipeline().to_disk("model")
     spacy.blank("en").to_disk("blank")
-    (tmp_path / "pictures").mkdir()
-    Image.new("RGB", (8, 8)).save(tmp_path / "pictures" / "ORG.jpg")
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "ORG.jpg")
     write_posts(tmp_path / "d.spacy", ("ORG", "ORG.jpg"), (None, "ORG.jpg"), ("ORG", None))
 
     def explain(*arguments):
@@ -46,12 +46,12 @@ def test_a_page_is_written_and_the_verdicts_are_counted(run, tmp_path):
     assert result.exit_code == 0, result.output
     found = counts(result)
     assert (found["posts"], found["image helped"], found["image hurt"]) == ("3", "1", "1")
-    assert (found["both wrong"], found["both right"], found["no picture used"]) == ("0", "0", "1")
-    assert (found["pictures used"], found["pictures absent"]) == ("2", "1")
+    assert (found["both wrong"], found["both right"], found["no image used"]) == ("0", "0", "1")
+    assert (found["images used"], found["images absent"]) == ("2", "1")
     assert "✔ Wrote" in result.stdout and "cannot show" not in result.stdout
     page = (tmp_path / "new" / "out.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>") and page.count('class="post"') == 3
-    assert "the same model, its pictures taken away" in page
+    assert "the same model, its images taken away" in page
 
 
 def test_another_model_is_named(run, tmp_path):
@@ -59,12 +59,12 @@ def test_another_model_is_named(run, tmp_path):
     assert "<dd>blank</dd>" in (tmp_path / "out.html").read_text(encoding="utf-8")
 
 
-def test_pictures_are_taken_from_their_folder(run, tmp_path):
-    run("model", "d.spacy", "out.html", "--images-root", "pictures")
+def test_images_are_taken_from_their_folder(run, tmp_path):
+    run("model", "d.spacy", "out.html", "--images-root", "images")
     assert "data:image/jpeg" in (tmp_path / "out.html").read_text(encoding="utf-8")
 
 
-def test_a_page_without_a_used_picture_says_so_at_the_end_and_how_to_get_one(run, tmp_path):
+def test_a_page_without_a_used_image_says_so_at_the_end_and_how_to_get_one(run, tmp_path):
     write_posts(tmp_path / "none.spacy", ("ORG", None))
     write_posts(tmp_path / "gone.spacy", ("ORG", "gone.jpg"), ("CAR", "gone.jpg"))
     for arguments, reason in [
@@ -78,18 +78,18 @@ def test_a_page_without_a_used_picture_says_so_at_the_end_and_how_to_get_one(run
         assert reason in in_one_line(result) and "✔" not in result.stdout
 
 
-def test_a_forgotten_folder_of_pictures_is_told_of_once(run, trained, tmp_path, recwarn):
+def test_a_forgotten_folder_of_images_is_told_of_once(run, trained, tmp_path, recwarn):
     trained.get_pipe("multimodal_ner").images_root = None
     trained.to_disk("trained")
     write_posts(tmp_path / "gone.spacy", ("ORG", "ORG.jpg"), ("CAR", "CAR.jpg"))
     result = run("trained", "gone.spacy", "out.html")
     assert "the first is unreadable: no such file: ORG.jpg. --images-root" in in_one_line(result)
-    assert not [warning for warning in recwarn if warning.category is PictureWarning]
+    assert not [warning for warning in recwarn if warning.category is ImageWarning]
 
 
 def test_a_page_names_no_folder_of_this_machine(run, trained, tmp_path):
     trained.to_disk("trained")
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     write_posts(tmp_path / "d.spacy", ("ORG", str(folder / "gone.jpg")), ("ORG", "gone.jpg"))
     paths = [str(tmp_path / name) for name in ("trained", "d.spacy", "out.html")]
     result = run(*paths, "--against", str(tmp_path / "blank"), "--images-root", str(folder))
@@ -105,14 +105,14 @@ def test_a_page_names_no_folder_of_this_machine(run, trained, tmp_path):
     assert str(tmp_path) not in page
 
 
-def test_pictures_outside_their_folder_are_not_in_the_page(run, tmp_path):
+def test_images_outside_their_folder_are_not_in_the_page(run, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "ORG.png")
     write_posts(tmp_path / "d.spacy", ("ORG", str(tmp_path / "ORG.png")))
     run("model", "d.spacy", "all.html")
-    run("model", "d.spacy", "below.html", "--images-root", "pictures")
+    run("model", "d.spacy", "below.html", "--images-root", "images")
     assert "data:image/jpeg" in (tmp_path / "all.html").read_text(encoding="utf-8")
     page = (tmp_path / "below.html").read_text(encoding="utf-8")
-    assert "data:image/jpeg" not in page and "outside the folder of pictures" in page
+    assert "data:image/jpeg" not in page and "outside the folder of images" in page
 
 
 def test_the_first_posts_are_enough(run, tmp_path):

@@ -20,7 +20,7 @@ def run(tmp_path, monkeypatch):
     return init
 
 
-def test_the_config_has_the_reader_that_keeps_pictures(run, tmp_path):
+def test_the_config_has_the_reader_that_keeps_images(run, tmp_path):
     result = run("configs/mner.cfg")
     assert result.exit_code == 0
     config = spacy.util.load_config(tmp_path / "configs" / "mner.cfg")
@@ -65,7 +65,7 @@ def test_what_reads_by_a_transformer_is_trained_with_the_name_of_one(run, argume
 
 
 @pytest.mark.parametrize(
-    ("system", "vectors", "pictures"),
+    ("system", "vectors", "images"),
     [
         ("trf-words-context-bilstm", True, False),
         ("trf-augmentation", True, False),
@@ -76,12 +76,10 @@ def test_what_reads_by_a_transformer_is_trained_with_the_name_of_one(run, argume
         ("wcv-attention", False, True),
     ],
 )
-def test_a_training_is_told_of_the_vectors_and_pictures_that_it_reads(
-    run, system, vectors, pictures
-):
+def test_a_training_is_told_of_the_vectors_and_images_that_it_reads(run, system, vectors, images):
     told = run("out.cfg", "--system", system).stdout
     assert ("--paths.vectors VECTORS" in told) == vectors
-    assert ("--paths.images_root PICTURES" in told) == pictures
+    assert ("--paths.images_root IMAGES" in told) == images
 
 
 def test_a_folder_in_place_of_a_file_is_refused(run, tmp_path):

@@ -22,7 +22,7 @@ odd_words = st.sampled_from(
     ["🎸", "👨\u200d👩\u200d👧", "e\u0301", "\r\n", "\n", "\\\\n", "\xa0", "ha", "猫"]
 )
 tags = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "missing"])
-pictures = st.sampled_from(
+images = st.sampled_from(
     [
         None,
         "a.jpg",
@@ -54,7 +54,7 @@ def annotated_docs(draw: st.DrawFn) -> Doc:
         entities=repaired.entities if draw(st.booleans()) else None,
         missing=missing,
         id=draw(st.sampled_from([None, "猫", "17_06_1"])),
-        image=draw(pictures),
+        image=draw(images),
         image_features=draw(st.sampled_from([None, np.array([0.5, -2], dtype="float32")])),
         image_objects=draw(st.sampled_from(OBJECTS)),
         image_text=draw(st.sampled_from([None, "", "eine Katze 猫\nschläft"])),

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacy_mner.corpus.conll import Repairs, parse_conll, read_lines
-from spacy_mner.corpus.errors import CorpusError
-from spacy_mner.corpus.names import AllPicturesOf
+from spacy_mner.corpus.image_names import AllImagesOf
 from spacy_mner.corpus.posts import Labels
+from spacy_mner.errors import CorpusError
 
 # Characters that a line of the file can hold: all but its end.
 characters = st.characters(exclude_characters="\n", exclude_categories=("Cs",))
@@ -105,9 +105,9 @@ def test_a_no_break_space_is_a_token_also_before_a_space():
     assert post.words == ["\xa0", "a"]
 
 
-def test_a_post_of_weibo_has_all_pictures_that_bear_its_id():
+def test_a_post_of_weibo_has_all_images_that_bear_its_id():
     [post], problems = parse("WID:LmQ1sizor\n龙\tB-LOC\n岩\tI-LOC\n#\tO\n")
-    assert isinstance(post.image, AllPicturesOf)
+    assert isinstance(post.image, AllImagesOf)
     assert (post.id, post.image) == ("LmQ1sizor", "LmQ1sizor")
     assert (post.words, post.entities) == (["龙", "岩", "#"], [(0, 2, "LOC")])
     assert problems == []
@@ -116,7 +116,7 @@ def test_a_post_of_weibo_has_all_pictures_that_bear_its_id():
 @pytest.mark.parametrize(
     "names", ["1.jpg,2.png", "1.jpg; 2.png ;", "1.jpg 2.png", "1.jpg, 2.png", "1.jpg\t2.png"]
 )
-def test_a_header_may_name_several_pictures(names):
+def test_a_header_may_name_several_images(names):
     [post], problems = parse(f"IMGID:{names}\na\tO")
     assert post.image == ["1.jpg", "2.png"]
     assert post.id == names
@@ -124,7 +124,7 @@ def test_a_header_may_name_several_pictures(names):
 
 
 @pytest.mark.parametrize("name", ["my photo", "my photo.jpg", "1.jpg,", ",", "猫 の 写真"])
-def test_a_header_with_one_name_names_one_picture(name):
+def test_a_header_with_one_name_names_one_image(name):
     [post], _ = parse(f"IMGID:{name}\na\tO")
     assert post.image == name
 
@@ -134,12 +134,12 @@ def test_headers_of_both_kinds_are_told_apart_and_reported_alike():
     assert [(post.id, post.words) for post in posts] == [(None, ["a"])]
     assert [problem.reason for problem in problems] == [
         "IMGID:1 has no tokens; left out",
-        "WID: without an id; no picture",
+        "WID: without an id; no image",
         "WID:2 has no tokens; left out",
     ]
 
 
-def test_tokens_before_any_id_are_a_post_without_picture():
+def test_tokens_before_any_id_are_a_post_without_image():
     posts, [problem] = parse("a\tO\n\nIMGID:1\nb\tO")
     assert [(post.id, post.image, post.words) for post in posts] == [
         (None, None, ["a"]),
@@ -148,7 +148,7 @@ def test_tokens_before_any_id_are_a_post_without_picture():
     assert problem.line == 1
 
 
-def test_tokens_after_an_empty_line_do_not_get_the_picture_of_the_post_before():
+def test_tokens_after_an_empty_line_do_not_get_the_image_of_the_post_before():
     posts, [problem] = parse("IMGID:1\na\tO\n\nb\tO\n")
     assert [post.image for post in posts] == ["1", None]
     assert problem.line == 4

@@ -14,7 +14,7 @@ from spacy_mner.corpus import convert as convert_module
 from spacy_mner.corpus import jsonl, labelstudio, record
 from spacy_mner.corpus.convert import Options, convert
 from spacy_mner.corpus.docbin import read_docs
-from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.errors import CorpusError
 from spacy_mner.images.reference import references
 
 CONLL = """IMGID:1015799
@@ -46,7 +46,7 @@ def source(tmp_path):
 def images(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
-    (folder / "1015799.jpg").write_bytes(b"picture")
+    (folder / "1015799.jpg").write_bytes(b"image")
     return folder
 
 
@@ -84,17 +84,17 @@ def test_an_entity_directly_after_one_of_its_type_stays_two_on_disk(tmp_path):
     assert len(doc.ents) == 3
 
 
-def test_pictures_are_stored_relative_to_their_folder(source, images, tmp_path):
+def test_images_are_stored_relative_to_their_folder(source, images, tmp_path):
     summary = convert(source, tmp_path / "train.spacy", Options(images_root=images))
     assert [doc._.image for doc in docs_of(tmp_path / "train.spacy")] == [
         "1015799.jpg",
         None,
         None,
     ]
-    assert (summary.pictures_matched, summary.posts_with_picture) == (1, 1)
-    assert [(one.reference, one.reason) for one in summary.pictures_missing] == [
+    assert (summary.images_matched, summary.posts_with_image) == (1, 1)
+    assert [(one.reference, one.reason) for one in summary.images_missing] == [
         ("17_06_4705", "not there"),
-        ("../../etc/passwd", "leads out of the picture folder"),
+        ("../../etc/passwd", "leads out of the image folder"),
     ]
 
 
@@ -106,10 +106,10 @@ def test_descriptors_are_stored_where_there_is_one(source, tmp_path):
     assert features[1].tolist() == [1, 2]
 
 
-def test_without_a_place_for_pictures_an_id_is_not_taken_for_one(source, tmp_path):
+def test_without_a_place_for_images_an_id_is_not_taken_for_one(source, tmp_path):
     summary = convert(source, tmp_path / "train.spacy")
     assert [doc._.image for doc in docs_of(tmp_path / "train.spacy")] == [None] * 3
-    assert summary.pictures_missing == []
+    assert summary.images_missing == []
 
 
 def write_jsonl(path, *records):
@@ -117,8 +117,8 @@ def write_jsonl(path, *records):
     return path
 
 
-def test_of_several_pictures_those_that_are_there_are_kept(images, tmp_path):
-    (images / "2.jpg").write_bytes(b"picture")
+def test_of_several_images_those_that_are_there_are_kept(images, tmp_path):
+    (images / "2.jpg").write_bytes(b"image")
     source = write_jsonl(
         tmp_path / "in.jsonl",
         {"text": "a", "image": ["2", "gone.jpg", "1015799.jpg"]},
@@ -128,10 +128,10 @@ def test_of_several_pictures_those_that_are_there_are_kept(images, tmp_path):
     first, second = docs_of(tmp_path / "out.spacy")
     assert first._.image == ("2.jpg", "1015799.jpg")
     assert second._.image == "2.jpg"
-    assert [one.post for one in summary.pictures_missing] == ["post 1", "post 2"]
+    assert [one.post for one in summary.images_missing] == ["post 1", "post 2"]
 
 
-def test_descriptors_of_several_pictures_are_regions_one_after_the_other(tmp_path):
+def test_descriptors_of_several_images_are_regions_one_after_the_other(tmp_path):
     np.savez(tmp_path / "f.npz", ids=["1", "2"], features=[[1.0, 2.0], [3.0, 4.0]])
     source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": ["2.jpg", "1.jpg"]})
     convert(source, tmp_path / "out.spacy", Options(features=tmp_path / "f.npz"))
@@ -146,7 +146,7 @@ def captions(tmp_path):
     return path
 
 
-def test_captions_are_found_by_the_id_of_the_picture(source, captions, tmp_path):
+def test_captions_are_found_by_the_id_of_the_image(source, captions, tmp_path):
     summary = convert(source, tmp_path / "train.spacy", Options(captions=captions))
     docs = docs_of(tmp_path / "train.spacy")
     assert [doc._.image_text for doc in docs] == ["a man", None, None]
@@ -156,10 +156,10 @@ def test_captions_are_found_by_the_id_of_the_picture(source, captions, tmp_path)
         ("17_06_4705", "not there"),
         ("../../etc/passwd", "not there"),
     ]
-    assert (summary.posts_with_picture, summary.pictures_missing) == (0, [])
+    assert (summary.posts_with_image, summary.images_missing) == (0, [])
 
 
-def test_captions_stand_beside_pictures_and_descriptors(source, images, captions, tmp_path):
+def test_captions_stand_beside_images_and_descriptors(source, images, captions, tmp_path):
     np.savez(tmp_path / "f.npz", ids=["1015799"], features=[[1.0, 2.0]])
     options = Options(images_root=images, features=tmp_path / "f.npz", captions=captions)
     convert(source, tmp_path / "train.spacy", options)
@@ -168,7 +168,7 @@ def test_captions_stand_beside_pictures_and_descriptors(source, images, captions
     assert first._.image_features.tolist() == [1, 2]
 
 
-def test_captions_of_several_pictures_are_lines_in_their_order(captions, tmp_path):
+def test_captions_of_several_images_are_lines_in_their_order(captions, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": ["2.jpg", "1015799"]})
     convert(source, tmp_path / "out.spacy", Options(captions=captions))
     [doc] = docs_of(tmp_path / "out.spacy")
@@ -187,7 +187,7 @@ def test_captions_can_be_added_later_by_the_id_of_the_post(captions, tmp_path):
     summary = convert(source, tmp_path / "out.spacy", Options(captions=captions))
     texts = [doc._.image_text for doc in docs_of(tmp_path / "out.spacy")]
     assert texts == ["a hat", None, None, "what was there"]
-    # A post that brings no picture misses no caption.
+    # A post that brings no image misses no caption.
     assert [one.post for one in summary.captions_missing] == ["3"]
 
 
@@ -203,7 +203,7 @@ def test_a_caption_that_is_no_string_is_left_out_and_told_of(tmp_path):
 
 @pytest.mark.parametrize("image", [5, [["a.jpg"]], {"a": 1}, [True, "a.jpg"]])
 @pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
-def test_a_picture_that_is_no_reference_is_left_out_and_told_of(image, suffix, tmp_path):
+def test_an_image_that_is_no_reference_is_left_out_and_told_of(image, suffix, tmp_path):
     doc = Doc(spacy.blank("en").vocab, words=["a"])
     doc._.image = image
     DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
@@ -237,7 +237,7 @@ def test_objects_that_are_none_are_left_out_and_told_of(objects, tmp_path):
     assert "image_objects" not in json.loads((tmp_path / "out.jsonl").read_text())
 
 
-def test_a_broken_picture_in_the_place_of_a_descriptor_is_left_out_and_told_of(tmp_path):
+def test_a_broken_image_in_the_place_of_a_descriptor_is_left_out_and_told_of(tmp_path):
     buffer = io.BytesIO()
     Image.new("L", (30, 30)).save(buffer, "PNG")
     doc = Doc(spacy.blank("en").vocab, words=["a"])
@@ -256,7 +256,7 @@ def test_a_post_without_text_is_left_out_and_told_of(suffix, tmp_path):
     assert [(one.line, one.reason) for one in summary.problems] == [(2, "no text; left out")]
 
 
-def test_a_gap_in_a_list_of_pictures_is_closed(tmp_path):
+def test_a_gap_in_a_list_of_images_is_closed(tmp_path):
     doc = Doc(spacy.blank("en").vocab, words=["a"])
     doc._.image = ["1.jpg", None, "2.jpg"]
     DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
@@ -265,7 +265,7 @@ def test_a_gap_in_a_list_of_pictures_is_closed(tmp_path):
     assert docs_of(tmp_path / "out.spacy")[0]._.image == ("1.jpg", "2.jpg")
 
 
-def test_a_picture_inside_the_corpus_survives_the_search_for_others(images, tmp_path):
+def test_an_image_inside_the_corpus_survives_the_search_for_others(images, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": "data:;base64,AAAA"})
     convert(source, tmp_path / "out.spacy", Options(images_root=images))
     assert docs_of(tmp_path / "out.spacy")[0]._.image == b"\0\0\0"
@@ -353,7 +353,7 @@ def test_the_summary_stands_beside_the_output_with_every_complaint(source, image
     assert written["entities"] == {"MISC": 1, "ORG": 1, "PER": 1}
     assert written["repaired_tags"] == 1
     assert [problem["line"] for problem in written["problems"]] == [12, 15]
-    assert [one["reference"] for one in written["pictures_missing"]] == [
+    assert [one["reference"] for one in written["images_missing"]] == [
         "17_06_4705",
         "../../etc/passwd",
     ]
@@ -409,7 +409,7 @@ def test_a_path_that_climbs_is_left_out_and_reported_even_without_a_folder(tmp_p
         None,
         "b..c.jpg",
     ]
-    assert [m.reference for m in summary.pictures_missing] == [
+    assert [m.reference for m in summary.images_missing] == [
         "../secret.jpg",
         "x/../../y.jpg",
         "..\\z.jpg",

@@ -46,7 +46,7 @@ def test_a_message_is_short_however_long_the_span_is():
     assert all(len(problem.reason) < 200 for problem in problems)
 
 
-def test_a_post_has_its_text_its_picture_and_its_entities():
+def test_a_post_has_its_text_its_image_and_its_entities():
     text = "Okay duke dumont 🎸"
     [post], problems = parse({"id": 7, "text": text, "image": "snap.jpg", "spans": [span(5, 16)]})
     assert make_doc(post, NLP.vocab).text == text
@@ -55,13 +55,13 @@ def test_a_post_has_its_text_its_picture_and_its_entities():
     assert problems == []
 
 
-def test_several_pictures_stay_in_order():
+def test_several_images_stay_in_order():
     [post], _ = parse({"text": "a", "image": ["2.jpg", "1.jpg"]})
     assert post.image == ["2.jpg", "1.jpg"]
 
 
 @pytest.mark.parametrize("image", [None, "", []])
-def test_an_empty_picture_is_none(image):
+def test_an_empty_image_is_none(image):
     [post], _ = parse({"text": "a", "image": image})
     assert post.image is None
 
@@ -78,7 +78,7 @@ def test_a_post_without_spans_is_not_annotated_and_one_with_none_has_no_entities
     assert make_doc(empty, NLP.vocab).has_annotation("ENT_IOB")
 
 
-def test_the_tokeniser_splits_where_a_span_begins_or_ends():
+def test_the_tokenizer_splits_where_a_span_begins_or_ends():
     [post], problems = parse({"text": "#NBAawards tonight", "spans": [span(1, 4, "ORG")]})
     assert entities(post) == [("NBA", "ORG")]
     assert make_doc(post, NLP.vocab).text == "#NBAawards tonight"
@@ -93,7 +93,7 @@ def test_gold_tokens_are_never_split_and_the_span_is_reported():
     assert problem.line == 1 and "NBA" in problem.reason
 
 
-def test_gold_tokens_stay_where_the_tokeniser_would_cut():
+def test_gold_tokens_stay_where_the_tokenizer_would_cut():
     tokens = [{"text": "don't", "start": 0, "end": 5}]
     [post], _ = parse({"text": "don't", "tokens": tokens})
     assert post.words == ["don't"]
@@ -118,7 +118,7 @@ def test_the_longer_of_overlapping_spans_is_kept_and_the_other_reported():
     assert "New York" in problem.reason and "overlaps" in problem.reason
 
 
-def test_neighbouring_spans_of_one_label_stay_two():
+def test_neighboring_spans_of_one_label_stay_two():
     [post], _ = parse({"text": "AB", "spans": [span(0, 1), span(1, 2)]})
     assert entities(post) == [("A", "PER"), ("B", "PER")]
 

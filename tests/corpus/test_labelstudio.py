@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_mner.corpus.errors import CorpusError
 from spacy_mner.corpus.labelstudio import parse_tasks, read_tasks, write_tasks
 from spacy_mner.corpus.posts import Labels, Post, make_doc
+from spacy_mner.errors import CorpusError
 
 from .made import NLP, annotated_docs, content
 
@@ -34,7 +34,7 @@ def annotation(*regions, **others):
         "id": 7,
         "completed_by": 1,
         "result": list(regions),
-        "was_cancelled": False,
+        "was_canceled": False,
         "ground_truth": False,
         "lead_time": 8.4,
         **others,
@@ -53,11 +53,11 @@ TASK = {
     "file_upload": "0c2b1a6e-posts.json",
     "drafts": [],
     "predictions": [],
-    "data": {"text": TEXT, "image": "/data/local-files/?d=pictures/day%201/1.jpg"},
+    "data": {"text": TEXT, "image": "/data/local-files/?d=images/day%201/1.jpg"},
     "meta": {},
     "inner_id": 1,
     "total_annotations": 1,
-    "cancelled_annotations": 0,
+    "canceled_annotations": 0,
     "project": 3,
 }
 
@@ -89,7 +89,7 @@ def test_an_exported_task_is_a_post():
     [post], problems = parse(TASK)
     assert make_doc(post, NLP.vocab).text == TEXT
     assert entities(post) == [("Duke Dumont", "PER"), ("Ibiza", "LOC")]
-    assert (post.id, post.image) == ("42", "pictures/day 1/1.jpg")
+    assert (post.id, post.image) == ("42", "images/day 1/1.jpg")
     assert problems == []
 
 
@@ -135,7 +135,7 @@ def test_a_task_without_annotations_is_not_annotated_and_one_without_regions_has
 
 def test_of_several_annotations_the_first_that_was_not_skipped_is_taken_and_told_of():
     annotations = [
-        annotation(was_cancelled=True),
+        annotation(was_canceled=True),
         annotation(region(2, 6, "PER")),
         annotation(region(17, 22, "LOC")),
     ]
@@ -152,7 +152,7 @@ def test_of_several_annotations_the_ground_truth_is_taken():
 
 
 def test_a_task_that_everybody_skipped_is_left_out_and_reported():
-    posts, [problem] = parse({**TASK, "annotations": [annotation(was_cancelled=True)]})
+    posts, [problem] = parse({**TASK, "annotations": [annotation(was_canceled=True)]})
     assert posts == []
     assert problem.reason == "skipped by whoever annotated it; task left out"
 
@@ -214,11 +214,11 @@ def test_labels_are_renamed():
         (None, None),
     ],
 )
-def test_a_picture_that_label_studio_serves_is_a_path(image, reference):
+def test_an_image_that_label_studio_serves_is_a_path(image, reference):
     assert parse(with_data(image=image))[0][0].image == reference
 
 
-def test_pictures_may_be_a_list_under_its_own_name():
+def test_images_may_be_a_list_under_its_own_name():
     assert parse(with_data(images=["1.jpg", "2.jpg"]))[0][0].image == ["1.jpg", "2.jpg"]
     [post], [*_, problem] = parse(with_data(image="0.jpg", images=["1.jpg", "2.jpg"]))
     assert post.image == "0.jpg"
@@ -260,9 +260,9 @@ def written(docs, tmp_path, images_root=None):
 
 def test_written_tasks_have_what_label_studio_asks_of_an_import(tmp_path):
     docs = [make_doc(parse(TASK)[0][0], NLP.vocab), make_doc(Post(["a"]), NLP.vocab)]
-    annotated, bare = written(docs, tmp_path, Path("/home/anna/pictures"))
+    annotated, bare = written(docs, tmp_path, Path("/home/anna/images"))
     assert annotated["data"]["text"] == TEXT
-    assert annotated["data"]["image"].startswith("/data/local-files/?d=pictures/")
+    assert annotated["data"]["image"].startswith("/data/local-files/?d=images/")
     [given] = annotated["annotations"]
     for one, expected in zip(given["result"], TASK["annotations"][0]["result"], strict=True):
         for key in ("type", "from_name", "to_name", "value"):
@@ -273,7 +273,7 @@ def test_written_tasks_have_what_label_studio_asks_of_an_import(tmp_path):
     assert "annotations" not in bare
 
 
-def test_a_picture_elsewhere_and_one_inside_stay_as_they_are(tmp_path):
+def test_an_image_elsewhere_and_one_inside_stay_as_they_are(tmp_path):
     images = ["https://example.org/1.jpg", b"GIF8"]
     tasks = written([make_doc(Post(["a"], image=one), NLP.vocab) for one in images], tmp_path)
     assert [task["data"]["image"] for task in tasks] == [
@@ -313,7 +313,7 @@ def test_a_file_without_tasks_is_refused(text, tmp_path):
         read_tasks(path)
 
 
-TASK_KEYS = ["id", "data", "annotations", "result", "predictions", "drafts", "was_cancelled"]
+TASK_KEYS = ["id", "data", "annotations", "result", "predictions", "drafts", "was_canceled"]
 DATA_KEYS = ["text", "image", "spacy_mner", "tokens", "missing"]
 REGION_KEYS = ["type", "to_name", "value", "start", "end", "labels"]
 keys = st.sampled_from([*TASK_KEYS, *DATA_KEYS, *REGION_KEYS])

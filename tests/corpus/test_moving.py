@@ -1,4 +1,4 @@
-"""A corpus and its pictures move, each to another place, and work goes on."""
+"""A corpus and its images move, each to another place, and work goes on."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from PIL import Image
 
 from spacy_mner.corpus.convert import Options, convert
 from spacy_mner.corpus.docbin import read_docs
-from spacy_mner.corpus.reader import MultimodalCorpus
-from spacy_mner.extensions import picture_as_png
-from spacy_mner.images.reference import open_picture, references
+from spacy_mner.extensions import image_as_png
+from spacy_mner.images.reference import open_image, references
+from spacy_mner.training.reader import MultimodalCorpus
 
 NLP = spacy.blank("en")
 FORMATS = [".spacy", ".jsonl", ".json"]
-COLOURS = {"red.png": 250, "day 1/ä#?&+%41.png": 90, "b.png": 10}
+COLORS = {"red.png": 250, "day 1/ä#?&+%41.png": 90, "b.png": 10}
 
 
 @pytest.fixture
 def home(tmp_path):
-    """A folder with pictures, and a corpus that names them by paths of all kinds."""
-    pictures = tmp_path / "old" / "pictures"
-    for name, red in COLOURS.items():
-        (pictures / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((4, 4, 3), red, np.uint8)).save(pictures / name)
-    names = list(COLOURS)
+    """A folder with images, and a corpus that names them by paths of all kinds."""
+    folder = tmp_path / "old" / "images"
+    for name, red in COLORS.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 4, 3), red, np.uint8)).save(folder / name)
+    names = list(COLORS)
     images = [
         names[0],
-        str(pictures / names[1]),
-        [str(pictures / names[2]), names[0]],
+        str(folder / names[1]),
+        [str(folder / names[2]), names[0]],
         None,
     ]
     records = [
@@ -46,8 +46,8 @@ def home(tmp_path):
 
 
 def reds(image, root):
-    """What the pictures of a post show, found in a folder."""
-    return [int(open_picture(one, root).pixels()[0, 0, 0]) for one in references(image)]
+    """What the images of a post show, found in a folder."""
+    return [int(open_image(one, root).pixels()[0, 0, 0]) for one in references(image)]
 
 
 EXPECTED = [[250], [90], [10, 250], []]
@@ -55,11 +55,11 @@ EXPECTED = [[250], [90], [10, 250], []]
 
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("again", FORMATS)
-def test_a_corpus_and_its_pictures_move_apart_and_training_goes_on(home, tmp_path, suffix, again):
-    options = Options(images_root=home / "pictures")
+def test_a_corpus_and_its_images_move_apart_and_training_goes_on(home, tmp_path, suffix, again):
+    options = Options(images_root=home / "images")
     convert(home / "posts.jsonl", home / "corpus" / f"posts{suffix}", options)
     shutil.move(home / "corpus", tmp_path / "new corpus")
-    shutil.move(home / "pictures", tmp_path / "elsewhere")
+    shutil.move(home / "images", tmp_path / "elsewhere")
     shutil.rmtree(home)
     moved = tmp_path / "new corpus" / f"posts{suffix}"
     for file in moved.parent.iterdir():
@@ -68,7 +68,7 @@ def test_a_corpus_and_its_pictures_move_apart_and_training_goes_on(home, tmp_pat
     convert(moved, tmp_path / f"second{again}")
     options = Options(images_root=tmp_path / "elsewhere")
     summary = convert(tmp_path / f"second{again}", tmp_path / "last.spacy", options)
-    assert (summary.pictures_matched, summary.pictures_missing) == (4, [])
+    assert (summary.images_matched, summary.images_missing) == (4, [])
     assert summary.entities == {"LOC": 4}
 
     root = tmp_path / "elsewhere"
@@ -84,11 +84,11 @@ def test_a_corpus_and_its_pictures_move_apart_and_training_goes_on(home, tmp_pat
 
 def test_paths_in_docs_that_were_made_by_hand_become_relative(home, tmp_path):
     doc = NLP("a")
-    doc._.image = [home / "pictures" / "b.png", Image.open(home / "pictures" / "red.png")]
-    picture = picture_as_png(doc._.image[1])
+    doc._.image = [home / "images" / "b.png", Image.open(home / "images" / "red.png")]
+    image = image_as_png(doc._.image[1])
     spacy.tokens.DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
-    options = Options(images_root=home / "pictures")
+    options = Options(images_root=home / "images")
     convert(tmp_path / "in.spacy", tmp_path / "out.jsonl", options)
     convert(tmp_path / "out.jsonl", tmp_path / "out.spacy")
     [read] = read_docs(tmp_path / "out.spacy", NLP.vocab)
-    assert read._.image == ("b.png", picture)
+    assert read._.image == ("b.png", image)

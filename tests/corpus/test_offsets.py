@@ -19,16 +19,16 @@ def found(text, *spans):
     return [text[start:end] for start, end in offsets], doubts
 
 
-def test_a_release_that_counts_utf_16_is_recognised_by_the_text_of_a_span():
+def test_a_release_that_counts_utf_16_is_recognized_by_the_text_of_a_span():
     # The file of HumanSignal/label-studio, issue 1347.
     assert found("💩This is an annotation.", (13, 23, "annotation")) == (["annotation"], [])
 
 
-def test_a_release_that_counts_characters_is_recognised_too():
+def test_a_release_that_counts_characters_is_recognized_too():
     assert found("💩This is an annotation.", (12, 22, "annotation")) == (["annotation"], [])
 
 
-def test_a_line_break_in_a_span_is_recognised_as_label_studio_writes_it():
+def test_a_line_break_in_a_span_is_recognized_as_label_studio_writes_it():
     # A result of Label Studio's own tests of emoji.
     text = "🐱 Warning:\n🐱 This is a test text"
     span = (2, 27, "Warning:\\n🐱 This is a test")
@@ -43,7 +43,7 @@ def test_blanks_that_a_browser_shows_as_one_do_no_harm():
     assert found("New   York", (0, 10, "New York")) == (["New   York"], [])
 
 
-def test_a_span_without_its_text_is_counted_like_its_neighbour():
+def test_a_span_without_its_text_is_counted_like_its_neighbor():
     spans = [(13, 23, "annotation"), (2, 6, None)]
     assert found("💩This is an annotation.", *spans) == (["annotation", "This"], [])
 

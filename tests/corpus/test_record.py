@@ -86,7 +86,7 @@ def test_a_post_that_nobody_annotated_is_a_task_that_nobody_answered():
         (b"BM", "data:;base64,"),
     ],
 )
-def test_a_picture_inside_a_task_says_what_it_is_so_that_it_is_shown(content, start):
+def test_an_image_inside_a_task_says_what_it_is_so_that_it_is_shown(content, start):
     record = doc_to_record(make_doc(Post(["a"], image=content), NLP.vocab))
     assert record["image"].startswith(start)
 
@@ -130,11 +130,11 @@ def test_annotation_that_a_post_cannot_hold_is_reported(changes, what):
     assert problems == [f"{what}: left out"]
 
 
-def test_regions_of_the_picture_are_reported_and_spans_of_the_text_kept():
+def test_regions_of_the_image_are_reported_and_spans_of_the_text_kept():
     region = {"label": "CAR", "type": "rect", "points": [[0, 0], [0, 9], [9, 9], [9, 0]]}
     [post], problems = read(spans=[*TASK["spans"], region])
     assert tags(post) == ["O", "O", "B-ORG", "O"]
-    assert problems == ["regions of the picture: left out"]
+    assert problems == ["regions of the image: left out"]
     [post], problems = read(spans=[region])
     assert tags(post) == [""] * 4
-    assert problems == ["regions of the picture: left out"]
+    assert problems == ["regions of the image: left out"]

@@ -87,6 +87,6 @@ def test_a_span_touches_the_tokens_that_share_a_character_with_it(spans, start, 
     ]
 
 
-def test_neighbours_do_not_overlap():
+def test_neighbors_do_not_overlap():
     spans = [CharSpan(0, 2, "A"), CharSpan(2, 5, "B")]
     assert without_overlaps(spans, lambda *a: None) == spans

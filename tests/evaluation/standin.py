@@ -1,4 +1,4 @@
-"""A pipeline that reads entities off its pictures: a stand-in for a trained one."""
+"""A pipeline that reads entities off its images: a stand-in for a trained one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 
-@Language.component("picture_reader")
-def read_picture(doc):
-    """Call the last token whatever its picture is named after; nothing without a picture."""
+@Language.component("image_reader")
+def read_image(doc):
+    """Call the last token whatever its image is named after; nothing without an image."""
     label = (doc._.image or "").partition(".")[0]
     doc.set_ents([Span(doc, len(doc) - 1, len(doc), label=label)] if label else [])
     doc._.image_status = "unreadable: no such file" if label == "gone" else None
@@ -20,12 +20,12 @@ def read_picture(doc):
 def make_pipeline():
     """A blank pipeline with the stand-in."""
     nlp = spacy.blank("en")
-    nlp.add_pipe("picture_reader")
+    nlp.add_pipe("image_reader")
     return nlp
 
 
 def make_post(vocab, label, image):
-    """The name jaguar, with the label it has beside this picture (None: it is no entity)."""
+    """The name jaguar, with the label it has beside this image (None: it is no entity)."""
     words = ["don't", "feed", "jaguar"]
     doc = Doc(vocab, words=words, ents=["O", "O", f"B-{label}" if label else "O"])
     doc._.image = image

@@ -6,8 +6,8 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from spacy_mner.evaluation.ablation import ShuffleError
 from spacy_mner.evaluation.evaluate import count_status, evaluate
+from spacy_mner.evaluation.image_ablation import ShuffleError
 
 from .standin import make_pipeline, make_post
 
@@ -29,31 +29,31 @@ def test_scores_are_those_of_what_the_pipeline_finds(nlp, posts):
     assert scores["ents_p"] == 1
     assert scores["ents_r"] == pytest.approx(2 / 3)
     assert scores["ents_per_type"]["ANIMAL"]["f"] == 1
-    assert (scores["posts"], scores["posts_with_picture"], scores["tokens"]) == (4, 2, 12)
+    assert (scores["posts"], scores["posts_with_image"], scores["tokens"]) == (4, 2, 12)
     assert scores["image_status"] == {"used": 2, "absent": 2}
     assert scores["words_per_second"] > 0
 
 
-def test_without_pictures_the_pipeline_finds_nothing(nlp, posts):
-    scores = evaluate(nlp, posts, pictures="off")
+def test_without_images_the_pipeline_finds_nothing(nlp, posts):
+    scores = evaluate(nlp, posts, images="off")
     assert scores["ents_f"] == 0
     assert scores["image_status"] == {"absent": 4}
 
 
-def test_with_the_pictures_of_others_spans_are_right_and_types_wrong(nlp, posts):
-    scores = evaluate(nlp, posts, pictures="shuffled", seed=3)
+def test_with_the_images_of_others_spans_are_right_and_types_wrong(nlp, posts):
+    scores = evaluate(nlp, posts, images="shuffled", seed=3)
     assert scores["ents_f"] == 0
     assert scores["segmentation_p"] == 1
-    assert (scores["pictures"], scores["seed"]) == ("shuffled", 3)
+    assert (scores["images"], scores["seed"]) == ("shuffled", 3)
 
 
 def test_the_posts_stay_as_they_are(nlp, posts):
     before = [doc.to_bytes() for doc in posts]
-    evaluate(nlp, posts, pictures="shuffled")
+    evaluate(nlp, posts, images="shuffled")
     assert [doc.to_bytes() for doc in posts] == before
 
 
-def test_gold_tokens_are_not_tokenised_anew(nlp, posts):
+def test_gold_tokens_are_not_tokenized_anew(nlp, posts):
     assert len(nlp.make_doc(posts[0].text)) != len(posts[0])
     assert evaluate(nlp, posts[:2])["ents_f"] == 1
 
@@ -71,13 +71,13 @@ def test_scores_are_json(nlp, posts):
     assert json.loads(json.dumps(evaluate(nlp, posts)))["posts"] == 4
 
 
-def test_a_pipeline_that_says_nothing_of_pictures_is_evaluated_all_the_same(posts):
+def test_a_pipeline_that_says_nothing_of_images_is_evaluated_all_the_same(posts):
     assert evaluate(spacy.blank("en"), posts)["image_status"] == {}
 
 
 def test_impossible_shuffling_is_refused(nlp, posts):
     with pytest.raises(ShuffleError):
-        evaluate(nlp, posts[2:], pictures="shuffled")
+        evaluate(nlp, posts[2:], images="shuffled")
 
 
 def test_status_is_counted_without_its_reasons(nlp):

@@ -105,7 +105,7 @@ def test_the_right_span_with_the_wrong_type_counts_for_segmentation_alone():
     assert scores["segmentation_f"] == 1
 
 
-def test_neighbours_of_one_type_are_two_entities():
+def test_neighbors_of_one_type_are_two_entities():
     scores = score([(make_doc(["B-PER", "I-PER"]), make_doc(["B-PER", "B-PER"]))])
     assert scores["ents_f"] == scores["segmentation_f"] == 0
     scores = score([(make_doc(["B-PER", "B-PER"]), make_doc(["B-PER", "B-PER"]))])

@@ -36,7 +36,7 @@ def make_options(tmp_path: Path, **changed) -> ExperimentOptions:
     return ExperimentOptions(**{**given, **changed})
 
 
-def make_result(variant: str, seed: int, correct: list[int], *, pictures: bool = False) -> dict:
+def make_result(variant: str, seed: int, correct: list[int], *, images: bool = False) -> dict:
     """A result of posts with two entities each, of which some are right; as many are wrong."""
     n = len(correct)
     f1 = sum(correct) / (2 * n)
@@ -46,7 +46,7 @@ def make_result(variant: str, seed: int, correct: list[int], *, pictures: bool =
     on = {**dict.fromkeys(names, f1), **dict.fromkeys(("segmentation_f",), 1.0)}
     on |= {"segmentation_p": 1.0, "segmentation_r": 1.0, "image_status": {"used": n - 1}}
     scores = {"on": on}
-    if pictures:
+    if images:
         scores["off"] = {**on, "ents_f": f1 / 2}
         scores["shuffled"] = {**on, "ents_f": f1 / 4}
     return {
@@ -79,7 +79,7 @@ def make_runs(**right: dict[int, list[int]]) -> dict:
     """Results by variant, for which `_` stands in for a hyphen, and seed."""
     return {
         name.replace("_", "-"): {
-            seed: make_result(name.replace("_", "-"), seed, posts, pictures=name[:3] == "wcv")
+            seed: make_result(name.replace("_", "-"), seed, posts, images=name[:3] == "wcv")
             for seed, posts in by_seed.items()
         }
         for name, by_seed in right.items()

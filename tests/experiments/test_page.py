@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from spacy_mner.cli.app import app
 from spacy_mner.experiments import ablation, runner, table1
 from spacy_mner.experiments.data import CorpusFolder
+from spacy_mner.experiments.images import ImageFiles
 from spacy_mner.experiments.page import command_line, cpu_minutes, write_page
-from spacy_mner.experiments.pictures import PictureFiles
 
 from .made import make_options, make_runs, read_json
 
-SIZE = {"posts": 40, "tokens": 400, "entities": 80, "posts_with_picture": 39, "training_posts": 9}
+SIZE = {"posts": 40, "tokens": 400, "entities": 80, "posts_with_image": 39, "training_posts": 9}
 CORPUS = CorpusFolder("tweets", {}, {}, frozenset({"image_features"}), SIZE)
 POSTS = {0: [1, 0, 1, 0, 1], 1: [0, 0, 1, 1, 0]}
 
@@ -34,8 +34,8 @@ def test_the_page_says_what_its_figures_are_of(tmp_path):
     options = make_options(tmp_path, seeds=(0, 1), vectors="/home/me/glove", note="lenient")
     text, facts = page_of(options, make_runs(c=POSTS))
     for fact in (
-        "tweets, split dev: 40 posts, 400 tokens, 80 entities, 39 posts with a picture",
-        "dev chose the epoch, so that figures on it are optimistic",
+        "tweets, split dev: 40 posts, 400 tokens, 80 entities, 39 posts with an image",
+        "dev chose the epoch, so that figures on it are optimiztic",
         "note: lenient",
         "word vectors: glove",
         "setting modern, 30 epochs, seeds 0, 1",
@@ -56,7 +56,7 @@ def test_a_page_of_transformers_names_the_text_encoder_also_where_nobody_did(tmp
     assert "text encoder" not in page_of(make_options(tmp_path), {})[0]
 
 
-def test_the_page_says_what_became_of_the_pictures(tmp_path):
+def test_the_page_says_what_became_of_the_images(tmp_path):
     runs = make_runs(wcv_attention=POSTS, w=POSTS)
     runs["w"][0]["scores"]["on"]["image_status"] = {"ignored": 5}
     options = make_options(tmp_path)
@@ -68,10 +68,10 @@ def test_the_page_says_what_became_of_the_pictures(tmp_path):
     assert facts["image_status"] == [{"used": 4}, status]
 
 
-def test_the_page_says_how_many_pictures_are_missing(tmp_path):
-    corpus = replace(CORPUS, pictures=PictureFiles("0", {"train": 1234, "dev": 5}))
+def test_the_page_says_how_many_images_are_missing(tmp_path):
+    corpus = replace(CORPUS, images=ImageFiles("0", {"train": 1234, "dev": 5}))
     text, _ = page_of(make_options(tmp_path), make_runs(wcv_attention=POSTS), corpus)
-    assert "picture files that are missing: train 1,234, dev 5\n" in text
+    assert "image files that are missing: train 1,234, dev 5\n" in text
     assert "missing" not in page_of(make_options(tmp_path), make_runs(w=POSTS))[0]
 
 

@@ -10,10 +10,10 @@ import pytest
 import spacy
 from PIL import Image
 
-from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.errors import CorpusError
 from spacy_mner.experiments import data
 from spacy_mner.experiments import plan as planning
-from spacy_mner.experiments.catalogue import EXPERIMENTS
+from spacy_mner.experiments.catalog import EXPERIMENTS
 from spacy_mner.experiments.experiment import variant_of
 from spacy_mner.experiments.plan import (
     asked_for,
@@ -33,10 +33,10 @@ BOTH = replace(EXPERIMENTS["table1"], variants=(variant_of("w"), variant_of("wcv
 
 
 @pytest.fixture
-def options(tmp_path, pictures):
-    """Posts, of which ten have a picture, and those pictures in a folder of their own."""
+def options(tmp_path, images):
+    """Posts, of which ten have an image, and those images in a folder of their own."""
     write_posts(tmp_path / "corpus", gold_docs(spacy.blank("en")))
-    shutil.copytree(pictures, tmp_path / "photos")
+    shutil.copytree(images, tmp_path / "photos")
     return make_options(tmp_path, images_root=tmp_path / "photos")
 
 
@@ -46,16 +46,16 @@ def asked_of(options, experiment=BOTH):
     return [run.job.asked for run in runs[: len(experiment.variants)]]
 
 
-def test_a_run_that_sees_pictures_is_asked_about_these_and_no_other(options):
+def test_a_run_that_sees_images_is_asked_about_these_and_no_other(options):
     text, seeing = asked_of(options)
-    assert "pictures" in seeing["data"]
+    assert "images" in seeing["data"]
     Image.new("RGB", (9, 9)).save(options.images_root / "car.png")
     text_again, seeing_again = asked_of(options)
     assert text_again == text and seeing_again["data"] != seeing["data"]
     assert seeing_again["config"] == seeing["config"]
 
 
-def test_a_run_whose_detector_opens_pictures_is_asked_about_these(options):
+def test_a_run_whose_detector_opens_images_is_asked_about_these(options):
     objects = replace(EXPERIMENTS["ablation"], variants=(variant_of("trf-objects"),))
     (before,) = asked_of(options, objects)
     Image.new("RGB", (9, 9)).save(options.images_root / "car.png")
@@ -63,17 +63,17 @@ def test_a_run_whose_detector_opens_pictures_is_asked_about_these(options):
     assert after["config"] == before["config"] and after["data"] != before["data"]
 
 
-def test_pictures_are_looked_for_where_a_run_opens_them_that_is_asked_for_or_finished(options):
+def test_images_are_looked_for_where_a_run_opens_them_that_is_asked_for_or_finished(options):
     elsewhere = replace(options, images_root=options.output, systems=("w",))
-    assert corpus_of(BOTH, elsewhere).pictures is None
-    with pytest.raises(CorpusError, match="pictures of train cannot be opened"):
+    assert corpus_of(BOTH, elsewhere).images is None
+    with pytest.raises(CorpusError, match="images of train cannot be opened"):
         corpus_of(BOTH, replace(elsewhere, systems=()))
     (options.output / "wcv-attention").mkdir(parents=True)
-    with pytest.raises(CorpusError, match="pictures of train cannot be opened"):
+    with pytest.raises(CorpusError, match="images of train cannot be opened"):
         corpus_of(BOTH, elsewhere)
 
 
-def test_where_the_pictures_lie_does_not_matter(options, tmp_path):
+def test_where_the_images_lie_does_not_matter(options, tmp_path):
     before = asked_of(options)
     options.images_root.rename(tmp_path / "moved")
     assert asked_of(replace(options, images_root=tmp_path / "moved")) == before
@@ -85,7 +85,7 @@ def test_how_checkpoints_are_written_is_no_part_of_what_a_run_is_asked(options):
     assert found == {"training.before_to_disk": None}
 
 
-def test_text_alone_needs_no_pictures(options):
+def test_text_alone_needs_no_images(options):
     text = replace(BOTH, variants=BOTH.variants[:1])
     (asked,) = asked_of(replace(options, images_root=None), text)
     assert set(asked["data"]) == {"train", "dev"}
@@ -208,14 +208,14 @@ def test_objects_are_detected_only_where_posts_bring_none(options):
 
 
 @pytest.mark.parametrize("nothing", [None, []], ids=str)
-def test_systems_that_see_pictures_are_left_out_where_no_post_has_one(options, nothing):
+def test_systems_that_see_images_are_left_out_where_no_post_has_one(options, nothing):
     docs = gold_docs(spacy.blank("en"))
     for doc in docs:
         doc._.image = nothing
     write_posts(options.corpus, docs)
     experiment = suited(BOTH, corpus_of(BOTH, options))
     assert [variant.key for variant in experiment.variants] == ["w"]
-    assert "posts with pictures" in experiment.left_out["wcv-attention"]
+    assert "posts with images" in experiment.left_out["wcv-attention"]
 
 
 def test_mixed_precision_is_a_part_of_what_a_run_is_asked(options):

@@ -4,7 +4,7 @@ import pytest
 import spacy
 import torch
 
-from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.errors import CorpusError
 from spacy_mner.experiments import requirements
 from spacy_mner.experiments.data import hash_vectors
 from spacy_mner.experiments.requirements import check_encoder, check_gpu, check_text_encoder

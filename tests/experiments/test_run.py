@@ -12,7 +12,7 @@ import spacy
 
 from spacy_mner.corpus.docbin import read_docs
 from spacy_mner.evaluation.evaluate import evaluate
-from spacy_mner.experiments.catalogue import EXPERIMENTS
+from spacy_mner.experiments.catalog import EXPERIMENTS
 from spacy_mner.experiments.experiment import variant_of
 from spacy_mner.experiments.plan import corpus_of, plan, prepare
 from spacy_mner.experiments.result import read_result
@@ -63,7 +63,7 @@ def test_every_system_runs_on_the_sample_corpus(system, sample, parts, monkeypat
     given = parts if SYSTEMS[system].template == "trf" else {}
     options = make_options(sample, images_root=ASSETS, **given)
     folder, result = do(system, options)
-    seen = SYSTEMS[system].sees_pictures
+    seen = SYSTEMS[system].sees_images
     assert list(result["scores"]) == (["on", "off", "shuffled"] if seen else ["on"])
     assert result["scores"]["on"]["posts"] == 8
     if "V" in SYSTEMS[system].modalities:
@@ -81,7 +81,7 @@ def words(tmp_path):
 
 
 def write_words(folder):
-    """Fifteen posts without pictures, which are learned in no time."""
+    """Fifteen posts without images, which are learned in no time."""
     nlp = spacy.blank("en")
     docs = []
     for word in ANIMALS_AND_CARS:
@@ -131,7 +131,7 @@ def test_a_seed_gives_the_same_run_again_and_another_seed_another(words):
     assert losses(replace(options, seeds=(1,))) != first
 
 
-def test_posts_without_pictures_cannot_be_shuffled_and_the_rest_is_there(words):
+def test_posts_without_images_cannot_be_shuffled_and_the_rest_is_there(words):
     with pytest.warns(UserWarning, match="Cannot shuffle"):
         _, result = do("wcv-attention", make_options(words))
     assert list(result["scores"]) == ["on", "off"]

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 import spacy
 
-from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.errors import CorpusError
 from spacy_mner.experiments import plan, runner
-from spacy_mner.experiments.catalogue import EXPERIMENTS
+from spacy_mner.experiments.catalog import EXPERIMENTS
 from spacy_mner.experiments.experiment import variant_of
 from spacy_mner.experiments.plan import prepare
 from spacy_mner.experiments.result import fingerprint, write_result

@@ -6,7 +6,7 @@ from spacy.util import load_config, load_model_from_config
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
-from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.errors import CorpusError
 from spacy_mner.experiments.ablation import KEYS, PAIRS
 from spacy_mner.experiments.compose import flatten, template_config
 from spacy_mner.experiments.systems import SETTINGS, SYSTEMS, system_config
@@ -41,10 +41,10 @@ def test_the_rows_stand_in_the_order_of_the_paper():
     ]
 
 
-def test_systems_that_read_anything_of_a_picture_see_pictures_and_the_others_do_not():
+def test_systems_that_read_anything_of_an_image_see_images_and_the_others_do_not():
     for system in SYSTEMS.values():
         read = set(system.modalities.split(" + "))
-        assert system.sees_pictures == bool(read & {"V", "O", "X"}), system.key
+        assert system.sees_images == bool(read & {"V", "O", "X"}), system.key
 
 
 @pytest.mark.parametrize(("system", "template"), [("wcv-attention", "base"), ("trf-image", "trf")])
@@ -57,7 +57,7 @@ def differing(first, second):
     return {name for name in {**one, **other} if one.get(name) != other.get(name)}
 
 
-def test_neighbours_differ_in_what_their_names_say():
+def test_neighbors_differ_in_what_their_names_say():
     char, fuse = f"{MODEL}.embed.char.", f"{MODEL}.fuse."
     assert all(name.startswith(char) for name in differing("wc-lample", "wc-mahovy"))
     assert differing("wc-mahovy", "wc-aguilar") == {f"{MODEL}.decode.segmentation"}
@@ -100,7 +100,7 @@ def test_every_row_of_the_ablation_is_compared_with_another():
     assert set(compared) == set(KEYS) - {"trf-alone"}
 
 
-def test_the_setting_of_the_paper_has_its_sizes_and_optimiser():
+def test_the_setting_of_the_paper_has_its_sizes_and_optimizer():
     flat = flatten(system_config("wcv-attention", "paper"))
     for modality in ("word", "char", "image"):
         assert flat[f"{MODEL}.embed.{modality}.width"] == 150

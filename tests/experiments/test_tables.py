@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from spacy_mner.corpus.errors import CorpusError
+from spacy_mner.errors import CorpusError
 from spacy_mner.experiments import ablation, attention, plot, table1, table3
 from spacy_mner.experiments.rows import HEADER
 
@@ -30,26 +30,26 @@ def column(name):
 
 
 def test_a_row_has_mean_and_deviation_over_the_seeds():
-    page = table1.EXPERIMENT.render(table1.EXPERIMENT.summarise(make_runs(wcv_attention=BETTER)))
-    row = cells_of(page, "`wcv-attention`: CharBiLSTM, picture, modality attention")
+    page = table1.EXPERIMENT.render(table1.EXPERIMENT.summarize(make_runs(wcv_attention=BETTER)))
+    row = cells_of(page, "`wcv-attention`: CharBiLSTM, image, modality attention")
     f1 = f1_of(BETTER)
     assert row[column("F1")] == row[column("P")] == row[column("R")] == shown(f1)
     assert row[column("segm. F1")] == "100.0 ± 0.0"
-    assert row[column("F1, picture off")] == shown([value / 2 for value in f1])
-    assert row[column("F1, picture shuffled")] == shown([value / 4 for value in f1])
+    assert row[column("F1, image off")] == shown([value / 2 for value in f1])
+    assert row[column("F1, image shuffled")] == shown([value / 4 for value in f1])
     assert row[column("seeds")] == "2"
     assert row[column("parameters")] == "12,345"
     assert row[column("s/epoch (wall / CPU)")] == "2.5 / 4.5"
     assert (row[-2], row[-1]) == ("52.4", "68.0")
 
 
-def test_one_seed_has_no_deviation_and_text_no_pictures():
+def test_one_seed_has_no_deviation_and_text_no_images():
     page = table1.EXPERIMENT.render(
-        table1.EXPERIMENT.summarise(make_runs(wc_lample={0: BETTER[0]}))
+        table1.EXPERIMENT.summarize(make_runs(wc_lample={0: BETTER[0]}))
     )
     row = cells_of(page, "`wc-lample`: Lample et al. 2016: CharBiLSTM")
     assert row[column("F1")] == "80.0"
-    assert row[column("F1, picture off")] == row[column("F1, picture shuffled")] == "–"
+    assert row[column("F1, image off")] == row[column("F1, image shuffled")] == "–"
 
 
 def test_a_table_of_one_seed_says_nothing_of_chance_between_seeds():
@@ -58,17 +58,17 @@ def test_a_table_of_one_seed_says_nothing_of_chance_between_seeds():
         (
             False,
             table1.EXPERIMENT.render(
-                table1.EXPERIMENT.summarise(make_runs(wc_attention=one, wc_lample=one))
+                table1.EXPERIMENT.summarize(make_runs(wc_attention=one, wc_lample=one))
             ),
         ),
-        (False, table3.render(table3.summarise(make_runs(wc_attention=one, wc_lample=one)))),
+        (False, table3.render(table3.summarize(make_runs(wc_attention=one, wc_lample=one)))),
         (
             True,
             table1.EXPERIMENT.render(
-                table1.EXPERIMENT.summarise(make_runs(wc_attention=BETTER, wc_lample=one))
+                table1.EXPERIMENT.summarize(make_runs(wc_attention=BETTER, wc_lample=one))
             ),
         ),
-        (True, table3.render(table3.summarise(make_runs(wc_attention=BETTER, wc_lample=one)))),
+        (True, table3.render(table3.summarize(make_runs(wc_attention=BETTER, wc_lample=one)))),
     ):
         method = page[-1]
         assert method.startswith("Paired bootstrap over posts")
@@ -78,10 +78,10 @@ def test_a_table_of_one_seed_says_nothing_of_chance_between_seeds():
 
 def test_the_ablation_explains_its_letters_and_compares_each_part_with_the_text():
     runs = make_runs(trf_context=BETTER, trf_text=WORSE, trf_alone=WORSE)
-    page = ablation.EXPERIMENT.render(ablation.EXPERIMENT.summarise(runs))
+    page = ablation.EXPERIMENT.render(ablation.EXPERIMENT.summarize(runs))
     rows = [line.split(" | ")[0].strip("| ") for line in page if "`: " in line]
     assert rows == ["T", "T + C", "T + C + X"]
-    assert any("X: text about the picture" in line for line in page)
+    assert any("X: text about the image" in line for line in page)
     gained = f1_of(BETTER)[0] / 2 + f1_of(BETTER)[1] / 2 - statistics.mean(f1_of(WORSE))
     assert cells_of(page, "`trf-context` − `trf-text`")[1] == f"{gained:+.1f}"
     assert cells_of(page, "`trf-text` − `trf-alone`")[1] == "+0.0"
@@ -89,13 +89,13 @@ def test_the_ablation_explains_its_letters_and_compares_each_part_with_the_text(
 
 def test_rows_stand_in_the_order_of_the_paper_whatever_came_first():
     runs = make_runs(wcv_attention=BETTER, c=WORSE, wc_lample=WORSE)
-    rows = table1.EXPERIMENT.summarise(runs)["rows"]
+    rows = table1.EXPERIMENT.summarize(runs)["rows"]
     assert [row["system"] for row in rows] == ["c", "wc-lample", "wcv-attention"]
 
 
 def test_differences_are_those_of_the_means_in_points():
     runs = make_runs(wc_attention=BETTER, wc_lample=WORSE, wcv_attention=WORSE)
-    summary = table1.EXPERIMENT.summarise(runs)
+    summary = table1.EXPERIMENT.summarize(runs)
     pairs = [(one["first"], one["second"]) for one in summary["comparisons"]]
     assert pairs == [("wcv-attention", "wc-lample"), ("wc-attention", "wc-lample")]
     row = cells_of(table1.EXPERIMENT.render(summary), "`wc-attention` − `wc-lample`")
@@ -109,18 +109,18 @@ def test_differences_are_those_of_the_means_in_points():
     )
 
 
-def test_neighbours_and_what_is_of_interest_are_compared_once():
+def test_neighbors_and_what_is_of_interest_are_compared_once():
     everything = make_runs(**{key.replace("-", "_"): {0: [1, 2]} for key in table1.PAPER})
-    comparisons = table1.EXPERIMENT.summarise(everything)["comparisons"]
+    comparisons = table1.EXPERIMENT.summarize(everything)["comparisons"]
     pairs = [(one["first"], one["second"]) for one in comparisons]
     assert len(pairs) == len(set(pairs)) == 8
     assert pairs[0] == ("wcv-attention", "wc-lample")
     assert ("wcv-attention", "wcv-concatenation") in pairs and ("w", "c") in pairs
 
 
-def test_forms_of_attention_are_compared_with_concatenation_and_without_pictures():
+def test_forms_of_attention_are_compared_with_concatenation_and_without_images():
     runs = make_runs(wcv_printed=WORSE, wcv_concatenation=BETTER, wc_printed=WORSE)
-    page = attention.EXPERIMENT.render(attention.EXPERIMENT.summarise(runs))
+    page = attention.EXPERIMENT.render(attention.EXPERIMENT.summarize(runs))
     difference = statistics.mean(f1_of(WORSE)) - statistics.mean(f1_of(BETTER))
     assert cells_of(page, "`wcv-printed` − `wcv-concatenation`")[1] == f"{difference:+.1f}"
     assert cells_of(page, "`wcv-printed` − `wc-printed`")[1] == "+0.0"
@@ -131,7 +131,7 @@ def test_forms_of_attention_are_compared_with_concatenation_and_without_pictures
 def levels():
     runs = make_runs(wc_lample=WORSE, wc_attention=BETTER)
     runs |= make_runs(wc_lample_keep25=WORSE)
-    return table3.summarise(runs)
+    return table3.summarize(runs)
 
 
 def test_table3_has_a_row_for_each_share_of_the_words(levels):

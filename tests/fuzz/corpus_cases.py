@@ -10,8 +10,8 @@ from random import Random
 from spacy_mner.corpus import convert as convert_module
 from spacy_mner.corpus.convert import Options, convert
 from spacy_mner.corpus.docbin import read_docs
-from spacy_mner.corpus.errors import CorpusError
-from spacy_mner.corpus.reader import MultimodalCorpus
+from spacy_mner.errors import CorpusError
+from spacy_mner.training.reader import MultimodalCorpus
 
 from .cases import Verdict, chance_of, kind_of
 from .containers import inside_zip, inside_zlib
@@ -45,7 +45,7 @@ class CorpusCases:
         return content, f"{use} {suffix}: {', '.join(ways)}"
 
     def prepare(self, folder: Path) -> None:
-        """Load the tokeniser once: it takes ten times as long as all else of a case."""
+        """Load the tokenizer once: it takes ten times as long as all else of a case."""
         convert_module._blank = functools.cache(convert_module._blank)
         for (use, suffix), contents in self.seeds.items():
             for number, content in enumerate(contents):
@@ -96,7 +96,7 @@ def judge(use: str, suffix: str, content: bytes, folder: Path, chance: Random) -
 
 
 def _convert(path: Path, folder: Path, chance: Random) -> None:
-    root = folder / "pictures"
+    root = folder / "images"
     root.mkdir()
     for name in ("1015799.jpg", "a.jpg", "2_1.png"):
         (root / name).touch()

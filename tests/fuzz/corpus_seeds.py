@@ -77,7 +77,7 @@ TASKS: list[dict[str, Any]] = [
         },
         "annotations": [
             {
-                "was_cancelled": False,
+                "was_canceled": False,
                 "ground_truth": True,
                 "result": [
                     {
@@ -119,7 +119,7 @@ def corpus_seeds() -> dict[str, list[bytes]]:
 
 
 def lookup_seeds() -> dict[str, list[bytes]]:
-    """The files in which a conversion looks pictures up, by suffix: descriptors and captions."""
+    """The files in which a conversion looks images up, by suffix: descriptors and captions."""
     ids = np.array(["1015799", "17_06_4705.jpg", "a"])
     return {
         ".npz": [

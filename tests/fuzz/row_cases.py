@@ -18,17 +18,17 @@ import spacy
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 
-from spacy_mner.bulk.annotator import Annotator
-from spacy_mner.bulk.chunks import Chunk, Row
-from spacy_mner.bulk.engines import Part, Work
-from spacy_mner.bulk.engines.base import Worker
-from spacy_mner.bulk.formats import open_source
-from spacy_mner.bulk.formats.base import plain
-from spacy_mner.bulk.run import annotate
-from spacy_mner.bulk.task import Columns, Task
-from spacy_mner.corpus.errors import CorpusError
-from tests.images.pictures import content as picture
-from tests.images.pictures import quarters
+from spacy_mner.annotate.annotator import Annotator
+from spacy_mner.annotate.chunks import Chunk, Row
+from spacy_mner.annotate.engines import Part, Work
+from spacy_mner.annotate.engines.worker import Worker
+from spacy_mner.annotate.formats import open_source
+from spacy_mner.annotate.formats.rows import plain
+from spacy_mner.annotate.run import annotate
+from spacy_mner.annotate.task import Columns, Task
+from spacy_mner.errors import CorpusError
+from tests.images.samples import content as image
+from tests.images.samples import quarters
 
 from .cases import Verdict, chance_of, kind_of
 from .mutations import damage, fitting
@@ -105,10 +105,10 @@ def judge(suffix: str, content: bytes, folder: Path, chance: Random) -> Verdict:
 
 
 def _task(folder: Path, chance: Random) -> Task:
-    root, model = folder / "pictures", folder / "model"
+    root, model = folder / "images", folder / "model"
     for place in (root, model):
         place.mkdir()
-    (root / "a.png").write_bytes(picture(quarters(), "PNG"))
+    (root / "a.png").write_bytes(image(quarters(), "PNG"))
     return Task(
         str(model),
         chance.choice((Columns(), Columns(text="image", image="text", image_features="deep"))),
@@ -124,8 +124,8 @@ def _task(folder: Path, chance: Random) -> Task:
 def _without_model() -> Iterator[None]:
     """Annotate in small chunks, without a model, and without waiting for the disk."""
     with (
-        mock.patch("spacy_mner.bulk.chunks.SIZE", SIZE),
-        mock.patch("spacy_mner.bulk.annotator.load_pipeline", lambda *_: _pipeline()),
+        mock.patch("spacy_mner.annotate.chunks.SIZE", SIZE),
+        mock.patch("spacy_mner.annotate.annotator.load_pipeline", lambda *_: _pipeline()),
         mock.patch("os.fsync"),
     ):
         yield

@@ -31,7 +31,7 @@ from .cases import Cases, Verdict
 BACKSTOP = 4
 MIB = 1 << 20
 # What cases need, and takes seconds to load.
-LIBRARIES = ["pyarrow.parquet", "spacy_mner.bulk.run", "spacy_mner.corpus.convert"]
+LIBRARIES = ["pyarrow.parquet", "spacy_mner.annotate.run", "spacy_mner.corpus.convert"]
 # Seconds between two looks at a process that has not answered.
 PATIENCE = 0.1
 # For a process to start and to load its libraries.

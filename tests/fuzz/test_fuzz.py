@@ -10,13 +10,13 @@ if not sys.platform.startswith("linux"):
     pytest.skip("memory is measured as Linux counts it", allow_module_level=True)
 
 from .corpus_cases import CorpusCases
-from .picture_cases import PictureCases
+from .image_cases import ImageCases
 from .row_cases import RowCases
 from .runner import Bounds, run
 
 
 @pytest.mark.parametrize(
-    ("cases_of", "n"), [(PictureCases, 500), (CorpusCases, 300), (RowCases, 300)]
+    ("cases_of", "n"), [(ImageCases, 500), (CorpusCases, 300), (RowCases, 300)]
 )
 def test_damaged_files_are_read_or_refused_and_nothing_else(cases_of, n):
     report = run(cases_of(seed=0), range(n), Bounds())

@@ -11,9 +11,9 @@ from random import Random
 import numpy as np
 import pytest
 
-from spacy_mner.bulk.formats.base import MAX_COLUMNS
-from tests.images.pictures import content as written
-from tests.images.pictures import png_header, quarters
+from spacy_mner.annotate.formats.rows import MAX_COLUMNS
+from tests.images.samples import content as written
+from tests.images.samples import png_header, quarters
 
 from . import mutations, row_mutations
 from .containers import inside_zip, inside_zlib, seal_png

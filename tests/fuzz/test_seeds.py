@@ -9,13 +9,13 @@ from random import Random
 import pytest
 from PIL import Image
 
-from spacy_mner.images.limits import UNTRUSTED
+from spacy_mner.images.safety.limits import UNTRUSTED
 
 from .corpus_cases import CorpusCases, all_seeds
 from .corpus_cases import judge as judge_corpus
-from .picture_cases import PictureCases
-from .picture_cases import judge as judge_picture
-from .picture_seeds import picture_seeds
+from .image_cases import ImageCases
+from .image_cases import judge as judge_image
+from .image_seeds import image_seeds
 from .row_cases import FORMATS, READERS, RowCases
 from .row_cases import judge as judge_rows
 from .row_seeds import POSTS, WRITERS, pairs_of, row_seeds
@@ -24,23 +24,23 @@ ACCEPTED = {"trusted": "", "untrusted": ""}
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    return picture_seeds()
+def images():
+    return image_seeds()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_there_is_a_picture_of_each_format_that_pillow_writes_or_reads(pictures):
+def test_there_is_an_image_of_each_format_that_pillow_writes_or_reads(images):
     Image.init()
-    assert pictures.keys() >= Image.SAVE.keys()
-    read = [contents[0] for format, contents in pictures.items() if format not in ("PALM", "PDF")]
+    assert images.keys() >= Image.SAVE.keys()
+    read = [contents[0] for format, contents in images.items() if format not in ("PALM", "PDF")]
     formats = {str(Image.open(io.BytesIO(content)).format).upper() for content in read}
     assert formats >= set(Image.ID)
 
 
-def test_pictures_that_people_post_are_accepted_as_they_are(pictures, tmp_path):
-    for format in UNTRUSTED.formats & pictures.keys():
-        for content in pictures[format]:
-            assert judge_picture(content, tmp_path / "picture") == ACCEPTED, format
+def test_images_that_people_post_are_accepted_as_they_are(images, tmp_path):
+    for format in UNTRUSTED.formats & images.keys():
+        for content in images[format]:
+            assert judge_image(content, tmp_path / "image") == ACCEPTED, format
 
 
 def test_corpora_are_accepted_as_they_are(tmp_path):
@@ -81,7 +81,7 @@ def test_rows_that_changed_places_are_seen(tmp_path, monkeypatch, suffix):
         judge_rows(".jsonl", content, tmp_path, Random(0))
 
 
-@pytest.mark.parametrize("cases_of", [PictureCases, CorpusCases, RowCases])
+@pytest.mark.parametrize("cases_of", [ImageCases, CorpusCases, RowCases])
 def test_a_number_is_always_the_same_file(cases_of):
     cases = cases_of(0)
     time.sleep(1.1)  # some formats hold the time at which they were written

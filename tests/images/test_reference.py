@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spacy_mner.errors import ImageError
 from spacy_mner.images import reference as module
-from spacy_mner.images.limits import TRUSTED
-from spacy_mner.images.reference import PictureError, open_picture, references
+from spacy_mner.images.reference import open_image, references
+from spacy_mner.images.safety.limits import TRUSTED
 
-from .pictures import content, noise
+from .samples import content, noise
 
 PNG = content(Image.fromarray(noise()), "PNG")
 
@@ -33,72 +34,72 @@ def test_every_kind_of_reference_leads_to_the_same_pixels(root, kind):
         "PIL": Image.open(root / "snap.png"),
         "array": noise(),
     }[kind]
-    assert np.array_equal(open_picture(given, None).pixels(), noise())
+    assert np.array_equal(open_image(given, None).pixels(), noise())
 
 
 def test_a_relative_path_starts_at_the_root_and_else_at_the_working_directory(root, monkeypatch):
-    assert open_picture("snap.png", root).digest == open_picture(PNG, None).digest
+    assert open_image("snap.png", root).digest == open_image(PNG, None).digest
     monkeypatch.chdir(root)
-    assert open_picture(Path("snap.png"), None).digest == open_picture(PNG, None).digest
+    assert open_image(Path("snap.png"), None).digest == open_image(PNG, None).digest
 
 
-def test_a_picture_is_found_though_the_working_directory_changes_later(root, monkeypatch):
+def test_an_image_is_found_though_the_working_directory_changes_later(root, monkeypatch):
     monkeypatch.chdir(root)
-    picture = open_picture("snap.png", None)
+    image = open_image("snap.png", None)
     monkeypatch.chdir("/")
-    assert picture.pixels().shape == (40, 60, 3)
+    assert image.pixels().shape == (40, 60, 3)
 
 
 def test_an_absolute_path_ignores_the_root(root):
     elsewhere = root / "elsewhere"
-    assert open_picture(str(root / "snap.png"), elsewhere).pixels().shape == (40, 60, 3)
+    assert open_image(str(root / "snap.png"), elsewhere).pixels().shape == (40, 60, 3)
 
 
 def test_a_png_under_the_name_of_a_jpeg_is_read(root):
     (root / "snap.jpg").write_bytes(PNG)
-    assert np.array_equal(open_picture("snap.jpg", root).pixels(), noise())
+    assert np.array_equal(open_image("snap.jpg", root).pixels(), noise())
 
 
 def test_the_digest_is_that_of_the_content_and_not_of_the_name(root):
     (root / "copy.jpg").write_bytes(PNG)
     (root / "other.png").write_bytes(content(Image.fromarray(noise(seed=1)), "PNG"))
-    digests = {n: open_picture(n, root).digest for n in ("snap.png", "copy.jpg", "other.png")}
+    digests = {n: open_image(n, root).digest for n in ("snap.png", "copy.jpg", "other.png")}
     assert digests["snap.png"] == digests["copy.jpg"] != digests["other.png"]
 
 
 def test_pixels_of_another_shape_have_another_digest():
     flat = np.zeros((2, 8, 3), np.uint8)
     tall = np.zeros((8, 2, 3), np.uint8)
-    assert open_picture(flat, None).digest == open_picture(flat.copy(), None).digest
-    assert open_picture(flat, None).digest != open_picture(tall, None).digest
+    assert open_image(flat, None).digest == open_image(flat.copy(), None).digest
+    assert open_image(flat, None).digest != open_image(tall, None).digest
 
 
 def test_a_file_is_read_once_for_its_digest_until_it_changes(root, monkeypatch):
     reads = []
     real = module._read
     monkeypatch.setattr(module, "_read", lambda *file: reads.append(file) or real(*file))
-    first = open_picture("snap.png", root).digest
-    assert open_picture("snap.png", root).digest == first
+    first = open_image("snap.png", root).digest
+    assert open_image("snap.png", root).digest == first
     assert len(reads) == 1
 
     (root / "snap.png").write_bytes(content(Image.fromarray(noise(seed=1)), "PNG"))
     os.utime(root / "snap.png", (1, 1))
-    assert open_picture("snap.png", root).digest != first
+    assert open_image("snap.png", root).digest != first
 
 
 def test_a_file_that_changes_between_digest_and_pixels_is_not_taken_for_the_old_one(root):
-    picture = open_picture("snap.png", root)
-    assert picture.digest
+    image = open_image("snap.png", root)
+    assert image.digest
     (root / "snap.png").write_bytes(content(Image.fromarray(noise(seed=1)), "PNG"))
-    with pytest.raises(PictureError, match=r"changed while it was read: .*snap\.png"):
-        picture.pixels()
+    with pytest.raises(ImageError, match=r"changed while it was read: .*snap\.png"):
+        image.pixels()
 
 
 def test_a_file_that_vanishes_is_a_reason_and_no_crash(root):
-    picture = open_picture("snap.png", root)
+    image = open_image("snap.png", root)
     (root / "snap.png").unlink()
-    with pytest.raises(PictureError, match="cannot be read"):
-        _ = picture.digest
+    with pytest.raises(ImageError, match="cannot be read"):
+        _ = image.digest
 
 
 @pytest.mark.parametrize(
@@ -111,14 +112,14 @@ def test_a_file_that_vanishes_is_a_reason_and_no_crash(root):
         ("a\0b", "no such file"),
         ("x" * 5000, "no such file: …xxx"),
         (os.devnull, "not a file"),
-        (5, "not a picture: int"),
-        ({"path": "snap.png"}, "not a picture: dict"),
-        (np.zeros((3, 3)), "not a picture: array of float64"),
+        (5, "not an image: int"),
+        ({"path": "snap.png"}, "not an image: dict"),
+        (np.zeros((3, 3)), "not an image: array of float64"),
     ],
 )
 def test_what_leads_nowhere_gives_a_short_reason(root, given, words):
-    with pytest.raises(PictureError) as caught:
-        open_picture(given, root)
+    with pytest.raises(ImageError) as caught:
+        open_image(given, root)
     assert words in str(caught.value)
     assert len(str(caught.value)) < 160
 
@@ -126,23 +127,23 @@ def test_what_leads_nowhere_gives_a_short_reason(root, given, words):
 def test_a_huge_file_is_refused_before_it_is_read(root):
     with (root / "film.jpg").open("wb") as file:
         file.truncate(TRUSTED.bytes + 1)
-    with pytest.raises(PictureError, match="too large"):
-        open_picture("film.jpg", root)
+    with pytest.raises(ImageError, match="too large"):
+        open_image("film.jpg", root)
 
 
 def test_the_content_is_judged_only_when_pixels_are_asked_for():
-    picture = open_picture(PNG[:50], None)
-    assert picture.digest
-    with pytest.raises(PictureError):
-        picture.pixels()
+    image = open_image(PNG[:50], None)
+    assert image.digest
+    with pytest.raises(ImageError):
+        image.pixels()
 
 
 @pytest.mark.parametrize("given", [PNG, noise()], ids=["bytes", "array"])
-def test_a_picture_survives_pickling(given):
-    picture = open_picture(given, None)
-    copy = pickle.loads(pickle.dumps(picture))
-    assert copy.digest == picture.digest
-    assert np.array_equal(copy.pixels(), picture.pixels())
+def test_an_image_survives_pickling(given):
+    image = open_image(given, None)
+    copy = pickle.loads(pickle.dumps(image))
+    assert copy.digest == image.digest
+    assert np.array_equal(copy.pixels(), image.pixels())
 
 
 def test_one_reference_or_several_or_none():

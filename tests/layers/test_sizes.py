@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from torch import nn
 
-from spacy_mner import architectures
 from spacy_mner.layers.embed import Tok2VecEmbedding, TransformerEmbedding
+from spacy_mner.models import architectures
 
 # Of every block: what builds it, what the posts tell of its sizes, and the settings that are sizes.
 EMBEDDERS = [

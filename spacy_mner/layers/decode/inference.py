@@ -92,7 +92,7 @@ def marginals(potentials: Potentials, lengths: Tensor) -> Tensor:
     exact = _double(potentials)
     packing = Packing.of(lengths, exact.emissions.device)
     forward, backward = both_messages(exact, packing)
-    # Normalising each token by itself equals subtracting the log partition function.
+    # Normalizing each token by itself equals subtracting the log partition function.
     return (forward + backward - exact.emissions).softmax(dim=1).to(potentials.emissions.dtype)
 
 

@@ -1,4 +1,4 @@
-"""A word by its neighbours among the words of a large vocabulary."""
+"""A word by its neighbors among the words of a large vocabulary."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class SemanticAugmentation(nn.Module):
 
         a(w) = sum_i softmax(c)_i e(n_i)    result = W_a Dropout(a(w)) + b
 
-    for the neighbours n_i of w, with their similarities c_i and their vectors e (Nie et al. 2020;
-    Liu et al. 2022). Words without neighbours share a learned vector in the place of a(w), small
+    for the neighbors n_i of w, with their similarities c_i and their vectors e (Nie et al. 2020;
+    Liu et al. 2022). Words without neighbors share a learned vector in the place of a(w), small
     and uniform at first, so that every word is available.
 
     width: of the result.
-    dim: of the neighbours' vectors.
+    dim: of the neighbors' vectors.
     dropout: on a(w).
 
     Features: `vectors` float [n_distinct, n, dim], `similarity` float [n_distinct, n] and
-    `available` bool [n_distinct, n] of the n neighbours; `token` int64 [n_tokens], the place of
+    `available` bool [n_distinct, n] of the n neighbors; `token` int64 [n_tokens], the place of
     every token among the distinct ones.
     """
 
@@ -46,7 +46,7 @@ class SemanticAugmentation(nn.Module):
     def _augment(self, features: Features) -> Tensor:
         """a(w) of the distinct words: [n_distinct, dim]."""
         available, similarity = features["available"], features["similarity"]
-        # The lowest finite number: -inf would make NaN of a word with no neighbour at all.
+        # The lowest finite number: -inf would make NaN of a word with no neighbor at all.
         lowest = torch.finfo(similarity.dtype).min
         weights = similarity.masked_fill(~available, lowest).softmax(dim=1)
         mean = torch.bmm(weights.unsqueeze(1), features["vectors"]).squeeze(1)

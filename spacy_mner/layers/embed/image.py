@@ -1,4 +1,4 @@
-"""The picture of a post, from features of a frozen encoder."""
+"""The image of a post, from features of a frozen encoder."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ..types import Features, RegionMemory
 
 
 class ImageEmbedding(nn.Module):
-    """Normalise and project the regions of a post's pictures.
+    """Normalize and project the regions of a post's images.
 
     Features of different encoders differ by orders of magnitude, hence the layer norm.
 
     width: of the result.
     dim: of the features.
-    dropout: on the normalised features, and on the bottleneck.
+    dropout: on the normalized features, and on the bottleneck.
     bottleneck: width through which the features are squeezed on their way, or None for a single
         projection. Every post has features of its own, by which a network can learn its training
-        posts by heart; a few numbers leave room for what pictures have in common alone.
+        posts by heart; a few numbers leave room for what images have in common alone.
 
     Features: `regions` float [n_posts, n_regions, dim], `available` bool [n_posts, n_regions].
     Regions that are not available come out as zeros.
@@ -28,7 +28,7 @@ class ImageEmbedding(nn.Module):
         super().__init__()
         check_sizes("ImageEmbedding", width=width, bottleneck=bottleneck)
         self.width = width
-        self.normalise = nn.LayerNorm(dim)
+        self.normalize = nn.LayerNorm(dim)
         self.project: nn.Module = nn.Linear(dim, width)
         if bottleneck is not None:
             self.project = nn.Sequential(
@@ -41,5 +41,5 @@ class ImageEmbedding(nn.Module):
 
     def forward(self, features: Features, lengths: Tensor) -> RegionMemory:
         available = features["available"]
-        regions = self.project(self.dropout(self.normalise(features["regions"])))
+        regions = self.project(self.dropout(self.normalize(features["regions"])))
         return RegionMemory(regions.masked_fill(~available.unsqueeze(2), 0), available)

@@ -1,4 +1,4 @@
-"""The objects that were found in a post's pictures."""
+"""The objects that were found in a post's images."""
 
 from __future__ import annotations
 

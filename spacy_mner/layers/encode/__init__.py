@@ -2,6 +2,6 @@
 
 from .bilstm import BiLSTM
 from .coupled import CoupledBiLSTM
-from .none import NoEncoder
+from .no_encoder import NoEncoder
 
 __all__ = ["BiLSTM", "CoupledBiLSTM", "NoEncoder"]

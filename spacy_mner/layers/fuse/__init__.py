@@ -6,8 +6,8 @@ CPU), and `region_attention`, which asks it to tell how tokens attend to regions
 head, None where it makes nothing.
 """
 
-from .attention import ModalityAttention
 from .concatenate import Concatenate
 from .cross_modal import CrossModal
+from .modality_attention import ModalityAttention
 
 __all__ = ["Concatenate", "CrossModal", "ModalityAttention"]

@@ -1,4 +1,4 @@
-"""The text asks the picture, and the picture the text: attention across modalities."""
+"""The text asks the image, and the image the text: attention across modalities."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ..attention import TransformerLayer
 from ..ragged import from_grid, to_grid
 from ..sizes import check_sizes
+from ..transformer_layer import TransformerLayer
 from ..types import Embedded, Fused, RegionMemory
 from .gate import Gate
 from .granularity import Granularity
@@ -18,7 +18,7 @@ from .text import TextSum, projection
 
 
 class CrossModal(nn.Module):
-    """Tokens that have looked at two granularities of the picture: its grid and its objects.
+    """Tokens that have looked at two granularities of the image: its grid and its objects.
 
         S  = Dropout(sum of the text)       T = Self(S)      T_aux = Self(S)
         H1 = Cross(T, Self(W_1 V))          H2 = Cross(T, Cross(Self(W_2 V), T))
@@ -36,7 +36,7 @@ class CrossModal(nn.Module):
 
     widths: the width of every modality, in the order of the embed mapping.
     width, heads, feedforward, dropout: of the transformer layers; `width` is that of the result.
-    grid, objects: the modalities that hold the regions of the picture and the objects in it. None,
+    grid, objects: the modalities that hold the regions of the image and the objects in it. None,
         or a name that is not in `widths`, for a network without.
     augmentation: the modality that the gate of the text is for, if `augmentation_gate`; it has a
         vector per token, and is not the only one that has.
@@ -161,7 +161,7 @@ class CrossModal(nn.Module):
         if len(with_regions) == len(embedded):
             raise ValueError(
                 "cross-modal attention needs a modality with a vector per token that asks the "
-                f"picture, and [model.embed] has only {sorted(with_regions)}"
+                f"image, and [model.embed] has only {sorted(with_regions)}"
             )
         self._check_gate(with_regions)
         # A name that is nowhere may be that of a modality taken out, or misspelt.

@@ -1,4 +1,4 @@
-"""One granularity of the picture, and what the tokens of a post make of it."""
+"""One granularity of the image, and what the tokens of a post make of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from ..attention import TransformerLayer
+from ..transformer_layer import TransformerLayer
 from ..types import RegionMemory
 from .gate import Gate
 

@@ -27,7 +27,7 @@ def features(available: list[list[bool]]) -> Features:
     }
 
 
-def test_a_word_is_its_neighbours_by_the_softmax_of_their_similarities():
+def test_a_word_is_its_neighbors_by_the_softmax_of_their_similarities():
     embed = augmentation().double()
     given = features([[True, True], [True, False]])
     given |= {name: given[name].double() for name in ("vectors", "similarity")}
@@ -45,7 +45,7 @@ def test_a_word_is_its_neighbours_by_the_softmax_of_their_similarities():
     assert result.available.all()
 
 
-def test_what_stands_at_a_neighbour_that_is_not_available_does_not_matter():
+def test_what_stands_at_a_neighbor_that_is_not_available_does_not_matter():
     embed, given = augmentation(), features([[True, False], [False, True]])
     expected = embed(given, LENGTHS).vectors
     for name in ("vectors", "similarity"):
@@ -53,7 +53,7 @@ def test_what_stands_at_a_neighbour_that_is_not_available_does_not_matter():
     assert torch.equal(embed(given, LENGTHS).vectors, expected)
 
 
-def test_words_without_neighbours_share_a_small_vector_that_learns():
+def test_words_without_neighbors_share_a_small_vector_that_learns():
     embed = augmentation()
     vectors = embed(features([[False, False], [False, False]]), LENGTHS).vectors
     assert torch.equal(vectors, vectors[:1].expand(4, -1))
@@ -62,7 +62,7 @@ def test_words_without_neighbours_share_a_small_vector_that_learns():
     assert embed.unknown.grad.all()
 
 
-def test_a_vocabulary_without_any_neighbour_or_a_batch_without_tokens_is_embedded():
+def test_a_vocabulary_without_any_neighbor_or_a_batch_without_tokens_is_embedded():
     embed = augmentation()
     nobody = features([[True], [True]])
     nobody = {n: t if n == "token" else t[:, :0] for n, t in nobody.items()}
@@ -74,7 +74,7 @@ def test_a_vocabulary_without_any_neighbour_or_a_batch_without_tokens_is_embedde
     assert embed(empty, torch.tensor([0])).vectors.shape == (0, 3)
 
 
-def test_dropout_falls_on_the_mean_of_the_neighbours():
+def test_dropout_falls_on_the_mean_of_the_neighbors():
     torch.manual_seed(0)
     embed, given = augmentation(dropout=0.999999), features([[True], [True]])
     assert torch.allclose(embed(given, LENGTHS).vectors, embed.project.bias.expand(4, -1))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from spacy_mner.layers.embed import TransformerEmbedding, transformer
 
 
-class Neighbours(nn.Module):
+class Neighbors(nn.Module):
     """Stands for an encoder: the mean of all pieces that it may see, beside the piece itself.
 
     Two numbers a piece, the second one of the pieces' types where there are any.
@@ -41,7 +41,7 @@ LENGTHS = torch.tensor([3, 1])
 
 def embedding(**settings) -> TransformerEmbedding:
     defaults = {"dim": 2, "width": None, "dropout": 0.0, "freeze": False}
-    return TransformerEmbedding(encoder=Neighbours(), **{**defaults, **settings})
+    return TransformerEmbedding(encoder=Neighbors(), **{**defaults, **settings})
 
 
 def test_a_token_has_the_vector_of_its_piece_computed_in_its_segment():

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_mner.architectures import build_coupled_bilstm
 from spacy_mner.layers.encode import CoupledBiLSTM
+from spacy_mner.models.architectures import build_coupled_bilstm
 
 Matrices = dict[str, np.ndarray]
 

@@ -40,7 +40,7 @@ def softmax(x: Array) -> Array:
     return weights / weights.sum()
 
 
-def normalise(weights: Weights, name: str, x: Array) -> Array:
+def normalize(weights: Weights, name: str, x: Array) -> Array:
     centred = x - x.mean(-1, keepdims=True)
     scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
     return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
@@ -65,11 +65,11 @@ def ask(weights: Weights, heads: int, q: Array, k: Array) -> tuple[Array, Array]
 def cross(weights: Weights, heads: int, q: Array, k: Array) -> tuple[Array, Array]:
     """One transformer layer, and the weights of its attention."""
     said, attention = ask(weights, heads, q, k)
-    attended = normalise(weights, "normalise_attended", q + said)
+    attended = normalize(weights, "normalize_attended", q + said)
     hidden = linear(weights, "think.0", attended)
     hidden = hidden * 0.5 * (1 + _erf(hidden / math.sqrt(2)))
     thought = linear(weights, "think.2", hidden)
-    return normalise(weights, "normalise", attended + thought), attention
+    return normalize(weights, "normalize", attended + thought), attention
 
 
 def gate(weights: Weights, first: Array, second: Array) -> Array:

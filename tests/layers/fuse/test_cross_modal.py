@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from spacy_mner.architectures import build_cross_modal
 from spacy_mner.layers.fuse import CrossModal
 from spacy_mner.layers.types import Fused, RegionMemory
+from spacy_mner.models.architectures import build_cross_modal
 
 from . import reference
 from .cross_modal import (
@@ -209,7 +209,7 @@ def test_a_post_without_regions_gets_what_a_silent_granularity_would_give(part: 
     assert not torch.allclose(before[MIXED.tokens(0)], after[MIXED.tokens(0)])
 
 
-def test_a_batch_without_any_picture_is_answered_and_learnt_from():
+def test_a_batch_without_any_image_is_answered_and_learnt_from():
     blind = batch_of((3, 0, 0), (1, 0, 0))
     network = cross_modal()
     fused = ask(network, blind, region_attention=True)

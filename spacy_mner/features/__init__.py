@@ -1,0 +1,20 @@
+"""The host half of every modality: Docs in, arrays out. No gradients, no torch."""
+
+from .augmentation import AugmentationFeaturizer
+from .characters import CharacterFeaturizer
+from .featurizer import Featurizer, Featurizers
+from .image import ImageFeaturizer
+from .objects import ObjectFeaturizer
+from .transformer import TransformerFeaturizer
+from .words import WordFeaturizer
+
+__all__ = [
+    "AugmentationFeaturizer",
+    "CharacterFeaturizer",
+    "Featurizer",
+    "Featurizers",
+    "ImageFeaturizer",
+    "ObjectFeaturizer",
+    "TransformerFeaturizer",
+    "WordFeaturizer",
+]

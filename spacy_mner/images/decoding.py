@@ -1,0 +1,141 @@
+"""Turning the bytes of an image, or a PIL image, into the RGB pixels a person would see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import ImageError
+from .safety.decompression_bombs import check_frames, check_scans, check_strips, open_content
+from .safety.limits import TRUSTED, Limits
+
+# Values of more than 8 bits that are scaled at a time, since they are scaled in 64 bits.
+BLOCK = 1 << 20
+
+EXIF_ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(content: bytes, limits: Limits = TRUSTED) -> np.ndarray:
+    """Decode the content of an image file: uint8 [h, w, 3].
+
+    The format is told from the content, never from a file name. Raises ImageError for whatever
+    is wrong with the content.
+    """
+    if not content:
+        raise ImageError("empty file")
+    limits.check_bytes(len(content))
+    formats = _formats(limits)
+    with _reasons(limits):
+        check_strips(content, limits)
+        with Image.open(open_content(content, limits), formats=formats) as image:
+            limits.check_size(*image.size)
+            check_frames(content, formats, limits)
+            if image.format in ("JPEG", "MPO"):
+                check_scans(content, limits)
+            return _rgb(image)
+
+
+def decode_image(image: Image.Image) -> np.ndarray:
+    """Bring a PIL image, at its present frame, to RGB: uint8 [h, w, 3].
+
+    Raises ImageError where it cannot be loaded.
+    """
+    with _reasons(TRUSTED):
+        TRUSTED.check_size(*image.size)
+        return _rgb(image)
+
+
+def decode_array(array: np.ndarray) -> np.ndarray:
+    """Bring uint8 [h, w], [h, w, 3] or [h, w, 4] (with alpha) to RGB: uint8 [h, w, 3].
+
+    Raises ImageError for any other shape or type.
+    """
+    if array.dtype != np.uint8 or not (array.ndim == 2 or array.shape[2:] in {(3,), (4,)}):
+        raise ImageError(
+            f"not an image: array of {array.dtype} with shape {list(array.shape)}, "
+            "expected uint8 [height, width, 3]"
+        )
+    TRUSTED.check_size(array.shape[1], array.shape[0])
+    return decode_image(Image.fromarray(np.ascontiguousarray(array)))
+
+
+def _formats(limits: Limits) -> list[str]:
+    Image.init()
+    return [name for name in Image.ID if limits.allows(name)]
+
+
+@contextmanager
+def _reasons(limits: Limits) -> Iterator[None]:
+    """Turn whatever goes wrong in Pillow into an imageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError("not an image") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"too large: over {limits.pixels:,} pixels") from error
+    except MemoryError as error:
+        raise ImageError("too large for the memory") from error
+    # On damaged files Pillow's plugins raise nearly anything: SyntaxError, struct.error, KeyError.
+    except Exception as error:
+        if "truncated" in str(error).lower():
+            raise ImageError("truncated file") from error
+        raise ImageError(f"broken file: {str(error) or type(error).__name__}"[:120]) from error
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    # Orientation is asked for after loading: a TIFF turns itself and then drops the tag.
+    image.load()
+    turn = TURNS.get(_orientation(image))
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_eight_bits(np.asarray(image)))
+    elif image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    return np.array(image if turn is None else image.transpose(turn))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Read the EXIF orientation, 1 (upright) where EXIF is broken: the pixels may still be good."""
+    try:
+        return int(image.getexif().get(EXIF_ORIENTATION, 1))
+    except Exception:
+        return 1
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Scale gray values of more than 8 bits to uint8, without clipping any.
+
+    Values of 16 bits keep their meaning (65535 is white), floats in [0, 1] too (1 is white);
+    an image beyond those ranges says nowhere what white is, and is stretched over its own range.
+    """
+    flat = values.reshape(-1)
+    blocks = [slice(start, start + BLOCK) for start in range(0, flat.size, BLOCK)]
+    low, high = 0.0, 1.0 if values.dtype.kind == "f" else 65535.0
+    lowest = min(_finite(flat[block]).min() for block in blocks)
+    highest = max(_finite(flat[block]).max() for block in blocks)
+    if lowest < low or highest > high:
+        low, high = lowest, highest
+    gray = np.empty(flat.shape, dtype=np.uint8)
+    for block in blocks:
+        gray[block] = np.rint((_finite(flat[block]) - low) / ((high - low) or 1.0) * 255)
+    return gray.reshape(values.shape)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values.astype(np.float64))

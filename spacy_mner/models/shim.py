@@ -1,0 +1,165 @@
+"""The one torch network of a pipe, as Thinc sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import torch
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from thinc.api import Optimizer, torch2xp, xp2torch
+from thinc.shims import Shim
+from thinc.types import FloatsXd
+from thinc.util import get_torch_default_device
+
+from ..training.optimizers import AdamW
+
+# JSON that says how to build a network: its sizes and labels.
+Plan = dict[str, Any]
+
+
+class TorchShim(Shim):
+    """Holds a torch network that is built from a plan, and lets Thinc train, save and move it.
+
+    It differs from Thinc's own PyTorchShim where that one does not fit:
+    averaged weights reach the network (`use_params`), weights are saved as safetensors with the
+    plan that builds the network for them, parameters are updated in place (cuDNN keeps them in
+    one block), and integers may be inputs.
+
+    build: plan -> network; picklable.
+    """
+
+    def __init__(self, build: Callable[[Plan], torch.nn.Module], *, mixed_precision: bool = False):
+        super().__init__(None)
+        self.build = build
+        self.mixed_precision = mixed_precision
+
+    @property
+    def is_built(self) -> bool:
+        return self._model is not None
+
+    @property
+    def network(self) -> torch.nn.Module:
+        if self._model is None:
+            raise ValueError("The network is not initialized: call nlp.initialize() first.")
+        return self._model
+
+    @property
+    def plan(self) -> Plan:
+        return self.cfg
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def initialize(self, plan: Plan) -> None:
+        """Build a fresh network on the device that Thinc computes on."""
+        self.cfg, self._model = plan, self.build(plan).to(get_torch_default_device())
+
+    def __call__(self, inputs: tuple[Any, ...], is_train: bool) -> tuple[Any, Callable]:
+        """Run the network on its positional inputs.
+
+        Returns its output and a callback that takes (tensors, gradients) and backpropagates.
+        """
+        network = self.network.train(is_train)
+        # bfloat16 has the range of float32, so that no gradient scaling is needed.
+        precision = torch.autocast(
+            self.device.type,
+            torch.bfloat16,
+            enabled=self.mixed_precision and computes_bfloat16(self.device),
+        )
+        with torch.set_grad_enabled(is_train), precision:
+            output = network(*inputs)
+
+        def backprop(tensors: list[torch.Tensor], gradients: list[torch.Tensor]) -> None:
+            torch.autograd.backward(tensors, gradients)
+
+        return output, backprop
+
+    def nonfinite_gradients(self) -> list[str]:
+        """Names of the parameters whose gradient is not finite."""
+        parameters = self.network.named_parameters()
+        gradients = {name: p.grad for name, p in parameters if p.grad is not None}
+        # Of all at once first: a small part of the time of a step, and one wait for a GPU.
+        if torch.nn.utils.get_total_norm(list(gradients.values())).isfinite():
+            return []
+        return [name for name, gradient in gradients.items() if not gradient.isfinite().all()]
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        if isinstance(optimizer, AdamW):
+            optimizer.update_network(self.network)
+            return
+        for name, parameter in self.network.named_parameters():
+            if parameter.grad is None:
+                continue
+            weights = cast(FloatsXd, torch2xp(parameter.data))
+            gradient = cast(FloatsXd, torch2xp(parameter.grad))
+            updated, _ = optimizer((self.id, name), weights, gradient)
+            new = xp2torch(updated, device=parameter.device)
+            if new.data_ptr() != parameter.data_ptr():  # an optimizer may work in place or not
+                parameter.data.copy_(new)
+            parameter.grad.zero_()
+
+    @contextlib.contextmanager
+    def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
+        """Put in the given parameters, as the optimizer names them, and take them out again."""
+        swapped = {}
+        if self._model is not None:
+            for name, parameter in self._model.named_parameters():
+                value = params.get((self.id, name))
+                if value is not None:
+                    swapped[parameter] = parameter.data.clone()
+                    parameter.data.copy_(xp2torch(value, device=parameter.device))
+        try:
+            yield
+        finally:
+            for parameter, value in swapped.items():
+                parameter.data.copy_(value)
+
+    def copy(self) -> TorchShim:
+        copied = copy.deepcopy(self)
+        # An id of its own, or the optimizer would take the two networks' parameters for one.
+        with Shim.global_id_lock:
+            Shim.global_id += 1
+            copied.id = Shim.global_id
+        return copied
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        if self._model is not None:
+            device = "cpu" if device_type == "cpu" else f"cuda:{device_id}"
+            self._model.to(device)
+
+    def to_bytes(self) -> bytes:
+        if self._model is None:
+            return b""
+        weights = {name: value.contiguous() for name, value in self._model.state_dict().items()}
+        return save_safetensors(weights, metadata={"plan": json.dumps(self.plan)})
+
+    def from_bytes(self, data: bytes) -> TorchShim:
+        if not data:
+            self._model = None
+            return self
+        plan = _read_plan(data)
+        network = self.build(plan)
+        network.load_state_dict(load_safetensors(data))
+        self.cfg, self._model = plan, network.to(get_torch_default_device())
+        return self
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device is the faster for it. A CPU without the instructions is far slower."""
+    if device.type == "cuda":
+        return True
+    # torch has no public name for the question, and may come to lack this one.
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return device.type == "cpu" and asked is not None and asked()
+
+
+def _read_plan(data: bytes) -> Plan:
+    """The plan in the header of a safetensors file (eight bytes of length, then JSON)."""
+    size = int.from_bytes(data[:8], "little")
+    return json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["plan"])

@@ -1,0 +1,72 @@
+"""Loading a pipeline for a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import srsly
+from spacy.language import Language
+from spacy.util import import_file
+from thinc.api import Config
+
+from ..errors import LoadingError, UsageError
+
+# spaCy's own files, whose damage it tells without saying where.
+FILES: dict[str, Callable[[Path], Any]] = {
+    "config.cfg": lambda path: Config().from_disk(path, interpolate=False),
+    "meta.json": srsly.read_json,
+    "tokenizer": srsly.read_msgpack,
+    "vocab/key2row": srsly.read_msgpack,
+    "vocab/lookups.bin": srsly.read_msgpack,
+    "vocab/strings.json": srsly.read_json,
+    "vocab/vectors": lambda path: np.load(path, mmap_mode="r", allow_pickle=False),
+    "vocab/vectors.cfg": srsly.read_json,
+}
+
+
+def load_pipeline(model: str, gpu_id: int = -1, code: Path | None = None) -> Language:
+    """Load a pipeline onto a GPU, or onto the CPU (-1).
+
+    code: Python file that is imported first, for the functions that the config names (`--code`).
+
+    Raises UsageError for a file that cannot be imported, and LoadingError in place of the several
+    errors that spaCy raises for a pipeline that cannot be loaded.
+    """
+    import spacy
+    from spacy.cli._util import setup_gpu
+
+    if code is not None:
+        import_code(code)
+    try:
+        setup_gpu(gpu_id, silent=True)
+        return spacy.load(model)
+    # What is cut off makes spaCy and msgpack raise nearly anything.
+    except Exception as error:
+        damaged = damaged_file(Path(model))
+        where = "" if damaged is None else f"{damaged} is damaged: "
+        raise LoadingError(f"Cannot load the pipeline {model}: {where}{error}") from error
+
+
+def import_code(path: Path) -> None:
+    """Import a Python file, as `--code` of spaCy's own commands does. Raises UsageError."""
+    if not path.is_file():
+        raise UsageError(f"--code {path}: there is no such file.")
+    try:
+        import_file("python_code", path)
+    except Exception as error:
+        raise UsageError(f"--code {path}: {type(error).__name__}: {error}") from error
+
+
+def damaged_file(folder: Path) -> str | None:
+    """The first of spaCy's own files in a folder that cannot be read."""
+    for name, read in FILES.items():
+        path = folder / name
+        try:
+            if path.is_file():
+                read(path)
+        except Exception:
+            return name
+    return None

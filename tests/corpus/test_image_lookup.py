@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_mner.corpus.image_lookup import CaptionFile, FeatureFile, ImageFolder, NoImage, inside
+from spacy_mner.errors import CorpusError
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "images"
+    (folder / "day").mkdir(parents=True)
+    for name in ("1015799.jpg", "17.06.jpg", "café.png", "UP.JPG", "day/1.jpg", "2.jpg", "2.png"):
+        (folder / name).write_bytes(b"image")
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("1015799", "1015799.jpg"),
+        ("1015799.jpg", "1015799.jpg"),
+        ("1015799.png", "1015799.jpg"),
+        ("17.06", "17.06.jpg"),
+        ("cafe\u0301", "café.png"),
+        ("UP", "UP.JPG"),
+        ("UP.jpg", "UP.JPG"),
+        ("day/1", "day/1.jpg"),
+        ("./day/1.jpg", "day/1.jpg"),
+        ("day\\1.jpg", "day/1.jpg"),
+        ("2.png", "2.png"),
+    ],
+)
+def test_an_image_is_found_with_and_without_extension(root, reference, found):
+    assert ImageFolder(root).find(reference) == found
+
+
+def test_an_absolute_path_inside_the_folder_becomes_relative(root):
+    assert ImageFolder(root).find(str(root / "day" / "1.jpg")) == "day/1.jpg"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["../secret.jpg", "../../etc/passwd", "/etc/passwd", "day/../../secret", "..\\secret.jpg",
+     "C:\\secret.jpg", "..", ".", "", "\0", "1\0", "day/", "/"],
+)  # fmt: skip
+def test_no_reference_leads_out_of_the_folder(root, reference):
+    with pytest.raises(NoImage):
+        ImageFolder(root).find(reference)
+
+
+def test_an_absolute_path_outside_the_folder_is_refused(root):
+    with pytest.raises(NoImage, match="out of the image folder"):
+        ImageFolder(root).find(str(root.parent / "secret.jpg"))
+
+
+@given(st.text() | st.from_regex(r"\A([./\\]|\.\.|a)+\Z"))
+def test_a_reference_is_below_the_folder_or_refused(reference):
+    try:
+        path = inside(reference)
+    except NoImage:
+        return
+    assert not path.is_absolute() and ".." not in path.parts
+
+
+def test_a_name_that_could_be_two_images_is_neither(root):
+    with pytest.raises(NoImage, match=r"2\.jpg, 2\.png"):
+        ImageFolder(root).find("2")
+
+
+def test_a_folder_is_no_image(root):
+    with pytest.raises(NoImage, match="not there"):
+        ImageFolder(root).find("day")
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match="--images-root"):
+        ImageFolder(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def features(tmp_path):
+    def write(ids, values):
+        path = tmp_path / "features.npz"
+        np.savez(path, ids=np.array(ids), features=np.asarray(values))
+        return FeatureFile(path)
+
+    return write
+
+
+def test_a_descriptor_is_found_with_and_without_extension(features):
+    file = features(["1.jpg", "2"], np.float16([[1, 2], [3, 4]]))
+    for reference, expected in [("1", [1, 2]), ("1.jpg", [1, 2]), ("2", [3, 4]), ("2.jpg", [3, 4])]:
+        found = file.find(reference)
+        assert found.dtype == np.float32
+        assert found.tolist() == expected
+
+
+def test_a_descriptor_may_have_regions(features):
+    assert features(["1"], np.ones((1, 49, 8))).find("1").shape == (49, 8)
+
+
+def test_ids_may_be_numbers(features):
+    assert features([17, 18], [[1.0], [2.0]]).find("18").tolist() == [2.0]
+
+
+def test_an_unknown_id_and_a_broken_descriptor_are_no_images(features):
+    file = features(["1", "2"], [[1.0], [np.nan]])
+    with pytest.raises(NoImage, match="not there"):
+        file.find("3")
+    with pytest.raises(NoImage, match="finite"):
+        file.find("2")
+
+
+@pytest.mark.parametrize(
+    ("ids", "values", "reason"),
+    [
+        (["1", "1"], [[1.0], [2.0]], "twice"),
+        (["café", "cafe\u0301"], [[1.0], [2.0]], "twice"),
+        (["1"], [[1.0], [2.0]], r"\[n, dim\]"),
+        (["1"], [1.0], r"\[n, dim\]"),
+        (["1"], [["x"]], "not numbers"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(features, ids, values, reason):
+    with pytest.raises(CorpusError, match=reason):
+        features(ids, values)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"text"])
+def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
+    path = tmp_path / "features.npz"
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match="ids"):
+        FeatureFile(path)
+
+
+def damaged_npz(path, member, content):
+    np.savez(path, ids=np.array(["a"]), features=np.ones((1, 2)))
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    files[member] = content(files[member])
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda array: b"no array",
+        lambda array: array.replace(b"}", b" "),  # of a header that is read as Python's own syntax
+        lambda array: array.replace(b"(1, 2)", b"(1, 1" + 13 * b"0" + b")"),
+        lambda array: array[:-1],
+    ],
+    ids=["bytes", "header", "more than any memory", "truncated"],
+)
+def test_a_damaged_array_in_an_npz_is_refused(tmp_path, content):
+    damaged_npz(tmp_path / "features.npz", "features.npy", content)
+    with pytest.raises(CorpusError, match=r"features\.npz.*ids"):
+        FeatureFile(tmp_path / "features.npz")
+
+
+@pytest.mark.parametrize("character", [0x110000, 0xD800])
+def test_ids_of_characters_that_there_are_not_are_refused(tmp_path, character):
+    codes = character.to_bytes(4, "little")
+    damaged_npz(tmp_path / "features.npz", "ids.npy", lambda array: array[:-4] + codes)
+    with pytest.raises(CorpusError, match="characters that Unicode does not have"):
+        FeatureFile(tmp_path / "features.npz")
+
+
+def test_pickled_arrays_are_refused(tmp_path):
+    path = tmp_path / "features.npz"
+    np.savez(path, ids=np.array([object()]), features=np.ones((1, 1)))
+    with pytest.raises(CorpusError, match="ids"):
+        FeatureFile(path)
+
+
+def test_a_single_array_is_no_npz(tmp_path):
+    path = tmp_path / "features.npz"
+    with path.open("wb") as file:
+        np.save(file, np.ones(3))
+    with pytest.raises(CorpusError, match="ids"):
+        FeatureFile(path)
+
+
+@pytest.fixture
+def captions(tmp_path):
+    path = tmp_path / "captions.tsv"
+    path.write_text(
+        "17.06.jpg\ta cat\twith a hat \r\n\n2\t\ncafé\teine Katze 猫\n", encoding="utf-8"
+    )
+    return CaptionFile(path)
+
+
+@pytest.mark.parametrize(
+    ("reference", "caption"),
+    [
+        ("17.06", "a cat\twith a hat"),
+        ("17.06.png", "a cat\twith a hat"),
+        ("café.jpg", "eine Katze 猫"),
+    ],
+)
+def test_a_caption_is_found_with_and_without_extension(captions, reference, caption):
+    assert captions.find(reference) == caption
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (" a.jpg \tcap\nb\tother\n", {"a.jpg": "cap", "b": "other"}),
+        ("a\tcap\rb\tother\r", {"a": "cap", "b": "other"}),
+        ("a\tcap\r\nb\tother\r\n", {"a": "cap", "b": "other"}),
+        ("a\tcap\nb\tother\na \t cap\n", {"a": "cap", "b": "other"}),
+        ("cafe\u0301\tcap\ncafé\tcap\n", {"café": "cap", "cafe\u0301.jpg": "cap"}),
+    ],
+)
+def test_blanks_line_ends_and_repeated_lines_do_no_harm(tmp_path, content, expected):
+    (tmp_path / "captions.tsv").write_bytes(content.encode())
+    captions = CaptionFile(tmp_path / "captions.tsv")
+    assert {name: captions.find(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(("reference", "reason"), [("3", "not there"), ("2", "nothing is written")])
+def test_an_image_without_a_caption_is_told_of(captions, reference, reason):
+    with pytest.raises(NoImage, match=reason):
+        captions.find(reference)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("1\ta\n2 b\n", "line 2 is not id<TAB>caption"),
+        ("1\ta\r2 b\r", "line 2 is not id<TAB>caption"),
+        ("1\ta\n \tb\n", "line 2 is not id<TAB>caption"),
+        ("1\ta\n1\tb\n", "two captions for the id 1"),
+        ("1\ta\n1 \tb\n", "two captions for the id 1"),
+        ("café\ta\ncafe\u0301\tb\n", "two captions for the id café"),
+        (b"1\t\xff\n", "UTF-8"),
+    ],
+)
+def test_a_file_that_is_not_of_captions_is_refused(tmp_path, content, reason):
+    path = tmp_path / "captions.tsv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(CorpusError, match=reason):
+        CaptionFile(path)
+
+
+def test_a_caption_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match=r"no file .*--captions"):
+        CaptionFile(tmp_path / "gone.tsv")

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.tokens import Doc
+
+from spacy_mner.evaluation.image_ablation import ShuffleError, derangement, set_images
+from spacy_mner.images.image_objects import read_objects
+
+VOCAB = spacy.blank("en").vocab
+
+
+def make_docs(*images):
+    docs = []
+    for image in images:
+        doc = Doc(VOCAB, words=["a"])
+        doc._.image = image
+        docs.append(doc)
+    return docs
+
+
+def images(docs):
+    return [doc._.image for doc in docs]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1), st.integers(0, 3))
+def test_every_position_gets_another_key_or_there_is_no_way(keys, seed):
+    possible = 2 * max(map(keys.count, keys)) <= len(keys)
+    if not possible:
+        with pytest.raises(ShuffleError):
+            derangement(keys, seed)
+        return
+    result = derangement(keys, seed)
+    assert sorted(result) == list(range(len(keys)))
+    assert all(keys[donor] != key for donor, key in zip(result, keys, strict=True))
+
+
+def test_images_on_leaves_them():
+    docs = make_docs("1.jpg", None)
+    set_images(docs, "on")
+    assert images(docs) == ["1.jpg", None]
+
+
+def test_images_off_takes_them_and_descriptors_away():
+    docs = make_docs("1.jpg", None)
+    docs[1]._.image_features = np.ones(2)
+    set_images(docs, "off")
+    assert images(docs) == [None, None]
+    assert docs[1]._.image_features is None
+
+
+def test_shuffled_exchanges_the_text_about_images_where_that_is_all_there_is():
+    docs = make_docs(None, None, None, None)
+    own = ["a dog", "a car", "a cat", None]
+    for doc, text in zip(docs, own, strict=True):
+        doc._.image_text = text
+    set_images(docs, "shuffled")
+    found = [doc._.image_text for doc in docs]
+    assert sorted(found[:3]) == sorted(own[:3]) and found[3] is None
+    assert all(one != other for one, other in zip(found[:3], own[:3], strict=True))
+
+
+def test_shuffled_gives_every_post_the_image_of_another_and_none_to_those_without():
+    own = [f"{i}.jpg" if i % 3 else None for i in range(30)]
+    docs = make_docs(*own)
+    set_images(docs, "shuffled", seed=0)
+    assert sorted(filter(None, images(docs))) == sorted(filter(None, own))
+    for before, after in zip(own, images(docs), strict=True):
+        assert (after is None) == (before is None)
+        assert after is None or after != before
+
+
+def test_the_seed_decides_who_gets_what():
+    def shuffle(seed):
+        docs = make_docs(*(f"{i}.jpg" for i in range(20)))
+        set_images(docs, "shuffled", seed=seed)
+        return images(docs)
+
+    assert shuffle(1) == shuffle(1)
+    assert shuffle(1) != shuffle(2)
+
+
+def test_a_descriptor_travels_with_its_image():
+    docs = make_docs("0.jpg", "1.jpg", "2.jpg")
+    for i, doc in enumerate(docs):
+        doc._.image_features = np.full(2, i)
+    set_images(docs, "shuffled")
+    for doc in docs:
+        assert doc._.image == f"{doc._.image_features[0]}.jpg"
+
+
+def test_objects_go_with_their_image():
+    docs = make_docs("0.jpg", "1.jpg", "2.jpg", None)
+    for i, doc in enumerate(docs[:3]):
+        doc._.image_objects = [str(i)]
+    set_images(docs, "shuffled")
+    for i, doc in enumerate(docs[:3]):
+        assert doc._.image == f"{doc._.image_objects[0]}.jpg" != f"{i}.jpg"
+    assert docs[3]._.image_objects is None
+    set_images(docs, "off")
+    assert [doc._.image_objects for doc in docs] == [None] * 4
+
+
+def test_equal_objects_without_an_image_are_one_image_however_they_are_written():
+    docs = make_docs(*[None] * 4)
+    given = (["cat"], ["dog"], ({"label": "cat"},), ["dog"])
+    for doc, objects in zip(docs, given, strict=True):
+        doc._.image_objects = objects
+    set_images(docs, "shuffled")
+    labels = [read_objects(doc._.image_objects)[0].label for doc in docs]
+    assert labels == ["dog", "cat", "dog", "cat"]
+
+
+def test_objects_that_cannot_be_used_are_exchanged_as_they_are():
+    docs = make_docs(None, None)
+    docs[0]._.image_objects, docs[1]._.image_objects = "cat", {1: 2}
+    set_images(docs, "shuffled")
+    assert [doc._.image_objects for doc in docs] == [{1: 2}, "cat"]
+
+
+def test_equal_descriptors_are_one_image_whatever_their_names():
+    docs = make_docs("0.jpg", "1.jpg", "2.jpg", "3.jpg")
+    for i, doc in enumerate(docs):
+        doc._.image_features = np.full(2, i % 2)
+    set_images(docs, "shuffled")
+    assert [doc._.image_features[0] for doc in docs] == [1, 0, 1, 0]
+
+
+def test_one_image_under_two_names_is_one_image(tmp_path):
+    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2"), ("d", b"2")):
+        (tmp_path / name).write_bytes(content)
+    docs = make_docs("a", "b", "c", "d")
+    set_images(docs, "shuffled", images_root=tmp_path)
+    assert set(images(docs)[:2]) == {"c", "d"}
+
+
+def test_bytes_and_arrays_and_lists_of_images_are_exchanged():
+    kinds = [b"1", np.zeros((1, 1, 3), dtype="uint8"), ("1.jpg", "2.jpg"), "gone.jpg"]
+    docs = make_docs(*kinds)
+    set_images(docs, "shuffled")
+    for before, doc in zip(kinds, docs, strict=True):
+        assert doc._.image is not before
+
+
+def test_the_order_of_images_makes_no_other_image():
+    with pytest.raises(ShuffleError, match="2 of the 2"):
+        set_images(make_docs(["1.jpg", "2.jpg"], ["2.jpg", "1.jpg"]), "shuffled")
+
+
+@pytest.mark.parametrize("given_images", [[], [None], ["1.jpg"], ["1.jpg", "1.jpg", "2.jpg"]])
+def test_shuffling_too_few_different_images_is_refused(given_images):
+    with pytest.raises(ShuffleError, match="Cannot shuffle"):
+        set_images(make_docs(*given_images), "shuffled")
+
+
+def test_an_unknown_protocol_is_refused():
+    with pytest.raises(ValueError, match="on, off, shuffled"):
+        set_images([], "blurred")

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc
+
+from spacy_mner.errors import ImageError, ImageWarning
+from spacy_mner.features import ImageFeaturizer
+from spacy_mner.features.batch import PostBatch
+
+NLP = spacy.blank("en")
+
+
+def post(**attributes: Any) -> Doc:
+    doc = NLP.make_doc("a post")
+    for name, value in attributes.items():
+        doc._.set(name, value)
+    return doc
+
+
+def settled(*docs: Doc) -> ImageFeaturizer:
+    """A featurizer of descriptors, as trained on these posts."""
+    featurizer = ImageFeaturizer(None)
+    for doc in docs:
+        featurizer.update_vocab(doc, None)
+    featurizer.finalize()
+    return featurizer
+
+
+@pytest.fixture
+def featurizer() -> ImageFeaturizer:
+    return settled(post(image_features=np.zeros(3)))
+
+
+def test_descriptors_of_one_and_of_several_regions_come_into_one_memory(featurizer):
+    grid = np.arange(6, dtype=np.float32).reshape(2, 3)
+    batch = PostBatch.from_docs(
+        [post(image_features=grid), post(), post(image_features=[7.0, 8.0, 9.0])]
+    )
+    features = featurizer(batch)
+    assert features["available"].tolist() == [[True, True], [False, False], [True, False]]
+    np.testing.assert_array_equal(features["regions"][0], grid)
+    np.testing.assert_array_equal(features["regions"][2], [[7, 8, 9], [0, 0, 0]])
+    assert not features["regions"][1].any()
+    assert batch.image_status == ["used", "absent", "used"]
+
+
+@pytest.mark.parametrize(
+    "value, reason",
+    [
+        (np.zeros(4), r"shape \[4\]"),
+        (np.zeros((2, 2, 3)), "shape"),
+        (np.array([1.0, np.nan, 0.0]), "not within"),
+        (np.array([1.0, 1e30, 0.0]), "not within"),
+        (np.zeros((0, 3)), "no region"),
+        ("not numbers", "not an array"),
+        ([10**400, 0, 0], "not an array"),
+        (ImageError("of no use"), "of no use"),
+    ],
+)
+def test_a_descriptor_that_does_not_fit_is_masked_with_its_reason(featurizer, value, reason):
+    batch = PostBatch.from_docs([post(image_features=value)])
+    with pytest.warns(ImageWarning, match=reason):
+        features = featurizer(batch)
+    assert not features["available"].any()
+    assert batch.image_status[0].startswith("unreadable: ")
+
+
+def test_an_image_without_an_encoder_is_masked_with_its_reason(featurizer):
+    batch = PostBatch.from_docs([post(image="photo.jpg")])
+    with pytest.warns(ImageWarning, match="takes image_features"):
+        featurizer(batch)
+
+
+def test_descriptors_of_different_widths_are_refused_in_training():
+    with pytest.raises(ValueError, match="3 and 4"):
+        settled(post(image_features=np.zeros(3)), post(image_features=np.zeros(4)))
+
+
+def test_neither_encoder_nor_descriptors_is_an_error_that_names_the_remedies():
+    with pytest.raises(ValueError, match="--features"):
+        settled(post())
+
+
+def test_a_descriptor_wins_over_an_image(featurizer):
+    batch = PostBatch.from_docs([post(image="gone.jpg", image_features=np.ones(3))])
+    featurizer(batch)
+    assert batch.image_status == ["used"]
+
+
+def test_several_images_of_a_post_lie_one_after_the_other(images):
+    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
+    from spacy_mner.images.feature_cache import FeatureCache
+
+    store = FeatureCache(build_efficientnet_lite(), cache=None, memory_mb=16)
+    featurizer = ImageFeaturizer(store)
+    docs = [post(image=["car.png", "animal.png"]), post(image="car.png")]
+    features = featurizer(PostBatch.from_docs(docs, images))
+    assert features["available"].tolist() == [[True, True], [True, False]]
+    np.testing.assert_array_equal(features["regions"][0, 0], features["regions"][1, 0])
+    assert np.abs(features["regions"][0, 1] - features["regions"][0, 0]).max() > 0.01
+
+
+def test_the_regions_of_a_post_are_known_to_be_of_which_image(images):
+    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
+    from spacy_mner.images.feature_cache import FeatureCache
+
+    encoder = build_efficientnet_lite(regions="grid")
+    featurizer = ImageFeaturizer(FeatureCache(encoder, cache=None, memory_mb=16))
+    doc = post(image=["gone.png", "car.png", b"no image", "car.png"])
+    assert featurizer.regions_of(doc, images) == [0, 49, 0, 49]
+    assert featurizer.regions_of(post(image_features=np.ones((3, 1280))), images) == [3]
+    assert featurizer.regions_of(post(), images) == []
+
+
+def test_descriptors_of_another_width_than_the_encoders_are_refused_in_training():
+    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
+    from spacy_mner.images.feature_cache import FeatureCache
+
+    store = FeatureCache(build_efficientnet_lite(), cache=None, memory_mb=16)
+    with pytest.raises(ValueError, match="1280"):
+        ImageFeaturizer(store).update_vocab(post(image_features=np.zeros(3)), None)
+
+
+def test_training_without_a_single_readable_image_is_refused_with_the_remedy(images):
+    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
+    from spacy_mner.images.feature_cache import FeatureCache
+
+    store = FeatureCache(build_efficientnet_lite(), cache=None, memory_mb=16)
+    featurizer = ImageFeaturizer(store)
+    for _ in range(25):
+        featurizer.update_vocab(post(image="car.png"), images / "elsewhere")
+    with pytest.raises(ValueError, match="images_root"):
+        featurizer.finalize()
+
+
+def test_a_corpus_with_some_unreadable_images_is_trained_on(images):
+    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
+    from spacy_mner.images.feature_cache import FeatureCache
+
+    store = FeatureCache(build_efficientnet_lite(), cache=None, memory_mb=16)
+    featurizer = ImageFeaturizer(store)
+    for image in ["gone.png"] * 15 + ["car.png"] + ["gone.png"] * 10:
+        featurizer.update_vocab(post(image=image), images)
+    featurizer.finalize()
+
+
+def test_a_second_initialization_begins_anew(images):
+    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
+    from spacy_mner.images.feature_cache import FeatureCache
+
+    featurizer = ImageFeaturizer(FeatureCache(build_efficientnet_lite(), cache=None, memory_mb=16))
+    for _ in range(20):
+        featurizer.update_vocab(post(image="car.png"), images / "elsewhere")
+    with pytest.raises(ValueError, match="images_root"):
+        featurizer.finalize()
+    for _ in range(20):
+        featurizer.update_vocab(post(image="car.png"), images)
+    featurizer.finalize()
+
+
+def test_a_second_initialization_may_bring_descriptors_of_another_width(featurizer):
+    featurizer.update_vocab(post(image_features=np.zeros(5)), None)
+    featurizer.finalize()
+    assert featurizer.dims() == {"dim": 5}

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+
+from spacy_mner.layers.fuse import Concatenate, ModalityAttention
+from spacy_mner.layers.types import Embedded, RegionMemory, TokenVectors
+
+LENGTHS = torch.tensor([2, 0, 3])
+N_TOKENS, WIDTH = 5, 4
+NAMES = ("word", "char", "image")
+
+
+def tokens(available: list[bool] | None = None, scale: float = 1.0) -> TokenVectors:
+    mask = torch.tensor(available) if available else torch.ones(N_TOKENS, dtype=torch.bool)
+    return TokenVectors(torch.randn(N_TOKENS, WIDTH) * scale, mask)
+
+
+def attention(
+    n_modalities: int = 3,
+    *,
+    bounded: bool = True,
+    combine: Literal["sum", "concatenate"] = "sum",
+    skip_unknown: bool = False,
+) -> ModalityAttention:
+    torch.manual_seed(0)
+    widths = dict.fromkeys(NAMES[:n_modalities], WIDTH)
+    return ModalityAttention(
+        widths=widths, dropout=0.0, bounded=bounded, combine=combine, skip_unknown=skip_unknown
+    )
+
+
+def without(fuser: ModalityAttention, modality: int) -> ModalityAttention:
+    """The fuser of equation 5: the same weights without the rows and columns of one modality."""
+    kept = [i for i in range(3) if i != modality]
+    smaller = ModalityAttention(
+        widths=dict.fromkeys((NAMES[i] for i in kept), WIDTH),
+        dropout=0.0,
+        bounded=fuser.bounded,
+        combine=fuser.combine,
+        skip_unknown=fuser.skip_unknown,
+    )
+    blocks = fuser.score.weight.detach().unflatten(1, (3, WIDTH))
+    smaller.score.weight.data = blocks[kept][:, kept].flatten(1)
+    smaller.score.bias.data = fuser.score.bias.detach()[kept]
+    return smaller
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_it_is_equation_4(bounded: bool):
+    fuser = attention(bounded=bounded)
+    embedded = {name: tokens() for name in NAMES}
+    fused = fuser(embedded, LENGTHS)
+
+    x = np.stack([embedded[name].vectors.numpy() for name in NAMES])
+    w, b = fuser.score.weight.detach().numpy(), fuser.score.bias.detach().numpy()
+    for i in range(N_TOKENS):
+        a = w @ x[:, i].reshape(-1) + b
+        if bounded:
+            a = 1 / (1 + np.exp(-a))
+        alpha = np.exp(a) / np.exp(a).sum()
+        assert fused.attention[i].tolist() == pytest.approx(alpha.tolist(), abs=1e-6)
+        expected = sum(alpha[m] * x[m, i] for m in range(3))
+        assert fused.vectors[i].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_laid_side_by_side_each_modality_is_as_loud_as_its_weight_says():
+    fuser = attention(combine="concatenate")
+    embedded: dict[str, Embedded] = {name: tokens() for name in NAMES}
+    embedded["image"] = tokens([True, True, True, True, False])
+    fused = fuser(embedded, LENGTHS)
+    assert fuser.width == 3 * WIDTH
+    weights = attention()(embedded, LENGTHS).attention
+    assert torch.allclose(fused.attention, weights)
+    for i, there in enumerate([3, 3, 3, 3, 2]):
+        parts = [there * weights[i, m] * embedded[n].vectors[i] for m, n in enumerate(NAMES)]
+        assert torch.allclose(fused.vectors[i], torch.cat(parts), atol=1e-6)
+    assert torch.equal(fused.vectors[4, 2 * WIDTH :], torch.zeros(WIDTH))
+
+
+def test_laid_side_by_side_with_even_weights_it_is_concatenation():
+    fuser = attention(combine="concatenate")
+    torch.nn.init.zeros_(fuser.score.weight)
+    torch.nn.init.zeros_(fuser.score.bias)
+    embedded = {name: tokens() for name in NAMES}
+    plain = Concatenate(widths=dict.fromkeys(NAMES, WIDTH), dropout=0.0)
+    assert torch.allclose(
+        fuser(embedded, LENGTHS).vectors, plain(embedded, LENGTHS).vectors, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_an_absent_modality_leaves_the_equation_of_the_others(absent: int, bounded: bool):
+    fuser = attention(bounded=bounded)
+    embedded: dict[str, Embedded] = {name: tokens() for name in NAMES}
+    embedded[NAMES[absent]] = tokens([False] * N_TOKENS)
+    fused = fuser(embedded, LENGTHS)
+    expected = without(fuser, absent)(embedded, LENGTHS)
+    kept = [i for i in range(3) if i != absent]
+    assert torch.allclose(fused.vectors, expected.vectors, atol=1e-6)
+    assert torch.allclose(fused.attention[:, kept], expected.attention, atol=1e-6)
+    assert torch.equal(fused.attention[:, absent], torch.zeros(N_TOKENS))
+
+
+def test_a_post_without_image_scores_as_without_the_modality():
+    fuser = attention()
+    available = torch.tensor([[True], [True], [False]])
+    memory = RegionMemory(torch.randn(3, 1, WIDTH), available)
+    embedded: dict[str, Embedded] = {"word": tokens(), "char": tokens(), "image": memory}
+    fused = fuser(embedded, LENGTHS)
+    text_only = without(fuser, 2)(embedded, LENGTHS)
+    assert torch.allclose(fused.vectors[2:], text_only.vectors[2:], atol=1e-6)
+    assert not torch.allclose(fused.vectors[:2], text_only.vectors[:2], atol=1e-3)
+    assert torch.equal(fused.attention[2:, 2], torch.zeros(3))
+    assert (fused.attention[:2, 2] > 0).all()
+
+
+def test_every_token_of_a_post_sees_the_same_image():
+    fuser = ModalityAttention(
+        widths={"image": WIDTH}, dropout=0.0, bounded=True, combine="sum", skip_unknown=False
+    )
+    regions = torch.randn(3, 2, WIDTH)
+    memory = RegionMemory(regions, torch.ones(3, 2, dtype=torch.bool))
+    vectors = fuser({"image": memory}, LENGTHS).vectors
+    pooled = regions.mean(1)
+    assert torch.allclose(vectors, pooled[[0, 0, 2, 2, 2]], atol=1e-6)
+
+
+def test_a_token_without_any_modality_gets_zeros_and_no_nan():
+    fuser = attention()
+    embedded = {name: tokens([True, False, True, True, True]) for name in NAMES}
+    vectors = embedded["word"].vectors.requires_grad_()
+    fused = fuser(embedded, LENGTHS)
+    fused.vectors.sum().backward()
+    assert torch.equal(fused.vectors[1], torch.zeros(WIDTH))
+    assert fused.attention.sum(1).tolist() == pytest.approx([1, 0, 1, 1, 1])
+    assert vectors.grad.isfinite().all()
+    assert fuser.score.weight.grad.isfinite().all()
+
+
+def test_the_printed_sigmoid_bounds_the_weights_and_leaving_it_out_frees_them():
+    embedded = {name: tokens(scale=100) for name in NAMES}
+    bounded = attention()(embedded, LENGTHS).attention
+    assert bounded.min() >= 0.155 and bounded.max() <= 0.577
+    free = attention(bounded=False)(embedded, LENGTHS).attention
+    assert free.min() < 0.01 and free.max() > 0.99
+
+
+def test_an_empty_batch_is_fused():
+    empty = TokenVectors(torch.zeros(0, WIDTH), torch.zeros(0, dtype=torch.bool))
+    fused = attention()(dict.fromkeys(NAMES, empty), torch.zeros(0, dtype=torch.int64))
+    assert fused.vectors.shape == (0, WIDTH) and fused.attention.shape == (0, 3)
+
+
+@pytest.mark.parametrize("combine", ["sum", "concatenate"])
+def test_modalities_of_different_widths_are_refused_in_words_that_are_true_of_both(combine):
+    reason = r"weighs vectors of one width.*word = 4, image = 5.*Concatenate"
+    with pytest.raises(ValueError, match=reason):
+        ModalityAttention(
+            widths={"word": 4, "image": 5},
+            dropout=0.0,
+            bounded=True,
+            combine=combine,
+            skip_unknown=False,
+        )
+
+
+def test_no_modality_is_refused():
+    with pytest.raises(ValueError, match="at least one modality"):
+        ModalityAttention(widths={}, dropout=0.0, bounded=True, combine="sum", skip_unknown=False)
+
+
+@pytest.mark.parametrize("combine", ["sum", "concatenate"])
+def test_a_word_without_vector_leaves_the_token_to_the_other_modalities(combine):
+    fuser = attention(bounded=False, combine=combine, skip_unknown=True)
+    known = torch.tensor([True, True, False, True, False])
+    embedded = {name: tokens() for name in NAMES}
+    first = embedded["word"]
+    embedded["word"] = TokenVectors(first.vectors, first.available, known)
+    absent = {**embedded, "word": TokenVectors(first.vectors, known)}
+    fused, expected = fuser(embedded, LENGTHS), fuser(absent, LENGTHS)
+    assert torch.equal(fused.attention, expected.attention)
+    assert torch.equal(fused.vectors, expected.vectors)
+    assert (fused.attention[~known, 0] == 0).all() and (fused.attention[known, 0] > 0).all()
+
+
+def test_a_token_that_no_modality_knows_keeps_those_that_are_there():
+    fuser = attention(1, skip_unknown=True)
+    word = tokens([True, True, True, True, False])
+    unknown = torch.zeros(N_TOKENS, dtype=torch.bool)
+    fused = fuser({"word": TokenVectors(word.vectors, word.available, unknown)}, LENGTHS)
+    assert fused.attention[:, 0].tolist() == [1, 1, 1, 1, 0]

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from thinc.api import Adam
+
+from spacy_mner.models import shim as shims
+from spacy_mner.models.shim import Plan, TorchShim
+
+
+def linear(plan: Plan, bias: bool = True) -> torch.nn.Linear:
+    return torch.nn.Linear(plan["n_in"], 2, bias=bias)
+
+
+@pytest.fixture
+def shim() -> TorchShim:
+    shim = TorchShim(partial(linear, bias=True))
+    shim.initialize({"n_in": 3})
+    return shim
+
+
+def test_bytes_rebuild_the_network_from_its_plan(shim):
+    other = TorchShim(linear).from_bytes(shim.to_bytes())
+    assert other.plan == {"n_in": 3}
+    for one, two in zip(shim.network.parameters(), other.network.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_an_unbuilt_shim_survives_bytes_and_says_that_it_is_unbuilt():
+    shim = TorchShim(linear).from_bytes(TorchShim(linear).to_bytes())
+    assert not shim.is_built
+    with pytest.raises(ValueError, match="initialize"):
+        shim.network  # noqa: B018 - reading it is what is tested
+
+
+def test_weights_that_do_not_fit_the_plan_are_refused(shim):
+    with pytest.raises(RuntimeError, match="bias"):
+        TorchShim(partial(linear, bias=False)).from_bytes(shim.to_bytes())
+
+
+def test_an_update_moves_the_weights_as_adam_would(shim):
+    inputs = torch.tensor([[1.0, 2.0, 3.0]])
+    reference = pickle.loads(pickle.dumps(shim.network))
+    ours = Adam(0.1, grad_clip=0.0, use_averages=False, L2=0.0)
+    theirs = torch.optim.Adam(reference.parameters(), lr=0.1)
+    for _ in range(5):
+        output, backprop = shim((inputs,), is_train=True)
+        backprop([output], [2 * output.detach()])
+        shim.finish_update(ours)
+        (reference(inputs) ** 2).sum().backward()
+        theirs.step()
+        theirs.zero_grad()
+    for one, two in zip(shim.network.parameters(), reference.parameters(), strict=True):
+        np.testing.assert_allclose(one.detach().numpy(), two.detach().numpy(), atol=1e-4)
+
+
+def test_parameters_stay_where_they_are_in_memory(shim):
+    """cuDNN lays a recurrent layer's weights out as one block, which replacing them would undo."""
+    before = [parameter.data_ptr() for parameter in shim.network.parameters()]
+    output, backprop = shim((torch.ones(1, 3),), is_train=True)
+    backprop([output], [torch.ones_like(output)])
+    shim.finish_update(Adam(0.1))
+    assert [parameter.data_ptr() for parameter in shim.network.parameters()] == before
+
+
+def test_averages_of_the_optimizer_reach_the_network(shim):
+    optimizer = Adam(0.5, use_averages=True)
+    for _ in range(3):
+        output, backprop = shim((torch.ones(1, 3),), is_train=True)
+        backprop([output], [torch.ones_like(output)])
+        shim.finish_update(optimizer)
+    weight = shim.network.weight
+    trained = weight.detach().clone()
+    with shim.use_params(optimizer.averages):
+        np.testing.assert_array_equal(
+            weight.detach().numpy(), optimizer.averages[shim.id, "weight"]
+        )
+        assert not torch.equal(weight, trained)
+    assert torch.equal(weight, trained)
+
+
+def test_weights_come_back_when_the_block_fails(shim):
+    before = shim.network.weight.detach().clone()
+    averages = {(shim.id, "weight"): np.zeros((2, 3), np.float32)}
+    with pytest.raises(RuntimeError), shim.use_params(averages):
+        raise RuntimeError
+    assert torch.equal(shim.network.weight, before)
+
+
+def test_prediction_leaves_no_gradient_and_evaluation_mode(shim):
+    output, _ = shim((torch.ones(1, 3),), is_train=False)
+    assert not output.requires_grad
+    assert not shim.network.training
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_mixed_precision_is_for_machines_that_compute_it(monkeypatch, computes):
+    monkeypatch.setattr(shims, "computes_bfloat16", lambda device: computes)
+    shim = TorchShim(linear, mixed_precision=True)
+    shim.initialize({"n_in": 3})
+    output, backprop = shim((torch.ones(1, 3),), is_train=True)
+    assert output.dtype == (torch.bfloat16 if computes else torch.float32)
+    backprop([output], [torch.ones_like(output)])
+    assert shim.network.weight.grad.dtype == torch.float32
+    assert torch.equal(shim.network.weight.grad, torch.ones(2, 3))
+
+
+def test_a_copy_has_an_id_of_its_own(shim):
+    copied = shim.copy()
+    assert copied.id != shim.id
+    assert copied.network is not shim.network
+    assert torch.equal(copied.network.weight, shim.network.weight)

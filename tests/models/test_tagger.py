@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import spacy
+import torch
+
+from ..conftest import examples_of, gold_docs
+
+
+@pytest.fixture
+def cross_modal(small_model, images):
+    """A model whose fuser attends to regions, and posts for it."""
+    nlp = spacy.blank("en")
+    fuse = {
+        "@architectures": "spacy_mner.CrossModal.v1",
+        "width": 16,
+        "heads": 2,
+        "feedforward": 32,
+    }
+    config = {"model": {**small_model, "fuse": fuse}, "images_root": str(images)}
+    pipe = nlp.add_pipe("multimodal_ner", config=config)
+    examples = examples_of(gold_docs(nlp))
+    nlp.initialize(lambda: examples)
+    return pipe.model, [example.predicted for example in examples]
+
+
+def test_attention_to_regions_is_told_in_prediction_where_the_model_is_asked_for_it(cross_modal):
+    model, docs = cross_modal
+    plain = model.predict(docs)
+    assert plain.region_attention is None
+    model.attrs["region_attention"] = True
+    told = model.predict(docs)
+    assert torch.allclose(told.potentials.emissions, plain.potentials.emissions, atol=1e-5)
+    weights = told.region_attention["image"]
+    has_image = torch.tensor([doc._.image is not None for doc in docs for _ in doc])
+    assert has_image.any() and not has_image.all()
+    assert torch.allclose(weights.sum(1), has_image.float(), atol=1e-5)
+    assert told.regions["image"].sum(1).tolist() == [int(doc._.image is not None) for doc in docs]
+    output, _ = model(docs, is_train=True)
+    assert output.region_attention is None

@@ -1,0 +1,124 @@
+"""A saved component that is not what was saved."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import spacy
+import srsly
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_mner.pipeline.saving import LoadingError
+
+from .pipelines import FILES, NAME, PARTS, answers, make_pipeline, table
+
+
+def test_what_nobody_touched_is_loaded_and_answers_as_before(model, images, saved):
+    made = make_pipeline(model, images, table())
+    assert answers(spacy.load(saved)) == answers(made)
+    again = spacy.util.load_model_from_config(made.config).from_bytes(made.to_bytes())
+    assert answers(again) == answers(made)
+    assert sorted(path.name for path in (saved / NAME).iterdir()) == FILES
+
+
+@given(name=st.sampled_from(FILES), where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(max_examples=150, deadline=None)
+def test_one_bit_flipped_anywhere_is_told(saved, reader, tmp_path_factory, name, where, bit):
+    folder = shutil.copytree(saved / NAME, tmp_path_factory.mktemp("flipped") / NAME)
+    content = bytearray((folder / name).read_bytes())
+    content[int(where * len(content))] ^= 1 << bit
+    (folder / name).write_bytes(content)
+    with pytest.raises(LoadingError, match=f"{name} is not what was saved.*save it again"):
+        reader.from_disk(folder, exclude=["vocab"])
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999, 1.001])
+def test_a_file_that_is_cut_off_or_goes_on_is_told(attacked, name, share):
+    path = attacked / NAME / name
+    content = path.read_bytes()
+    end = int(share * len(content))
+    path.write_bytes(content[:end] if share < 1 else content + b"\0")
+    with pytest.raises(LoadingError, match=f"{name} is not what was saved"):
+        spacy.load(attacked)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(attacked, name):
+    (attacked / NAME / name).unlink()
+    with pytest.raises(LoadingError, match=f"{name} is missing.*Copy the whole folder"):
+        spacy.load(attacked)
+
+
+def test_a_missing_component_is_named(attacked):
+    shutil.rmtree(attacked / NAME)
+    with pytest.raises(LoadingError, match=f"{NAME} holds no complete"):
+        spacy.load(attacked)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_file_of_another_model_of_the_same_shapes_is_told(attacked, sister, name):
+    shutil.copy(sister / NAME / name, attacked / NAME / name)
+    with pytest.raises(LoadingError, match=f"{name} is not what was saved"):
+        spacy.load(attacked)
+
+
+def test_labels_that_were_edited_are_told(attacked):
+    path = attacked / NAME / "cfg"
+    path.write_text(path.read_text().replace('"PER"', '"PER","LOC"'))
+    with pytest.raises(LoadingError, match="cfg is not what was saved"):
+        spacy.load(attacked)
+
+
+def test_what_was_interrupted_while_it_was_saved_over_another_is_told(attacked, sister):
+    for name in ("cfg", "featurizers.msgpack"):
+        shutil.copy(sister / NAME / name, attacked / NAME / name)
+    with pytest.raises(LoadingError, match="is not what was saved"):
+        spacy.load(attacked)
+
+
+def test_bytes_that_are_cut_off_flipped_or_lack_a_part_are_told(reader):
+    data = reader.to_bytes(exclude=["vocab"])
+    for end in (0, 1, len(data) // 2, len(data) - 1):
+        with pytest.raises(LoadingError, match="cut off or damaged"):
+            reader.from_bytes(data[:end], exclude=["vocab"])
+    for name in FILES:
+        parts = srsly.msgpack_loads(data)
+        middle = len(parts[name]) // 2
+        flipped = (
+            parts[name][:middle] + bytes([parts[name][middle] ^ 1]) + parts[name][middle + 1 :]
+        )
+        with pytest.raises(LoadingError, match=f"{name} is not what was saved"):
+            reader.from_bytes(srsly.msgpack_dumps({**parts, name: flipped}), exclude=["vocab"])
+        del parts[name]
+        with pytest.raises(LoadingError, match=f"{name} is missing"):
+            reader.from_bytes(srsly.msgpack_dumps(parts), exclude=["vocab"])
+    reader.from_bytes(data, exclude=["vocab"])
+
+
+def test_a_refused_file_changes_nothing(attacked, sister):
+    nlp = spacy.load(sister)
+    before = answers(nlp)
+    path = attacked / NAME / "network.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(LoadingError):
+        nlp.get_pipe(NAME).from_disk(attacked / NAME, exclude=["vocab"])
+    assert answers(nlp) == before
+
+
+def test_a_format_of_the_future_and_of_the_past_are_named(attacked, monkeypatch):
+    monkeypatch.setattr("spacy_mner.pipeline.saving.FORMAT", 2)
+    with pytest.raises(LoadingError, match=r"saved by spacy-mner [\d.]+ in the format 1"):
+        spacy.load(attacked)
+    (attacked / NAME / "manifest.json").unlink()
+    with pytest.raises(LoadingError, match="no complete multimodal_ner component"):
+        spacy.load(attacked)
+
+
+def test_a_component_that_was_saved_without_a_part_says_so(reader, tmp_path):
+    reader.to_disk(tmp_path / "component", exclude=["vocab"])
+    with pytest.raises(LoadingError, match=r'saved without vocab.*exclude=\["vocab"\]'):
+        reader.from_disk(tmp_path / "component")
+    reader.from_disk(tmp_path / "component", exclude=["vocab"])

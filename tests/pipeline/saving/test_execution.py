@@ -1,0 +1,109 @@
+"""Loading executes no data and reaches for no network."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import spacy
+import srsly
+import torch
+
+from spacy_mner.pipeline.saving import LoadingError, _checksum
+
+from .pipelines import NAME, PARTS
+
+
+class Bomb:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Callable, tuple[Path]]:
+        return Path.touch, (self.trace,)
+
+
+def test_a_pickle_in_place_of_any_file_is_never_run(saved, tmp_path):
+    trace = tmp_path / "trace"
+    plain = pickle.dumps(Bomb(trace))
+    pickle.loads(plain)
+    trace.unlink()  # the bomb works
+    for path in [path for path in saved.rglob("*") if path.is_file()]:
+        _check_harmless(saved, path, plain, trace)
+    array = _saved_array(tmp_path / "array.npy", Bomb(trace))
+    _check_harmless(saved, saved / "vocab" / "vectors", array, trace)
+    archive = _saved_by_torch(tmp_path / "bomb.pt", Bomb(trace))
+    _check_harmless(saved, saved / NAME / "network.safetensors", archive, trace)
+
+
+def _check_harmless(saved: Path, path: Path, content: bytes, trace: Path) -> None:
+    folder = shutil.copytree(saved, trace.with_name("model"), dirs_exist_ok=True)
+    (folder / path.relative_to(saved)).write_bytes(content)
+    with pytest.raises(Exception):  # noqa: B017 - spaCy's own files raise all sorts
+        spacy.load(folder)
+    assert not trace.exists(), path
+
+
+def test_a_pickle_under_a_manifest_of_its_own_is_never_run(saved, tmp_path):
+    """Who can write the parts can write a manifest for them: the parts must be harmless too."""
+    trace = tmp_path / "trace"
+    plain = pickle.dumps(Bomb(trace))
+    component = spacy.load(saved).get_pipe(NAME)
+    for name in PARTS:
+        folder = shutil.copytree(saved / NAME, tmp_path / NAME, dirs_exist_ok=True)
+        (folder / name).write_bytes(plain)
+        manifest = srsly.read_json(folder / "manifest.json")
+        manifest["parts"][name] = hashlib.sha256(plain).hexdigest()
+        manifest["checksum"] = _checksum(manifest)
+        srsly.write_json(folder / "manifest.json", manifest)
+        with pytest.raises(LoadingError, match=f"{name} is whole, but does not fit"):
+            component.from_disk(folder, exclude=["vocab"])
+        assert not trace.exists(), name
+
+
+def _saved_array(path: Path, bomb: Bomb) -> bytes:
+    np.save(path, np.array([bomb], dtype=object), allow_pickle=True)
+    return path.read_bytes()
+
+
+def _saved_by_torch(path: Path, bomb: Bomb) -> bytes:
+    torch.save(bomb, path)
+    return path.read_bytes()
+
+
+WATCHED = """
+import sys
+
+events = []
+NETWORK = ["socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"]
+
+def watch(event, _):
+    if event in NETWORK or event.startswith("pickle.") or event == "import":
+        events.append(event)
+
+sys.addaudithook(watch)
+import spacy
+nlp = spacy.load(sys.argv[1])
+loading = len(events)
+doc = nlp.make_doc("hi Bob")
+doc._.image = "car.png"
+assert nlp(doc)._.image_status == "used"
+assert "import" in events  # the hook works
+print([e for e in events if e in NETWORK])
+print([e for e in events[:loading] if e.startswith("pickle.")])
+"""
+
+
+def test_loading_unpickles_nothing_and_no_step_reaches_for_the_network(saved):
+    command = [sys.executable, "-c", WATCHED, str(saved)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == ["[]", "[]"]

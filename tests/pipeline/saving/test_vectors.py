@@ -1,0 +1,97 @@
+"""A model belongs to the word vectors that it was trained with."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import pytest
+import spacy
+
+from spacy_mner.pipeline.saving import LoadingError
+
+from ...conftest import make_doc
+from .pipelines import KEYS, NAME, answers, floret, set_vectors, table
+
+
+@pytest.mark.parametrize(
+    "vectors, found",
+    [
+        (table(seed=1), "word vectors 8 x 6"),
+        (table(keys=KEYS[::-1]), "word vectors 8 x 6"),
+        (table(width=7), "word vectors 8 x 7"),
+        (floret(), "word vectors 8 x 6 .floret"),
+        ({"shape": (0, 0)}, "no word vectors"),
+    ],
+    ids=["other numbers", "other rows", "another width", "floret", "none"],
+)
+def test_other_word_vectors_are_refused(attacked, vectors, found):
+    other = spacy.blank("en")
+    set_vectors(other.vocab, vectors)
+    other.vocab.to_disk(attacked / "vocab")
+    with pytest.raises(
+        LoadingError, match=f"trained on word vectors 8 x 6 .* here it gets {found}"
+    ):
+        spacy.load(attacked)
+
+
+def test_a_damaged_table_of_vectors_is_told(attacked):
+    path = attacked / "vocab" / "vectors"
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(LoadingError, match="trained on word vectors"):
+        spacy.load(attacked)
+
+
+def test_a_model_without_vectors_does_not_mind_some(trained, tmp_path):
+    trained.to_disk(tmp_path / "model")
+    other = spacy.blank("en")
+    set_vectors(other.vocab, table())
+    other.vocab.to_disk(tmp_path / "model" / "vocab")
+    assert answers(spacy.load(tmp_path / "model")) == answers(trained)
+
+
+def test_a_pipeline_that_shares_the_vocab_of_another_is_saved_without_it(saved, tmp_path):
+    nlp = spacy.load(saved)
+    nlp.to_disk(tmp_path / "light", exclude=["vocab"])
+    assert answers(spacy.load(tmp_path / "light", vocab=nlp.vocab)) == answers(nlp)
+    with pytest.raises(LoadingError, match="here it gets no word vectors"):
+        spacy.load(tmp_path / "light")
+
+
+@pytest.mark.filterwarnings("ignore:.*W113")
+def test_a_component_that_comes_to_other_vectors_refuses_to_answer(saved):
+    equal, other = spacy.blank("en"), spacy.blank("en")
+    set_vectors(equal.vocab, table())
+    equal.add_pipe(NAME, source=spacy.load(saved))
+    assert answers(equal) == answers(spacy.load(saved))
+    set_vectors(other.vocab, table(seed=1))
+    other.add_pipe(NAME, source=spacy.load(saved))
+    with pytest.raises(ValueError, match="trained with word vectors 8 x 6"):
+        other("hi Bob")
+
+
+@pytest.mark.filterwarnings("ignore:.*W113")
+def test_a_component_named_as_source_in_a_config_keeps_to_its_vectors(saved):
+    config = {"nlp": {"pipeline": [NAME]}, "components": {NAME: {"source": str(saved)}}}
+    nlp = spacy.util.load_model_from_config(
+        spacy.util.load_config_from_str(spacy.blank("en").config.to_str()).merge(config),
+        auto_fill=True,
+    )
+    with pytest.raises(ValueError, match="the vocab has no word vectors"):
+        nlp("hi Bob")
+    set_vectors(nlp.vocab, table())
+    assert answers(nlp) == answers(spacy.load(saved))
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])
+def test_a_copy_of_the_component_keeps_to_its_vectors(saved, again: Callable):
+    nlp = spacy.load(saved)
+    component = again(nlp.get_pipe(NAME))
+    component(make_doc(nlp, ["hi", "Bob"]))
+    other = spacy.blank("en")
+    set_vectors(other.vocab, table(seed=1))
+    with pytest.raises(ValueError, match="trained with word vectors 8 x 6"):
+        component(make_doc(other, ["hi", "Bob"]))

@@ -1,0 +1,209 @@
+"""Whole pipelines with augmentation, objects and a grid: trained, saved, loaded, in processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+
+from spacy_mner.images.image_objects import read_objects
+from spacy_mner.pipeline.saving import LoadingError
+from spacy_mner.training.reader import build_multimodal_corpus
+
+from ..conftest import ANIMALS_AND_CARS, examples_of, gold_docs, make_doc, train
+from .saving.pipelines import set_vectors, table
+
+NAME = "multimodal_ner"
+OBJECTS = f"components.{NAME}.model.embed.objects"
+DETECTOR = {
+    "@object_detectors": "spacy_mner.TorchvisionDetector.v1",
+    "model": "ssdlite320_mobilenet_v3_large",
+    "threshold": 0.02,
+}
+
+
+@pytest.fixture(scope="module")
+def model(small_model: dict[str, Any]) -> dict[str, Any]:
+    embed = small_model["embed"]
+    encoder = {"@image_encoders": "spacy_mner.EfficientNetLite.v1", "regions": "grid"}
+    return {
+        **small_model,
+        "embed": {
+            "word": embed["word"],
+            "char": embed["char"],
+            "augmentation": {
+                "@architectures": "spacy_mner.SemanticAugmentation.v1",
+                "width": 16,
+                "n": 2,
+            },
+            "objects": {"@architectures": "spacy_mner.ObjectEmbedding.v1", "width": 16},
+            "image": {**embed["image"], "encoder": encoder},
+        },
+        "fuse": {
+            "@architectures": "spacy_mner.CrossModal.v1",
+            "width": 16,
+            "heads": 2,
+            "feedforward": 32,
+            "augmentation_gate": True,
+        },
+        "encode": {"@architectures": "spacy_mner.NoEncoder.v1"},
+        "decode": {"@architectures": "spacy_mner.CRF.v1", "segmentation": "bio"},
+    }
+
+
+def pipeline(model: dict[str, Any], images: Path) -> Language:
+    nlp = spacy.blank("en")
+    set_vectors(nlp.vocab, table())
+    settings = {"model": model, "images_root": str(images), "annotate_attention": True}
+    nlp.add_pipe(NAME, config=settings)
+    return nlp
+
+
+def posts_with_objects(nlp: Language) -> list[Doc]:
+    """Posts in which objects alone tell a car from an animal, and some without any."""
+    docs = []
+    for word in ANIMALS_AND_CARS:
+        for label, tag in (("car", "B-ORG"), ("cat", "O")):
+            doc = make_doc(nlp, ["my", word, "!"], None, ["O", tag, "O"])
+            doc._.image_objects = ["tree", {"label": label, "score": 0.9, "box": [0, 0, 1, 1]}]
+            docs.append(doc)
+        docs.append(make_doc(nlp, ["hi", "Bob", word], None, ["O", "B-PER", "O"]))
+    return docs
+
+
+@pytest.fixture(scope="module")
+def trained_folder(model, images, tmp_path_factory) -> Path:
+    nlp = pipeline({**model, "embed": {**model["embed"], "image": None}}, images)
+    train(nlp, examples_of(posts_with_objects(nlp)), steps=50)
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    nlp.to_disk(folder)
+    return folder
+
+
+@pytest.fixture
+def trained(trained_folder) -> Language:
+    return spacy.load(trained_folder)
+
+
+def bare(nlp: Language) -> list[Doc]:
+    return [example.predicted for example in examples_of(posts_with_objects(nlp))]
+
+
+def answers(docs: Any) -> list[Any]:
+    return [
+        ([(e.start, e.end, e.label_, round(e._.score, 5)) for e in doc.ents], doc._.image_status)
+        for doc in docs
+    ]
+
+
+def test_objects_tell_what_the_text_leaves_open_also_after_loading(trained):
+    for doc, gold in zip(trained.pipe(bare(trained)), posts_with_objects(trained), strict=True):
+        assert [(e.text, e.label_) for e in doc.ents] == [(e.text, e.label_) for e in gold.ents]
+        assert doc._.image_status == ("used" if gold._.image_objects else "absent")
+
+
+def test_objects_that_cannot_be_used_are_masked_and_no_post_fails(trained):
+    doc, without = bare(trained)[0], bare(trained)[0]
+    doc._.image_objects, without._.image_objects = "car", None
+    with pytest.warns(UserWarning, match="image_objects is not a list"):
+        trained(doc)
+    trained(without)
+    assert doc._.image_status == "unreadable: image_objects is not a list, but str"
+    assert answers([doc])[0][0] == answers([without])[0][0]
+
+
+def test_tokens_say_which_objects_they_look_at(trained):
+    doc = trained(bare(trained)[0])
+    weights = doc._.image_attention["objects"]
+    assert weights.shape == (3, 2)
+    np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-4)
+
+
+def test_several_processes_answer_as_one(trained):
+    one = answers(trained.pipe(bare(trained)))
+    two = answers(trained.pipe(bare(trained), n_process=2, batch_size=4))
+    assert one == two
+
+
+def test_a_word_that_training_did_not_have_finds_its_neighbors_after_loading(trained):
+    featurizer = trained.get_pipe(NAME).model.attrs["featurizers"].by_name["augmentation"]
+    saved = featurizer.state
+    trained(make_doc(trained, ["Dylan", "viper", "Bob"]))
+    assert featurizer.state == saved
+    trained.vocab.vectors.data = trained.vocab.vectors.data + 1
+    with pytest.raises(ValueError, match="was trained with word vectors 8 x 6"):
+        trained(make_doc(trained, ["viper"]))
+
+
+def test_training_is_the_same_from_labels_made_before(model, images):
+    """`spacy init labels` finds the neighbors and object labels; training takes them from it."""
+    model = {**model, "embed": {**model["embed"], "image": None}}
+    first, again = pipeline(model, images), pipeline(model, images)
+    first.initialize(lambda: examples_of(posts_with_objects(first)))
+    labels = first.get_pipe(NAME).label_data
+    again.config["initialize"]["components"][NAME] = {"labels": labels}
+    again.initialize(lambda: examples_of(posts_with_objects(again)))
+    assert again.get_pipe(NAME).label_data == labels
+
+
+def test_objects_travel_through_the_reader_of_training(tmp_path):
+    nlp = spacy.blank("en")
+    docs = posts_with_objects(nlp)
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "c.spacy")
+    for example, doc in zip(build_multimodal_corpus(tmp_path / "c.spacy")(nlp), docs, strict=True):
+        for read in (example.predicted, example.reference):
+            given, found = doc._.image_objects, read._.image_objects
+            assert (given is None) == (found is None)
+            assert given is None or read_objects(found) == read_objects(given)
+
+
+@pytest.fixture(scope="module")
+def detecting(model, images, tmp_path_factory) -> Path:
+    """A pipeline with every part, trained a little on images, on disk."""
+    cache = tmp_path_factory.mktemp("cache")
+    objects = {**model["embed"]["objects"], "detector": DETECTOR, "cache": str(cache)}
+    nlp = pipeline({**model, "embed": {**model["embed"], "objects": objects}}, images)
+    train(nlp, examples_of(gold_docs(nlp)), steps=6)
+    folder = tmp_path_factory.mktemp("detecting") / "model"
+    nlp.to_disk(folder)
+    assert len(list(cache.rglob("*.npy"))) == 2
+    return folder
+
+
+def test_a_detector_and_a_grid_look_at_the_same_images(detecting):
+    nlp = spacy.load(detecting)
+    docs = [example.predicted for example in examples_of(gold_docs(nlp))]
+    first = answers(nlp.pipe(docs))
+    assert first == answers(spacy.load(detecting).pipe(docs, n_process=2, batch_size=8))
+    for doc in docs:
+        assert doc._.image_status == ("used" if doc._.image else "absent")
+        seen = doc._.image_attention
+        expected = (49, 5) if doc._.image else (0, 0)
+        assert (seen["image"].shape[1], seen["objects"].shape[1]) == expected
+
+
+def test_what_was_detected_is_not_detected_again(detecting):
+    nlp = spacy.load(detecting)
+    nlp(make_doc(nlp, ["my", "ram"], "car.png"))
+    featurizer = nlp.get_pipe(NAME).model.attrs["featurizers"].by_name["objects"]
+    assert featurizer.store.encoder._network is None
+
+
+@pytest.mark.parametrize(("setting", "value"), [("seed", 1), ("threshold", 0.03)])
+def test_another_detector_than_that_of_training_is_refused(detecting, setting, value):
+    with pytest.raises(LoadingError, match=r"objects of ssdlite320.* modality 'objects'"):
+        spacy.load(detecting, config={f"{OBJECTS}.detector.{setting}": value})
+
+
+@pytest.mark.parametrize(("modality", "n"), [("objects", 5), ("augmentation", 2)])
+def test_another_number_of_objects_or_neighbors_than_in_training_is_refused(
+    trained_folder, modality, n
+):
+    setting = f"components.{NAME}.model.embed.{modality}.n"
+    with pytest.raises(LoadingError, match=rf"model\.embed\.{modality} = .*n={n}.* makes .*n=3"):
+        spacy.load(trained_folder, config={setting: 3})
