@@ -15,7 +15,7 @@ from PIL import Image
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SPLITS = ("train", "dev", "test")
-ALLOWED_LICENCES = {"Public Domain", "CC0", "CC BY 2.0"}
+ALLOWED_LICENSES = {"Public Domain", "CC0", "CC BY 2.0"}
 
 
 def read_jsonl(name):
@@ -55,7 +55,7 @@ def test_every_image_is_in_the_manifest_with_its_hash(manifest):
 
 def test_every_image_has_a_source_and_a_license_that_allows_redistribution(manifest):
     for row in manifest:
-        assert row["license"] in ALLOWED_LICENCES
+        assert row["license"] in ALLOWED_LICENSES
         assert row["evidence"] and row["title"]
         assert all(row["source"][key] for key in ("registry", "package", "version", "path"))
         assert row["author"] or row["license"] != "CC BY 2.0"

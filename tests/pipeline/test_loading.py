@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import spacy
 
-from spacy_mner.errors import CorpusError
+from spacy_mner.errors import LoadingError
 from spacy_mner.pipeline.loading import FILES, load_pipeline
 
 
@@ -14,16 +14,16 @@ def test_a_file_of_spacy_that_is_cut_off_is_named(name, tmp_path):
     content = path.read_bytes()
     # Half a config may be one, except where it ends within a line.
     path.write_bytes(content[: content.rindex(b"=") if name == "config.cfg" else len(content) // 2])
-    with pytest.raises(CorpusError, match=f"{name} is damaged"):
+    with pytest.raises(LoadingError, match=f"{name} is damaged"):
         load_pipeline(str(tmp_path / "model"))
 
 
 def test_what_is_no_pipeline_is_named():
-    with pytest.raises(CorpusError, match="Cannot load the pipeline nowhere: "):
+    with pytest.raises(LoadingError, match="Cannot load the pipeline nowhere: "):
         load_pipeline("nowhere")
 
 
 def test_a_gpu_that_is_not_there_is_one_line(tmp_path):
     spacy.blank("en").to_disk(tmp_path / "model")
-    with pytest.raises(CorpusError, match="Cannot load the pipeline"):
+    with pytest.raises(LoadingError, match="Cannot load the pipeline"):
         load_pipeline(str(tmp_path / "model"), gpu_id=99)

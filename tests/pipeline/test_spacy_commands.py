@@ -16,7 +16,7 @@ from spacy_mner.corpus.docbin import read_docs
 
 from ..encoders import write_bert
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 CONFIG = CONFIGS / "mner.cfg"
 # Few and narrow layers, few steps: these tests are about the commands.
 SMALL = [

@@ -187,7 +187,7 @@ def test_forked_and_spawned_processes_answer_as_one_after_training_in_the_parent
     trained.to_disk(tmp_path / "model")
     (tmp_path / "main.py").write_text(PROCESSES)
     command = [sys.executable, tmp_path / "main.py", tmp_path / "model", images]
-    root = str(Path(__file__).parent.parent)
+    root = str(Path(__file__).parents[2])
     with subprocess.Popen(
         list(map(str, command)),
         env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "2"},

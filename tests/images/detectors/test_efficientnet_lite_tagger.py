@@ -13,7 +13,7 @@ from spacy_mner.images.detectors.efficientnet_lite_tagger import EfficientNetLit
 from spacy_mner.images.encoders.efficientnet_lite import EfficientNetLite
 from spacy_mner.images.reference import open_image
 
-ASSETS = Path(__file__).parents[2] / "assets" / "images"
+ASSETS = Path(__file__).parents[3] / "assets" / "images"
 IMAGES = [open_image(path, None).pixels() for path in sorted(ASSETS.glob("*.*"))[:5]]
 
 

@@ -13,7 +13,7 @@ from ..samples import content, noise
 
 PNG = content(Image.fromarray(noise()), "PNG")
 
-# A key of nobody, made for this file alone, and its own certificate for images.example.
+# A key of nobody, made for this file alone, and its own certificate for pictures.example.
 CERTIFICATE = """\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgq52K4K0GLEX7B/jq

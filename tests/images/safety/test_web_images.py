@@ -51,11 +51,11 @@ ANSWERS: dict[str, Answer] = {
     "/to a": serve(b"", status=302, location="/a.png"),
     "/circle": serve(b"", status=301, location="/circle"),
     "/to file": serve(b"", status=302, location="file:///etc/passwd"),
-    "/to ftp": serve(b"", status=307, location="ftp://images.example/a.png"),
+    "/to ftp": serve(b"", status=307, location="ftp://pictures.example/a.png"),
     "/to private": serve(b"", status=302, location="http://10.0.0.1/a.png"),
     "/to local": serve(b"", status=308, location="http://[::1]/a.png"),
-    "/to port": serve(b"", status=302, location="http://images.example:22/"),
-    "/to user": serve(b"", status=303, location="http://me:pass@images.example/a.png"),
+    "/to port": serve(b"", status=302, location="http://pictures.example:22/"),
+    "/to user": serve(b"", status=303, location="http://me:pass@pictures.example/a.png"),
     "/to no url": serve(b"", status=302, location="//[::1"),
     "/to nowhere": serve(b"", status=302),
 }
@@ -102,7 +102,7 @@ def client(server: Server, **options) -> WebImages:
 
 
 def url(server: Server, path: str) -> str:
-    return f"http://images.example:{server.port}{path}"
+    return f"http://pictures.example:{server.port}{path}"
 
 
 def reason(server: Server, reference: str, **options) -> str:
@@ -206,14 +206,14 @@ def test_what_was_fetched_is_under_the_limits_of_untrusted_images(server):
         ("snap.png", "not a URL of the web"),
         ("http://", "not a URL of the web"),
         ("http://[::1", "not a URL"),
-        ("http://images.example:99999/", "not a URL"),
+        ("http://pictures.example:99999/", "not a URL"),
         ("http://a..example/", "not a URL"),
-        ("http://images.example/\ud800", "not a URL"),
-        ("http://images.example/?\ud800", "not a URL"),
-        ("http://images.example:0/", "a URL of port 0"),
-        ("http://images.example:6379/", "a URL of port 6379"),
-        ("http://me@images.example/", "a URL with a name or password"),
-        ("http://:@images.example/", "a URL with a name or password"),
+        ("http://pictures.example/\ud800", "not a URL"),
+        ("http://pictures.example/?\ud800", "not a URL"),
+        ("http://pictures.example:0/", "a URL of port 0"),
+        ("http://pictures.example:6379/", "a URL of port 6379"),
+        ("http://me@pictures.example/", "a URL with a name or password"),
+        ("http://:@pictures.example/", "a URL with a name or password"),
     ],
 )
 def test_what_is_no_url_of_an_image_is_refused_unasked(server, reference, words):
@@ -254,8 +254,8 @@ def test_the_address_that_was_checked_is_the_one_that_is_connected_to(server):
         return ["127.0.0.1"] if len(looked_up) == 1 else ["10.0.0.1"]
 
     assert client(server, resolve=changing).open(url(server, "/a.png")).digest
-    assert looked_up == ["images.example"]
-    assert server.requests[0].headers["Host"] == f"images.example:{server.port}"
+    assert looked_up == ["pictures.example"]
+    assert server.requests[0].headers["Host"] == f"pictures.example:{server.port}"
 
 
 def test_an_address_that_does_not_answer_leaves_it_to_the_next(server):
@@ -283,13 +283,13 @@ def test_a_closed_port_is_a_reason(server):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    words = reason(server, f"http://images.example:{port}/", ports=frozenset({port}))
+    words = reason(server, f"http://pictures.example:{port}/", ports=frozenset({port}))
     assert words.startswith("cannot be fetched")
 
 
 @pytest.fixture
 def secure(tmp_path: Path, monkeypatch) -> Iterator[Server]:
-    """A server with a certificate for images.example, which the client trusts."""
+    """A server with a certificate for pictures.example, which the client trusts."""
     path = tmp_path / "certificate.pem"
     path.write_text(CERTIFICATE)
     server = Server(quoted(ANSWERS))
@@ -304,7 +304,7 @@ def secure(tmp_path: Path, monkeypatch) -> Iterator[Server]:
 
 
 def test_a_certificate_is_checked_against_the_name_and_not_the_address(secure):
-    here = f"https://images.example:{secure.port}/a.png"
+    here = f"https://pictures.example:{secure.port}/a.png"
     assert client(secure, seconds=5).open(here).pixels().shape == (40, 60, 3)
     words = reason(secure, f"https://other.example:{secure.port}/a.png", seconds=5)
     assert "certificate verify failed" in words
@@ -312,12 +312,12 @@ def test_a_certificate_is_checked_against_the_name_and_not_the_address(secure):
 
 def test_a_certificate_of_nobody_is_refused(secure, monkeypatch):
     monkeypatch.undo()
-    words = reason(secure, f"https://images.example:{secure.port}/a.png", seconds=5)
+    words = reason(secure, f"https://pictures.example:{secure.port}/a.png", seconds=5)
     assert "certificate verify failed" in words
 
 
 def test_a_slow_server_is_left_in_time_over_tls_too(secure):
-    words = reason(secure, f"https://images.example:{secure.port}/slow body", seconds=1)
+    words = reason(secure, f"https://pictures.example:{secure.port}/slow body", seconds=1)
     assert words == "took over 1 seconds to fetch"
 
 
@@ -325,7 +325,7 @@ def test_a_server_that_never_shakes_hands_is_left_in_time(server):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         words = reason(
-            server, f"https://images.example:{port}/", ports=frozenset({port}), seconds=0.4
+            server, f"https://pictures.example:{port}/", ports=frozenset({port}), seconds=0.4
         )
     assert words.startswith("took over")
 
