@@ -1,4 +1,4 @@
-"""Posts, images and a small trained pipeline that tests share."""
+"""Docs, images and small trained pipelines that tests share."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from spacy.training import Example
 
 import spacy_mner
 
-# Names that leave open whether they are a car or an animal.
+# Words that name a car (ORG) in one image and an animal (no entity) in another.
 ANIMALS_AND_CARS = ["jaguar", "puma", "lynx", "ram", "viper"]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_thread_in_other_processes() -> Iterator[None]:
-    """Tests run side by side: more threads than cores wait for one another."""
+def _one_thread_in_child_processes() -> Iterator[None]:
+    """Tests run in parallel processes: more threads than cores slow one another down."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
@@ -40,7 +40,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with car.png and animal.png, which look different to any encoder."""
+    """A folder with car.png and animal.png, whose features differ under any encoder."""
     folder = tmp_path_factory.mktemp("images")
     car = np.zeros((48, 64, 3), np.uint8)
     car[:, ::8] = (250, 30, 30)
@@ -58,7 +58,7 @@ def make_doc(nlp: Language, words: list[str], image: Any = None, tags: Any = Non
 
 
 def gold_docs(nlp: Language) -> list[Doc]:
-    """Fifteen annotated posts, ten of them with an image."""
+    """Fifteen annotated docs, ten of them with an image."""
     docs = []
     for word in ANIMALS_AND_CARS:
         docs.append(make_doc(nlp, ["my", word, "!"], "car.png", ["O", "B-ORG", "O"]))
@@ -78,7 +78,7 @@ def examples_of(docs: list[Doc]) -> list[Example]:
 
 @pytest.fixture(scope="session")
 def small_model() -> dict[str, Any]:
-    """A config of the whole network, small enough to train in a second or two."""
+    """The `model` block of a tagger that trains in a second or two."""
     return {
         "@architectures": "spacy_mner.MultimodalTagger.v1",
         "embed": {
@@ -118,22 +118,22 @@ def train(nlp: Language, examples: list[Example], steps: int = 60, seed: int = 0
         nlp.update(shuffled, sgd=optimizer)
 
 
-def accumulated(nlp: Language, parts: list[list[Example]]) -> dict[Any, np.ndarray]:
-    """The gradients by which our component would change its weights after these batches."""
-    seen = {}
+def accumulated_gradients(nlp: Language, parts: list[list[Example]]) -> dict[Any, np.ndarray]:
+    """The component's gradients by parameter, accumulated over batches; the weights stay."""
+    gradients = {}
 
-    def look(key: Any, weights: Any, gradient: Any) -> tuple[Any, Any]:
-        seen[key] = gradient.copy()
+    def record(key: Any, weights: Any, gradient: Any) -> tuple[Any, Any]:
+        gradients[key] = gradient.copy()
         gradient.fill(0.0)
         return weights, gradient
 
     for part in parts:
         nlp.update(part, sgd=False)
-    nlp.get_pipe("multimodal_ner").finish_update(look)
-    return seen
+    nlp.get_pipe("multimodal_ner").finish_update(record)
+    return gradients
 
 
-def without_dropout(nlp: Language) -> None:
+def disable_dropout(nlp: Language) -> None:
     for module in nlp.get_pipe("multimodal_ner").model.shims[0].network.modules():
         if hasattr(module, "p"):
             module.p = 0.0
@@ -171,7 +171,7 @@ def trained(trained_bytes: tuple[Any, bytes]) -> Language:
 
 
 @pytest.fixture(scope="session")
-def looking_bytes(small_model: dict[str, Any], images: Path) -> tuple[Any, bytes]:
+def cross_modal_bytes(small_model: dict[str, Any], images: Path) -> tuple[Any, bytes]:
     image = dict(small_model["embed"]["image"])
     image["encoder"] = {**image["encoder"], "regions": "grid"}
     model = {
@@ -189,15 +189,15 @@ def looking_bytes(small_model: dict[str, Any], images: Path) -> tuple[Any, bytes
 
 
 @pytest.fixture
-def looking(looking_bytes: tuple[Any, bytes]) -> Language:
-    """A trained pipeline whose tokens look at the 7 by 7 cells of images; fresh for each test."""
-    config, data = looking_bytes
+def cross_modal_pipeline(cross_modal_bytes: tuple[Any, bytes]) -> Language:
+    """A pipeline trained with `CrossModal.v1` over 7 x 7 image regions, fresh for each test."""
+    config, data = cross_modal_bytes
     return spacy.util.load_model_from_config(config).from_bytes(data)
 
 
 @pytest.fixture
 def corpus_path(tmp_path: Path) -> Path:
-    """The annotated posts as a .spacy file."""
+    """`gold_docs` as a .spacy file."""
     docs = gold_docs(spacy.blank("en"))
     DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "corpus.spacy")
     return tmp_path / "corpus.spacy"

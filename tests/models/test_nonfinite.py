@@ -18,7 +18,7 @@ from spacy.util import load_config
 import spacy_mner
 from spacy_mner.errors import CheckpointWarning
 
-from ..conftest import accumulated, examples_of, gold_docs, make_doc, without_dropout
+from ..conftest import accumulated_gradients, examples_of, gold_docs, make_doc, disable_dropout
 
 TEMPLATE = Path(spacy_mner.__file__).parent / "templates" / "base.cfg"
 # Beyond float32, so that weights are infinite after the step.
@@ -116,15 +116,15 @@ def test_an_accumulated_gradient_names_the_posts_of_all_its_batches(untrained):
 def test_a_batch_that_fails_does_not_count_in_the_gradient_of_others(untrained):
     examples = examples_of(gold_docs(untrained))
     untrained.initialize(lambda: examples)
-    without_dropout(untrained)
-    expected = accumulated(untrained, [examples])
+    disable_dropout(untrained)
+    expected = accumulated_gradients(untrained, [examples])
 
     def spoil(module: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor:
         return output * torch.nan
 
     with network_of(untrained).encode.register_forward_hook(spoil):
         error_of(untrained, examples[:5], sgd=False)
-    for key, gradient in accumulated(untrained, [examples]).items():
+    for key, gradient in accumulated_gradients(untrained, [examples]).items():
         np.testing.assert_allclose(gradient, expected[key], atol=1e-6, rtol=1e-4)
 
 

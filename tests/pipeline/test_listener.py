@@ -18,12 +18,12 @@ from thinc.api import Adam
 from spacy_mner.training.optimizers import build_adamw
 
 from ..conftest import (
-    accumulated,
+    accumulated_gradients,
     examples_of,
     gold_docs,
     make_doc,
     train,
-    without_dropout,
+    disable_dropout,
 )
 from ..encoders import write_bert
 
@@ -215,7 +215,7 @@ def test_posts_without_tokens_have_no_entities_and_leave_others_their_answers(
 def test_posts_without_tokens_count_as_posts_that_cost_nothing(shared, tmp_path, wiring):
     shared.initialize(lambda: posts(shared))
     nlp = rewired(shared, wiring, tmp_path)
-    without_dropout(nlp)
+    disable_dropout(nlp)
     found = []
     for before, behind in ([], []), ([[]], [[], []]):
         examples = [*of_words(nlp, *before), *posts(nlp), *of_words(nlp, *behind)]
@@ -246,11 +246,11 @@ def test_accumulated_gradients_are_a_mean_but_in_a_component_that_is_shared(
     """There spaCy sums over batches, here of 5 and 10 posts, in units of the mean of the first."""
     shared.initialize(lambda: posts(shared))
     nlp = rewired(shared, wiring, tmp_path)
-    without_dropout(nlp)
+    disable_dropout(nlp)
     examples = posts(nlp)
     found = []
     for parts in ([examples], [examples[:5], examples[5:]]):
-        found.append(accumulated(nlp, parts))
+        found.append(accumulated_gradients(nlp, parts))
         if wiring == "shared":
             found[-1] |= gradients(nlp)
             encoder(nlp).zero_grad()

@@ -61,36 +61,43 @@ def test_attention_of_every_token_sums_to_one_and_an_absent_modality_has_none(tr
     np.testing.assert_allclose(without["word"] + without["char"], 1.0, atol=1e-6)
 
 
-def test_attention_is_left_out_unless_asked_for(trained, looking):
+def test_attention_is_left_out_unless_asked_for(trained, cross_modal_pipeline):
     assert trained("my jaguar")._.image_attention is None
     trained.get_pipe("multimodal_ner").annotate_attention = False
     assert trained("my jaguar")._.modality_attention is None
-    looking.get_pipe("multimodal_ner").annotate_attention = False
-    assert looking(make_doc(looking, ["my"], "car.png"))._.image_attention is None
+    cross_modal_pipeline.get_pipe("multimodal_ner").annotate_attention = False
+    assert (
+        cross_modal_pipeline(make_doc(cross_modal_pipeline, ["my"], "car.png"))._.image_attention
+        is None
+    )
 
 
-def test_attention_to_regions_is_that_of_the_posts_own_regions_in_any_batch(looking):
+def test_attention_to_regions_is_that_of_the_posts_own_regions_in_any_batch(cross_modal_pipeline):
     posts = [
         (["my", "jaguar", "!"], ["car.png", "animal.png"]),
         (["my", "jaguar"], "car.png"),
         (["my", "jaguar", "!", "hi"], None),
         ([], "car.png"),
     ]
-    together = list(looking.pipe(make_doc(looking, *post) for post in posts))
+    together = list(
+        cross_modal_pipeline.pipe(make_doc(cross_modal_pipeline, *post) for post in posts)
+    )
     for (words, image), doc, n_regions in zip(posts, together, [98, 49, 0, 49], strict=True):
         assert doc._.modality_attention is None
         [(name, weights)] = doc._.image_attention.items()
         assert (name, weights.dtype) == ("image", np.float32)
         assert weights.shape == (len(words), n_regions)
         np.testing.assert_allclose(weights.sum(axis=1), float(n_regions > 0), atol=1e-5)
-        alone = looking(make_doc(looking, words, image))._.image_attention["image"]
+        alone = cross_modal_pipeline(
+            make_doc(cross_modal_pipeline, words, image)
+        )._.image_attention["image"]
         np.testing.assert_allclose(weights, alone, atol=1e-6)
 
 
-def test_attention_to_regions_travels_in_a_docbin(looking):
-    doc = looking(make_doc(looking, ["my", "jaguar"], "car.png"))
+def test_attention_to_regions_travels_in_a_docbin(cross_modal_pipeline):
+    doc = cross_modal_pipeline(make_doc(cross_modal_pipeline, ["my", "jaguar"], "car.png"))
     data = DocBin(docs=[doc], store_user_data=True).to_bytes()
-    [read] = DocBin().from_bytes(data).get_docs(looking.vocab)
+    [read] = DocBin().from_bytes(data).get_docs(cross_modal_pipeline.vocab)
     np.testing.assert_array_equal(read._.image_attention["image"], doc._.image_attention["image"])
 
 

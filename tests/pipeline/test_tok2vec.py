@@ -10,7 +10,14 @@ import spacy
 import torch
 from spacy.language import Language
 
-from ..conftest import accumulated, examples_of, gold_docs, make_doc, train, without_dropout
+from ..conftest import (
+    accumulated_gradients,
+    examples_of,
+    gold_docs,
+    make_doc,
+    train,
+    disable_dropout,
+)
 
 WIDTH = 24
 CNN = {
@@ -81,7 +88,7 @@ def test_its_gradient_is_the_slope_of_the_loss(embedded):
     examples = examples_of(gold_docs(embedded))
     embedded.initialize(lambda: examples)
     component = embedded.get_pipe("multimodal_ner")
-    without_dropout(embedded)
+    disable_dropout(embedded)
     node = next(n for n in component.model.get_ref("tok2vec").walk() if n.has_param("W"))
 
     def loss() -> tuple[float, Any]:
@@ -105,9 +112,9 @@ def test_its_gradient_is_the_slope_of_the_loss(embedded):
 def test_its_accumulated_gradients_are_those_of_all_posts_at_once(embedded):
     examples = examples_of(gold_docs(embedded))
     embedded.initialize(lambda: examples)
-    without_dropout(embedded)
-    once = accumulated(embedded, [examples])
-    in_parts = accumulated(embedded, [examples[:5], examples[5:12], examples[12:]])
+    disable_dropout(embedded)
+    once = accumulated_gradients(embedded, [examples])
+    in_parts = accumulated_gradients(embedded, [examples[:5], examples[5:12], examples[12:]])
     of_tok2vec = {
         (node.id, name)
         for node in embedded.get_pipe("multimodal_ner").model.get_ref("tok2vec").walk()
@@ -121,8 +128,8 @@ def test_its_accumulated_gradients_are_those_of_all_posts_at_once(embedded):
 def test_it_forgets_a_gradient_that_is_refused(embedded):
     examples = examples_of(gold_docs(embedded))
     embedded.initialize(lambda: examples)
-    without_dropout(embedded)
-    expected = accumulated(embedded, [examples])
+    disable_dropout(embedded)
+    expected = accumulated_gradients(embedded, [examples])
     network = embedded.get_pipe("multimodal_ner").model.shims[0].network
 
     def spoil(module: Any, inputs: Any, output: torch.Tensor) -> None:
@@ -130,9 +137,9 @@ def test_it_forgets_a_gradient_that_is_refused(embedded):
 
     hook = network.embed["tok2vec"].project.register_forward_hook(spoil)
     with pytest.raises(ValueError, match="not finite"):
-        accumulated(embedded, [examples])
+        accumulated_gradients(embedded, [examples])
     hook.remove()
-    for key, gradient in accumulated(embedded, [examples]).items():
+    for key, gradient in accumulated_gradients(embedded, [examples]).items():
         np.testing.assert_allclose(gradient, expected[key], atol=1e-5, rtol=1e-3)
 
 

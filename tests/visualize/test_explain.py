@@ -210,28 +210,30 @@ def test_a_fuser_that_weighs_nothing_has_no_attention(small_model, images):
     assert len(found.thumbnails) == 2
 
 
-def test_an_entity_shows_where_its_tokens_look(looking):
-    car, animal, plain = explain(looking, gold_docs(looking)[:3]).posts
+def test_an_entity_shows_where_its_tokens_look(cross_modal_pipeline):
+    car, animal, plain = explain(cross_modal_pipeline, gold_docs(cross_modal_pipeline)[:3]).posts
     assert car.heat is None
     [[look]] = car.looks
-    doc = looking(make_doc(looking, ["my", "jaguar", "!"], "car.png"))
+    doc = cross_modal_pipeline(make_doc(cross_modal_pipeline, ["my", "jaguar", "!"], "car.png"))
     expected = doc._.image_attention["image"][1].reshape(7, 7)
     np.testing.assert_allclose(look.cells[car.images[0]], expected, rtol=1e-4)
     assert animal.looks == [] and plain.looks == [[]]
 
 
-def test_where_an_entity_looks_is_shown_over_the_images_that_were_used(looking):
-    post = gold_docs(looking)[0]
+def test_where_an_entity_looks_is_shown_over_the_images_that_were_used(cross_modal_pipeline):
+    post = gold_docs(cross_modal_pipeline)[0]
     post._.image = ["gone.png", "car.png", "car.png", "animal.png"]
     with pytest.warns(ImageWarning):
-        [shown] = explain(looking, [post]).posts
+        [shown] = explain(cross_modal_pipeline, [post]).posts
     assert shown.status.startswith("used 3 of 4")
     [[look]] = shown.looks
     assert list(look.cells) == shown.images
     shares = [np.sum(cells) for cells in look.cells.values()]
     assert sum(shares) == pytest.approx(1, abs=1e-5)
     # The car is there twice, and both are alike.
-    doc = looking(make_doc(looking, ["my", "jaguar", "!"], ["car.png", "car.png", "animal.png"]))
+    doc = cross_modal_pipeline(
+        make_doc(cross_modal_pipeline, ["my", "jaguar", "!"], ["car.png", "car.png", "animal.png"])
+    )
     of_images = doc._.image_attention["image"][1].reshape(3, 49).sum(1)
     assert shares == pytest.approx([of_images[:2].sum(), of_images[2]], abs=1e-5)
 
@@ -245,10 +247,10 @@ def with_objects(docs):
     return docs
 
 
-def test_an_entity_shows_which_objects_its_tokens_look_at(small_model, looking):
+def test_an_entity_shows_which_objects_its_tokens_look_at(small_model, cross_modal_pipeline):
     nlp = spacy.blank("en")
     block = {"@architectures": "spacy_mner.ObjectEmbedding.v1", "width": 16}
-    model = {**looking.config["components"]["multimodal_ner"]["model"]}
+    model = {**cross_modal_pipeline.config["components"]["multimodal_ner"]["model"]}
     model["embed"] = {**small_model["embed"], "image": None, "objects": block}
     nlp.add_pipe("multimodal_ner", config={"model": model, "annotate_attention": True})
     train(nlp, examples_of(with_objects(gold_docs(nlp))), steps=20)
