@@ -18,7 +18,7 @@ from spacy.util import load_config
 import spacy_mner
 from spacy_mner.errors import CheckpointWarning
 
-from ..conftest import accumulated_gradients, examples_of, gold_docs, make_doc, disable_dropout
+from ..conftest import accumulated_gradients, disable_dropout, examples_of, gold_docs, make_doc
 
 TEMPLATE = Path(spacy_mner.__file__).parent / "templates" / "base.cfg"
 # Beyond float32, so that weights are infinite after the step.

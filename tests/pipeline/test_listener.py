@@ -19,11 +19,11 @@ from spacy_mner.training.optimizers import build_adamw
 
 from ..conftest import (
     accumulated_gradients,
+    disable_dropout,
     examples_of,
     gold_docs,
     make_doc,
     train,
-    disable_dropout,
 )
 from ..encoders import write_bert
 

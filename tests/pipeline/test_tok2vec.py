@@ -12,11 +12,11 @@ from spacy.language import Language
 
 from ..conftest import (
     accumulated_gradients,
+    disable_dropout,
     examples_of,
     gold_docs,
     make_doc,
     train,
-    disable_dropout,
 )
 
 WIDTH = 24
