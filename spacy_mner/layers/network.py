@@ -27,6 +27,15 @@ class NetworkOutput:
     regions: Mapping[str, Tensor]
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that share their learning rate and their weight decay."""
+
+    parameters: list[nn.Parameter]
+    is_pretrained: bool
+    has_weight_decay: bool
+
+
 class TaggerNetwork(nn.Module):
     """From the features of all modalities to the potentials of the CRF.
 
@@ -67,6 +76,25 @@ class TaggerNetwork(nn.Module):
         potentials = self.decode(encoded, lengths, fused.auxiliary)
         regions = {name: embedded[name].available for name in fused.region_attention or ()}
         return NetworkOutput(potentials, fused.attention, fused.region_attention, regions)
+
+    def add_labels(self, n: int) -> None:
+        """Append n labels to the decoder; see `CRF.add_labels`."""
+        self.decode.add_labels(n)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The trainable parameters, grouped by how an optimizer treats them.
+
+        Pretrained are those that an embedder returns from `pretrained_parameters()`. Biases,
+        normalizations and other vectors get no weight decay.
+        """
+        embedders = [e for e in self.embed.values() if hasattr(e, "pretrained_parameters")]
+        pretrained = {p for embedder in embedders for p in embedder.pretrained_parameters()}
+        groups: dict[tuple[bool, bool], ParameterGroup] = {}
+        for parameter in self.parameters():
+            if parameter.requires_grad:
+                key = (parameter in pretrained, parameter.ndim > 1)
+                groups.setdefault(key, ParameterGroup([], *key)).parameters.append(parameter)
+        return list(groups.values())
 
     def _add_modality(self, name: str, embedder: nn.Module) -> None:
         try:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from .types import RegionMemory, TokenVectors
+from .types import RegionVectors, TokenVectors
 
 
 def posts_of_tokens(lengths: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def from_grid(grid: Tensor, lengths: Tensor) -> Tensor:
     return grid.flatten(0, 1).index_select(0, cells)
 
 
-def pool_regions(memory: RegionMemory, lengths: Tensor) -> TokenVectors:
+def pool_regions(memory: RegionVectors, lengths: Tensor) -> TokenVectors:
     """The mean of a post's available regions, given to every token of the post.
 
     The tokens of a post without any region get zeros and count as unavailable.

@@ -25,7 +25,7 @@ class TokenVectors:
 
 
 @dataclass(frozen=True)
-class RegionMemory:
+class RegionVectors:
     """A modality with regions per post: a grid over the image, objects, several images.
 
     regions: float [n_posts, n_regions, width].
@@ -36,7 +36,7 @@ class RegionMemory:
     available: Tensor
 
 
-Embedded: TypeAlias = TokenVectors | RegionMemory
+Embedded: TypeAlias = TokenVectors | RegionVectors
 Features: TypeAlias = Mapping[str, Tensor]
 
 

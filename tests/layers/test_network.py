@@ -11,7 +11,7 @@ from spacy_mner.layers.decode import (
     span_probabilities,
     viterbi,
 )
-from spacy_mner.layers.embed import CharBiLSTM, ImageEmbedding, WordVectors
+from spacy_mner.layers.embed import CharBiLSTM, ImageEmbedding, TransformerEmbedding, WordVectors
 from spacy_mner.layers.encode import BiLSTM, NoEncoder
 from spacy_mner.layers.fuse import Concatenate, CrossModal, ModalityAttention
 from spacy_mner.layers.network import TaggerNetwork
@@ -40,7 +40,7 @@ def network(*, attention: bool = True, recurrent: bool = True) -> TaggerNetwork:
         encode = BiLSTM(input_width=fuse.width, hidden_width=4, dropout=0.0)
     else:
         encode = NoEncoder(input_width=fuse.width)
-    decode = CRF(input_width=encode.width, labels=["PER", "LOC"])
+    decode = CRF(input_width=encode.width, n_labels=2)
     return TaggerNetwork(embed=embed, fuse=fuse, encode=encode, decode=decode)
 
 
@@ -62,9 +62,7 @@ def cross_modal(segmentation: str | None = "bio") -> TaggerNetwork:
         region_first=True,
         auxiliary=True,
     )
-    decode = CRF(
-        input_width=WIDTH, labels=["PER", "LOC"], segmentation=segmentation, auxiliary_width=WIDTH
-    )
+    decode = CRF(input_width=WIDTH, n_labels=2, segmentation=segmentation, auxiliary_width=WIDTH)
     return TaggerNetwork(
         embed=dict(embed.items()), fuse=fuse, encode=NoEncoder(input_width=WIDTH), decode=decode
     )
@@ -179,6 +177,30 @@ def test_attention_to_regions_is_told_on_request_by_a_fuser_that_attends():
     untold = cross_modal().eval()(features, lengths)
     assert (untold.region_attention, untold.regions) == (None, {})
     assert network()(features, lengths, region_attention=True).region_attention is None
+
+
+def test_added_labels_reach_the_decoder():
+    tagger = network()
+    tagger.add_labels(1)
+    potentials = tagger(features_of([0]), LENGTHS[[0]]).potentials
+    assert potentials.emissions.shape == (2, 7)
+
+
+def test_parameter_groups_separate_pretrained_weights_and_vectors():
+    tagger = network()
+    encoder = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
+    tagger.embed["text"] = TransformerEmbedding(
+        encoder=encoder, dim=3, width=WIDTH, dropout=0.0, freeze=False
+    )
+    tagger.encode.requires_grad_(False)
+    groups = {
+        (g.is_pretrained, g.has_weight_decay): g.parameters for g in tagger.parameter_groups()
+    }
+    assert set(groups[True, True]) == {encoder[0].weight}
+    assert set(groups[True, False]) == {encoder[0].bias, *encoder[1].parameters()}
+    new = {p for p in tagger.parameters() if p.requires_grad} - set(encoder.parameters())
+    assert set(groups[False, True]) == {p for p in new if p.ndim > 1}
+    assert set(groups[False, False]) == {p for p in new if p.ndim == 1}
 
 
 def test_a_name_that_torch_needs_is_refused():

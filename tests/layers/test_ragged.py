@@ -12,7 +12,7 @@ from spacy_mner.layers.ragged import (
     posts_of_tokens,
     to_grid,
 )
-from spacy_mner.layers.types import RegionMemory
+from spacy_mner.layers.types import RegionVectors
 
 BATCHES = [[2, 0, 3, 1], [0, 0], [], [4]]
 
@@ -54,13 +54,13 @@ def test_every_token_knows_its_post():
 def test_pooling_takes_the_mean_of_what_is_available():
     regions = torch.tensor([[[1.0], [3.0]], [[5.0], [7.0]], [[9.0], [11.0]]])
     available = torch.tensor([[True, True], [False, True], [False, False]])
-    pooled = pool_regions(RegionMemory(regions, available), lengths_of([2, 1, 1]))
+    pooled = pool_regions(RegionVectors(regions, available), lengths_of([2, 1, 1]))
     assert pooled.vectors.squeeze(1).tolist() == [2, 2, 7, 0]
     assert pooled.available.tolist() == [True, True, True, False]
 
 
 def test_pooling_a_memory_without_regions_gives_nothing():
-    memory = RegionMemory(torch.zeros(2, 0, 3), torch.zeros(2, 0, dtype=torch.bool))
+    memory = RegionVectors(torch.zeros(2, 0, 3), torch.zeros(2, 0, dtype=torch.bool))
     pooled = pool_regions(memory, lengths_of([1, 2]))
     assert torch.equal(pooled.vectors, torch.zeros(3, 3))
     assert not pooled.available.any()

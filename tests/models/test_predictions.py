@@ -29,7 +29,7 @@ def crf_with(weight: float | None, kind: Literal["binary", "bio"] = "binary") ->
     segmentation = None if weight is None else kind
     return CRF(
         input_width=4,
-        labels=["X"],
+        n_labels=1,
         segmentation=segmentation,
         segmentation_weight=weight or 0.0,
     )
@@ -95,7 +95,7 @@ def test_a_config_switches_the_head_on_and_off():
     def crf(**settings: object) -> CRF:
         block = {"@architectures": "spacy_mner.CRF.v1", **settings}
         stage = registry.resolve(Config({"decode": block}))["decode"]
-        return stage.build(input_width=3, labels=["PER"])
+        return stage.build(input_width=3, n_labels=1)
 
     assert crf().segmentation is None
     assert not hasattr(crf(), "segment")

@@ -1,16 +1,18 @@
-"""The linear-chain CRF: from encoded tokens to the potentials that all inference works on."""
+"""The linear-chain CRF: computes the potentials of a batch from its encoded tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from .bio import bio_tags, start_allowed, transition_allowed
+from .bio import OUTSIDE, n_tags, start_allowed, transition_allowed
 from .potentials import FORBIDDEN, Potentials, Segmentation
 from .segmentation import BinarySegmentation, BIOSegmentation
+
+# How much lower the emissions of a label's tags are than those of O when it is added.
+NEW_LABEL_MARGIN = 10.0
 
 
 class CRF(nn.Module):
@@ -19,13 +21,13 @@ class CRF(nn.Module):
     (Lafferty et al. 2001; as the output layer of a tagger, Lample et al. 2016)
 
     input_width: of the encoded vectors.
-    labels: entity labels without BIO prefixes, in the order of the tags (`bio_tags`).
-    segmentation: an auxiliary head that learns which tokens belong to an entity of any type:
-        "binary" for every token by itself (Aguilar et al. 2017), "bio" with a CRF of its own (Liu
-        et al. 2022); None for no such head.
-    segmentation_weight: of its loss.
-    auxiliary_width: of the vectors that a fuser makes for this head; None where it makes none, and
-        the head reads the encoded vectors.
+    n_labels: entity labels, without BIO prefixes.
+    segmentation: auxiliary head that predicts which tokens belong to an entity of any label:
+        "binary" per token (Aguilar et al. 2017), "bio" by a CRF of its own (Liu et al. 2022);
+        None for no head.
+    segmentation_weight: weight of its loss.
+    auxiliary_width: width of the fuser's vectors for this head; None if the fuser computes none,
+        and the input of the head are the encoded vectors.
     """
 
     start_allowed: Tensor
@@ -35,44 +37,41 @@ class CRF(nn.Module):
         self,
         *,
         input_width: int,
-        labels: Sequence[str],
+        n_labels: int,
         segmentation: Literal["binary", "bio"] | None = None,
         segmentation_weight: float = 1.0,
         auxiliary_width: int | None = None,
     ) -> None:
         super().__init__()
-        self.tags = bio_tags(labels)
-        n_tags = len(self.tags)
-        self.emit = nn.Linear(input_width, n_tags)
-        self.transitions = nn.Parameter(torch.empty(n_tags, n_tags).uniform_(-0.1, 0.1))
-        self.start = nn.Parameter(torch.empty(n_tags).uniform_(-0.1, 0.1))
-        self.end = nn.Parameter(torch.empty(n_tags).uniform_(-0.1, 0.1))
-        self.register_buffer("start_allowed", start_allowed(len(labels)), persistent=False)
-        self.register_buffer(
-            "transition_allowed", transition_allowed(len(labels)), persistent=False
-        )
+        self.n_labels = n_labels
+        size = n_tags(n_labels)
+        self.emit = nn.Linear(input_width, size)
+        self.transitions = nn.Parameter(torch.empty(size, size).uniform_(-0.1, 0.1))
+        self.start = nn.Parameter(torch.empty(size).uniform_(-0.1, 0.1))
+        self.end = nn.Parameter(torch.empty(size).uniform_(-0.1, 0.1))
+        self.register_buffer("start_allowed", start_allowed(n_labels), persistent=False)
+        self.register_buffer("transition_allowed", transition_allowed(n_labels), persistent=False)
         self.segmentation = segmentation
         self.segmentation_weight = segmentation_weight
         head_width = auxiliary_width or input_width
         if segmentation == "binary":
             self.segment: nn.Module = nn.Linear(head_width, 1)
         elif segmentation == "bio":
-            self.segment = CRF(input_width=head_width, labels=["ENTITY"])
+            self.segment = CRF(input_width=head_width, n_labels=1)
 
     def forward(
         self, vectors: Tensor, lengths: Tensor, auxiliary: Tensor | None = None
     ) -> Potentials:
-        """The potentials have the precision of the parameters.
+        """Potentials in the precision of the parameters.
 
-        vectors: [n_tokens, input_width].
-        auxiliary: [n_tokens, auxiliary_width], in training where the fuser makes them.
+        vectors: [n_tokens, input_width]. auxiliary: [n_tokens, auxiliary_width] or None.
 
-        Half precision is too coarse for sums over a whole post, so autocast is off in here.
+        Half precision is too coarse for sums over a whole post, hence no autocast.
         """
         with torch.autocast(vectors.device.type, enabled=False):
             emissions = self.emit(vectors.to(self.emit.weight.dtype))
-            heard = vectors if auxiliary is None else auxiliary
-            segmentation = self._segment(heard, lengths) if self.training else None
+            head_input = vectors if auxiliary is None else auxiliary
+            segmentation = self._segment(head_input, lengths) if self.training else None
         return Potentials(
             emissions=emissions,
             transitions=self.transitions.masked_fill(~self.transition_allowed, FORBIDDEN),
@@ -80,6 +79,28 @@ class CRF(nn.Module):
             end=self.end,
             segmentation=segmentation,
         )
+
+    def add_labels(self, n: int) -> None:
+        """Append n labels; the scores of known labels stay bit by bit.
+
+        The new tags get the scores of O, with emissions lower by NEW_LABEL_MARGIN. A path with
+        new tags therefore always scores lower than the same path with O in their place: the best
+        path stays, and probabilities change by less than 2 n e^-10 per token.
+        """
+        device = self.emit.weight.device
+        self.n_labels += n
+        known, size = self.emit.out_features, n_tags(self.n_labels)
+        source = torch.full((size,), OUTSIDE, device=device)
+        source[:known] = torch.arange(known, device=device)
+        self.emit.out_features = size
+        self.emit.weight = nn.Parameter(self.emit.weight.detach()[source])
+        self.emit.bias = nn.Parameter(self.emit.bias.detach()[source])
+        self.emit.bias.data[known:] -= NEW_LABEL_MARGIN
+        self.transitions = nn.Parameter(self.transitions.detach()[source][:, source])
+        self.start = nn.Parameter(self.start.detach()[source])
+        self.end = nn.Parameter(self.end.detach()[source])
+        self.start_allowed = start_allowed(self.n_labels).to(device)
+        self.transition_allowed = transition_allowed(self.n_labels).to(device)
 
     def _segment(self, vectors: Tensor, lengths: Tensor) -> Segmentation | None:
         vectors = vectors.to(self.emit.weight.dtype)

@@ -7,8 +7,6 @@ without posts are ordinary input.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -28,13 +26,11 @@ def negative_log_likelihood(potentials: Potentials, lengths: Tensor, allowed: Te
     NaN in the potentials stays NaN. The gradient can be taken once, not twice.
     """
     packing = Packing.of(lengths, potentials.emissions.device)
-    complete = bool((allowed.sum(dim=1) == 1).all())
-    allowed = allowed.to(potentials.emissions.device, non_blocking=True)
-    if complete:
-        numerator = _path_scores(potentials, packing, lengths, allowed.to(torch.int8).argmax(dim=1))
+    if (allowed.sum(dim=1) == 1).all():
+        tags = allowed.to(torch.int8).argmax(dim=1).to(packing.posts.device)
+        numerator = _path_scores(potentials, packing, lengths, tags)
     else:
-        kept = potentials.emissions.masked_fill(~allowed, FORBIDDEN)
-        numerator = log_partition(replace(potentials, emissions=kept), packing, lengths)
+        numerator = log_partition(potentials.constrained(allowed), packing, lengths)
     loss = log_partition(potentials, packing, lengths) - numerator
     return loss.masked_fill(numerator < FORBIDDEN / 2, 0)
 
@@ -123,16 +119,19 @@ def span_probabilities(potentials: Potentials, lengths: Tensor, spans: Tensor) -
 
 
 def _inner_scores(exact: Potentials, lengths: Tensor, spans: Tensor) -> Tensor:
-    """Emissions and transitions of a span behind its first token: [n_spans]."""
+    """Emissions and transitions of a span after its first token: [n_spans]."""
     first, last, label = spans.unbind(dim=1)
     inside = inside_tag(label)
-    # Summed within each post, or one post's NaN would be every later post's.
-    grid, _ = to_grid(exact.emissions, lengths)
+    # A running sum that contains FORBIDDEN loses the real scores, so these are counted apart.
+    is_forbidden = exact.emissions < FORBIDDEN / 2
+    columns = torch.stack([exact.emissions.masked_fill(is_forbidden, 0), is_forbidden.double()], 2)
+    # Summed within each post, so that NaN stays in the post where it occurs.
+    grid, _ = to_grid(columns, lengths)
     running = from_grid(grid.cumsum(dim=1), lengths)
-    emissions = running[last, inside] - running[first, inside]
+    emissions, n_forbidden = (running[last, inside] - running[first, inside]).unbind(dim=1)
     entry = exact.transitions[begin_tag(label), inside]
     stay = exact.transitions[inside, inside] * (last - first - 1)
-    return emissions + torch.where(last > first, entry + stay, 0)
+    return emissions + FORBIDDEN * n_forbidden + torch.where(last > first, entry + stay, 0)
 
 
 def _closing_scores(exact: Potentials, packing: Packing, backward: Tensor, spans: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""A second task for the network: which tokens belong to an entity of any type.
+"""Outputs of the auxiliary head, which predicts the tokens that belong to an entity of any label.
 
-Its loss is summed over the tokens of a post, as the log-likelihood is, so that its weight means the
-same for posts of any length.
+Losses are summed over the tokens of a post, as the log-likelihood of the CRF is, so that their
+weight does not depend on the length of a post.
 """
 
 from __future__ import annotations
@@ -9,24 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..ragged import posts_of_tokens
-from .bio import OUTSIDE, begin_tag, inside_tag
+from .bio import without_labels
 from .inference import negative_log_likelihood
 from .potentials import Potentials
 
 
 @dataclass(frozen=True)
 class BinarySegmentation:
-    """A head that says of every token by itself whether it belongs to an entity.
-
-    (Aguilar et al. 2017)
+    """One logit per token (Aguilar et al. 2017).
 
     logits: [n_tokens], above 0 for a token of an entity.
-    weight: of its loss, where the CRF's has 1.
+    weight: of the loss, relative to that of the CRF.
     """
 
     logits: Tensor
@@ -42,11 +39,12 @@ class BinarySegmentation:
     def losses(self, lengths: Tensor, allowed: Tensor) -> Tensor:
         """The weighted binary cross entropy of each post.
 
-        A token counts where the annotation says whether it belongs to an entity, even if not to
-        which type: where `O` alone is allowed, or all but `O` at most.
+        A token contributes if its annotation determines whether it belongs to an entity: if only
+        `O` is allowed, or any tags but `O`.
         """
-        is_outside = allowed[:, OUTSIDE]
-        is_known = is_outside != allowed[:, OUTSIDE + 1 :].any(dim=1)
+        prefixes = without_labels(allowed)
+        is_outside = prefixes[:, 0]
+        is_known = is_outside != prefixes[:, 1:].any(dim=1)
         losses = functional.binary_cross_entropy_with_logits(
             self.logits,
             (~is_outside).to(self.logits, non_blocking=True),
@@ -59,12 +57,10 @@ class BinarySegmentation:
 
 @dataclass(frozen=True)
 class BIOSegmentation:
-    """A linear-chain CRF of its own, over `B`, `I` and `O` without types.
+    """A linear-chain CRF over `O`, `B` and `I` (Liu et al. 2022).
 
-    (Liu et al. 2022)
-
-    potentials: of its three tags, in the order of `bio_tags` for one label.
-    weight: of its loss, where the CRF's has 1.
+    potentials: of these three tags.
+    weight: of the loss, relative to that of the CRF.
     """
 
     potentials: Potentials
@@ -77,16 +73,7 @@ class BIOSegmentation:
         return replace(self, potentials=self.potentials.with_tensors(tensors))
 
     def losses(self, lengths: Tensor, allowed: Tensor) -> Tensor:
-        """The weighted negative log-likelihood of each post.
-
-        What the annotation leaves open of the types is left open of `B`, `I` and `O`.
-        """
+        """The weighted negative log-likelihood of each post, given the allowed prefixes."""
         return self.weight * negative_log_likelihood(
-            self.potentials, lengths, _without_types(allowed)
+            self.potentials, lengths, without_labels(allowed)
         )
-
-
-def _without_types(allowed: Tensor) -> Tensor:
-    """[n_tokens, n_tags] to [n_tokens, 3]: a prefix is allowed where one of its tags is."""
-    begins, insides = allowed[:, begin_tag(0) :: 2], allowed[:, inside_tag(0) :: 2]
-    return torch.stack([allowed[:, OUTSIDE], begins.any(dim=1), insides.any(dim=1)], dim=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..sizes import check_sizes
-from ..types import Features, RegionMemory
+from ..types import Features, RegionVectors
 
 
 class ImageEmbedding(nn.Module):
@@ -39,7 +39,7 @@ class ImageEmbedding(nn.Module):
             )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, features: Features, lengths: Tensor) -> RegionMemory:
+    def forward(self, features: Features, lengths: Tensor) -> RegionVectors:
         available = features["available"]
         regions = self.project(self.dropout(self.normalize(features["regions"])))
-        return RegionMemory(regions.masked_fill(~available.unsqueeze(2), 0), available)
+        return RegionVectors(regions.masked_fill(~available.unsqueeze(2), 0), available)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..sizes import check_sizes
-from ..types import Features, RegionMemory
+from ..types import Features, RegionVectors
 
 
 class ObjectEmbedding(nn.Module):
@@ -32,10 +32,10 @@ class ObjectEmbedding(nn.Module):
         self.project = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width)) if dim else None
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, features: Features, lengths: Tensor) -> RegionMemory:
+    def forward(self, features: Features, lengths: Tensor) -> RegionVectors:
         available = features["available"]
         objects = self.embed(features["label"])
         if self.project is not None:
             objects = objects + self.project(features["vectors"])
         objects = self.dropout(objects).masked_fill(~available.unsqueeze(2), 0)
-        return RegionMemory(objects, available)
+        return RegionVectors(objects, available)

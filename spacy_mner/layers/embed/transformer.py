@@ -49,6 +49,9 @@ class TransformerEmbedding(nn.Module):
             self.encoder.eval()
         return self
 
+    def pretrained_parameters(self) -> Iterator[nn.Parameter]:
+        return self.encoder.parameters()
+
     def forward(self, features: Features, lengths: Tensor) -> TokenVectors:
         place = features["place"]
         cells = PADDED_PIECES["cpu" if place.device.type == "cpu" else "other"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..ragged import from_grid, to_grid
 from ..sizes import check_sizes
 from ..transformer_layer import TransformerLayer
-from ..types import Embedded, Fused, RegionMemory
+from ..types import Embedded, Fused, RegionVectors
 from .gate import Gate
 from .granularity import Granularity
 from .text import TextSum, projection
@@ -151,7 +151,7 @@ class CrossModal(nn.Module):
 
     def _check(self, embedded: Mapping[str, Embedded]) -> None:
         """Refuse modalities of the wrong kind; which kind each one is shows only here."""
-        with_regions = {n for n, m in embedded.items() if isinstance(m, RegionMemory)}
+        with_regions = {n for n, m in embedded.items() if isinstance(m, RegionVectors)}
         for part, name in self.memories.items():
             if name not in with_regions:
                 raise ValueError(

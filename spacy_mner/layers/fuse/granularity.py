@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from ..transformer_layer import TransformerLayer
-from ..types import RegionMemory
+from ..types import RegionVectors
 from .gate import Gate
 
 
@@ -43,7 +43,7 @@ class Granularity(nn.Module):
             self.gate = gate
 
     def forward(
-        self, text: Tensor, is_token: Tensor, memory: RegionMemory, *, keep_weights: bool
+        self, text: Tensor, is_token: Tensor, memory: RegionVectors, *, keep_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
         """F, and the weights of H1 where they are kept.
 
@@ -63,7 +63,7 @@ class Granularity(nn.Module):
             weights = weights.masked_fill(is_blind, 0)
         return heard.masked_fill(is_blind, 0), weights
 
-    def _region_first(self, text: Tensor, is_token: Tensor, memory: RegionMemory) -> Tensor:
+    def _region_first(self, text: Tensor, is_token: Tensor, memory: RegionVectors) -> Tensor:
         projected = self.project_first(memory.regions)
         regions, _ = self.read_first(projected, projected, memory.available)
         answered, _ = self.answer(regions, text, is_token)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 from ..ragged import pool_regions
-from ..types import Embedded, RegionMemory, TokenVectors
+from ..types import Embedded, RegionVectors, TokenVectors
 
 
 def token_vectors(
@@ -16,6 +16,6 @@ def token_vectors(
     """The modalities in the order of `names`; a memory of regions is pooled to its mean."""
     modalities = (embedded[name] for name in names)
     return [
-        pool_regions(modality, lengths) if isinstance(modality, RegionMemory) else modality
+        pool_regions(modality, lengths) if isinstance(modality, RegionVectors) else modality
         for modality in modalities
     ]

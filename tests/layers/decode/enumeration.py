@@ -11,7 +11,7 @@ from torch import Tensor
 from spacy_mner.layers.decode import (
     FORBIDDEN,
     Potentials,
-    bio_tags,
+    n_tags,
     start_allowed,
     transition_allowed,
 )
@@ -23,16 +23,16 @@ def random_potentials(
     n_tokens: int, n_labels: int, *, seed: int = 0, dtype: torch.dtype = torch.float64
 ) -> Potentials:
     generator = torch.Generator().manual_seed(seed)
-    n_tags = len(bio_tags(["X"] * n_labels))
+    size = n_tags(n_labels)
 
     def scores(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
     return Potentials(
-        scores(n_tokens, n_tags),
-        scores(n_tags, n_tags).masked_fill(~transition_allowed(n_labels), FORBIDDEN),
-        scores(n_tags).masked_fill(~start_allowed(n_labels), FORBIDDEN),
-        scores(n_tags),
+        scores(n_tokens, size),
+        scores(size, size).masked_fill(~transition_allowed(n_labels), FORBIDDEN),
+        scores(size).masked_fill(~start_allowed(n_labels), FORBIDDEN),
+        scores(size),
     )
 
 

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from spacy_mner.layers.decode import CRF, FORBIDDEN, bio_tags
+from spacy_mner.layers.decode import (
+    CRF,
+    FORBIDDEN,
+    bio_tags,
+    marginals,
+    negative_log_likelihood,
+    span_probabilities,
+    viterbi,
+)
 
 
-def test_what_bio_rules_out_is_forbidden_and_the_rest_is_learned():
-    crf = CRF(input_width=3, labels=["PER", "LOC"])
+def test_scores_that_bio_excludes_are_forbidden_and_the_others_are_parameters():
+    crf = CRF(input_width=3, n_labels=2)
     potentials = crf(torch.randn(4, 3), torch.tensor([4]))
     tags = bio_tags(["PER", "LOC"])
     o, b_per, i_per, i_loc = (tags.index(tag) for tag in ("O", "B-PER", "I-PER", "I-LOC"))
@@ -21,13 +31,13 @@ def test_what_bio_rules_out_is_forbidden_and_the_rest_is_learned():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_emissions_have_the_precision_of_the_parameters(dtype: torch.dtype):
-    crf = CRF(input_width=3, labels=["PER"]).to(dtype)
+    crf = CRF(input_width=3, n_labels=1).to(dtype)
     assert crf(torch.randn(4, 3).half(), torch.tensor([4])).emissions.dtype == dtype
 
 
-def test_autocast_does_not_reach_the_emissions():
+def test_emissions_are_computed_without_autocast():
     torch.manual_seed(0)
-    crf = CRF(input_width=64, labels=["PER"])
+    crf = CRF(input_width=64, n_labels=1)
     vectors, lengths = torch.randn(8, 64), torch.tensor([8])
     expected = crf(vectors, lengths).emissions
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -36,11 +46,73 @@ def test_autocast_does_not_reach_the_emissions():
     assert torch.equal(emissions, expected)
 
 
-def test_only_learned_scores_are_saved():
-    assert set(CRF(input_width=3, labels=["PER"]).state_dict()) == {
+def test_the_state_dict_holds_only_parameters():
+    assert set(CRF(input_width=3, n_labels=1).state_dict()) == {
         "emit.weight",
         "emit.bias",
         "transitions",
         "start",
         "end",
     }
+
+
+VECTORS, LENGTHS = torch.linspace(-3, 3, 36).sin().view(12, 3) * 4, torch.tensor([5, 0, 4, 3])
+
+
+def trained_crf(n_labels: int = 2, segmentation: str | None = None) -> CRF:
+    torch.manual_seed(0)
+    crf = CRF(input_width=3, n_labels=n_labels, segmentation=segmentation)
+    for parameter in crf.parameters():
+        torch.nn.init.normal_(parameter)
+    return crf
+
+
+@pytest.mark.parametrize("n_known", [0, 1, 2])
+def test_added_labels_keep_the_scores_and_the_answers_of_known_ones(n_known: int):
+    crf, grown = trained_crf(n_known), trained_crf(n_known)
+    grown.add_labels(2)
+    size = 2 * n_known + 1
+    before, after = crf(VECTORS, LENGTHS), grown(VECTORS, LENGTHS)
+    assert after.emissions.shape == (12, size + 4)
+    assert torch.equal(grown.transitions[:size, :size], crf.transitions)
+    for ours, theirs in zip(
+        (grown.emit.weight, grown.emit.bias, grown.start, grown.end),
+        (crf.emit.weight, crf.emit.bias, crf.start, crf.end),
+        strict=True,
+    ):
+        assert torch.equal(ours[:size], theirs)
+    assert torch.equal(viterbi(before, LENGTHS), viterbi(after, LENGTHS))
+    change = marginals(before, LENGTHS) - marginals(after, LENGTHS)[:, :size]
+    assert change.abs().max() < 5 * 4 * math.exp(-10)
+    span = torch.tensor([[0, 1, 0]])
+    if n_known:
+        scores = [span_probabilities(p, LENGTHS, span).item() for p in (before, after)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+@pytest.mark.parametrize("segmentation", [None, "binary", "bio"])
+def test_an_added_label_is_learned(segmentation: str | None):
+    crf = trained_crf(1, segmentation)
+    crf.add_labels(1)
+    tags = [
+        bio_tags(["PER", "LOC"]).index(tag)
+        for tag in ["O", "B-PER", "I-PER", "O", "B-LOC", "I-LOC"]
+    ]
+    vectors, lengths = torch.eye(6)[:, :3] + torch.eye(6)[:, 3:] * 2, torch.tensor([6])
+    optimizer = torch.optim.Adam(crf.parameters(), lr=0.3)
+    allowed = torch.nn.functional.one_hot(torch.tensor(tags), 5).bool()
+    for _ in range(100):
+        optimizer.zero_grad()
+        negative_log_likelihood(crf(vectors, lengths), lengths, allowed).sum().backward()
+        optimizer.step()
+    assert viterbi(crf(vectors, lengths), lengths).tolist() == tags
+
+
+def test_added_labels_have_the_shapes_and_constraints_of_a_new_crf():
+    grown, new = trained_crf(1, "bio"), trained_crf(3, "bio")
+    grown.add_labels(2)
+    grown.load_state_dict(new.state_dict())
+    for ours, theirs in zip(
+        grown(VECTORS, LENGTHS).tensors(), new(VECTORS, LENGTHS).tensors(), strict=True
+    ):
+        assert torch.equal(ours, theirs)

@@ -9,10 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from spacy_mner.layers.decode import Potentials, marginals, span_probabilities, viterbi
+from spacy_mner.layers.decode import (
+    Potentials,
+    entities_of,
+    marginals,
+    span_probabilities,
+    viterbi,
+)
 from spacy_mner.layers.ragged import to_grid
 
-from .enumeration import Path, post_slices, probability, random_potentials, weigh_paths
+from .enumeration import post_slices, probability, random_potentials, weigh_paths
 
 BATCHES = [[3, 1, 4, 0, 2], [1], [0, 0], [], [0, 5], [2, 2, 2]]
 
@@ -28,21 +34,31 @@ def all_spans(lengths: list[int], n_labels: int) -> Tensor:
     return torch.tensor(spans, dtype=torch.int64).reshape(-1, 3)
 
 
-def entities(path: Path) -> set[tuple[int, int, int]]:
-    """(first, last, label) of each entity of a path that BIO allows."""
-    found = []
-    for i, tag in enumerate(path):
-        if tag % 2:
-            found.append((i, i, tag // 2))
-        elif tag:
-            first, _, label = found.pop()
-            found.append((first, i, label))
-    return set(found)
+def potentials_of(lengths: list[int], constrained: bool) -> Potentials:
+    """Random potentials, and if constrained, with about half of the tags forbidden."""
+    potentials = random_potentials(sum(lengths), 2)
+    if not constrained:
+        return potentials
+    path = viterbi(random_potentials(sum(lengths), 2, seed=5), torch.tensor(lengths).long())
+    allowed = torch.rand(sum(lengths), 5, generator=torch.Generator().manual_seed(1)) < 0.5
+    return potentials.constrained(allowed.scatter(1, path.unsqueeze(1), True))
 
 
 @pytest.mark.parametrize("lengths", BATCHES)
-def test_marginals_are_those_of_all_paths_written_out(lengths: list[int]):
-    potentials = random_potentials(sum(lengths), 2)
+def test_only_allowed_tags_have_a_probability(lengths: list[int]):
+    tensor = torch.tensor(lengths).long()
+    allowed = torch.zeros(sum(lengths), 5, dtype=torch.bool)
+    path = viterbi(random_potentials(sum(lengths), 2, seed=5), tensor)
+    allowed[torch.arange(len(path)), path] = True
+    potentials = random_potentials(sum(lengths), 2).constrained(allowed)
+    assert torch.equal(viterbi(potentials, tensor), path)
+    assert torch.equal(marginals(potentials, tensor), allowed.double())
+
+
+@pytest.mark.parametrize("constrained", [False, True])
+@pytest.mark.parametrize("lengths", BATCHES)
+def test_marginals_equal_enumeration(lengths: list[int], constrained: bool):
+    potentials = potentials_of(lengths, constrained)
     result = marginals(potentials, torch.tensor(lengths, dtype=torch.int64))
     assert result.shape == (sum(lengths), 5)
     for post in post_slices(lengths):
@@ -54,9 +70,10 @@ def test_marginals_are_those_of_all_paths_written_out(lengths: list[int]):
             assert row == pytest.approx(expected, abs=1e-8)
 
 
+@pytest.mark.parametrize("constrained", [False, True])
 @pytest.mark.parametrize("lengths", BATCHES)
-def test_the_best_path_is_the_best_of_all_paths_written_out(lengths: list[int]):
-    potentials = random_potentials(sum(lengths), 2)
+def test_viterbi_equals_enumeration(lengths: list[int], constrained: bool):
+    potentials = potentials_of(lengths, constrained)
     tags = viterbi(potentials, torch.tensor(lengths, dtype=torch.int64))
     assert tags.dtype == torch.int64
     for post in post_slices(lengths):
@@ -64,9 +81,10 @@ def test_the_best_path_is_the_best_of_all_paths_written_out(lengths: list[int]):
         assert tuple(tags[post].tolist()) == max(weights, key=weights.__getitem__)
 
 
+@pytest.mark.parametrize("constrained", [False, True])
 @pytest.mark.parametrize("lengths", BATCHES)
-def test_span_probabilities_are_those_of_all_paths_written_out(lengths: list[int]):
-    potentials = random_potentials(sum(lengths), 2)
+def test_span_probabilities_equal_enumeration(lengths: list[int], constrained: bool):
+    potentials = potentials_of(lengths, constrained)
     spans = all_spans(lengths, 2)
     result = span_probabilities(potentials, torch.tensor(lengths, dtype=torch.int64), spans)
     assert result.shape == (len(spans),)
@@ -74,8 +92,8 @@ def test_span_probabilities_are_those_of_all_paths_written_out(lengths: list[int
     for post in post_slices(lengths):
         for path, weight in weigh_paths(potentials, post).items():
             if weight > 0:
-                for first, last, label in entities(path):
-                    expected[first + post.start, last + post.start, label] += weight
+                for first, end, label in entities_of(path):
+                    expected[first + post.start, end - 1 + post.start, label] += weight
     assert result.tolist() == pytest.approx(list(expected.values()), abs=1e-8)
 
 

@@ -36,7 +36,7 @@ def crf(kind: Kind | None, weight: float = 0.5, auxiliary_width: int | None = No
     torch.manual_seed(0)
     return CRF(
         input_width=3,
-        labels=["PER", "LOC"],
+        n_labels=2,
         segmentation=kind,
         segmentation_weight=weight,
         auxiliary_width=auxiliary_width,

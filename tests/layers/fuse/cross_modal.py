@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from spacy_mner.layers.fuse import CrossModal
-from spacy_mner.layers.types import Embedded, RegionMemory, TokenVectors
+from spacy_mner.layers.types import Embedded, RegionVectors, TokenVectors
 
 WIDTH, HEADS = 6, 2
 # A grid of another width than the text, and objects of the same.
@@ -80,7 +80,7 @@ class Post:
 
 
 def of_modality(modality: Embedded) -> Tensor:
-    return modality.regions if isinstance(modality, RegionMemory) else modality.vectors
+    return modality.regions if isinstance(modality, RegionVectors) else modality.vectors
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Batch:
         most = max((len(post.memories[name]) for post in self.posts), default=0)
         return most + 1 if most else 0
 
-    def _memory(self, name: str) -> RegionMemory:
+    def _memory(self, name: str) -> RegionVectors:
         shape = (len(self.posts), self._n_places(name))
         generator = torch.Generator().manual_seed(99)
         regions = 10 * torch.randn(*shape, WIDTHS[name], generator=generator, dtype=torch.float64)
@@ -141,7 +141,7 @@ class Batch:
             places = torch.from_numpy(self.places(name, i))
             regions[i, places], available[i, places] = post.memories[name], True
         regions = self.change(regions)
-        return RegionMemory(regions, available.to(regions.device))
+        return RegionVectors(regions, available.to(regions.device))
 
 
 def batch_of(*sizes: tuple[int, int, int]) -> Batch:

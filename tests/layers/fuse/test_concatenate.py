@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from spacy_mner.layers.fuse import Concatenate
-from spacy_mner.layers.types import RegionMemory, TokenVectors
+from spacy_mner.layers.types import RegionVectors, TokenVectors
 
 LENGTHS = torch.tensor([1, 2])
 
 
 def test_modalities_stand_side_by_side_in_the_order_of_the_widths():
     word = TokenVectors(torch.randn(3, 2), torch.ones(3, dtype=torch.bool))
-    image = RegionMemory(torch.randn(2, 1, 4), torch.ones(2, 1, dtype=torch.bool))
+    image = RegionVectors(torch.randn(2, 1, 4), torch.ones(2, 1, dtype=torch.bool))
     fuser = Concatenate(widths={"word": 2, "image": 4}, dropout=0.0)
     fused = fuser({"image": image, "word": word}, LENGTHS)
     assert fuser.width == 6
@@ -25,7 +25,7 @@ def test_an_absent_modality_is_replaced_by_a_vector_that_learns():
     with torch.no_grad():
         fuser.absent.copy_(torch.arange(6.0))
     word = TokenVectors(torch.randn(3, 2), torch.ones(3, dtype=torch.bool))
-    image = RegionMemory(torch.randn(2, 1, 4), torch.tensor([[True], [False]]))
+    image = RegionVectors(torch.randn(2, 1, 4), torch.tensor([[True], [False]]))
     fused = fuser({"word": word, "image": image}, LENGTHS)
     assert torch.equal(fused.vectors[0, 2:], image.regions[0, 0])
     assert fused.vectors[1:, 2:].tolist() == [[2, 3, 4, 5], [2, 3, 4, 5]]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from spacy_mner.layers.fuse import CrossModal
-from spacy_mner.layers.types import Fused, RegionMemory
+from spacy_mner.layers.types import Fused, RegionVectors
 from spacy_mner.models.architectures import build_cross_modal
 
 from . import reference
@@ -219,7 +219,7 @@ def test_a_batch_without_any_image_is_answered_and_learnt_from():
     masked = dict(blind.embedded)
     for name, width in (("image", 5), ("objects", WIDTH)):
         nothing = torch.zeros(2, 3, dtype=torch.bool)
-        masked[name] = RegionMemory(torch.randn(2, 3, width, dtype=torch.float64), nothing)
+        masked[name] = RegionVectors(torch.randn(2, 3, width, dtype=torch.float64), nothing)
     told = network(masked, blind.lengths, region_attention=True)
     assert torch.equal(told.vectors, fused.vectors)
     assert torch.equal(told.region_attention["image"], torch.zeros(4, 3, dtype=torch.float64))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spacy_mner.layers.fuse import Concatenate, ModalityAttention
-from spacy_mner.layers.types import Embedded, RegionMemory, TokenVectors
+from spacy_mner.layers.types import Embedded, RegionVectors, TokenVectors
 
 LENGTHS = torch.tensor([2, 0, 3])
 N_TOKENS, WIDTH = 5, 4
@@ -109,7 +109,7 @@ def test_an_absent_modality_leaves_the_equation_of_the_others(absent: int, bound
 def test_a_post_without_image_scores_as_without_the_modality():
     fuser = attention()
     available = torch.tensor([[True], [True], [False]])
-    memory = RegionMemory(torch.randn(3, 1, WIDTH), available)
+    memory = RegionVectors(torch.randn(3, 1, WIDTH), available)
     embedded: dict[str, Embedded] = {"word": tokens(), "char": tokens(), "image": memory}
     fused = fuser(embedded, LENGTHS)
     text_only = without(fuser, 2)(embedded, LENGTHS)
@@ -124,7 +124,7 @@ def test_every_token_of_a_post_sees_the_same_image():
         widths={"image": WIDTH}, dropout=0.0, bounded=True, combine="sum", skip_unknown=False
     )
     regions = torch.randn(3, 2, WIDTH)
-    memory = RegionMemory(regions, torch.ones(3, 2, dtype=torch.bool))
+    memory = RegionVectors(regions, torch.ones(3, 2, dtype=torch.bool))
     vectors = fuser({"image": memory}, LENGTHS).vectors
     pooled = regions.mean(1)
     assert torch.allclose(vectors, pooled[[0, 0, 2, 2, 2]], atol=1e-6)

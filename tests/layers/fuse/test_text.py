@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spacy_mner.layers.fuse.text import TextSum
-from spacy_mner.layers.types import Embedded, RegionMemory, TokenVectors
+from spacy_mner.layers.types import Embedded, RegionVectors, TokenVectors
 
 WIDTHS = {"word": 4, "near": 4, "char": 3}
 
@@ -74,7 +74,7 @@ def test_a_gate_for_a_modality_that_is_not_there_is_refused():
 def test_regions_are_no_text(embedded):
     summed = text_sum()
     expected = embedded["word"].vectors + projected(summed, embedded)
-    embedded["near"] = RegionMemory(torch.randn(2, 1, 4), torch.ones(2, 1, dtype=torch.bool))
+    embedded["near"] = RegionVectors(torch.randn(2, 1, 4), torch.ones(2, 1, dtype=torch.bool))
     assert torch.allclose(summed(embedded), expected)
 
 
