@@ -87,7 +87,9 @@ class TaggerNetwork(nn.Module):
         Pretrained are those that an embedder returns from `pretrained_parameters()`. Biases,
         normalizations and other vectors get no weight decay.
         """
-        embedders = [e for e in self.embed.values() if hasattr(e, "pretrained_parameters")]
+        embedders: list[Any] = [
+            e for e in self.embed.values() if hasattr(e, "pretrained_parameters")
+        ]
         pretrained = {p for embedder in embedders for p in embedder.pretrained_parameters()}
         groups: dict[tuple[bool, bool], ParameterGroup] = {}
         for parameter in self.parameters():

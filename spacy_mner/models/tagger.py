@@ -135,7 +135,9 @@ def build_network(
     fuser: Any = fuse(widths={name: module.width for name, module in embedders.items()})
     encoder: Any = encode(input_width=fuser.width)
     decoder = decode(
-        input_width=encoder.width, n_labels=len(plan["labels"]), auxiliary_width=fuser.auxiliary_width
+        input_width=encoder.width,
+        n_labels=len(plan["labels"]),
+        auxiliary_width=fuser.auxiliary_width,
     )
     return TaggerNetwork(embed=embedders, fuse=fuser, encode=encoder, decode=decoder)
 

@@ -27,10 +27,8 @@ def test_the_tags_are_o_and_then_begin_and_inside_of_each_label():
 
 
 def test_entities_begin_at_b_and_end_before_any_tag_but_their_i():
-    tags = [
-        TAGS.index(tag)
-        for tag in ["B-LOC", "I-LOC", "B-LOC", "O", "B-PER", "B-LOC", "I-LOC", "I-LOC"]
-    ]
+    names = ["B-LOC", "I-LOC", "B-LOC", "O", "B-PER", "B-LOC", "I-LOC", "I-LOC"]
+    tags = [TAGS.index(name) for name in names]
     assert entities_of(tags) == [(0, 2, 1), (2, 3, 1), (4, 5, 0), (5, 8, 1)]
     assert entities_of([0, 0]) == entities_of([]) == []
 
