@@ -32,7 +32,7 @@ TEMPLATES = Path(spacy_mner.__file__).parent / "templates"
 PLAIN: dict[str, dict[str, Any]] = {
     "word": {"finetune": False, "dropout": 0.3},
     "char": {"dropout": 0.3},
-    "image": {"bottleneck": None, "dropout": 0.3, "cache": None},
+    "image": {"bottleneck": None, "dropout": 0.3},
 }
 PRINTED = {"bounded": True, "combine": "sum", "skip_unknown": False, "dropout": 0.3}
 

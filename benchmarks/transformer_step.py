@@ -101,7 +101,7 @@ def make_config(encoder: str) -> Config:
     config = load_config(TEMPLATES / "trf.cfg")
     config["paths"]["encoder"] = encoder
     image = config["components"]["multimodal_ner"]["model"]["embed"]["image"]
-    image.update({"encoder": None, "cache": None})
+    image.update({"encoder": None})
     optimizer = config["training"]["optimizer"]
     optimizer.update({"learn_rate": LEARN_RATE, "encoder_learn_rate": ENCODER_LEARN_RATE})
     return config

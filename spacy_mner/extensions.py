@@ -27,6 +27,12 @@ DOC_ATTRIBUTES = (
 )
 SPAN_ATTRIBUTES = ("score",)
 
+# Keys of doc.user_data, set by corpus readers: the post's name in the corpus, and the probability
+# that its images are masked in a training step. Dropout is drawn per step and not by the reader,
+# because spaCy reads a corpus once: the same posts would lose their images in every epoch.
+POST_ID = "spacy_mner.post_id"
+IMAGE_DROPOUT = "spacy_mner.image_dropout"
+
 # What makes a post one with an image.
 IMAGE_ATTRIBUTES = ("image", "image_features", "image_objects")
 # Where spaCy keeps the attribute `image_text`; by its own types a key is a string.

@@ -9,7 +9,7 @@ from typing import Any
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
-from ..features.batch import POST_ID
+from ..extensions import POST_ID
 from .tags import Entity
 
 
@@ -57,7 +57,7 @@ class Labels:
 
 
 def make_doc(post: Post, vocab: Vocab) -> Doc:
-    """Make the Doc of a post: gold tokens, entities, image, and `doc.user_data["post_id"]`."""
+    """Make the Doc of a post: gold tokens, entities, image, and its name under `POST_ID`."""
     doc = Doc(vocab, words=post.words, spaces=post.spaces)
     if post.entities is not None:
         doc.set_ents(

@@ -16,7 +16,6 @@ FOUND = {
     OBJECTS: {
         "@architectures": "spacy_mner.ObjectEmbedding.v1",
         "detector": DETECTOR,
-        "cache": "${paths.image_cache}",
     }
 }
 ALL = {**NEIGHBORS, **CONTEXT}

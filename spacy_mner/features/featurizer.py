@@ -1,9 +1,11 @@
-"""What every featurizer can do, and the featurizers of one model together."""
+"""Featurizer, the base class of every modality's host half, and the featurizers of a model."""
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +15,64 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.model import deserialize_attr, serialize_attr
 
+from ..errors import ImageWarning
 from .batch import PostBatch
-from .image_status import ABSENT, ignored
+from .image_status import ABSENT, IGNORED, ImageStatus, ignored_status
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """The output of a featurizer that reads images.
+
+    arrays: the embedder's inputs by name.
+    statuses: of each post, None where the modality reads none of its image attributes.
+    """
+
+    arrays: Arrays
+    statuses: Sequence[ImageStatus | None]
+
+
+@dataclass(frozen=True)
+class FeatureBatch:
+    """The features of a batch of posts.
+
+    arrays: by modality name, the embedder's inputs by name.
+    statuses: the image status of each post, all modalities merged.
+    """
+
+    arrays: dict[str, Arrays]
+    statuses: list[ImageStatus]
 
 
 class Featurizer(ABC):
-    """Turns posts into the arrays that one modality's embedder takes.
+    """Computes the input arrays of one modality's embedder from posts.
 
-    A featurizer may learn a vocabulary from the training posts (`update_vocab`, then `finalize`);
-    what it learned is its `state`, which is saved with the model.
+    A featurizer may learn a vocabulary from the training posts (`update_vocab` per post, then
+    `finalize`); the vocabulary is its `state`, which is saved with the model.
     """
 
     @abstractmethod
     def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
-        """See one training post."""
+        """Update the vocabulary with one training post."""
 
     @abstractmethod
     def finalize(self) -> None:
-        """Called when all training posts were observed."""
+        """Complete the vocabulary after the last training post."""
 
     @abstractmethod
     def dims(self) -> dict[str, int]:
-        """The sizes that the modality's embedder is built with, by argument name."""
+        """Return the sizes that the modality's embedder is built with, by argument name."""
 
     @abstractmethod
-    def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
-        """The embedder's features, by name."""
+    def __call__(self, batch: PostBatch) -> Arrays | ImageFeatures:
+        """Return the embedder's inputs by name, with statuses if the modality reads images."""
 
     @property
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """What was learned, of types that JSON knows."""
+        """The vocabulary, as JSON-serializable types."""
 
     @state.setter
     @abstractmethod
@@ -51,44 +80,58 @@ class Featurizer(ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the config says of it that bears on answers and is not in its `dims()`."""
+        """The config's arguments that change predictions and are not part of `dims()`."""
         return {}
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The attributes of a post's image that it looks at, of `IMAGE_ATTRIBUTES`."""
+        """Which of `IMAGE_ATTRIBUTES` the modality reads."""
         return ()
 
     def region_names(self, doc: Doc, images_root: Path | None) -> list[str]:
-        """What the regions of a post are called, in order; empty where they have no names."""
+        """Return the names of a post's regions in order, empty if regions have no names."""
         return []
 
     def resource_fingerprint(self, vocab: Vocab) -> str | None:
-        """Name what features come from and a saved model does not hold, with its fingerprint.
+        """Return the fingerprint of the external resource that features depend on.
 
-        None where there is no such thing. Raises ImportError, OSError or ValueError where it is
-        not there, or not what it was in training.
+        External means not saved with the model: word vectors, an image encoder's weights. None
+        without one. Raises ImportError, OSError or ValueError if it is missing or unusable.
         """
+        return None
+
+    def set_image_cache(self, folder: Path | None) -> None:
+        """Cache the outputs of a frozen image network in a folder, or only in memory if None."""
         return None
 
 
 class Featurizers:
     """The featurizers of a model by modality name, in the order of the config.
 
-    images_root: the folder that a relative `doc._.image` is relative to. It belongs to the
-        component's settings, not to what was learned, and is therefore not saved here.
-    preset: a state to initialize from in place of the training posts, or None.
+    images_root: the folder that a relative `doc._.image` is relative to. It is a setting of the
+        component and not part of the vocabularies, hence not saved here.
     """
 
     def __init__(self, by_name: Mapping[str, Featurizer]):
         self.by_name = dict(by_name)
         self.images_root: Path | None = None
-        self.preset: dict[str, Any] | None = None
+        self._warned: dict[str, object] = {}
 
-    def initialize(self, docs: Iterable[Doc]) -> None:
-        """Learn the vocabularies in one pass over the training posts, or take the preset ones."""
-        if self.preset is not None:
-            self.state = self.preset
+    def initialize(
+        self,
+        docs: Iterable[Doc],
+        *,
+        vocabularies: dict[str, Any] | None = None,
+        image_cache: Path | None = None,
+    ) -> None:
+        """Learn the vocabularies in one pass over the training posts, unless they are given.
+
+        image_cache: folder for the outputs of frozen image networks, used in this process only.
+        """
+        for featurizer in self.by_name.values():
+            featurizer.set_image_cache(image_cache)
+        if vocabularies is not None:
+            self.state = vocabularies
             return
         for doc in docs:
             for featurizer in self.by_name.values():
@@ -99,14 +142,39 @@ class Featurizers:
     def dims(self) -> dict[str, dict[str, int]]:
         return {name: featurizer.dims() for name, featurizer in self.by_name.items()}
 
-    def __call__(self, batch: PostBatch) -> dict[str, dict[str, np.ndarray]]:
-        features = {name: featurizer(batch) for name, featurizer in self.by_name.items()}
-        read = {name for featurizer in self.by_name.values() for name in featurizer.reads}
+    def __call__(self, batch: PostBatch) -> FeatureBatch:
+        """Compute the features of all modalities. Images that cannot be used are masked.
+
+        Issues one ImageWarning per kind of reason over the lifetime of the component.
+        """
+        arrays: dict[str, Arrays] = {}
+        statuses = [ImageStatus(ABSENT)] * len(batch.docs)
+        for name, featurizer in self.by_name.items():
+            features = featurizer(batch)
+            if isinstance(features, ImageFeatures):
+                pairs = zip(statuses, features.statuses, strict=True)
+                statuses = [known.merge(new) if new else known for known, new in pairs]
+                features = features.arrays
+            arrays[name] = features
+        read = {attribute for one in self.by_name.values() for attribute in one.reads}
         for i, doc in enumerate(batch.docs):
-            # A modality says "absent" of a post that brings nothing of what it looks at itself.
-            if batch.image_status[i] in ("", ABSENT):
-                batch.image_status[i] = ignored(doc, read) or ABSENT
-        return features
+            if statuses[i].kind == ABSENT:
+                statuses[i] = ignored_status(doc, read) or statuses[i]
+        self._warn_once(statuses)
+        return FeatureBatch(arrays, statuses)
+
+    def _warn_once(self, statuses: Iterable[ImageStatus]) -> None:
+        for status in statuses:
+            for reason in () if status.kind == IGNORED else status.reasons:
+                first = object()
+                # setdefault is atomic: of several threads, only one gets its own object back.
+                if self._warned.setdefault(reason.partition(":")[0], first) is first:
+                    warnings.warn(
+                        f"Image masked: {reason}. This is the only warning of this kind; "
+                        "doc._.image_status holds the reason for each post.",
+                        ImageWarning,
+                        stacklevel=3,
+                    )
 
     @property
     def state(self) -> dict[str, Any]:
@@ -116,8 +184,8 @@ class Featurizers:
     def state(self, value: dict[str, Any]) -> None:
         if set(value) != set(self.by_name):
             raise ValueError(
-                f"The saved vocabularies are of the modalities {sorted(value)}, the config names "
-                f"{sorted(self.by_name)}. Use the config they were saved with."
+                f"The vocabularies are those of the modalities {sorted(value)}, but the config "
+                f"has {sorted(self.by_name)}. Use the config that they were saved with."
             )
         for name, state in value.items():
             self.by_name[name].state = state
@@ -127,9 +195,9 @@ class Featurizers:
         return {name: featurizer.settings for name, featurizer in self.by_name.items()}
 
     def external_resources(self, vocab: Vocab) -> dict[str, str]:
-        """The origins of the modalities that have one; raises as a featurizer's `origin`."""
+        """Return the fingerprints of the modalities that have one (`resource_fingerprint`)."""
         found = {name: one.resource_fingerprint(vocab) for name, one in self.by_name.items()}
-        return {name: origin for name, origin in found.items() if origin is not None}
+        return {name: value for name, value in found.items() if value is not None}
 
     def to_bytes(self) -> bytes:
         return srsly.msgpack_dumps(self.state)
@@ -139,7 +207,7 @@ class Featurizers:
         return self
 
 
-# Thinc asks these two for every attribute of a model that it saves or loads.
+# Thinc calls these two for every attribute of a model that it saves or loads.
 @serialize_attr.register(Featurizers)
 def _serialize_featurizers(_: Any, value: Featurizers, name: str, model: Any) -> bytes:
     return value.to_bytes()

@@ -16,8 +16,8 @@ from ..images.feature_cache import FeatureCache
 from ..images.reference import LazyImage
 from ..images.safety.limits import LARGEST
 from .batch import PostBatch
-from .featurizer import Featurizer
-from .image_status import report
+from .featurizer import Featurizer, ImageFeatures
+from .image_status import ImageStatus
 from .opening import FirstImages, open_images
 
 
@@ -69,6 +69,10 @@ class ImageFeaturizer(Featurizer):
                 "modality."
             )
 
+    def set_image_cache(self, folder: Path | None) -> None:
+        if self.store is not None:
+            self.store.folder = folder
+
     @property
     def reads(self) -> tuple[str, ...]:
         return ("image", "image_features")
@@ -76,20 +80,20 @@ class ImageFeaturizer(Featurizer):
     def dims(self) -> dict[str, int]:
         return {"dim": self.dim}
 
-    def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
+    def __call__(self, batch: PostBatch) -> ImageFeatures:
         opened = [
             [] if without else self._open(doc, batch.images_root)
             for doc, without in zip(batch.docs, batch.without_image, strict=True)
         ]
         found = self._encode([item for items in opened for item in items])
-        per_post, start = [], 0
-        for i, items in enumerate(opened):
+        per_post, statuses, start = [], [], 0
+        for items in opened:
             outcome = found[start : start + len(items)]
             start += len(items)
             per_post.append([part for part in outcome if isinstance(part, np.ndarray)])
             failures = [part for part in outcome if isinstance(part, ImageError)]
-            report(batch, i, len(outcome), failures)
-        return self._collate(per_post)
+            statuses.append(ImageStatus.of(len(outcome), failures))
+        return ImageFeatures(self._collate(per_post), statuses)
 
     def regions_of(self, doc: Doc, images_root: Path | None) -> list[int]:
         """How the regions of a post divide into its images: the number of each, in order.

@@ -17,8 +17,8 @@ from ..images.image_objects import ImageObject, read_objects, top_scoring
 from ..images.reference import LazyImage
 from ..utils.text import printable
 from .batch import PostBatch
-from .featurizer import Featurizer
-from .image_status import report
+from .featurizer import Featurizer, ImageFeatures
+from .image_status import ImageStatus
 from .opening import FirstImages, open_images
 
 # Of a label that training did not have.
@@ -94,6 +94,10 @@ class ObjectFeaturizer(Featurizer):
     def settings(self) -> dict[str, Any]:
         return {"n": self.n}
 
+    def set_image_cache(self, folder: Path | None) -> None:
+        if self.store is not None:
+            self.store.folder = folder
+
     @property
     def reads(self) -> tuple[str, ...]:
         return ("image_objects",) if self.store is None else ("image_objects", "image")
@@ -101,19 +105,20 @@ class ObjectFeaturizer(Featurizer):
     def dims(self) -> dict[str, int]:
         return {"n_labels": len(self.ids), "dim": self.dim}
 
-    def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
+    def __call__(self, batch: PostBatch) -> ImageFeatures:
         looked_at = [
             [] if without else self._look(doc, batch.images_root)
             for doc, without in zip(batch.docs, batch.without_image, strict=True)
         ]
-        per_post = []
-        for i, outcome in enumerate(self._detect(looked_at)):
+        per_post: list[list[ImageObject]] = []
+        statuses: list[ImageStatus | None] = []
+        for doc, outcome in zip(batch.docs, self._detect(looked_at), strict=True):
             failures = [one for one in outcome if isinstance(one, ImageError)]
-            # Images that no detector looks at are for other modalities to tell of.
-            if self.store is not None or batch.docs[i]._.image_objects is not None:
-                report(batch, i, len(outcome), failures)
+            # Without a detector, doc._.image is read by other modalities only.
+            is_read = self.store is not None or doc._.image_objects is not None
+            statuses.append(ImageStatus.of(len(outcome), failures) if is_read else None)
             per_post.append(self._surest(outcome))
-        return self._collate(per_post)
+        return ImageFeatures(self._collate(per_post), statuses)
 
     def region_names(self, doc: Doc, images_root: Path | None) -> list[str]:
         [outcome] = self._detect([self._look(doc, images_root)])

@@ -29,20 +29,20 @@ class FeatureCache(Generic[Encoder]):
     """The features of images by what they show, so that none is encoded twice.
 
     encoder: what describes an image; its fingerprint keeps its features apart from others'.
-    cache: folder for features that outlive the process; None keeps them in memory only. A folder
-        that cannot be written to is left alone, with a warning.
     memory_mb: bound of the features in memory, in MiB; the least recently used go first.
+    folder: where features are cached on disk too, or None; set for the training in this process.
+        If it cannot be written to, one warning is issued and it is not used any more.
 
     Features are rounded to float16 whether they come from the encoder or from a cache: a cold and
     a warm run agree bit by bit. Safe to use from several threads. A pickle holds neither the
-    features in memory nor the network.
+    features in memory nor the network nor the folder.
     """
 
-    def __init__(self, encoder: Encoder, *, cache: str | Path | None, memory_mb: int) -> None:
+    def __init__(self, encoder: Encoder, *, memory_mb: int) -> None:
         if memory_mb < 0:
             raise ValueError(f"memory_mb must not be negative, got {memory_mb}")
         self.encoder = encoder
-        self._cache = None if cache is None else Path(cache)
+        self.folder: Path | None = None
         self._capacity = memory_mb << 20
         self._forget()
 
@@ -140,7 +140,7 @@ class FeatureCache(Generic[Encoder]):
         return folder / self.encoder.fingerprint / digest[:2] / f"{digest}.npy"
 
     def _read(self, digest: str) -> np.ndarray | None:
-        cache = self._cache
+        cache = self.folder
         if cache is None:
             return None
         try:
@@ -153,7 +153,7 @@ class FeatureCache(Generic[Encoder]):
         return values if values.shape == (self.encoder.n_regions, self.encoder.dim) else None
 
     def _write(self, digest: str, values: np.ndarray) -> None:
-        cache = self._cache
+        cache = self.folder
         if cache is None:
             return
         place = self._place(cache, digest)
@@ -166,7 +166,7 @@ class FeatureCache(Generic[Encoder]):
                 f"Features of images are not kept: cannot write to {cache} ({error})",
                 stacklevel=5,
             )
-            self._cache = None
+            self.folder = None
 
     def _forget(self) -> None:
         self._memory: OrderedDict[str, np.ndarray] = OrderedDict()
@@ -176,11 +176,11 @@ class FeatureCache(Generic[Encoder]):
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("_memory", "_used", "_begun", "_lock")
+        own = ("folder", "_memory", "_used", "_begun", "_lock")
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update(state, folder=None)
         self._forget()
 
 

@@ -10,6 +10,7 @@ from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+from ..features.image_status import ImageStatus
 from ..layers.decode.bio import OUTSIDE, begin_tag, inside_tag
 
 # spaCy's codes for token.ent_iob
@@ -28,7 +29,7 @@ class Labeling:
 
     entities: list[tuple[int, int, str, float]]
     attention: dict[str, np.ndarray] | None
-    image_status: str
+    image_status: ImageStatus
     image_attention: dict[str, np.ndarray] | None = None
 
     def write_to(self, doc: Doc) -> None:
@@ -43,7 +44,7 @@ class Labeling:
                 span._.score = score
                 spans.append(span)
         doc.set_ents(spans)
-        doc._.image_status = self.image_status
+        doc._.image_status = str(self.image_status)
         doc._.modality_attention = self.attention
         doc._.image_attention = self.image_attention
 

@@ -206,7 +206,6 @@ def build_image_embedding(
     width: int = 150,
     dropout: float = 0.5,
     bottleneck: int | None = 16,
-    cache: str | None = None,
     memory_mb: int = 256,
 ) -> Modality:
     """The regions of a post's images, or of the descriptor it brings.
@@ -215,12 +214,11 @@ def build_image_embedding(
     width: of the output, per region.
     bottleneck: width through which the features are squeezed, against learning the training posts
         by heart; null for none.
-    cache: folder in which encoded images are kept over epochs and restarts; null for none.
     memory_mb: encoded images kept in memory, in MiB.
     """
     if bottleneck is not None and bottleneck < 1:
         raise ValueError(f"bottleneck must be at least 1, or null for none, got {bottleneck}")
-    store = None if encoder is None else FeatureCache(encoder, cache=cache, memory_mb=memory_mb)
+    store = None if encoder is None else FeatureCache(encoder, memory_mb=memory_mb)
     embedder = partial(ImageEmbedding, width=width, dropout=dropout, bottleneck=bottleneck)
     return Modality(ImageFeaturizer(store), embedder)
 
@@ -230,7 +228,6 @@ def build_object_embedding(
     width: int = 384,
     n: int = 5,
     dropout: float = 0.1,
-    cache: str | None = None,
     memory_mb: int = 64,
 ) -> Modality:
     """The objects in a post's images: what is in `doc._.image_objects`, or a detector finds.
@@ -238,10 +235,9 @@ def build_object_embedding(
     detector: a frozen object detector, or null where posts bring their objects.
     width: of the output, per object.
     n: objects of a post, the surest ones.
-    cache: folder in which found objects are kept over epochs and restarts; null for none.
     memory_mb: found objects kept in memory, in MiB.
     """
-    store = None if detector is None else FeatureCache(detector, cache=cache, memory_mb=memory_mb)
+    store = None if detector is None else FeatureCache(detector, memory_mb=memory_mb)
     embedder = partial(ObjectEmbedding, width=width, dropout=dropout)
     return Modality(ObjectFeaturizer(store, n=n), embedder)
 

@@ -12,7 +12,7 @@ from spacy.errors import Errors
 from spacy.tokens import Doc, Token
 from thinc.api import Model
 
-from ..features.batch import POST_ID
+from ..extensions import POST_ID
 from .shim import TorchShim
 from .tagger import TaggerOutput
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from thinc.api import Model, torch2xp
 
 from ..features import Featurizer, Featurizers
 from ..features.batch import PostBatch
+from ..features.image_status import ImageStatus
 from ..layers.decode import Potentials
 from ..layers.network import TaggerNetwork
 from .config_blocks import describe_block
@@ -71,7 +72,7 @@ class TaggerOutput:
     lengths: torch.Tensor
     attention: torch.Tensor | None
     modalities: list[str]
-    image_status: list[str]
+    image_status: list[ImageStatus]
     region_attention: Mapping[str, torch.Tensor] | None = None
     regions: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
@@ -149,12 +150,9 @@ def initialize(
     *,
     pretrain: Mapping[str, Callable[[torch.nn.Module], None] | None],
 ) -> None:
-    """Learn the vocabularies from the posts X (any iterable, read once) and build the network."""
-    featurizers: Featurizers = model.attrs["featurizers"]
-    docs = iter(X or [])
-    sample = list(islice(docs, 10))
-    featurizers.initialize(chain(sample, docs))
-    dims = featurizers.dims()
+    """Build the network, from initialized featurizers and a sample X of the training posts."""
+    sample = list(X or [])
+    dims = model.attrs["featurizers"].dims()
     if model.layers:
         readable = _with_tokens(sample)
         model.layers[0].initialize(X=readable)
@@ -187,11 +185,12 @@ def forward(
     """Featurize the posts and run the network. The callback takes the potentials' gradients."""
     featurizers: Featurizers = model.attrs["featurizers"]
     shim = _shim(model)
-    batch = PostBatch.from_docs(docs, featurizers.images_root)
-    if is_train:
-        batch.drop_images()
+    batch = PostBatch.from_docs(
+        docs, featurizers.images_root, device=shim.device, is_train=is_train
+    )
+    found = featurizers(batch)
     features = {
-        name: features_to_torch(arrays, shim.device) for name, arrays in featurizers(batch).items()
+        name: features_to_torch(arrays, shim.device) for name, arrays in found.arrays.items()
     }
     vectors, backprop_tok2vec = _run_tok2vec(model, docs, shim.device, is_train)
     if vectors is not None:
@@ -211,7 +210,7 @@ def forward(
         lengths,
         output.attention,
         list(features),
-        batch.image_status,
+        found.statuses,
         output.region_attention,
         output.regions,
     ), backprop

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -176,11 +176,14 @@ class MultimodalNER(TrainablePipe):
         *,
         nlp: Language | None = None,
         labels: dict[str, Any] | list[str] | None = None,
+        image_cache: str | None = None,
     ) -> None:
         """Set the labels, learn the vocabularies and build a fresh network.
 
         labels: what `spacy init labels` wrote, or a list of entity types; taken from the
             examples where it is None.
+        image_cache: folder in which image features are cached over epochs and restarts of the
+            training; null for none. It is not saved: a loaded pipeline writes no files.
         """
         validate_get_examples(get_examples, "MultimodalNER.initialize")
         given = labels if isinstance(labels, dict) else {"labels": labels}
@@ -202,8 +205,13 @@ class MultimodalNER(TrainablePipe):
         for label in self.labels:
             self.vocab.strings.add(label)
         self.model.attrs["labels"] = list(self.labels)
-        self.model.attrs["featurizers"].preset = given.get("vocabularies")
-        self.model.initialize(X=(example.predicted for example in get_examples()))
+        self.model.attrs["featurizers"].initialize(
+            (example.predicted for example in get_examples()),
+            vocabularies=given.get("vocabularies"),
+            image_cache=None if image_cache is None else Path(image_cache),
+        )
+        sample = [example.predicted for example in islice(get_examples(), 10)]
+        self.model.initialize(X=sample)
         self._step, self._unfinished = 0, []
 
     def update(self, examples: Iterable[Example], **settings: Any) -> dict[str, float]:

@@ -12,8 +12,7 @@ from spacy.training import Example
 
 from ..corpus.docbin import read_docs
 from ..errors import CorpusError
-from ..extensions import copy_image
-from ..features.batch import IMAGE_DROPOUT
+from ..extensions import IMAGE_DROPOUT, copy_image
 
 
 def build_multimodal_corpus(

@@ -68,7 +68,7 @@ def content(doc: Doc) -> dict[str, Any]:
     return {
         "tokens": [(token.text, token.whitespace_) for token in doc],
         "annotation": [(token.ent_iob_, token.ent_type_) for token in doc],
-        "id": doc.user_data.get("post_id"),
+        "id": doc.user_data.get("spacy_mner.post_id"),
         "image": doc._.image,
         "image_features": None if features is None else features.tolist(),
         "image_objects": None if doc._.image_objects is None else as_objects(doc._.image_objects),

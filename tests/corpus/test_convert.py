@@ -72,7 +72,8 @@ def test_docs_have_gold_tokens_entities_and_ids(source, tmp_path):
     assert tags(first) == ["B-PER", "I-PER", "O", "B-MISC"]
     assert tags(second) == ["O", "B-ORG", "I-ORG"]
     assert tags(third) == [""]
-    assert [doc.user_data["post_id"] for doc in (first, second)] == ["1015799", "17_06_4705"]
+    ids = [doc.user_data["spacy_mner.post_id"] for doc in (first, second)]
+    assert ids == ["1015799", "17_06_4705"]
 
 
 def test_an_entity_directly_after_one_of_its_type_stays_two_on_disk(tmp_path):
@@ -219,7 +220,7 @@ def test_an_image_that_is_no_reference_is_left_out_and_told_of(image, suffix, tm
 def test_a_descriptor_that_is_none_is_left_out_and_told_of(features, tmp_path):
     doc = Doc(spacy.blank("en").vocab, words=["a"])
     doc._.image_features = features
-    doc.user_data["post_id"] = 7
+    doc.user_data["spacy_mner.post_id"] = 7
     DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
     [problem] = convert(tmp_path / "in.spacy", tmp_path / "out.jsonl").problems
     assert problem.line == 1 and "image_features" in problem.reason

@@ -74,7 +74,7 @@ def test_a_corpus_and_its_images_move_apart_and_training_goes_on(home, tmp_path,
     root = tmp_path / "elsewhere"
     docs = list(read_docs(tmp_path / "last.spacy", NLP.vocab, root))
     assert [reds(doc._.image, None) for doc in docs] == EXPECTED
-    assert [doc.user_data["post_id"] for doc in docs] == ["0", "1", "2", "3"]
+    assert [doc.user_data["spacy_mner.post_id"] for doc in docs] == ["0", "1", "2", "3"]
     examples = list(MultimodalCorpus(tmp_path / "last.spacy", root)(NLP))
     assert [reds(example.predicted._.image, None) for example in examples] == EXPECTED
     # Where the reader is given no folder, the component looks in its own.

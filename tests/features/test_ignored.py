@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,7 @@ def post(**attributes: Any) -> Doc:
 def statuses(modalities: dict[str, Featurizer], *docs: Doc) -> list[str]:
     featurizers = Featurizers(modalities)
     featurizers.initialize([post(**WHOLE)])
-    batch = PostBatch.from_docs(docs)
-    featurizers(batch)
-    return batch.image_status
+    return [str(status) for status in featurizers(PostBatch.from_docs(docs)).statuses]
 
 
 TEXT, IMAGE, OBJECTS = CharacterFeaturizer(), ImageFeaturizer(None), ObjectFeaturizer(None)
@@ -85,6 +84,5 @@ def test_a_post_without_its_image_in_a_step_of_training_ignores_none():
     featurizers = Featurizers(KINDS["image"])
     featurizers.initialize([post(**WHOLE)])
     batch = PostBatch.from_docs([post(image_features=np.zeros(3))])
-    batch.without_image = [True]
-    featurizers(batch)
-    assert batch.image_status == ["absent"]
+    [status] = featurizers(replace(batch, without_image=[True])).statuses
+    assert str(status) == "absent"

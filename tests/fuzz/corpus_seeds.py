@@ -139,7 +139,8 @@ def _docs() -> list[Doc]:
     words = ["Duke", "Dumont", "🎸", "at", "Ibiza"]
     tags = ["B-PER", "I-PER", "O", "O", "B-LOC"]
     one = Doc(vocab, words=words, ents=tags)
-    one.user_data["post_id"], one._.image, one._.image_text = "1015799", "1015799.jpg", "a man"
+    one.user_data["spacy_mner.post_id"] = "1015799"
+    one._.image, one._.image_text = "1015799.jpg", "a man"
     two = Doc(vocab, words=words, spaces=[True, False, True, True, False])
     two._.image, two._.image_features = ["a.jpg", b"\x89PNG"], np.eye(2, dtype=np.float32)
     return [one, two]
@@ -153,7 +154,7 @@ def _odd_docs() -> list[Doc]:
     docs = []
     for value in odd:
         doc = Doc(vocab, words=["a", "b"])
-        doc.user_data["post_id"] = value
+        doc.user_data["spacy_mner.post_id"] = value
         # The attributes themselves take no such values; files of other programs may hold them.
         for name in ("image", "image_features", "image_objects", "image_text"):
             doc.user_data["._.", name, None, None] = value

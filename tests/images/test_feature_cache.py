@@ -38,7 +38,9 @@ def shots(n: int):
 
 
 def store_of(encoder, cache: Path | None = None, memory_mb: int = 8) -> FeatureCache:
-    return FeatureCache(encoder, cache=cache, memory_mb=memory_mb)
+    store = FeatureCache(encoder, memory_mb=memory_mb)
+    store.folder = cache
+    return store
 
 
 def test_features_come_in_the_order_of_the_images():

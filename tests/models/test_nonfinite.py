@@ -32,7 +32,7 @@ def network_of(nlp: Language) -> torch.nn.Module:
 def named_docs(nlp: Language) -> list[Any]:
     docs = gold_docs(nlp)
     for i, doc in enumerate(docs):
-        doc.user_data["post_id"] = f"post-{i}"
+        doc.user_data["spacy_mner.post_id"] = f"post-{i}"
     return docs
 
 
@@ -138,7 +138,7 @@ def test_a_descriptor_that_is_not_finite_does_not_spoil_training(small_model):
         doc._.image, doc._.image_features = None, np.full(3, np.nan if i == 4 else 1.0, np.float32)
     examples = examples_of(docs)
     optimizer = nlp.initialize(lambda: examples)
-    with pytest.warns(UserWarning, match="masked, unreadable: image_features"):
+    with pytest.warns(UserWarning, match="Image masked: image_features"):
         losses = nlp.update(examples, sgd=optimizer)
     assert np.isfinite(losses["multimodal_ner"])
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,8 @@ import spacy
 from PIL import Image
 from spacy.language import Language
 from spacy.tokens import Doc
+
+from spacy_mner.errors import ImageWarning
 
 from ..conftest import ANIMALS_AND_CARS, make_doc
 
@@ -83,7 +86,7 @@ def often() -> Any:
     sys.setswitchinterval(before)
 
 
-@pytest.mark.filterwarnings("ignore::spacy_mner.features.image_status.ImageWarning")
+@pytest.mark.filterwarnings("ignore::spacy_mner.errors.ImageWarning")
 def test_eight_threads_answer_as_one_from_the_first_post_on(trained_bytes, trained, many, often):
     """Each round begins with a fresh pipeline: encoder not loaded, network as it was built."""
     config, data = trained_bytes
@@ -101,7 +104,7 @@ def test_eight_threads_answer_as_one_from_the_first_post_on(trained_bytes, train
                 check_same(found, expected[k])
 
 
-@pytest.mark.filterwarnings("ignore::spacy_mner.features.image_status.ImageWarning")
+@pytest.mark.filterwarnings("ignore::spacy_mner.errors.ImageWarning")
 def test_eight_streams_of_one_pipeline_answer_as_one(trained, many, often):
     expected = [answer(trained(doc)) for doc in posts(trained, many)]
     streams = at_once(
@@ -129,14 +132,20 @@ def test_one_pil_image_may_stand_in_posts_of_several_threads(trained, images, of
             check_same(found, expected)
 
 
-def test_one_warning_per_masked_image_whatever_the_thread(trained):
-    def mask(i: int) -> str:
-        return trained(make_doc(trained, ["hi"], f"gone{i}.png"))._.image_status
+def test_lost_images_in_many_threads_issue_one_warning_per_kind(trained, often):
+    def statuses(i: int) -> list[str]:
+        docs = [make_doc(trained, ["hi"], f"gone{i}-{k}.png") for k in range(25)]
+        docs.append(make_doc(trained, ["hi"], b"no image"))
+        return [doc._.image_status for doc in trained.pipe(docs, batch_size=4)]
 
-    with pytest.warns(UserWarning, match="Image masked") as caught:
-        statuses = at_once(mask)
-    assert sorted(statuses) == [f"unreadable: no such file: gone{i}.png" for i in range(N_THREADS)]
-    assert len(caught) == N_THREADS
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = at_once(statuses)
+    expected = [f"unreadable: no such file: gone3-{k}.png" for k in range(25)]
+    assert found[3] == [*expected, "unreadable: not an image"]
+    kinds = [str(one.message) for one in caught if one.category is ImageWarning]
+    assert len(kinds) == 2
+    assert sum("no such file" in kind for kind in kinds) == 1
 
 
 def test_a_memory_zone_leaves_nothing_of_its_posts_behind(trained):

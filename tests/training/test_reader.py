@@ -13,7 +13,7 @@ from spacy.util import registry
 
 from spacy_mner.corpus.docbin import read_docs, write_docs
 from spacy_mner.errors import CorpusError
-from spacy_mner.features.batch import IMAGE_DROPOUT
+from spacy_mner.extensions import IMAGE_DROPOUT
 
 NLP = spacy.blank("en")
 
@@ -103,10 +103,10 @@ def test_limit_and_length_leave_posts_out(tmp_path):
 def test_user_data_of_each_doc_stays_its_own(tmp_path):
     plain, with_list = make_docs(2)
     plain._.image = None
-    with_list.user_data["post_id"] = "猫"
+    with_list.user_data["spacy_mner.post_id"] = "猫"
     write_docs([with_list, plain], tmp_path / "x.spacy")
     docs = [example.reference for example in read(tmp_path / "x.spacy")]
-    assert [doc.user_data.get("post_id") for doc in docs] == ["猫", None]
+    assert [doc.user_data.get("spacy_mner.post_id") for doc in docs] == ["猫", None]
 
 
 def test_a_corpus_stored_without_user_data_is_one_without_images(tmp_path):

@@ -153,7 +153,7 @@ def test_a_caption_that_is_no_string_is_told_of(nlp):
 def test_a_descriptor_stands_beside_its_caption(nlp):
     post = make_post(nlp.vocab, "ORG", None)
     post._.image_features, post._.image_text = np.ones(384, np.float32), "a cat\n"
-    post.user_data["post_id"] = "17_06"
+    post.user_data["spacy_mner.post_id"] = "17_06"
     found = explain(nlp, [post])
     [shown] = found.posts
     assert (shown.id, shown.caption, found.descriptors) == ("17_06", "a cat", 1)

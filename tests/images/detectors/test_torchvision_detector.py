@@ -82,9 +82,11 @@ def test_only_objects_above_the_threshold_are_found_the_surest_first(detector):
 
 def test_what_is_found_fits_into_the_store_and_comes_back(detector, tmp_path):
     image = open_image(noise(), None)
-    [found] = FeatureCache(detector, cache=tmp_path, memory_mb=1).features([image])
     asleep = TorchvisionDetector(model=SMALL, threshold=0.02)
-    [again] = FeatureCache(asleep, cache=tmp_path, memory_mb=1).features([image])
+    stores = [FeatureCache(network, memory_mb=1) for network in (detector, asleep)]
+    for store in stores:
+        store.folder = tmp_path
+    [found], [again] = (store.features([image]) for store in stores)
     assert asleep._network is None
     np.testing.assert_array_equal(found, again)
     direct = detector.objects(detector.encode([noise()])[0])
@@ -260,6 +262,6 @@ def test_a_detector_sees_the_image_as_a_person_does(detector):
     wide = noise(40, 60)
     turned = Image.fromarray(np.rot90(wide).copy())
     turned.getexif()[0x0112] = 6
-    store = FeatureCache(detector, cache=None, memory_mb=1)
+    store = FeatureCache(detector, memory_mb=1)
     seen = store.features([open_image(one, None) for one in (wide, turned)])
     np.testing.assert_array_equal(*seen)

@@ -82,7 +82,7 @@ def test_an_image_does_not_depend_on_its_batch(encoder):
 
 def test_encoding_changes_neither_weights_nor_statistics(encoder):
     before = state(encoder)
-    store = FeatureCache(encoder, cache=None, memory_mb=1)
+    store = FeatureCache(encoder, memory_mb=1)
     for seed in range(3):
         store.features([open_image(noise(seed=seed), None)])
     encoder.tags([noise()])

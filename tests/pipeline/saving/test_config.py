@@ -41,7 +41,6 @@ def test_what_bears_on_no_answer_may_be_changed(saved, images, tmp_path):
     shutil.copytree(images, tmp_path / "elsewhere")
     settings = {
         f"{CONFIG}.embed.word.dropout": 0.1,
-        f"{CONFIG}.embed.image.cache": str(tmp_path / "cache"),
         f"{CONFIG}.embed.image.memory_mb": 1,
         f"{CONFIG}.fuse.dropout": 0.0,
         "components.multimodal_ner.images_root": str(tmp_path / "elsewhere"),
