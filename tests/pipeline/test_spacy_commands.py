@@ -177,10 +177,9 @@ def test_init_labels_writes_what_initialize_reads(paths: list[str], tmp_path: Pa
     label_file = tmp_path / "labels" / "multimodal_ner.json"
     assert label_file.is_file()
     text = CONFIG.read_text().replace(
-        "[initialize.components]",
-        "[initialize.components]\n\n[initialize.components.multimodal_ner]\n\n"
+        "[initialize.tokenizer]",
         "[initialize.components.multimodal_ner.labels]\n"
-        f'@readers = "spacy.read_labels.v1"\npath = "{label_file}"\n',
+        f'@readers = "spacy.read_labels.v1"\npath = "{label_file}"\n\n[initialize.tokenizer]',
     )
     (tmp_path / "with_labels.cfg").write_text(text)
     steps = ["--training.max_epochs=-1", "--training.max_steps=2", "--training.eval_frequency=2"]
