@@ -186,15 +186,15 @@ def _encoded_images(store: Any, posts: Sequence[Post]) -> dict[str, Tensor]:
 
 
 NAMES = {
-    "unknown": "embed.word.unknown",
-    "project_word": "embed.word.project",
-    "characters": "embed.char.embed",
-    "spell": "embed.char.read",
-    "normalize": "embed.image.normalize",
-    "project_image": "embed.image.project",
+    "unknown": "embed.word.unknown_vector",
+    "project_word": "embed.word.projection",
+    "characters": "embed.char.embedding",
+    "spell": "embed.char.lstm",
+    "normalize": "embed.image.input_norm",
+    "project_image": "embed.image.projection",
     "score": "fuse.score",
-    "read": "encode.read",
-    "emit": "decode.emit",
+    "read": "encode.lstm",
+    "emit": "decode.emission",
     "crf.start_transitions": "decode.start",
     "crf.end_transitions": "decode.end",
     "crf.transitions": "decode.transitions",

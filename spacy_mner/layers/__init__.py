@@ -1,1 +1,1 @@
-"""The network in pure torch: embed, fuse, encode, decode. No spaCy in here."""
+"""The network in PyTorch, without spaCy: embed, fuse, encode, decode."""

@@ -1,4 +1,4 @@
-"""The whole tagger: embed, fuse, encode, decode."""
+"""The tagger's network: embed, fuse, encode, decode."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from .types import Features
 
 @dataclass(frozen=True)
 class NetworkOutput:
-    """What the network says of a batch.
+    """The output of the network for a batch.
 
     potentials: of the CRF.
-    attention, region_attention: as the fuser tells them (`Fused`).
-    regions: of each modality in `region_attention`, bool [n_posts, n_regions]: those a post has.
+    attention, region_attention: as in `Fused`.
+    regions: for each modality in `region_attention`, which of the regions in the batch a post has,
+        bool [n_posts, n_regions].
     """
 
     potentials: Potentials
@@ -37,11 +38,11 @@ class ParameterGroup:
 
 
 class TaggerNetwork(nn.Module):
-    """From the features of all modalities to the potentials of the CRF.
+    """Computes the potentials of the CRF from the features of all modalities.
 
-    embed: an embedder for each modality, by the modality's name.
-    fuse, encode, decode: the other stages, built for one another's widths. Where the decoder has
-        no auxiliary head, the fuser makes no vectors for one, whatever it was built for.
+    embed: modality name to embedder.
+    fuse, encode, decode: the other stages, with matching widths. If the decoder has no auxiliary
+        head, the fuser computes no vectors for one.
     """
 
     def __init__(
@@ -65,10 +66,10 @@ class TaggerNetwork(nn.Module):
     def forward(
         self, features: Mapping[str, Features], lengths: Tensor, region_attention: bool = False
     ) -> NetworkOutput:
-        """The potentials of the posts' tokens, and what they attend to.
+        """Potentials of all tokens, and attention if the fuser computes it.
 
-        features: of every modality in `embed`. lengths: int64 [n_posts], on the CPU.
-        region_attention: tell how tokens attend to regions, which forgoes torch's fast attention.
+        features: of each modality in `embed`. lengths: int64 [n_posts], on the CPU.
+        region_attention: return it; this excludes torch's fused attention kernels.
         """
         embedded = {name: embed(features[name], lengths) for name, embed in self.embed.items()}
         fused = self.fuse(embedded, lengths, region_attention=region_attention)
@@ -98,11 +99,16 @@ class TaggerNetwork(nn.Module):
                 groups.setdefault(key, ParameterGroup([], *key)).parameters.append(parameter)
         return list(groups.values())
 
+    @property
+    def attention_bounds(self) -> tuple[float, float] | None:
+        """The lowest and the highest possible weight of a modality; None if there is no bound."""
+        return getattr(self.fuse, "attention_bounds", None)
+
     def _add_modality(self, name: str, embedder: nn.Module) -> None:
         try:
             self.embed[name] = embedder
         except KeyError as error:
             raise ValueError(
-                f"a modality cannot be called {name!r}, which torch keeps for itself "
-                f"({error.args[0]}): rename it in [model.embed]"
+                f"model.embed.{name}: torch reserves the name {name!r} ({error.args[0]}). Rename "
+                "the modality."
             ) from error

@@ -1,7 +1,7 @@
-"""Posts of different lengths: flat [n_tokens, ...] plus lengths, as a grid or in steps of time.
+"""Conversions between flat tokens, padded grids and packed sequences.
 
-Lengths are int64 [n_posts] on the CPU everywhere, zero included, so that all index arithmetic
-happens there and a GPU never has to be waited for.
+Tokens are flat, [n_tokens, ...], with the lengths of the posts: int64 [n_posts] (0 is allowed), on
+the CPU, so that index arithmetic never synchronizes with a GPU.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from .types import RegionVectors, TokenVectors
 
 
 def posts_of_tokens(lengths: Tensor) -> Tensor:
-    """The post of every token: int64 [n_tokens], on the CPU."""
+    """The post index of each token: int64 [n_tokens], on the CPU."""
     return torch.repeat_interleave(torch.arange(len(lengths)), lengths)
 
 
-def mask_of(lengths: Tensor, width: int | None = None) -> Tensor:
+def token_mask(lengths: Tensor, width: int | None = None) -> Tensor:
     """The cells of a grid that hold a token: bool [n_posts, width], on the CPU.
 
-    width: of the grid; by default, as narrow as the longest post allows.
+    width: of the grid; by default the length of the longest post.
     """
     if width is None:
         width = int(lengths.max()) if len(lengths) else 0
@@ -32,42 +32,41 @@ def mask_of(lengths: Tensor, width: int | None = None) -> Tensor:
 
 def to_grid(flat: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """[n_tokens, ...] to a zero-padded [n_posts, longest, ...] and its mask [n_posts, longest]."""
-    mask = mask_of(lengths)
+    mask = token_mask(lengths)
     cells = mask.flatten().nonzero().squeeze(1).to(flat.device)
     grid = flat.new_zeros(mask.numel(), *flat.shape[1:]).index_copy(0, cells, flat)
     return grid.view(*mask.shape, *flat.shape[1:]), mask.to(flat.device)
 
 
 def from_grid(grid: Tensor, lengths: Tensor) -> Tensor:
-    """[n_posts, any width, ...] to [n_tokens, ...]; what stands in the padding is dropped."""
-    cells = mask_of(lengths, grid.shape[1]).flatten().nonzero().squeeze(1).to(grid.device)
+    """[n_posts, width, ...] to [n_tokens, ...], without the padding."""
+    cells = token_mask(lengths, grid.shape[1]).flatten().nonzero().squeeze(1).to(grid.device)
     return grid.flatten(0, 1).index_select(0, cells)
 
 
-def pool_regions(memory: RegionVectors, lengths: Tensor) -> TokenVectors:
-    """The mean of a post's available regions, given to every token of the post.
+def pool_regions(modality: RegionVectors, lengths: Tensor) -> TokenVectors:
+    """The mean of a post's available regions, repeated for each of its tokens.
 
-    The tokens of a post without any region get zeros and count as unavailable.
+    Tokens of a post without regions get zeros and are not available.
     """
-    weights = memory.available.to(memory.regions.dtype)
+    weights = modality.available.to(modality.regions.dtype)
     weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
-    pooled = (memory.regions * weights.unsqueeze(2)).sum(dim=1)
+    pooled = (modality.regions * weights.unsqueeze(2)).sum(dim=1)
     posts = posts_of_tokens(lengths).to(pooled.device)
-    return TokenVectors(pooled.index_select(0, posts), memory.available.any(dim=1)[posts])
+    return TokenVectors(pooled.index_select(0, posts), modality.available.any(dim=1)[posts])
 
 
 @dataclass(frozen=True)
 class Packing:
-    """The order in which a recurrence meets the tokens: step by step, longest post first.
+    """The time-major order of tokens in a `PackedSequence`: by position, longest post first.
 
-    Step s of all posts that are longer than s stand together, so that a loop over time touches no
-    padding. Posts without tokens take no part.
+    A loop over time therefore touches no padding. Posts without tokens are left out.
 
-    counts: how many posts are alive at each step; int64 [longest], on the CPU.
-    posts: the posts with tokens, longest first; int64 [n_alive].
-    forward: the flat index of each token in the order of steps; int64 [n_tokens].
-    backward: the same where every post is read from its last token to its first.
-    unpack_forward, unpack_backward: the inverses of these two orders.
+    counts: number of posts longer than each position, int64 [longest], on the CPU.
+    posts: the posts with tokens, longest first, int64 [n_nonempty].
+    forward: flat index of each token in packed order, int64 [n_tokens].
+    backward: the same with the tokens of each post reversed.
+    unpack_forward, unpack_backward: the inverse permutations.
     """
 
     counts: Tensor
@@ -79,22 +78,22 @@ class Packing:
 
     @classmethod
     def of(cls, lengths: Tensor, device: torch.device) -> Packing:
-        """The packing of flat tokens; its indices live on `device`."""
+        """The packing of posts of these lengths, with its indices on `device`."""
         starts = lengths.cumsum(0) - lengths
         longest_first, posts = lengths.sort(descending=True, stable=True)
         posts = posts[: int((lengths > 0).sum())]
         first = starts[posts]
         last = first + lengths[posts] - 1
         steps = torch.arange(int(longest_first[0]) if len(lengths) else 0).unsqueeze(1)
-        alive = first + steps <= last
-        forward, backward = (first + steps)[alive], (last - steps)[alive]
+        is_token = first + steps <= last
+        forward, backward = (first + steps)[is_token], (last - steps)[is_token]
         unpack = torch.empty(2, len(forward), dtype=torch.int64)
-        places = torch.arange(len(forward))
-        unpack[0, forward], unpack[1, backward] = places, places
+        order = torch.arange(len(forward))
+        unpack[0, forward], unpack[1, backward] = order, order
         # One transfer instead of five.
         indices = torch.cat([posts, forward, backward, *unpack]).to(device, non_blocking=True)
         sizes = [len(posts), *[len(forward)] * 4]
-        return cls(alive.sum(1), *indices.split(sizes))
+        return cls(is_token.sum(1), *indices.split(sizes))
 
     @property
     def first(self) -> Tensor:
@@ -108,13 +107,13 @@ class Packing:
 
     @property
     def following(self) -> Tensor:
-        """Every token that has a token of the same post before it (namely its index minus 1)."""
+        """All tokens but the first of each post; their predecessors have the index minus 1."""
         return self.forward[len(self.posts) :]
 
     def pack(self, flat: Tensor) -> PackedSequence:
-        """Flat tokens, ready for a recurrent layer of torch."""
+        """Flat tokens as the input of a recurrent layer of torch."""
         return PackedSequence(flat.index_select(0, self.forward), self.counts)
 
     def unpack(self, packed: PackedSequence) -> Tensor:
-        """The output of a recurrent layer as flat tokens."""
+        """The output of a recurrent layer of torch as flat tokens."""
         return packed.data.index_select(0, self.unpack_forward)

@@ -1,4 +1,4 @@
-"""What the stages hand to one another."""
+"""Inputs and outputs of the stages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import Tensor
 class TokenVectors:
     """A modality with one vector per token.
 
-    vectors: float [n_tokens, width], all posts one after the other.
-    available: bool [n_tokens]; False where the modality has nothing to say about a token.
-    known: bool [n_tokens]; False where a vector is a stand-in that all unknown words share. None
-        for a modality that knows whatever is available.
+    vectors: float [n_tokens, width], the tokens of all posts concatenated.
+    available: bool [n_tokens], False where the modality is missing.
+    known: bool [n_tokens], False for the vector that all unknown words share; None for a modality
+        without unknown words.
     """
 
     vectors: Tensor
@@ -26,10 +26,10 @@ class TokenVectors:
 
 @dataclass(frozen=True)
 class RegionVectors:
-    """A modality with regions per post: a grid over the image, objects, several images.
+    """A modality with regions per post: cells of an image grid, objects, several images.
 
     regions: float [n_posts, n_regions, width].
-    available: bool [n_posts, n_regions]; a post without any image has none.
+    available: bool [n_posts, n_regions], False for padding and in a post without image.
     """
 
     regions: Tensor
@@ -42,16 +42,16 @@ Features: TypeAlias = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Fused:
-    """What a fuser makes of all modalities.
+    """The output of a fuser.
 
     vectors: float [n_tokens, width].
-    attention: float [n_tokens, n_modalities] in the order of the embed mapping, or None where the
-        fuser weighs no modalities.
-    region_attention: of each modality whose regions the tokens attend to, how much each token
-        does to each region: float [n_tokens, n_regions], zero for regions that are not available.
-        None where the fuser attends to none, or nobody wanted to see it.
-    auxiliary: float [n_tokens, auxiliary_width], vectors for the auxiliary head of the decoder, in
-        training; None where the fuser makes none.
+    attention: weights of the modalities, float [n_tokens, n_modalities] in the order of the embed
+        mapping; None if the fuser has no modality attention.
+    region_attention: by modality, the weights of its regions, float [n_tokens, n_regions], 0 for
+        regions that are not available; None if the fuser has no cross-modal attention, or it was
+        not requested.
+    auxiliary: float [n_tokens, auxiliary_width], input of the decoder's auxiliary head, in
+        training; None if the fuser computes none.
     """
 
     vectors: Tensor

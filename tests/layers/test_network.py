@@ -142,7 +142,7 @@ def test_the_auxiliary_task_teaches_the_layer_that_is_made_for_it():
     tagger = cross_modal()
     potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
     tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
-    own = ("fuse.read_auxiliary.", "decode.segment.")
+    own = ("fuse.auxiliary_self_attention.", "decode.segmentation_head.")
 
     def learns(losses: torch.Tensor) -> set[str]:
         tagger.zero_grad()
@@ -160,7 +160,7 @@ def test_the_auxiliary_task_teaches_the_layer_that_is_made_for_it():
 def test_nothing_is_computed_for_an_auxiliary_head_that_the_decoder_lacks(segmentation, n_reads):
     tagger = cross_modal(segmentation).train()
     reads = []
-    tagger.fuse.read_auxiliary.register_forward_hook(lambda *call: reads.append(call))
+    tagger.fuse.auxiliary_self_attention.register_forward_hook(lambda *call: reads.append(call))
     potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
     assert len(reads) == n_reads
     assert (potentials.segmentation is not None) == bool(n_reads)
@@ -203,9 +203,9 @@ def test_parameter_groups_separate_pretrained_weights_and_vectors():
     assert set(groups[False, False]) == {p for p in new if p.ndim == 1}
 
 
-def test_a_name_that_torch_needs_is_refused():
+def test_a_modality_name_that_torch_reserves_raises_an_error():
     tagger = network()
-    with pytest.raises(ValueError, match=r"cannot be called 'type'.*rename"):
+    with pytest.raises(ValueError, match=r"embed\.type.*Rename"):
         TaggerNetwork(
             embed={"type": tagger.embed["word"]},
             fuse=tagger.fuse,

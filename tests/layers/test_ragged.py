@@ -7,10 +7,10 @@ from torch.nn.utils.rnn import pack_sequence
 from spacy_mner.layers.ragged import (
     Packing,
     from_grid,
-    mask_of,
     pool_regions,
     posts_of_tokens,
     to_grid,
+    token_mask,
 )
 from spacy_mner.layers.types import RegionVectors
 
@@ -34,7 +34,7 @@ def test_there_and_back_again(lengths: list[int]):
     grid, mask = to_grid(flat, lengths_of(lengths))
     assert torch.equal(from_grid(grid, lengths_of(lengths)), flat)
     assert torch.equal(grid[mask], flat)
-    assert torch.equal(mask, mask_of(lengths_of(lengths)))
+    assert torch.equal(mask, token_mask(lengths_of(lengths)))
 
 
 def test_gradients_pass_through_the_grid():

@@ -28,11 +28,11 @@ def test_asking_oneself_is_the_encoder_layer_of_torch():
     ours = layer()
     theirs = nn.TransformerEncoderLayer(6, 3, 8, 0.0, "gelu", batch_first=True).double()
     names = {
-        "self_attn": "attend",
-        "linear1": "think.0",
-        "linear2": "think.2",
-        "norm1": "normalize_attended",
-        "norm2": "normalize",
+        "self_attn": "attention",
+        "linear1": "feedforward.0",
+        "linear2": "feedforward.2",
+        "norm1": "attention_norm",
+        "norm2": "output_norm",
     }
     weights = ours.state_dict()
     for name in theirs.state_dict():
@@ -47,7 +47,7 @@ def test_asking_oneself_is_the_encoder_layer_of_torch():
 def test_what_is_not_available_is_not_asked():
     ours, q, k = layer(), vectors(3), vectors(4, seed=2)
     available = torch.tensor([[True, False, True, False], [False, True, True, True]])
-    result, weights = ours(q, k, available, keep_weights=True)
+    result, weights = ours(q, k, available, need_weights=True)
     assert weights.shape == (2, 3, 4)
     assert not weights.masked_select(~available.unsqueeze(1)).any()
     assert torch.allclose(weights.sum(2), torch.ones(2, 3, dtype=torch.float64))
@@ -63,14 +63,14 @@ def test_keeping_the_weights_changes_no_result(training: bool):
     ours, q, k = layer().train(training), vectors(3), vectors(4, seed=2)
     with torch.set_grad_enabled(training):
         plain, _ = ours(q, k, all_of(4))
-        kept, _ = ours(q, k, all_of(4), keep_weights=True)
+        kept, _ = ours(q, k, all_of(4), need_weights=True)
     assert torch.allclose(plain, kept, atol=1e-12)
 
 
 def test_a_post_with_nobody_to_ask_stays_finite_backwards_too():
     ours, q, k = layer(), vectors(3).requires_grad_(), vectors(4, seed=2).requires_grad_()
     available = torch.tensor([[False] * 4, [True] * 4])
-    result, weights = ours(q, k, available, keep_weights=True)
+    result, weights = ours(q, k, available, need_weights=True)
     result.square().sum().backward()
     for tensor in (result, weights, q.grad, k.grad):
         assert tensor.isfinite().all()
@@ -78,7 +78,7 @@ def test_a_post_with_nobody_to_ask_stays_finite_backwards_too():
 
 def test_without_queries_or_keys_the_queries_come_back():
     for n, m in ((0, 4), (3, 0), (0, 0)):
-        result, weights = layer()(vectors(n), vectors(m), all_of(m), keep_weights=True)
+        result, weights = layer()(vectors(n), vectors(m), all_of(m), need_weights=True)
         assert torch.equal(result, vectors(n)) and weights.shape == (2, n, m)
         assert layer()(vectors(n), vectors(m), all_of(m))[1] is None
 
@@ -86,7 +86,7 @@ def test_without_queries_or_keys_the_queries_come_back():
 def test_dropout_falls_on_all_that_is_added_to_a_residual():
     ours, q = layer(dropout=1 - 1e-9), vectors(3)
     result, _ = ours(q, vectors(4, seed=2), all_of(4))
-    assert torch.allclose(result, ours.normalize(ours.normalize_attended(q)), atol=1e-12)
+    assert torch.allclose(result, ours.output_norm(ours.attention_norm(q)), atol=1e-12)
 
 
 def test_dropout_is_for_training():
@@ -96,6 +96,6 @@ def test_dropout_is_for_training():
     assert torch.equal(ours(q, q, all_of(3))[0], ours(q, q, all_of(3))[0])
 
 
-def test_heads_that_cannot_share_the_width_are_refused():
-    with pytest.raises(ValueError, match="4 heads cannot share 6 evenly"):
+def test_a_width_that_is_no_multiple_of_heads_raises_an_error():
+    with pytest.raises(ValueError, match=r"width = 6.*heads = 4"):
         TransformerLayer(width=6, heads=4, feedforward=8, dropout=0.0)

@@ -75,7 +75,7 @@ def test_a_head_with_a_crf_of_its_own_adds_its_weighted_loss_and_all_its_scores_
     decode.zero_grad(set_to_none=True)
     annotation = torch.from_numpy(ALLOWED)
     # With one label, the tags without types are the tags.
-    head = negative_log_likelihood(decode.segment(VECTORS, LENGTHS), LENGTHS, annotation)
+    head = negative_log_likelihood(decode.segmentation_head(VECTORS, LENGTHS), LENGTHS, annotation)
     main = negative_log_likelihood(decode(VECTORS, LENGTHS), LENGTHS, annotation)
     (main + 0.5 * head).mean().backward()
     assert loss == pytest.approx(without + 0.5 * head.mean().item(), abs=1e-5)
@@ -98,10 +98,10 @@ def test_a_config_switches_the_head_on_and_off():
         return stage.build(input_width=3, n_labels=1)
 
     assert crf().segmentation is None
-    assert not hasattr(crf(), "segment")
+    assert not hasattr(crf(), "segmentation_head")
     assert crf(segmentation="binary").segmentation_weight == 1.0
     assert crf(segmentation="bio").segmentation_weight == 0.5
-    assert isinstance(crf(segmentation="bio").segment, CRF)
+    assert isinstance(crf(segmentation="bio").segmentation_head, CRF)
     assert crf(segmentation="binary", segmentation_weight=2.0).segmentation_weight == 2.0
     assert crf(segmentation="bio", segmentation_weight=0.0).segmentation_weight == 0.0
     with pytest.raises(ValueError, match="segmentation"):
@@ -137,7 +137,7 @@ def test_a_pipeline_learns_the_second_task_beside_its_own(small_model, images, k
     optimizer = nlp.initialize(lambda: examples)
     optimizer.learn_rate = 0.02
     network = pipe.model.shims[0].network
-    head = network.decode.segment
+    head = network.decode.segmentation_head
     before = {name: weight.detach().clone() for name, weight in head.named_parameters()}
     losses = [nlp.update(examples, sgd=optimizer)["multimodal_ner"] for _ in range(15)]
     assert losses[-1] < losses[0] / 2

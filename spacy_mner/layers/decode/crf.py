@@ -45,7 +45,7 @@ class CRF(nn.Module):
         super().__init__()
         self.n_labels = n_labels
         size = n_tags(n_labels)
-        self.emit = nn.Linear(input_width, size)
+        self.emission = nn.Linear(input_width, size)
         self.transitions = nn.Parameter(torch.empty(size, size).uniform_(-0.1, 0.1))
         self.start = nn.Parameter(torch.empty(size).uniform_(-0.1, 0.1))
         self.end = nn.Parameter(torch.empty(size).uniform_(-0.1, 0.1))
@@ -55,9 +55,9 @@ class CRF(nn.Module):
         self.segmentation_weight = segmentation_weight
         head_width = auxiliary_width or input_width
         if segmentation == "binary":
-            self.segment: nn.Module = nn.Linear(head_width, 1)
+            self.segmentation_head: nn.Module = nn.Linear(head_width, 1)
         elif segmentation == "bio":
-            self.segment = CRF(input_width=head_width, n_labels=1)
+            self.segmentation_head = CRF(input_width=head_width, n_labels=1)
 
     def forward(
         self, vectors: Tensor, lengths: Tensor, auxiliary: Tensor | None = None
@@ -69,7 +69,7 @@ class CRF(nn.Module):
         Half precision is too coarse for sums over a whole post, hence no autocast.
         """
         with torch.autocast(vectors.device.type, enabled=False):
-            emissions = self.emit(vectors.to(self.emit.weight.dtype))
+            emissions = self.emission(vectors.to(self.emission.weight.dtype))
             head_input = vectors if auxiliary is None else auxiliary
             segmentation = self._segment(head_input, lengths) if self.training else None
         return Potentials(
@@ -87,15 +87,15 @@ class CRF(nn.Module):
         new tags therefore always scores lower than the same path with O in their place: the best
         path stays, and probabilities change by less than 2 n e^-10 per token.
         """
-        device = self.emit.weight.device
+        device = self.emission.weight.device
         self.n_labels += n
-        known, size = self.emit.out_features, n_tags(self.n_labels)
+        known, size = self.emission.out_features, n_tags(self.n_labels)
         source = torch.full((size,), OUTSIDE, device=device)
         source[:known] = torch.arange(known, device=device)
-        self.emit.out_features = size
-        self.emit.weight = nn.Parameter(self.emit.weight.detach()[source])
-        self.emit.bias = nn.Parameter(self.emit.bias.detach()[source])
-        self.emit.bias.data[known:] -= NEW_LABEL_MARGIN
+        self.emission.out_features = size
+        self.emission.weight = nn.Parameter(self.emission.weight.detach()[source])
+        self.emission.bias = nn.Parameter(self.emission.bias.detach()[source])
+        self.emission.bias.data[known:] -= NEW_LABEL_MARGIN
         self.transitions = nn.Parameter(self.transitions.detach()[source][:, source])
         self.start = nn.Parameter(self.start.detach()[source])
         self.end = nn.Parameter(self.end.detach()[source])
@@ -103,9 +103,13 @@ class CRF(nn.Module):
         self.transition_allowed = transition_allowed(self.n_labels).to(device)
 
     def _segment(self, vectors: Tensor, lengths: Tensor) -> Segmentation | None:
-        vectors = vectors.to(self.emit.weight.dtype)
+        vectors = vectors.to(self.emission.weight.dtype)
         if self.segmentation == "binary":
-            return BinarySegmentation(self.segment(vectors).squeeze(1), self.segmentation_weight)
+            return BinarySegmentation(
+                self.segmentation_head(vectors).squeeze(1), self.segmentation_weight
+            )
         if self.segmentation == "bio":
-            return BIOSegmentation(self.segment(vectors, lengths), self.segmentation_weight)
+            return BIOSegmentation(
+                self.segmentation_head(vectors, lengths), self.segmentation_weight
+            )
         return None

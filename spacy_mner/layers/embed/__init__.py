@@ -1,7 +1,8 @@
-"""Embed: from the features of one modality to vectors of one width.
+"""Embed: vectors of one modality from its features.
 
 An embedder is called with its features and the lengths of the posts (int64 [n_posts], on the CPU),
-and bears the `width` of what it returns.
+and returns `TokenVectors` or `RegionVectors` of its attribute `width`. One with pretrained weights
+returns them from `pretrained_parameters()`.
 """
 
 from .augmentation import SemanticAugmentation

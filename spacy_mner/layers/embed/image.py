@@ -1,4 +1,4 @@
-"""The image of a post, from features of a frozen encoder."""
+"""Vectors of image regions from the features of a frozen encoder."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from ..types import Features, RegionVectors
 
 
 class ImageEmbedding(nn.Module):
-    """Normalize and project the regions of a post's images.
+    """Normalizes and projects the regions of a post's images.
 
-    Features of different encoders differ by orders of magnitude, hence the layer norm.
+    The layer norm makes up for the different scales of encoders.
 
-    width: of the result.
+    width: of the output.
     dim: of the features.
-    dropout: on the normalized features, and on the bottleneck.
-    bottleneck: width through which the features are squeezed on their way, or None for a single
-        projection. Every post has features of its own, by which a network can learn its training
-        posts by heart; a few numbers leave room for what images have in common alone.
+    dropout: on the normalized features and on the bottleneck.
+    bottleneck: width of a hidden layer before the output, or None for a single projection. A
+        narrow one regularizes: image features identify a post, and with enough of them a network
+        memorizes its training posts.
 
     Features: `regions` float [n_posts, n_regions, dim], `available` bool [n_posts, n_regions].
-    Regions that are not available come out as zeros.
+    Regions that are not available are 0 in the output.
     """
 
     def __init__(self, *, width: int, dim: int, dropout: float, bottleneck: int | None) -> None:
         super().__init__()
         check_sizes("ImageEmbedding", width=width, bottleneck=bottleneck)
         self.width = width
-        self.normalize = nn.LayerNorm(dim)
-        self.project: nn.Module = nn.Linear(dim, width)
+        self.input_norm = nn.LayerNorm(dim)
+        self.projection: nn.Module = nn.Linear(dim, width)
         if bottleneck is not None:
-            self.project = nn.Sequential(
+            self.projection = nn.Sequential(
                 nn.Linear(dim, bottleneck),
                 nn.Tanh(),
                 nn.Dropout(dropout),
@@ -41,5 +41,5 @@ class ImageEmbedding(nn.Module):
 
     def forward(self, features: Features, lengths: Tensor) -> RegionVectors:
         available = features["available"]
-        regions = self.project(self.dropout(self.normalize(features["regions"])))
+        regions = self.projection(self.dropout(self.input_norm(features["regions"])))
         return RegionVectors(regions.masked_fill(~available.unsqueeze(2), 0), available)

@@ -1,4 +1,4 @@
-"""The objects that were found in a post's images."""
+"""Vectors of the objects in a post's images."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from ..types import Features, RegionVectors
 
 
 class ObjectEmbedding(nn.Module):
-    """A learned vector for the label of each object, plus the object's own vector, projected.
+    """A label embedding for each object, plus its projected vector if objects have vectors.
 
-    (Liu et al. 2022 embed the labels alone.) Vectors of different detectors differ by orders of
-    magnitude, hence the layer norm before the projection.
+    (Liu et al. 2022 embed the labels alone.) The layer norm before the projection makes up for the
+    different scales of detectors.
 
-    width: of the result.
-    n_labels: how many labels have a vector of their own.
-    dim: of the objects' own vectors; 0 where they bring none.
-    dropout: on the result.
+    width: of the output.
+    n_labels: size of the label vocabulary.
+    dim: of the objects' vectors; 0 if they have none.
+    dropout: on the output.
 
-    Features: `label` int64 [n_posts, n_objects], from 1, and 0 for an object without a label;
-    `vectors` float [n_posts, n_objects, dim], where dim is not 0; `available` bool [n_posts,
-    n_objects]. Objects that are not available come out as zeros.
+    Features: `label` int64 [n_posts, n_objects], from 1, and 0 for an object without a known label;
+    `vectors` float [n_posts, n_objects, dim] if dim > 0; `available` bool [n_posts, n_objects].
+    Objects that are not available are 0 in the output.
     """
 
     def __init__(self, *, width: int, n_labels: int, dim: int, dropout: float) -> None:
         super().__init__()
         check_sizes("ObjectEmbedding", width=width)
         self.width = width
-        self.embed = nn.Embedding(n_labels + 1, width, padding_idx=0)
-        self.project = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width)) if dim else None
+        self.embedding = nn.Embedding(n_labels + 1, width, padding_idx=0)
+        self.projection = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width)) if dim else None
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: Features, lengths: Tensor) -> RegionVectors:
         available = features["available"]
-        objects = self.embed(features["label"])
-        if self.project is not None:
-            objects = objects + self.project(features["vectors"])
+        objects = self.embedding(features["label"])
+        if self.projection is not None:
+            objects = objects + self.projection(features["vectors"])
         objects = self.dropout(objects).masked_fill(~available.unsqueeze(2), 0)
         return RegionVectors(objects, available)

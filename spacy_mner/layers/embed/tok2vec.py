@@ -1,4 +1,4 @@
-"""Vectors that another pipe computes."""
+"""Vectors of a shared tok2vec or transformer component."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..types import Features, TokenVectors
 
 
 class Tok2VecEmbedding(nn.Module):
-    """Project the vectors of a spaCy tok2vec or transformer; gradients flow back into it.
+    """Projects the vectors of a spaCy tok2vec or transformer; gradients flow back into it.
 
-    width: of the result.
-    dim: of the vectors that come in.
-    dropout: on these.
+    width: of the output.
+    dim: of the input.
+    dropout: on the input.
 
     Features: `vectors` float [n_tokens, dim].
     """
@@ -24,8 +24,8 @@ class Tok2VecEmbedding(nn.Module):
         check_sizes("MultimodalTagger", tok2vec_width=width)
         self.width = width
         self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(dim, width)
+        self.projection = nn.Linear(dim, width)
 
     def forward(self, features: Features, lengths: Tensor) -> TokenVectors:
-        vectors = self.project(self.dropout(features["vectors"]))
+        vectors = self.projection(self.dropout(features["vectors"]))
         return TokenVectors(vectors, vectors.new_ones(len(vectors), dtype=torch.bool))

@@ -1,4 +1,4 @@
-"""Vectors of a pretrained transformer."""
+"""Vectors of a pretrained text encoder."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ..ragged import from_grid, to_grid
 from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
-# Cells of a grid (segments x longest) that the encoder reads at once, which bounds memory. Small
-# grids have little padding (a quarter of the time on a CPU); a GPU wants large ones.
+# Cells (segments x longest) of one call of the encoder, which bounds memory. Small grids have less
+# padding, which saves a quarter of the time on a CPU; a GPU needs large ones.
 PADDED_PIECES = {"cpu": 1024, "other": 16384}
 
 
 class TransformerEmbedding(nn.Module):
-    """One vector per token, from a bidirectional encoder that reads word pieces.
+    """The vector of one word piece per token, from a bidirectional encoder.
 
-    encoder: called with `input_ids`, `attention_mask` and, for one that tells texts apart,
-        `token_type_ids`, all int64 [n, longest]; gives an object with `last_hidden_state`
-        [n, longest, dim], as the encoders of Hugging Face do.
+    encoder: called with `input_ids`, `attention_mask` and, if features have types,
+        `token_type_ids`, each int64 [n, longest]; returns an object with `last_hidden_state`
+        [n, longest, dim], as encoders of Hugging Face do.
     dim: of the encoder's vectors.
-    width: of the result; None for `dim`. The vectors are projected where it differs.
+    width: of the output; None for `dim`. Vectors are projected if it differs.
     dropout: on the encoder's vectors.
-    freeze: leave the encoder as it is, in eval mode.
+    freeze: do not train the encoder, and keep it in eval mode.
 
-    Features: `pieces` int64 [n_pieces], all segments one after the other, longest first; `types`
-    int64 [n_pieces], the text that each belongs to (optional); `lengths` int64 [n_segments], on
-    the CPU; `place` int64 [n_tokens], the piece that gives each token its vector.
+    Features: `pieces` int64 [n_pieces], of all segments, longest segment first; `types` int64
+    [n_pieces], token types (optional); `lengths` int64 [n_segments], on the CPU; `place` int64
+    [n_tokens], the index of each token's piece.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class TransformerEmbedding(nn.Module):
         self.width = dim if width is None else width
         self.freeze = freeze
         self.dropout = nn.Dropout(dropout)
-        self.project = nn.Identity() if self.width == dim else nn.Linear(dim, self.width)
+        self.projection = nn.Identity() if self.width == dim else nn.Linear(dim, self.width)
 
     def train(self, mode: bool = True) -> TransformerEmbedding:
         super().train(mode)
@@ -55,26 +55,26 @@ class TransformerEmbedding(nn.Module):
     def forward(self, features: Features, lengths: Tensor) -> TokenVectors:
         place = features["place"]
         cells = PADDED_PIECES["cpu" if place.device.type == "cpu" else "other"]
-        parts = _parts(features["lengths"], cells)
-        read = torch.cat([self._read(features, part) for part in parts])
-        vectors = self.project(self.dropout(read.index_select(0, place)))
+        batches = _batches(features["lengths"], cells)
+        pieces = torch.cat([self._encode(features, batch) for batch in batches])
+        vectors = self.projection(self.dropout(pieces.index_select(0, place)))
         return TokenVectors(vectors, torch.ones_like(place, dtype=torch.bool))
 
-    def _read(self, features: Features, part: slice) -> Tensor:
-        """The vectors [n_pieces, dim] of some of the segments."""
-        lengths = features["lengths"][part]
-        first = int(features["lengths"][: part.start].sum())
+    def _encode(self, features: Features, batch: slice) -> Tensor:
+        """The vectors [n_pieces, dim] of a slice of the segments."""
+        lengths = features["lengths"][batch]
+        first = int(features["lengths"][: batch.start].sum())
         pieces = slice(first, first + int(lengths.sum()))
         ids, mask = to_grid(features["pieces"][pieces], lengths)
-        texts = {"input_ids": ids, "attention_mask": mask.long()}
+        inputs = {"input_ids": ids, "attention_mask": mask.long()}
         if "types" in features:
-            texts["token_type_ids"] = to_grid(features["types"][pieces], lengths)[0]
+            inputs["token_type_ids"] = to_grid(features["types"][pieces], lengths)[0]
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze):
-            return from_grid(self.encoder(**texts).last_hidden_state, lengths)
+            return from_grid(self.encoder(**inputs).last_hidden_state, lengths)
 
 
-def _parts(lengths: Tensor, cells: int) -> Iterator[slice]:
-    """Cut segments, longest first, into runs that fit into so many cells, or of one."""
+def _batches(lengths: Tensor, cells: int) -> Iterator[slice]:
+    """Slices of segments, longest first, that fit into `cells`, or of one segment."""
     start = 0
     while start < len(lengths):
         n_segments = max(cells // int(lengths[start]), 1)

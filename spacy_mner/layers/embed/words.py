@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..sizes import check_sizes
 from ..types import Features, TokenVectors
+from .distinct import tokens_from_distinct
 
 
 class WordVectors(nn.Module):
-    """One vector per word form, pretrained and projected, or learned where there are none.
+    """One vector per word: pretrained and projected, or learned if there are no pretrained ones.
 
-    width: of the result.
-    dim: of the pretrained vectors; 0 where there are none.
-    n_words: training words with a row of their own. Where dim is 0 the rows are the word vectors;
-        otherwise they start at zero and are added to the pretrained vectors, which so are
-        fine-tuned for the words of training (all of them frozen where n_words is 0).
+    width: of the output.
+    dim: of the pretrained vectors; 0 if there are none.
+    n_words: training words with a row of their own. If dim is 0, the rows are the word vectors;
+        otherwise they are added to the pretrained vectors, from 0, to fine-tune those of training
+        words (none if n_words is 0).
     dropout: on the vectors before their projection, or on the learned vectors.
 
-    Features: `vectors` float [n_distinct, dim] and `known` bool [n_distinct] (dim > 0); `row` int64
-    [n_distinct], 0 for a word without (read only where there are rows); `token` int64 [n_tokens],
-    the place of every token among the distinct ones. Words without vector share a learned one.
+    Features: `vectors` float [n_distinct, dim] and `known` bool [n_distinct] (if dim > 0); `row`
+    int64 [n_distinct], 0 for a word without row (if there are rows); `token` int64 [n_tokens], the
+    index of each token among the distinct words. Words without vector share a learned one.
     """
 
     def __init__(self, *, width: int, dim: int, n_words: int, dropout: float) -> None:
@@ -33,25 +33,20 @@ class WordVectors(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.finetuned = bool(dim and n_words)
         if dim:
-            self.unknown = nn.Parameter(torch.zeros(dim))
-            self.project = nn.Linear(dim, width)
+            self.unknown_vector = nn.Parameter(torch.zeros(dim))
+            self.projection = nn.Linear(dim, width)
         if self.finetuned:
-            self.change = nn.Embedding(n_words + 1, dim, padding_idx=0)
-            nn.init.zeros_(self.change.weight)
+            self.offsets = nn.Embedding(n_words + 1, dim, padding_idx=0)
+            nn.init.zeros_(self.offsets.weight)
         if not dim:
-            self.table = nn.Embedding(n_words + 1, width)
+            self.embedding = nn.Embedding(n_words + 1, width)
 
     def forward(self, features: Features, lengths: Tensor) -> TokenVectors:
         distinct = self._pretrained(features) if self.dim else self._learned(features)
-        token = features["token"]
-        return TokenVectors(
-            functional.embedding(token, distinct),
-            torch.ones_like(token, dtype=torch.bool),
-            self._known(features)[token],
-        )
+        return tokens_from_distinct(distinct, features["token"], self._known(features))
 
     def _known(self, features: Features) -> Tensor:
-        """The distinct words that have a vector of their own: bool [n_distinct]."""
+        """The distinct words with a vector of their own: bool [n_distinct]."""
         if not self.dim:
             return features["row"] > 0
         known = features["known"]
@@ -59,12 +54,12 @@ class WordVectors(nn.Module):
 
     def _pretrained(self, features: Features) -> Tensor:
         known = features["known"].unsqueeze(1)
-        vectors = torch.where(known, features["vectors"], self.unknown)
+        vectors = torch.where(known, features["vectors"], self.unknown_vector)
         if self.finetuned:
-            vectors = vectors + self.change(features["row"])
-        projected: Tensor = self.project(self.dropout(vectors))
+            vectors = vectors + self.offsets(features["row"])
+        projected: Tensor = self.projection(self.dropout(vectors))
         return projected
 
     def _learned(self, features: Features) -> Tensor:
-        vectors: Tensor = self.dropout(self.table(features["row"]))
+        vectors: Tensor = self.dropout(self.embedding(features["row"]))
         return vectors

@@ -1,4 +1,4 @@
-"""Context by recurrence."""
+"""A bidirectional LSTM."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ class BiLSTM(nn.Module):
     """A bidirectional LSTM over the tokens of each post.
 
     input_width: of the fused vectors.
-    hidden_width: of one direction; the result is twice as wide.
-    dropout: on the result.
+    hidden_width: of one direction; the output is twice as wide.
+    dropout: on the output.
     """
 
     def __init__(self, *, input_width: int, hidden_width: int, dropout: float) -> None:
         super().__init__()
         check_sizes("BiLSTM", hidden_width=hidden_width)
         self.width = 2 * hidden_width
-        self.read = nn.LSTM(input_width, hidden_width, bidirectional=True)
+        self.lstm = nn.LSTM(input_width, hidden_width, bidirectional=True)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """[n_tokens, input_width] to [n_tokens, width]."""
         if not len(vectors):
             return vectors.new_zeros(0, self.width)
         packing = Packing.of(lengths, vectors.device)
-        states, _ = self.read(packing.pack(vectors))
+        states, _ = self.lstm(packing.pack(vectors))
         encoded: Tensor = self.dropout(packing.unpack(states))
         return encoded

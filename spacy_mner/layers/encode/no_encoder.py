@@ -1,4 +1,4 @@
-"""No context."""
+"""No encoder."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 
 class NoEncoder(nn.Module):
-    """The fused vectors as they are, for modalities that carry context already.
+    """The identity, for modalities that are contextual already.
 
-    input_width: of the fused vectors, and of the result.
+    input_width: of the fused vectors, and of the output.
     """
 
     def __init__(self, *, input_width: int) -> None:
@@ -16,5 +16,4 @@ class NoEncoder(nn.Module):
         self.width = input_width
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """[n_tokens, input_width], unchanged."""
         return vectors

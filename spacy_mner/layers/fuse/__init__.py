@@ -1,9 +1,9 @@
-"""Fuse: from all modalities to one vector per token.
+"""Fuse: one vector per token from all modalities.
 
 A fuser is called with the embedded modalities, the lengths of the posts (int64 [n_posts], on the
-CPU), and `region_attention`, which asks it to tell how tokens attend to regions. It bears the
-`width` of what it returns and the `auxiliary_width` of what it makes for the decoder's auxiliary
-head, None where it makes nothing.
+CPU) and `region_attention`, whether to return the attention weights of regions; it returns `Fused`.
+Its attributes are `width`, that of the vectors, and `auxiliary_width`, that of the vectors for the
+decoder's auxiliary head or None.
 """
 
 from .concatenate import Concatenate

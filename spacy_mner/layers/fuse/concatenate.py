@@ -1,4 +1,4 @@
-"""Concatenation: the modalities side by side."""
+"""Concatenation of the modalities."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from .tokens import token_vectors
 
 
 class Concatenate(nn.Module):
-    """All modalities one after the other; a learned vector stands in for an absent one.
+    """Concatenates all modalities, with a learned vector for an absent one.
 
-    widths: the width of every modality, in the order of the embed mapping.
+    widths: modality name to width, in the order of the embed mapping.
     dropout: on the concatenated vector.
     """
 
     def __init__(self, *, widths: Mapping[str, int], dropout: float) -> None:
         super().__init__()
         if not widths:
-            raise ValueError("concatenation needs at least one modality in [model.embed]")
+            raise ValueError("Concatenate needs at least one modality: add one to model.embed.")
         self.names = tuple(widths)
         self.widths = list(widths.values())
         self.width = sum(self.widths)
         self.auxiliary_width = None
-        # One parameter for all, because a modality may bear a name that torch does not allow.
-        self.absent = nn.Parameter(torch.zeros(self.width))
+        # One parameter for all modalities, because torch reserves some names.
+        self.absent_vectors = nn.Parameter(torch.zeros(self.width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(
         self, embedded: Mapping[str, Embedded], lengths: Tensor, *, region_attention: bool = False
     ) -> Fused:
         modalities = token_vectors(embedded, self.names, lengths)
+        absent_vectors = self.absent_vectors.split(self.widths)
         parts = [
             torch.where(modality.available.unsqueeze(1), modality.vectors, absent)
-            for modality, absent in zip(modalities, self.absent.split(self.widths), strict=True)
+            for modality, absent in zip(modalities, absent_vectors, strict=True)
         ]
         return Fused(self.dropout(torch.cat(parts, dim=1)), None)

@@ -1,4 +1,4 @@
-"""The text asks the image, and the image the text: attention across modalities."""
+"""Cross-modal attention between text and image."""
 
 from __future__ import annotations
 
@@ -12,38 +12,35 @@ from ..ragged import from_grid, to_grid
 from ..sizes import check_sizes
 from ..transformer_layer import TransformerLayer
 from ..types import Embedded, Fused, RegionVectors
+from .cross_attention import CrossAttention
 from .gate import Gate
-from .granularity import Granularity
 from .text import TextSum, projection
 
 
 class CrossModal(nn.Module):
-    """Tokens that have looked at two granularities of the image: its grid and its objects.
+    """Tokens attend to two granularities of the image: grid cells and objects.
 
         S  = Dropout(sum of the text)       T = Self(S)      T_aux = Self(S)
         H1 = Cross(T, Self(W_1 V))          H2 = Cross(T, Cross(Self(W_2 V), T))
         H3 = Cross(T, Self(E))              H4 = Cross(T, Cross(Self(E), T))
         F1 = g_1 * H1 + (1 - g_1) * H2      g_1 = sigmoid([H1; H2] A + b_1)
         F2 = g_2 * H3 + (1 - g_2) * H4      g_2 = sigmoid([H3; H4] B + b_2)
-        F  = relu(W_f Dropout([F1; F2]))    result = W_z [T; F]
+        F  = relu(W_f Dropout([F1; F2]))    output = W_z [T; F]
 
-    (Liu et al. 2022, where g_2 is our 1 - g_2), for the regions V of the grid and the objects E.
-    Cross(Q, K) is a transformer layer where Q asks K, and Self(X) = Cross(X, X); each has weights
-    of its own. `TextSum` says what the text is, and how the augmentation is gated.
+    (Liu et al. 2022, where g_2 is our 1 - g_2), for the grid cells V and the objects E. Cross(Q, K)
+    is a transformer layer with queries Q and keys K, and Self(X) = Cross(X, X); each has its own
+    weights. For the sum of the text and its gate see `TextSum`, for F1 and F2 `CrossAttention`.
 
-    A granularity that the network lacks leaves its half of [F1; F2] out; without both, the result
-    is W_z T. In a post without any region, its half is zero.
+    Without one granularity its half of [F1; F2] is left out; without both, the output is W_z T.
 
-    widths: the width of every modality, in the order of the embed mapping.
-    width, heads, feedforward, dropout: of the transformer layers; `width` is that of the result.
-    grid, objects: the modalities that hold the regions of the image and the objects in it. None,
-        or a name that is not in `widths`, for a network without.
-    augmentation: the modality that the gate of the text is for, if `augmentation_gate`; it has a
-        vector per token, and is not the only one that has.
-    grid_gate, objects_gate: g_1 and g_2; without, F1 and F2 are means.
-    region_first: with H2 and H4; without, F1 = H1, F2 = H3, and there is nothing to gate.
-    auxiliary: with T_aux, for the auxiliary head of the decoder. It is made in training alone, and
-        only where the decoder has such a head (`TaggerNetwork` says so by `auxiliary_width`).
+    widths: modality name to width, in the order of the embed mapping.
+    width, heads, feedforward, dropout: of the transformer layers; `width` is that of the output.
+    grid, objects: names of the modalities with the grid and the objects; None, or a name that is
+        not in `widths`, to leave the granularity out.
+    augmentation: the text modality that is gated if `augmentation_gate`.
+    grid_gate, objects_gate: compute g_1 and g_2; otherwise F1 and F2 are means.
+    region_first: compute H2 and H4; otherwise F1 = H1, F2 = H3, without gates.
+    auxiliary: compute T_aux for the decoder's auxiliary head, in training, if it has one.
     """
 
     def __init__(
@@ -66,125 +63,124 @@ class CrossModal(nn.Module):
         super().__init__()
         check_sizes("CrossModal", width=width, heads=heads, feedforward=feedforward)
         if grid is not None and grid == objects:
-            raise ValueError(f"grid and objects must be two modalities, not {grid!r} twice")
+            raise ValueError(
+                f"model.fuse.grid and model.fuse.objects are both {grid!r}: name two modalities, "
+                "or set one of them to null."
+            )
         if augmentation_gate and augmentation is None:
             raise ValueError(
-                "model.fuse has augmentation_gate = true, and augmentation = null names nothing to "
-                "gate: name a modality, or set `augmentation_gate` to false"
+                "model.fuse.augmentation_gate = true needs the name of a modality in "
+                "model.fuse.augmentation, which is null."
             )
         self.width = width
         self.auxiliary_width = width if auxiliary else None
-        self.asked = {"grid": grid, "objects": objects}
-        self.memories = {part: name for part, name in self.asked.items() if name and name in widths}
+        self.settings = {"grid": grid, "objects": objects}
+        self.region_modalities = {
+            role: name for role, name in self.settings.items() if name and name in widths
+        }
         layer = partial(
             TransformerLayer, width=width, heads=heads, feedforward=feedforward, dropout=dropout
         )
-        self.read_text = TextSum(
-            widths={n: w for n, w in widths.items() if n not in self.memories.values()},
-            width=width,
-            gated=augmentation if augmentation_gate else None,
-            dropout=dropout,
-        )
-        self.read = layer()
+        in_text = {n: w for n, w in widths.items() if n not in self.region_modalities.values()}
+        gated = augmentation if augmentation_gate else None
+        self.text_sum = TextSum(widths=in_text, width=width, gated=gated, dropout=dropout)
+        self.text_self_attention = layer()
         if auxiliary:
-            self.read_auxiliary = layer()
-        # Objects are learned vectors already, so that E needs no matrices as V does.
-        project: dict[str, Callable[[int, int], nn.Module]]
-        project = {"grid": nn.Linear, "objects": projection}
-        gated = {"grid": grid_gate, "objects": objects_gate}
-        self.look = nn.ModuleDict()
-        for part, name in self.memories.items():
-            self.look[part] = Granularity(
-                project=partial(project[part], widths[name], width),
+            self.auxiliary_self_attention = layer()
+        # Objects are learned vectors, so that E has no projections as V does.
+        projections: dict[str, Callable[[int, int], nn.Module]]
+        projections = {"grid": nn.Linear, "objects": projection}
+        has_gate = {"grid": grid_gate, "objects": objects_gate}
+        self.cross_attention = nn.ModuleDict()
+        for role, name in self.region_modalities.items():
+            self.cross_attention[role] = CrossAttention(
+                projection=partial(projections[role], widths[name], width),
                 layer=layer,
-                gate=Gate(width) if gated[part] and region_first else None,
+                gate=Gate(width) if has_gate[role] and region_first else None,
                 region_first=region_first,
             )
-        n_parts = len(self.memories)
-        if n_parts:
-            self.join = nn.Linear(n_parts * width, width)
+        n_roles = len(self.region_modalities)
+        if n_roles:
+            self.image_projection = nn.Linear(n_roles * width, width)
         self.dropout = nn.Dropout(dropout)
-        self.finish = nn.Linear(2 * width if n_parts else width, width)
+        self.output_projection = nn.Linear(2 * width if n_roles else width, width)
 
     def forward(
         self, embedded: Mapping[str, Embedded], lengths: Tensor, *, region_attention: bool = False
     ) -> Fused:
-        self._check(embedded)
-        text, is_token = to_grid(self.read_text(embedded), lengths)
-        read, _ = self.read(text, text, is_token)
-        seen, attention = self._look(read, is_token, embedded, region_attention)
-        tokens = from_grid(torch.cat([read, *seen], dim=2), lengths)
-        if seen:
-            joined = self.join(self.dropout(tokens[:, self.width :]))
-            tokens = torch.cat([tokens[:, : self.width], joined.relu()], dim=1)
+        self._check_modalities(embedded)
+        inputs, is_token = to_grid(self.text_sum(embedded), lengths)
+        text, _ = self.text_self_attention(inputs, inputs, is_token)
+        image, attention = self._attend(text, is_token, embedded, region_attention)
+        tokens = from_grid(torch.cat([text, *image], dim=2), lengths)
+        if image:
+            projected = self.image_projection(self.dropout(tokens[:, self.width :]))
+            tokens = torch.cat([tokens[:, : self.width], projected.relu()], dim=1)
+        auxiliary = None
+        if self.auxiliary_width is not None and self.training:
+            auxiliary = self.auxiliary_self_attention(inputs, inputs, is_token)[0]
+            auxiliary = from_grid(auxiliary, lengths)
         return Fused(
-            self.finish(tokens),
+            self.output_projection(tokens),
             attention=None,
-            region_attention={name: from_grid(part, lengths) for name, part in attention.items()}
+            region_attention={name: from_grid(grid, lengths) for name, grid in attention.items()}
             if region_attention
             else None,
-            auxiliary=self._auxiliary(text, is_token, lengths),
+            auxiliary=auxiliary,
         )
 
-    def _look(
-        self,
-        text: Tensor,
-        is_token: Tensor,
-        embedded: Mapping[str, Embedded],
-        keep_weights: bool,
+    def _attend(
+        self, text: Tensor, is_token: Tensor, embedded: Mapping[str, Embedded], need_weights: bool
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """F1 and F2, as far as the network has them, and the weights that are kept."""
-        seen: list[Tensor] = []
+        """F1 and F2, as far as they are configured, and attention weights by modality."""
+        outputs: list[Tensor] = []
         attention: dict[str, Tensor] = {}
-        for part, name in self.memories.items():
-            look = self.look[part]
-            heard, weights = look(text, is_token, embedded[name], keep_weights=keep_weights)
-            seen.append(heard)
+        for role, name in self.region_modalities.items():
+            output, weights = self.cross_attention[role](
+                text, is_token, embedded[name], need_weights=need_weights
+            )
+            outputs.append(output)
             if weights is not None:
                 attention[name] = weights
-        return seen, attention
+        return outputs, attention
 
-    def _auxiliary(self, text: Tensor, is_token: Tensor, lengths: Tensor) -> Tensor | None:
-        if self.auxiliary_width is None or not self.training:
-            return None
-        return from_grid(self.read_auxiliary(text, text, is_token)[0], lengths)
-
-    def _check(self, embedded: Mapping[str, Embedded]) -> None:
-        """Refuse modalities of the wrong kind; which kind each one is shows only here."""
+    def _check_modalities(self, embedded: Mapping[str, Embedded]) -> None:
+        """Raise ValueError for a modality of the wrong kind, known only once it is embedded."""
         with_regions = {n for n, m in embedded.items() if isinstance(m, RegionVectors)}
-        for part, name in self.memories.items():
+        for role, name in self.region_modalities.items():
             if name not in with_regions:
                 raise ValueError(
-                    f"model.fuse names {name!r} as its {part}, but that modality has a vector per "
-                    "token: name one that holds regions, or null"
+                    f"model.fuse.{role} = {name!r} is a modality with a vector per token: name a "
+                    "modality with regions, or null."
                 )
         if len(with_regions) == len(embedded):
             raise ValueError(
-                "cross-modal attention needs a modality with a vector per token that asks the "
-                f"image, and [model.embed] has only {sorted(with_regions)}"
+                "CrossModal needs a modality with a vector per token, and model.embed has only "
+                f"modalities with regions ({sorted(with_regions)}): add a text modality."
             )
         self._check_gate(with_regions)
-        # A name that is nowhere may be that of a modality taken out, or misspelt.
-        left = with_regions - set(self.memories.values())
-        left_out = [part for part, name in self.asked.items() if name is None]
-        misses = len(self.memories) + len(left_out) < len(self.asked)
-        if left and (misses or not left_out):
-            asked = ", ".join(f"{part} = {name!r}" for part, name in self.asked.items())
+        # A role that is null leaves modalities out on purpose; a name that matches no modality may
+        # be misspelled.
+        unused = with_regions - set(self.region_modalities.values())
+        names = list(self.settings.values())
+        is_misspelled = len(self.region_modalities) + names.count(None) < len(names)
+        if unused and (is_misspelled or None not in names):
+            settings = ", ".join(f"{role} = {name!r}" for role, name in self.settings.items())
             raise ValueError(
-                f"nobody asks the regions of {sorted(left)}: model.fuse has {asked}. Name them "
-                "there, or set them to null in [model.embed]"
+                f"model.fuse does not use the regions of {sorted(unused)}: it has {settings}. Name "
+                "them there, or set them to null in model.embed."
             )
 
     def _check_gate(self, with_regions: set[str]) -> None:
-        gated = self.read_text.gated
+        gated = self.text_sum.gated
         if gated in with_regions:
             raise ValueError(
-                f"model.fuse names {gated!r} as its augmentation, but that modality holds regions: "
-                "name one with a vector per token, or set `augmentation_gate` to false"
+                f"model.fuse.augmentation = {gated!r} is a modality with regions: name one with a "
+                "vector per token, or set model.fuse.augmentation_gate = false."
             )
-        if set(self.read_text.names) - with_regions == {gated}:
+        if set(self.text_sum.names) - with_regions == {gated}:
             raise ValueError(
-                f"the gate of model.fuse weighs {gated!r} against the rest of the text, and there "
-                "is no rest: add a modality with a vector per token to [model.embed], or set "
-                "`augmentation_gate` to false"
+                f"model.fuse.augmentation = {gated!r} is the only text modality, so there is "
+                "nothing to gate it against: add another one to model.embed, or set "
+                "model.fuse.augmentation_gate = false."
             )

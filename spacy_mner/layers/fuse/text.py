@@ -1,4 +1,4 @@
-"""Several modalities of the text as one."""
+"""The sum of all text modalities."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .gate import Gate
 
 
 class TextSum(nn.Module):
-    """The sum of all modalities with a vector per token, each projected to one width.
+    """Projects all modalities with a vector per token to one width and adds them.
 
         S = Dropout(X)                        X = sum of W_m x_m
-        S = Dropout(g * X + (1 - g) * A)      with one modality, A, gated against the rest
+        S = Dropout(g * X + (1 - g) * A)      if one modality, A, is gated against the sum X
 
-    A modality of the right width already is taken as it is. Where one is unavailable it adds
-    nothing, and where the gated one is, S is that of the rest.
+    A modality that has the output width is not projected. A modality that is not available at a
+    token is left out there.
 
-    widths: the width of every modality.
-    width: of the result.
+    widths: modality name to width.
+    width: of the output.
     gated: the modality that is gated, one of `widths`; None for no gate.
-    dropout: on the result.
+    dropout: on the output.
     """
 
     def __init__(
@@ -32,34 +32,35 @@ class TextSum(nn.Module):
         super().__init__()
         if gated is not None and gated not in widths:
             raise ValueError(
-                f"model.fuse has a gate for the modality {gated!r}, which is not one of the text "
-                f"({', '.join(map(repr, widths))}): set `augmentation` to one of these, or "
-                "`augmentation_gate` to false"
+                f"model.fuse.augmentation = {gated!r} is not a text modality "
+                f"({', '.join(map(repr, widths))}): name one of these, or set "
+                "model.fuse.augmentation_gate = false."
             )
         self.names = tuple(widths)
-        # A list, because a modality may bear a name that torch does not allow.
-        self.project = nn.ModuleList(projection(w, width) for w in widths.values())
+        # A list, because torch reserves some names.
+        self.projections = nn.ModuleList(projection(w, width) for w in widths.values())
         self.gated = gated
         if gated is not None:
             self.gate = Gate(width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, embedded: Mapping[str, Embedded]) -> Tensor:
-        """[n_tokens, width]; modalities that hold regions are passed over."""
-        said = {}
-        for name, project in zip(self.names, self.project, strict=True):
+        """[n_tokens, width]; modalities with regions are ignored."""
+        projected = {}
+        for name, project in zip(self.names, self.projections, strict=True):
             modality = embedded[name]
             if isinstance(modality, TokenVectors):
-                is_silent = ~modality.available.unsqueeze(1)
-                said[name] = project(modality.vectors).masked_fill(is_silent, 0)
-        text = torch.stack([part for name, part in said.items() if name != self.gated]).sum(dim=0)
+                is_absent = ~modality.available.unsqueeze(1)
+                projected[name] = project(modality.vectors).masked_fill(is_absent, 0)
+        terms = [vectors for name, vectors in projected.items() if name != self.gated]
+        text = torch.stack(terms).sum(dim=0)
         if self.gated is not None:
-            mixed = self.gate(text, said[self.gated])
+            mixed = self.gate(text, projected[self.gated])
             text = torch.where(embedded[self.gated].available.unsqueeze(1), mixed, text)
-        dropped: Tensor = self.dropout(text)
-        return dropped
+        output: Tensor = self.dropout(text)
+        return output
 
 
 def projection(input_width: int, width: int) -> nn.Module:
-    """To another width, where it is another."""
+    """A linear layer if the widths differ, otherwise the identity."""
     return nn.Identity() if input_width == width else nn.Linear(input_width, width)

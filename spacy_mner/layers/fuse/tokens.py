@@ -1,4 +1,4 @@
-"""What fusers share that want one vector per token and modality."""
+"""Region modalities as token modalities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..types import Embedded, RegionVectors, TokenVectors
 def token_vectors(
     embedded: Mapping[str, Embedded], names: Iterable[str], lengths: Tensor
 ) -> list[TokenVectors]:
-    """The modalities in the order of `names`; a memory of regions is pooled to its mean."""
+    """The modalities in the order of `names`; regions are pooled to their mean."""
     modalities = (embedded[name] for name in names)
     return [
         pool_regions(modality, lengths) if isinstance(modality, RegionVectors) else modality

@@ -48,8 +48,8 @@ def test_emissions_are_computed_without_autocast():
 
 def test_the_state_dict_holds_only_parameters():
     assert set(CRF(input_width=3, n_labels=1).state_dict()) == {
-        "emit.weight",
-        "emit.bias",
+        "emission.weight",
+        "emission.bias",
         "transitions",
         "start",
         "end",
@@ -76,8 +76,8 @@ def test_added_labels_keep_the_scores_and_the_answers_of_known_ones(n_known: int
     assert after.emissions.shape == (12, size + 4)
     assert torch.equal(grown.transitions[:size, :size], crf.transitions)
     for ours, theirs in zip(
-        (grown.emit.weight, grown.emit.bias, grown.start, grown.end),
-        (crf.emit.weight, crf.emit.bias, crf.start, crf.end),
+        (grown.emission.weight, grown.emission.bias, grown.start, grown.end),
+        (crf.emission.weight, crf.emission.bias, crf.start, crf.end),
         strict=True,
     ):
         assert torch.equal(ours[:size], theirs)

@@ -163,7 +163,7 @@ def test_the_head_reads_what_the_fuser_makes_for_it_and_else_the_encoded_vectors
         own(vectors, LENGTHS, auxiliary).emissions, own(vectors, LENGTHS, -auxiliary).emissions
     )
     shared = crf(kind)
-    emit = shared.segment if kind == "binary" else shared.segment.emit
+    emit = shared.segmentation_head if kind == "binary" else shared.segmentation_head.emission
     expected = functional.linear(vectors, emit.weight, emit.bias)
     heard = shared(vectors, LENGTHS).segmentation.tensors()[0]
     assert torch.allclose(heard.view_as(expected), expected)

@@ -36,7 +36,7 @@ def test_a_word_is_its_neighbors_by_the_softmax_of_their_similarities():
     first = (math.exp(c[0][0]) * e[0, 0] + math.exp(c[0][1]) * e[0, 1]) / (
         math.exp(c[0][0]) + math.exp(c[0][1])
     )
-    weight, bias = embed.project.weight.detach().numpy(), embed.project.bias.detach().numpy()
+    weight, bias = embed.projection.weight.detach().numpy(), embed.projection.bias.detach().numpy()
     for place, a in ((1, first), (0, e[1, 0])):
         for token in (place, place + 2):
             np.testing.assert_allclose(
@@ -57,9 +57,9 @@ def test_words_without_neighbors_share_a_small_vector_that_learns():
     embed = augmentation()
     vectors = embed(features([[False, False], [False, False]]), LENGTHS).vectors
     assert torch.equal(vectors, vectors[:1].expand(4, -1))
-    assert embed.unknown.any() and embed.unknown.abs().max() <= 0.1
+    assert embed.unknown_vector.any() and embed.unknown_vector.abs().max() <= 0.1
     vectors.sum().backward()
-    assert embed.unknown.grad.all()
+    assert embed.unknown_vector.grad.all()
 
 
 def test_a_vocabulary_without_any_neighbor_or_a_batch_without_tokens_is_embedded():
@@ -77,4 +77,4 @@ def test_a_vocabulary_without_any_neighbor_or_a_batch_without_tokens_is_embedded
 def test_dropout_falls_on_the_mean_of_the_neighbors():
     torch.manual_seed(0)
     embed, given = augmentation(dropout=0.999999), features([[True], [True]])
-    assert torch.allclose(embed(given, LENGTHS).vectors, embed.project.bias.expand(4, -1))
+    assert torch.allclose(embed(given, LENGTHS).vectors, embed.projection.bias.expand(4, -1))

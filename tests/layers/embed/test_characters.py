@@ -44,7 +44,7 @@ def test_each_word_is_read_as_by_a_plain_lstm():
     embed = bilstm()
     result = embed(features(WORDS), LENGTHS).vectors
     for word, vector in zip(WORDS, result, strict=True):
-        _, (last, _) = embed.read(embed.embed(torch.tensor(word)))
+        _, (last, _) = embed.lstm(embed.embedding(torch.tensor(word)))
         assert torch.allclose(vector, torch.cat([last[0], last[1]]), atol=1e-6)
 
 
@@ -53,8 +53,8 @@ def test_each_word_gets_the_maximum_of_its_convolution(window: int):
     embed = cnn(window)
     result = embed(features(WORDS), LENGTHS).vectors
     for word, vector in zip(WORDS, result, strict=True):
-        around = functional.pad(embed.embed(torch.tensor(word)).T, embed.margins)
-        assert torch.allclose(vector, embed.convolve(around).amax(1), atol=1e-6)
+        around = functional.pad(embed.embedding(torch.tensor(word)).T, embed.margins)
+        assert torch.allclose(vector, embed.convolution(around).amax(1), atol=1e-6)
 
 
 def test_padding_changes_nothing(embed: nn.Module):
@@ -72,8 +72,8 @@ def test_a_word_does_not_depend_on_the_others(embed: nn.Module):
 def test_padding_never_wins_over_negative_responses():
     embed = cnn()
     with torch.no_grad():
-        embed.convolve.weight.zero_()
-        embed.convolve.bias.fill_(-3)
+        embed.convolution.weight.zero_()
+        embed.convolution.bias.fill_(-3)
     assert (embed(features(WORDS), LENGTHS).vectors == -3).all()
 
 
@@ -96,11 +96,11 @@ def test_words_without_characters_get_zeros(embed: nn.Module, words: list[list[i
 
 def test_padding_learns_nothing(embed: nn.Module):
     embed(features(WORDS, 2), LENGTHS).vectors.sum().backward()
-    gradient = embed.embed.weight.grad
+    gradient = embed.embedding.weight.grad
     assert not gradient[0].any()
     assert gradient[5].any()
 
 
 def test_an_odd_width_is_refused():
-    with pytest.raises(ValueError, match="width = 5 must be even"):
+    with pytest.raises(ValueError, match=r"even width.*got 5"):
         CharBiLSTM(width=5, n_characters=9, character_width=4, dropout=0.0)

@@ -33,9 +33,9 @@ def test_an_object_is_its_label_plus_its_own_vector_projected():
     embed, given = embedding(dim=5).double(), features(dim=5)
     vectors = given["vectors"].double()
     memory = embed({**given, "vectors": vectors}, LENGTHS)
-    v, label = vectors.numpy(), embed.embed.weight.detach().numpy()[LABEL.numpy()]
+    v, label = vectors.numpy(), embed.embedding.weight.detach().numpy()[LABEL.numpy()]
     normed = (v - v.mean(-1, keepdims=True)) / np.sqrt(v.var(-1, keepdims=True) + 1e-5)
-    weight, bias = (p.detach().numpy() for p in embed.project[1].parameters())
+    weight, bias = (p.detach().numpy() for p in embed.projection[1].parameters())
     expected = (label + normed @ weight.T + bias)[AVAILABLE.numpy()]
     np.testing.assert_allclose(memory.regions[AVAILABLE].detach(), expected, atol=1e-12)
     assert not memory.regions[~AVAILABLE].any()
@@ -51,14 +51,14 @@ def test_the_scale_of_a_detector_does_not_matter():
 def test_an_object_without_a_label_is_its_vector_alone():
     embed, given = embedding(dim=5), features(dim=5)
     given = {**given, "label": torch.zeros_like(LABEL)}
-    expected = embed.project(given["vectors"])
+    expected = embed.projection(given["vectors"])
     assert torch.equal(embed(given, LENGTHS).regions[AVAILABLE], expected[AVAILABLE])
 
 
 def test_labels_learn_only_where_they_are_seen():
     embed = embedding()
     embed(features(), LENGTHS).regions.sum().backward()
-    assert embed.embed.weight.grad.any(dim=1).tolist() == [False, True, False, True]
+    assert embed.embedding.weight.grad.any(dim=1).tolist() == [False, True, False, True]
 
 
 def test_a_batch_without_any_object_is_embedded():

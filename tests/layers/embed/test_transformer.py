@@ -71,7 +71,7 @@ def test_vectors_are_projected_where_another_width_is_asked_for(width, is_projec
     one = embedding(width=width)
     assert one.width == (width or 2)
     assert one(FEATURES, LENGTHS).vectors.shape == (4, one.width)
-    assert isinstance(one.project, nn.Linear) == is_projected
+    assert isinstance(one.projection, nn.Linear) == is_projected
 
 
 def test_dropout_is_drawn_in_training_only():
@@ -85,7 +85,7 @@ def test_a_frozen_encoder_gets_no_gradient_and_stays_in_eval_mode(freeze):
     one = embedding(freeze=freeze, width=5).train()
     one(FEATURES, LENGTHS).vectors.sum().backward()
     assert (one.encoder.scale.grad is None) == freeze
-    assert one.project.weight.grad is not None
+    assert one.projection.weight.grad is not None
     assert one.training
     assert one.encoder.training != freeze
 

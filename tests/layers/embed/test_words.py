@@ -12,20 +12,20 @@ def test_pretrained_vectors_are_projected_and_repeated_for_every_token():
     vectors, token = torch.randn(2, 5), torch.tensor([1, 0, 1, 1])
     features = {"vectors": vectors, "known": torch.tensor([True, True]), "token": token}
     embedded = embed(features, LENGTHS)
-    assert torch.allclose(embedded.vectors, embed.project(vectors)[token], atol=1e-6)
+    assert torch.allclose(embedded.vectors, embed.projection(vectors)[token], atol=1e-6)
     assert embedded.available.all()
 
 
 def test_unknown_words_share_one_vector_that_learns():
     embed = WordVectors(width=3, dim=5, n_words=0, dropout=0.0)
     with torch.no_grad():
-        embed.unknown.fill_(2)
+        embed.unknown_vector.fill_(2)
     known, token = torch.tensor([False, True, False]), torch.arange(3)
     embedded = embed({"vectors": torch.zeros(3, 5), "known": known, "token": token}, LENGTHS)
     assert torch.equal(embedded.vectors[0], embedded.vectors[2])
-    assert torch.allclose(embedded.vectors[0], embed.project(torch.full((5,), 2.0)), atol=1e-6)
+    assert torch.allclose(embedded.vectors[0], embed.projection(torch.full((5,), 2.0)), atol=1e-6)
     embedded.vectors.sum().backward()
-    assert embed.unknown.grad.abs().sum() > 0
+    assert embed.unknown_vector.grad.abs().sum() > 0
 
 
 def test_fine_tuning_starts_from_the_pretrained_vectors_and_changes_the_words_of_training_alone():
@@ -34,23 +34,23 @@ def test_fine_tuning_starts_from_the_pretrained_vectors_and_changes_the_words_of
     features = {"vectors": vectors, "known": torch.tensor([True, True, False]), "token": token}
     features["row"] = torch.tensor([0, 1, 2])
     before = embed(features, torch.tensor([3])).vectors
-    unknown = embed.project(embed.unknown.unsqueeze(0))
-    assert torch.allclose(before, torch.cat([embed.project(vectors[:2]), unknown]), atol=1e-6)
+    unknown = embed.projection(embed.unknown_vector.unsqueeze(0))
+    assert torch.allclose(before, torch.cat([embed.projection(vectors[:2]), unknown]), atol=1e-6)
     before.square().sum().backward()
-    assert embed.change.weight.grad[0].abs().sum() == 0
-    assert (embed.change.weight.grad[1:].abs().sum(dim=1) > 0).all()
+    assert embed.offsets.weight.grad[0].abs().sum() == 0
+    assert (embed.offsets.weight.grad[1:].abs().sum(dim=1) > 0).all()
     with torch.no_grad():
-        embed.change.weight[1:] = 1.0
+        embed.offsets.weight[1:] = 1.0
     after = embed(features, torch.tensor([3])).vectors
     assert torch.equal(after[0], before[0])
-    assert torch.allclose(after[1], embed.project(vectors[1] + 1), atol=1e-6)
+    assert torch.allclose(after[1], embed.projection(vectors[1] + 1), atol=1e-6)
 
 
 def test_without_pretrained_vectors_a_table_is_learned():
     embed = WordVectors(width=3, dim=0, n_words=7, dropout=0.0)
     features = {"row": torch.tensor([7, 0]), "token": torch.tensor([0, 1, 1, 0])}
     embedded = embed(features, LENGTHS)
-    assert torch.equal(embedded.vectors, embed.table.weight[[7, 0, 0, 7]])
+    assert torch.equal(embedded.vectors, embed.embedding.weight[[7, 0, 0, 7]])
     assert embedded.available.all()
 
 

@@ -15,17 +15,17 @@ Matrices = dict[str, np.ndarray]
 def coupled(dropout: float = 0.0) -> CoupledBiLSTM:
     torch.manual_seed(0)
     encode = CoupledBiLSTM(input_width=4, hidden_width=3, dropout=dropout).double()
-    torch.nn.init.uniform_(encode.read.bias, -1, 1)
+    torch.nn.init.uniform_(encode.input_projection.bias, -1, 1)
     return encode
 
 
 def matrices_of(encode: CoupledBiLSTM, direction: int) -> Matrices:
     """The matrices of the equation, by their printed names."""
     names = ["i", "c", "o"]
-    read = encode.read.weight.detach().numpy().reshape(2, 3, 3, 4)[direction]
-    bias = encode.read.bias.detach().numpy().reshape(2, 3, 3)[direction]
-    recur = encode.recur.detach().numpy()[direction].T.reshape(3, 3, 3)
-    peep = encode.peep.detach().numpy()[direction].T.reshape(2, 3, 3)
+    read = encode.input_projection.weight.detach().numpy().reshape(2, 3, 3, 4)[direction]
+    bias = encode.input_projection.bias.detach().numpy().reshape(2, 3, 3)[direction]
+    recur = encode.recurrent_weight.detach().numpy()[direction].T.reshape(3, 3, 3)
+    peep = encode.peephole_weight.detach().numpy()[direction].T.reshape(2, 3, 3)
     return {
         **{f"W_x{name}": matrix for name, matrix in zip(names, read, strict=True)},
         **{f"W_h{name}": matrix for name, matrix in zip(names, recur, strict=True)},
@@ -128,7 +128,7 @@ def test_the_config_builds_it_for_the_width_of_the_fuser():
     encode = stage.build(input_width=5)
     assert stage.name == "encode"
     assert isinstance(encode, CoupledBiLSTM)
-    assert (encode.width, encode.read.in_features, encode.dropout.p) == (14, 5, 0.2)
+    assert (encode.width, encode.input_projection.in_features, encode.dropout.p) == (14, 5, 0.2)
 
 
 @pytest.mark.gpu

@@ -24,7 +24,7 @@ def test_a_post_is_read_as_by_a_plain_lstm_whatever_its_batch(lengths: list[int]
     assert encoded.shape == (sum(lengths), encode.width)
     for post, result in zip(vectors.split(lengths), encoded.split(lengths), strict=True):
         if len(post):
-            assert torch.allclose(result, encode.read(post)[0], atol=1e-6)
+            assert torch.allclose(result, encode.lstm(post)[0], atol=1e-6)
 
 
 def test_gradients_are_those_of_a_plain_lstm():
@@ -33,7 +33,7 @@ def test_gradients_are_those_of_a_plain_lstm():
     parameters = [vectors, *encode.parameters()]
     encoded = encode(vectors, torch.tensor(lengths))
     result = torch.autograd.grad(encoded, parameters, upstream)
-    plain = torch.cat([encode.read(post)[0] for post in vectors.split(lengths) if len(post)])
+    plain = torch.cat([encode.lstm(post)[0] for post in vectors.split(lengths) if len(post)])
     expected = torch.autograd.grad(plain, parameters, upstream)
     for ours, theirs in zip(result, expected, strict=True):
         assert torch.allclose(ours, theirs, atol=1e-5)

@@ -1,6 +1,6 @@
-"""The equations of cross-modal attention in NumPy: one post, one head, one gate at a time.
+"""The equations of cross-modal attention in NumPy, for one post and one head at a time.
 
-Nothing is padded or masked here: a post has the tokens and the regions that it has.
+There is no padding and no mask.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def weights_of(network: nn.Module) -> dict[str, Array]:
 
 
 def below(weights: Weights, name: str) -> dict[str, Array]:
-    """The weights of a part of the network."""
+    """The weights of a submodule."""
     prefix = f"{name}."
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
@@ -46,52 +46,52 @@ def normalize(weights: Weights, name: str, x: Array) -> Array:
     return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
 
-def ask(weights: Weights, heads: int, q: Array, k: Array) -> tuple[Array, Array]:
+def attend(weights: Weights, heads: int, q: Array, k: Array) -> tuple[Array, Array]:
     """Attention of queries [n, width] to keys [m, width], and its weights [n, m]."""
     width = q.shape[1]
-    matrices = weights["attend.in_proj_weight"].reshape(3, heads, width // heads, width)
-    biases = weights["attend.in_proj_bias"].reshape(3, heads, width // heads)
-    said, maps = [], []
+    matrices = weights["attention.in_proj_weight"].reshape(3, heads, width // heads, width)
+    biases = weights["attention.in_proj_bias"].reshape(3, heads, width // heads)
+    outputs, maps = [], []
     for head in range(heads):
         query, key, value = (
             x @ matrices[i, head].T + biases[i, head] for i, x in enumerate((q, k, k))
         )
         scores = query @ key.T / math.sqrt(width // heads)
         maps.append(np.stack([softmax(row) for row in scores]))
-        said.append(maps[-1] @ value)
-    return linear(weights, "attend.out_proj", np.concatenate(said, 1)), np.mean(maps, 0)
+        outputs.append(maps[-1] @ value)
+    return linear(weights, "attention.out_proj", np.concatenate(outputs, 1)), np.mean(maps, 0)
 
 
 def cross(weights: Weights, heads: int, q: Array, k: Array) -> tuple[Array, Array]:
-    """One transformer layer, and the weights of its attention."""
-    said, attention = ask(weights, heads, q, k)
-    attended = normalize(weights, "normalize_attended", q + said)
-    hidden = linear(weights, "think.0", attended)
+    """A transformer layer, and its attention weights."""
+    output, attention = attend(weights, heads, q, k)
+    attended = normalize(weights, "attention_norm", q + output)
+    hidden = linear(weights, "feedforward.0", attended)
     hidden = hidden * 0.5 * (1 + _erf(hidden / math.sqrt(2)))
-    thought = linear(weights, "think.2", hidden)
-    return normalize(weights, "normalize", attended + thought), attention
+    hidden = linear(weights, "feedforward.2", hidden)
+    return normalize(weights, "output_norm", attended + hidden), attention
 
 
 def gate(weights: Weights, first: Array, second: Array) -> Array:
-    w_first, w_second = np.split(weights["weigh.weight"], 2, axis=1)
-    g = sigmoid(first @ w_first.T + second @ w_second.T + weights["weigh.bias"])
+    w_first, w_second = np.split(weights["linear.weight"], 2, axis=1)
+    g = sigmoid(first @ w_first.T + second @ w_second.T + weights["linear.bias"])
     return g * first + (1 - g) * second
 
 
 def objects_gate(weights: Weights, h3: Array, h4: Array) -> Array:
     """As printed, where g2 weighs H4: the network's g is 1 - g2."""
-    w_h3, w_h4 = np.split(weights["weigh.weight"], 2, axis=1)
-    g2 = sigmoid(-(h4 @ w_h4.T) - h3 @ w_h3.T - weights["weigh.bias"])
+    w_h3, w_h4 = np.split(weights["linear.weight"], 2, axis=1)
+    g2 = sigmoid(-(h4 @ w_h4.T) - h3 @ w_h3.T - weights["linear.bias"])
     return g2 * h4 + (1 - g2) * h3
 
 
 GATES = {"grid": gate, "objects": objects_gate}
 
 
-def granularity(
-    part: str, weights: Weights, heads: int, text: Array, regions: Array
+def cross_attention(
+    role: str, weights: Weights, heads: int, text: Array, regions: Array
 ) -> tuple[Array, Array]:
-    """F1 or F2 of one post, and the weights of H1 or H3."""
+    """F1 or F2 of one post, and the attention weights of H1 or H3."""
     if not len(regions):
         return np.zeros_like(text), np.zeros((len(text), 0))
 
@@ -101,45 +101,46 @@ def granularity(
     def project(name: str) -> Array:
         return linear(weights, name, regions) if f"{name}.weight" in weights else regions
 
-    v = project("project")
-    direct, attention = cross(below(weights, "ask"), heads, text, layer("read", v, v))
-    if not below(weights, "ask_answered"):
-        return direct, attention
-    v = project("project_first")
-    answered = layer("answer", layer("read_first", v, v), text)
-    around = layer("ask_answered", text, answered)
+    v = project("region_projection")
+    keys = layer("region_self_attention", v, v)
+    first, attention = cross(below(weights, "text_to_region"), heads, text, keys)
+    if not below(weights, "text_to_region_2"):
+        return first, attention
+    v = project("region_projection_2")
+    keys = layer("region_to_text", layer("region_self_attention_2", v, v), text)
+    second = layer("text_to_region_2", text, keys)
     if not below(weights, "gate"):
-        return (direct + around) / 2, attention
-    return GATES[part](below(weights, "gate"), direct, around), attention
+        return (first + second) / 2, attention
+    return GATES[role](below(weights, "gate"), first, second), attention
 
 
 def text_sum(weights: Weights, word: Array, near: Array, has_near: Array, *, gated: bool) -> Array:
-    """S of one post: the words, and what is near them added or gated where there is such.
+    """S of one post: the sum of word and augmentation vectors, or their gated sum.
 
-    word, near: [n_tokens, their width]; the words have that of the result. has_near: [n_tokens].
+    word: [n_tokens, width]. near: [n_tokens, any width]. has_near: bool [n_tokens].
     """
-    a = linear(weights, "project.1", near)
+    a = linear(weights, "projections.1", near)
     both = gate(below(weights, "gate"), word, a) if gated else word + a
     return np.stack([both[i] if has_near[i] else word[i] for i in range(len(word))])
 
 
 def cross_modal(
-    weights: Weights, heads: int, text: Array, memories: Mapping[str, Array]
+    weights: Weights, heads: int, text: Array, regions: Mapping[str, Array]
 ) -> tuple[Array, Array | None, dict[str, Array]]:
     """Z, T_aux (None without such a layer) and the kept weights of one post.
 
-    text: S, [n_tokens, width]; memories: "grid" and "objects", as far as the network has them,
+    text: S, [n_tokens, width]. regions: of "grid" and "objects", as far as the network has them,
     [n_regions, their width].
     """
-    read = cross(below(weights, "read"), heads, text, text)[0]
-    own = below(weights, "read_auxiliary")
+    tokens = cross(below(weights, "text_self_attention"), heads, text, text)[0]
+    own = below(weights, "auxiliary_self_attention")
     auxiliary = cross(own, heads, text, text)[0] if own else None
     parts, maps = [], {}
-    for name, regions in memories.items():
-        own = below(weights, f"look.{name}")
-        seen, maps[name] = granularity(name, own, heads, read, regions)
-        parts.append(seen)
+    for role, values in regions.items():
+        own = below(weights, f"cross_attention.{role}")
+        part, maps[role] = cross_attention(role, own, heads, tokens, values)
+        parts.append(part)
     if parts:
-        joined = np.maximum(linear(weights, "join", np.concatenate(parts, 1)), 0)
-        return linear(weights, "finish", np.concatenate([read, joined], 1)), auxiliary, maps
-    return linear(weights, "finish", read), auxiliary, maps
+        image = np.maximum(linear(weights, "image_projection", np.concatenate(parts, 1)), 0)
+        tokens = np.concatenate([tokens, image], 1)
+    return linear(weights, "output_projection", tokens), auxiliary, maps

@@ -23,14 +23,14 @@ def test_modalities_stand_side_by_side_in_the_order_of_the_widths():
 def test_an_absent_modality_is_replaced_by_a_vector_that_learns():
     fuser = Concatenate(widths={"word": 2, "image": 4}, dropout=0.0)
     with torch.no_grad():
-        fuser.absent.copy_(torch.arange(6.0))
+        fuser.absent_vectors.copy_(torch.arange(6.0))
     word = TokenVectors(torch.randn(3, 2), torch.ones(3, dtype=torch.bool))
     image = RegionVectors(torch.randn(2, 1, 4), torch.tensor([[True], [False]]))
     fused = fuser({"word": word, "image": image}, LENGTHS)
     assert torch.equal(fused.vectors[0, 2:], image.regions[0, 0])
     assert fused.vectors[1:, 2:].tolist() == [[2, 3, 4, 5], [2, 3, 4, 5]]
     fused.vectors.sum().backward()
-    assert fuser.absent.grad.tolist() == [0, 0, 2, 2, 2, 2]
+    assert fuser.absent_vectors.grad.tolist() == [0, 0, 2, 2, 2, 2]
 
 
 def test_no_modality_is_refused():

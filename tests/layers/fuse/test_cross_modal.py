@@ -14,7 +14,7 @@ from spacy_mner.layers.types import Fused, RegionVectors
 from spacy_mner.models.architectures import build_cross_modal
 
 from . import reference
-from .cross_modal import (
+from .random_batches import (
     HEADS,
     NEAR_WIDTH,
     SETTINGS,
@@ -24,249 +24,239 @@ from .cross_modal import (
     Post,
     batch_of,
     cross_modal,
-    of_modality,
+    vectors_of,
 )
 
-PARTS = {"grid": "image", "objects": "objects"}
+ROLES = {"grid": "image", "objects": "objects"}
 NEAR = {"widths": {**WIDTHS, "near": NEAR_WIDTH}, "augmentation": "near"}
-FIRST = {"project_first", "read_first", "answer", "ask_answered", "gate"}
-GRID = {f"look.grid.{part}" for part in {"project", "read", "ask", *FIRST}}
-# Objects have the width of the text, and are taken as they are.
-OBJECTS = {part.replace("grid", "objects") for part in GRID if "project" not in part}
-WHOLE = {"read", "read_auxiliary", "join", "finish"} | GRID | OBJECTS
-WITH_FIRST = WHOLE & {f"look.{part}.{name}" for part in PARTS for name in FIRST}
-# Settings, and the parts with parameters that they take from the whole network or add to it.
-SETTINGS_AND_PARTS: list[tuple[dict[str, Any], set[str]]] = [
+PATH_1 = {"region_projection", "region_self_attention", "text_to_region"}
+PATH_2 = {f"{name}_2" for name in PATH_1} | {"region_to_text", "gate"}
+GRID = {f"cross_attention.grid.{name}" for name in PATH_1 | PATH_2}
+# Objects have the width of the text and therefore no projection.
+OBJECTS = {name.replace("grid", "objects") for name in GRID if "projection" not in name}
+ALL = {"text_self_attention", "auxiliary_self_attention", "image_projection", "output_projection"}
+ALL |= GRID | OBJECTS
+TEXT_PROJECTIONS = "text_sum.projections"
+# Settings, and the submodules with parameters that they remove from the network or add to it.
+ABLATIONS: list[tuple[dict[str, Any], set[str]]] = [
     ({}, set()),
-    ({"grid_gate": False}, {"look.grid.gate"}),
-    ({"objects_gate": False}, {"look.objects.gate"}),
-    ({"grid_gate": False, "objects_gate": False}, {"look.grid.gate", "look.objects.gate"}),
-    ({"region_first": False}, WITH_FIRST),
-    # Widths do not tell a grid that nobody asks from text: it gets a projection, which nobody uses.
-    ({"grid": None}, GRID | {"read_text.project"}),
+    ({"grid_gate": False}, {"cross_attention.grid.gate"}),
+    ({"objects_gate": False}, {"cross_attention.objects.gate"}),
+    ({"region_first": False}, {name for name in ALL if name.rpartition(".")[2] in PATH_2}),
+    # An unused grid counts as text until it is embedded, so it has a projection.
+    ({"grid": None}, GRID | {TEXT_PROJECTIONS}),
     ({"objects": None}, OBJECTS),
-    ({"grid": None, "objects": None}, GRID | OBJECTS | {"join", "read_text.project"}),
-    ({"auxiliary": False}, {"read_auxiliary"}),
-    (NEAR, {"read_text.project"}),
-    ({**NEAR, "augmentation_gate": True}, {"read_text.project", "read_text.gate"}),
+    ({"grid": None, "objects": None}, GRID | OBJECTS | {"image_projection", TEXT_PROJECTIONS}),
+    ({"auxiliary": False}, {"auxiliary_self_attention"}),
+    (NEAR, {TEXT_PROJECTIONS}),
+    ({**NEAR, "augmentation_gate": True}, {TEXT_PROJECTIONS, "text_sum.gate"}),
 ]
-ABLATIONS = [settings for settings, _ in SETTINGS_AND_PARTS]
+ABLATION_SETTINGS = [settings for settings, _ in ABLATIONS]
 MIXED = batch_of((3, 2, 1), (0, 3, 0), (2, 0, 2), (4, 1, 0), (1, 0, 0))
-POSTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 3)), max_size=5)
+SIZES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 3)), max_size=5)
 
 
-def ask(network: CrossModal, batch: Batch, *, region_attention: bool = False) -> Fused:
+def fuse(network: CrossModal, batch: Batch, *, region_attention: bool = False) -> Fused:
     return network(batch.embedded, batch.lengths, region_attention=region_attention)
 
 
 def text_of(
     network: CrossModal, weights: reference.Weights, post: Post, word: np.ndarray, near: np.ndarray
 ) -> np.ndarray:
-    """S of a post, by the equations."""
-    if "near" not in network.read_text.names:
+    """S of a post by the equations."""
+    if "near" not in network.text_sum.names:
         return word
-    own = reference.below(weights, "read_text")
-    is_gated = network.read_text.gated is not None
-    return reference.text_sum(own, word, near, post.has_near.numpy(), gated=is_gated)
+    own = reference.below(weights, "text_sum")
+    gated = network.text_sum.gated is not None
+    return reference.text_sum(own, word, near, post.has_near.numpy(), gated=gated)
 
 
-def check_against_the_equations(network: CrossModal, batch: Batch) -> None:
-    fused = ask(network, batch, region_attention=True)
+def check_equations(network: CrossModal, batch: Batch) -> None:
+    fused = fuse(network, batch, region_attention=True)
     weights = reference.weights_of(network)
     for i, post in enumerate(batch.posts):
-        memories = {
-            part: post.memories[PARTS[part]].numpy() for part in PARTS if part in network.memories
-        }
-        tokens = batch.tokens(i)
         if not post.n_tokens:
             continue
-        text = text_of(network, weights, post, post.text.numpy(), post.near.numpy())
-        expected, auxiliary, maps = reference.cross_modal(weights, HEADS, text, memories)
+        tokens, roles = batch.tokens(i), network.region_modalities
+        text = text_of(network, weights, post, post.word.numpy(), post.near.numpy())
+        regions = {role: post.regions[name].numpy() for role, name in roles.items()}
+        expected, auxiliary, maps = reference.cross_modal(weights, HEADS, text, regions)
         np.testing.assert_allclose(fused.vectors[tokens].detach(), expected, atol=1e-10)
         assert (fused.auxiliary is None) == (auxiliary is None)
         if auxiliary is not None:
             np.testing.assert_allclose(fused.auxiliary[tokens].detach(), auxiliary, atol=1e-10)
-        for part, attention in maps.items():
-            name = PARTS[part]
-            told = fused.region_attention[name][tokens].detach().numpy()
-            places = batch.places(name, i)
-            np.testing.assert_allclose(told[:, places], attention, atol=1e-10)
-            assert not np.delete(told, places, axis=1).any()
+        for role, attention in maps.items():
+            found = fused.region_attention[roles[role]][tokens].detach().numpy()
+            indices = batch.indices(roles[role], i)
+            np.testing.assert_allclose(found[:, indices], attention, atol=1e-10)
+            assert not np.delete(found, indices, axis=1).any()
 
 
-def parts_of(network: CrossModal) -> set[str]:
-    """The parts that have parameters."""
-    depth = {"look": 3, "read_text": 2}
-    names = (name.split(".") for name, _ in network.named_parameters())
-    return {".".join(name[: depth.get(name[0], 1)]) for name in names}
+@pytest.mark.parametrize(("ablation", "difference"), ABLATIONS, ids=map(str, ABLATION_SETTINGS))
+def test_each_setting_adds_or_removes_exactly_its_submodules(ablation, difference):
+    depth = {"cross_attention": 3, "text_sum": 2}
+    names = [name.split(".") for name, _ in cross_modal(**ablation).named_parameters()]
+    assert {".".join(name[: depth.get(name[0], 1)]) for name in names} == ALL ^ difference
 
 
-@pytest.mark.parametrize(("ablation", "parts"), SETTINGS_AND_PARTS, ids=map(str, ABLATIONS))
-def test_each_setting_builds_exactly_the_parts_that_it_should(ablation, parts):
-    """The reference knows an ablation by the parts that are there."""
-    assert parts_of(cross_modal(**ablation)) == WHOLE ^ parts
-
-
-@pytest.mark.parametrize("ablation", ABLATIONS, ids=str)
-def test_it_is_the_block_diagram_of_the_paper(ablation: dict[str, Any]):
-    check_against_the_equations(cross_modal(**ablation), MIXED)
+@pytest.mark.parametrize("ablation", ABLATION_SETTINGS, ids=str)
+def test_outputs_equal_the_published_equations(ablation: dict[str, Any]):
+    check_equations(cross_modal(**ablation), MIXED)
 
 
 @settings(max_examples=40, deadline=None)
-@given(POSTS)
-def test_every_post_is_as_the_equations_say_whatever_its_batch(sizes: list[tuple[int, int, int]]):
-    check_against_the_equations(cross_modal(), batch_of(*sizes))
+@given(SIZES)
+def test_outputs_equal_the_equations_in_any_batch(sizes: list[tuple[int, int, int]]):
+    check_equations(cross_modal(), batch_of(*sizes))
 
 
 @settings(max_examples=25, deadline=None)
-@given(POSTS, st.randoms(use_true_random=False))
-def test_a_post_does_not_depend_on_its_batch_or_order_in_single_precision(sizes, random):
+@given(SIZES, st.randoms(use_true_random=False))
+def test_the_output_of_a_post_does_not_depend_on_its_batch_in_float32(sizes, random):
     network = cross_modal().float().eval()
-    posts = [Post(number, *size) for number, size in enumerate(sizes)]
+    posts = [Post(seed, *size) for seed, size in enumerate(sizes)]
     random.shuffle(posts)
 
-    def answer(*posts: Post) -> Tensor:
+    def output(*posts: Post) -> Tensor:
         with torch.inference_mode():
-            return ask(network, Batch(posts).to(torch.float32)).vectors
+            return fuse(network, Batch(posts).to(torch.float32)).vectors
 
-    together = answer(*posts)
-    alone = [answer(post) for post in posts]
-    assert torch.allclose(together, torch.cat([torch.zeros(0, WIDTH), *alone]), atol=1e-4)
+    separate = [output(post) for post in posts]
+    assert torch.allclose(output(*posts), torch.cat([torch.zeros(0, WIDTH), *separate]), atol=1e-4)
 
 
 UPSTREAM = torch.linspace(-1, 1, 10 * WIDTH, dtype=torch.float64).view(10, WIDTH)
 
 
-def loss_by_the_equations(network: CrossModal, tensors: dict[str, np.ndarray]) -> float:
-    """Of the posts of MIXED, with other weights and other embedded vectors than they have."""
+def loss_by_equations(network: CrossModal, tensors: dict[str, np.ndarray]) -> float:
+    """The loss of MIXED for other parameters and embedded vectors."""
     total = 0.0
     for i, post in enumerate(MIXED.posts):
-        tokens, memories = MIXED.tokens(i), network.memories.items()
+        tokens = MIXED.tokens(i)
         if tokens.stop > tokens.start:
             z, auxiliary, _ = reference.cross_modal(
                 tensors,
                 HEADS,
                 text_of(network, tensors, post, tensors["word"][tokens], tensors["near"][tokens]),
-                {part: tensors[name][i, MIXED.places(name, i)] for part, name in memories},
+                {
+                    role: tensors[name][i, MIXED.indices(name, i)]
+                    for role, name in network.region_modalities.items()
+                },
             )
-            total += (both(z, auxiliary) * UPSTREAM[tokens].numpy()).sum()
+            total += (combined(z, auxiliary) * UPSTREAM[tokens].numpy()).sum()
     return total
 
 
-def both(vectors: Any, auxiliary: Any) -> Any:
-    """Two results in one, where there are two."""
+def combined(vectors: Any, auxiliary: Any) -> Any:
     return vectors if auxiliary is None else vectors + 2 * auxiliary
 
 
-@pytest.mark.parametrize("ablation", ABLATIONS, ids=str)
-def test_the_gradient_is_that_of_finite_differences_of_the_equations(ablation: dict[str, Any]):
-    """Along random directions in the space of all weights and all that goes in."""
+@pytest.mark.parametrize("ablation", ABLATION_SETTINGS, ids=str)
+def test_gradients_equal_finite_differences_of_the_equations(ablation: dict[str, Any]):
+    """Along random directions in the space of all parameters and inputs."""
     network, batch = cross_modal(**ablation), MIXED.as_leaves()
-    fused = ask(network, batch)
-    (both(fused.vectors, fused.auxiliary) * UPSTREAM).sum().backward()
+    fused = fuse(network, batch)
+    (combined(fused.vectors, fused.auxiliary) * UPSTREAM).sum().backward()
     leaves = dict(network.named_parameters())
-    leaves |= {name: of_modality(modality) for name, modality in batch.embedded.items()}
+    leaves |= {name: vectors_of(modality) for name, modality in batch.embedded.items()}
     gradients = {name: leaf.grad.numpy() for name, leaf in leaves.items() if leaf.grad is not None}
     random = np.random.default_rng(0)
     for _ in range(4):
         steps = {name: random.normal(size=leaf.shape) for name, leaf in leaves.items()}
         slope = sum((gradient * steps[name]).sum() for name, gradient in gradients.items())
-        ahead, behind = (
-            loss_by_the_equations(
+        above, below = (
+            loss_by_equations(
                 network,
                 {name: leaf.detach().numpy() + eps * steps[name] for name, leaf in leaves.items()},
             )
             for eps in (1e-6, -1e-6)
         )
-        assert slope == pytest.approx((ahead - behind) / 2e-6, rel=1e-6, abs=1e-6)
+        assert slope == pytest.approx((above - below) / 2e-6, rel=1e-6, abs=1e-6)
 
 
-def test_no_gradient_reaches_what_is_not_available():
+def test_only_available_regions_of_posts_with_tokens_get_gradients():
     batch = MIXED.as_leaves()
-    ask(cross_modal(), batch).vectors.sum().backward()
-    for name in PARTS.values():
-        memory = batch.embedded[name]
-        touched = memory.regions.grad.abs().sum(dim=2) > 0
+    fuse(cross_modal(), batch).vectors.sum().backward()
+    for name in ROLES.values():
+        modality = batch.embedded[name]
+        has_gradient = modality.regions.grad.abs().sum(dim=2) > 0
         has_tokens = (MIXED.lengths > 0).unsqueeze(1)
-        assert torch.equal(touched, memory.available & has_tokens)
+        assert torch.equal(has_gradient, modality.available & has_tokens)
 
 
-class Silent(nn.Module):
-    """In the place of a granularity: has nothing to say to anybody."""
+class Zeros(nn.Module):
+    """Cross-attention with the output of a post without regions."""
 
     def forward(self, text: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, None]:
         return torch.zeros_like(text), None
 
 
-@pytest.mark.parametrize("part, post", [("grid", 2), ("objects", 3)])
-def test_a_post_without_regions_gets_what_a_silent_granularity_would_give(part: str, post: int):
+@pytest.mark.parametrize(("role", "post"), [("grid", 2), ("objects", 3)])
+def test_cross_attention_is_zero_in_a_post_without_regions(role: str, post: int):
     network = cross_modal()
-    tokens = MIXED.tokens(post)
-    before = ask(network, MIXED).vectors
-    network.look[part] = Silent()
-    after = ask(network, MIXED).vectors
-    assert torch.equal(before[tokens], after[tokens])
+    before = fuse(network, MIXED).vectors
+    network.cross_attention[role] = Zeros()
+    after = fuse(network, MIXED).vectors
+    assert torch.equal(before[MIXED.tokens(post)], after[MIXED.tokens(post)])
     assert not torch.allclose(before[MIXED.tokens(0)], after[MIXED.tokens(0)])
 
 
-def test_a_batch_without_any_image_is_answered_and_learnt_from():
-    blind = batch_of((3, 0, 0), (1, 0, 0))
+def test_a_batch_without_images_has_finite_outputs_and_gradients():
+    text_only = batch_of((3, 0, 0), (1, 0, 0))
     network = cross_modal()
-    fused = ask(network, blind, region_attention=True)
+    fused = fuse(network, text_only, region_attention=True)
     assert fused.region_attention["image"].shape == (4, 0)
-    fused.vectors.sum().backward()
-    assert network.finish.weight.grad.isfinite().all()
-    masked = dict(blind.embedded)
-    for name, width in (("image", 5), ("objects", WIDTH)):
-        nothing = torch.zeros(2, 3, dtype=torch.bool)
-        masked[name] = RegionVectors(torch.randn(2, 3, width, dtype=torch.float64), nothing)
-    told = network(masked, blind.lengths, region_attention=True)
-    assert torch.equal(told.vectors, fused.vectors)
-    assert torch.equal(told.region_attention["image"], torch.zeros(4, 3, dtype=torch.float64))
-    told.vectors.sum().backward()
+    padded = dict(text_only.embedded)
+    for name in ROLES.values():
+        unavailable = torch.zeros(2, 3, dtype=torch.bool)
+        noise = torch.randn(2, 3, WIDTHS[name], dtype=torch.float64)
+        padded[name] = RegionVectors(noise, unavailable)
+    masked = network(padded, text_only.lengths, region_attention=True)
+    assert torch.equal(masked.vectors, fused.vectors)
+    assert torch.equal(masked.region_attention["image"], torch.zeros(4, 3, dtype=torch.float64))
+    (fused.vectors.sum() + masked.vectors.sum()).backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
 
 @pytest.mark.parametrize("sizes", [[], [(0, 2, 1)], [(0, 0, 0), (0, 3, 0)]])
-def test_a_batch_without_posts_or_tokens_is_answered(sizes: list[tuple[int, int, int]]):
-    fused = ask(cross_modal(), batch_of(*sizes), region_attention=True)
+def test_a_batch_without_tokens_has_outputs_of_length_zero(sizes: list[tuple[int, int, int]]):
+    fused = fuse(cross_modal(), batch_of(*sizes), region_attention=True)
     assert fused.vectors.shape == fused.auxiliary.shape == (0, WIDTH)
     assert fused.region_attention["objects"].shape[0] == 0
     fused.vectors.sum().backward()
 
 
 @pytest.mark.parametrize("missing", [["image"], ["objects"], ["image", "objects"]])
-def test_a_modality_that_the_config_drops_takes_its_granularity_with_it(missing: list[str]):
+def test_a_missing_modality_is_equivalent_to_its_role_set_to_null(missing: list[str]):
     kept = {name: width for name, width in WIDTHS.items() if name not in missing}
     network = cross_modal(widths=kept)
-    assert network.finish.in_features == (WIDTH if len(missing) == 2 else 2 * WIDTH)
-    embedded = {name: MIXED.embedded[name] for name in kept}
-    explicit = cross_modal(**{part: None for part, name in PARTS.items() if name in missing})
+    assert network.output_projection.in_features == (WIDTH if len(missing) == 2 else 2 * WIDTH)
+    explicit = cross_modal(**{role: None for role, name in ROLES.items() if name in missing})
     explicit.load_state_dict(network.state_dict(), strict=False)
-    fused = network(embedded, MIXED.lengths)
-    assert torch.allclose(fused.vectors, ask(explicit, MIXED).vectors)
+    fused = network({name: MIXED.embedded[name] for name in kept}, MIXED.lengths)
+    assert torch.allclose(fused.vectors, fuse(explicit, MIXED).vectors)
 
 
-def test_attention_is_told_on_request_alone_and_asking_changes_nothing():
+def test_region_attention_is_returned_on_request_and_does_not_change_the_output():
     network = cross_modal().eval()
     with torch.inference_mode():
-        plain, told = ask(network, MIXED), ask(network, MIXED, region_attention=True)
+        plain, explained = fuse(network, MIXED), fuse(network, MIXED, region_attention=True)
     assert plain.region_attention is None and plain.attention is None
-    assert torch.allclose(plain.vectors, told.vectors, atol=1e-12)
-    assert list(told.region_attention) == ["image", "objects"]
-    sees = torch.tensor([True] * 3 + [False] * 2 + [True] * 4 + [False])
-    assert torch.allclose(told.region_attention["image"].sum(1), sees.double())
+    assert torch.allclose(plain.vectors, explained.vectors, atol=1e-12)
+    assert list(explained.region_attention) == ["image", "objects"]
+    has_image = torch.tensor([True] * 3 + [False] * 2 + [True] * 4 + [False])
+    assert torch.allclose(explained.region_attention["image"].sum(1), has_image.double())
 
 
-def test_the_auxiliary_vectors_are_made_in_training_alone_and_only_where_wanted():
+def test_auxiliary_vectors_are_computed_in_training_if_configured():
     network = cross_modal()
-    assert (network.auxiliary_width, ask(network, MIXED).auxiliary.shape) == (WIDTH, (10, WIDTH))
-    assert ask(network.eval(), MIXED).auxiliary is None
+    assert (network.auxiliary_width, fuse(network, MIXED).auxiliary.shape) == (WIDTH, (10, WIDTH))
+    assert fuse(network.eval(), MIXED).auxiliary is None
     without = cross_modal(auxiliary=False)
-    assert without.auxiliary_width is None and ask(without, MIXED).auxiliary is None
+    assert without.auxiliary_width is None and fuse(without, MIXED).auxiliary is None
 
 
-def test_every_parameter_learns():
+def test_all_parameters_get_gradients():
     network = cross_modal(
         widths={**WIDTHS, "char": 4, "near": 3}, augmentation="near", augmentation_gate=True
     )
@@ -282,88 +272,83 @@ def test_every_parameter_learns():
         assert parameter.grad is not None and parameter.grad.any(), name
 
 
-def test_dropout_is_for_training():
+def test_dropout_applies_in_training_only():
     network = cross_modal(dropout=0.5)
-    assert not torch.allclose(ask(network, MIXED).vectors, ask(network, MIXED).vectors)
+    assert not torch.allclose(fuse(network, MIXED).vectors, fuse(network, MIXED).vectors)
     network.eval()
-    assert torch.equal(ask(network, MIXED).vectors, ask(network, MIXED).vectors)
+    assert torch.equal(fuse(network, MIXED).vectors, fuse(network, MIXED).vectors)
 
 
-def test_half_precision_is_close():
+def test_autocast_stays_close_to_float32():
     network = cross_modal().float().eval()
     batch = MIXED.to(torch.float32)
-    exact = ask(network, batch).vectors
+    exact = fuse(network, batch).vectors
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = ask(network, batch).vectors
+        half = fuse(network, batch).vectors
     assert torch.allclose(half.float(), exact, atol=0.05 * exact.abs().max().item())
 
 
-def test_regions_that_nobody_asks_are_refused_unless_a_granularity_is_off():
-    with pytest.raises(ValueError, match=r"\['image'\].*grid = 'imgae', objects = 'objects'"):
-        ask(cross_modal(grid="imgae"), MIXED)
-    with pytest.raises(ValueError, match=r"\['image', 'objects'\].*'imgae', objects = None"):
-        ask(cross_modal(grid="imgae", objects=None), MIXED)
-    ask(cross_modal(grid=None), MIXED)
-    embedded = {**MIXED.embedded, "scene": MIXED.embedded["image"]}
-    with pytest.raises(ValueError, match=r"\['scene'\].*null in \[model\.embed\]"):
-        cross_modal(widths={**WIDTHS, "scene": 5})(embedded, MIXED.lengths)
-
-
-def test_what_cannot_be_asked_or_cannot_ask_is_refused():
-    with pytest.raises(ValueError, match=r"'word' as its grid.*a vector per token"):
-        ask(cross_modal(grid="word"), MIXED)
-    with pytest.raises(ValueError, match=r"only \['image', 'objects'\]"):
-        regions = {name: MIXED.embedded[name] for name in ("image", "objects")}
-        cross_modal(widths={"image": 5, "objects": WIDTH})(regions, MIXED.lengths)
-    with pytest.raises(ValueError, match="not 'image' twice"):
-        cross_modal(objects="image")
-    with pytest.raises(ValueError, match="4 heads cannot share 6"):
-        cross_modal(heads=4)
+@pytest.mark.parametrize(
+    ("invalid", "match"),
+    [
+        ({"objects": "image"}, "'image'"),
+        ({"heads": 4}, "heads = 4"),
+        ({"augmentation": "nowhere", "augmentation_gate": True}, r"'nowhere'.*\('word'\)"),
+        ({"augmentation": "image", "augmentation_gate": True}, r"'image'.*\('word'\)"),
+        ({"augmentation": None, "augmentation_gate": True}, "augmentation_gate"),
+    ],
+)
+def test_invalid_settings_raise_an_error_when_the_network_is_built(invalid, match):
+    with pytest.raises(ValueError, match=match):
+        cross_modal(**invalid)
 
 
 @pytest.mark.parametrize(
-    ("augmentation", "reason"),
+    ("invalid", "match"),
     [
-        ("nowhere", r"gate for the modality 'nowhere', which is not one of the text \('word'\)"),
-        ("image", "gate for the modality 'image', which is not one of the text"),
-        (None, "augmentation = null names nothing to gate"),
+        ({"grid": "word"}, "grid = 'word'"),
+        ({"grid": "imgae"}, r"\['image'\].*grid = 'imgae', objects = 'objects'"),
+        ({"grid": "imgae", "objects": None}, r"\['image', 'objects'\].*'imgae', objects = None"),
+        ({"widths": {**WIDTHS, "scene": 5}}, r"\['scene'\].*null in model\.embed"),
+        ({"widths": {"image": 5, "objects": WIDTH}}, r"only modalities with regions"),
+        ({"grid": None, "augmentation": "image", "augmentation_gate": True}, "'image'.*regions"),
+        ({"augmentation": "word", "augmentation_gate": True}, "'word'.*only text modality"),
     ],
 )
-def test_a_gate_for_what_is_no_text_is_refused_where_it_is_asked_for(augmentation, reason):
-    with pytest.raises(ValueError, match=reason):
-        cross_modal(augmentation=augmentation, augmentation_gate=True)
-    ask(cross_modal(augmentation=augmentation), MIXED)
+def test_modalities_of_the_wrong_kind_raise_an_error_when_they_are_embedded(invalid, match):
+    network = cross_modal(**invalid)
+    modalities = {**MIXED.embedded, "scene": MIXED.embedded["image"]}
+    names = invalid.get("widths", WIDTHS)
+    with pytest.raises(ValueError, match=match):
+        network({name: modalities[name] for name in names}, MIXED.lengths)
 
 
-def test_a_gate_for_regions_that_nobody_asks_is_refused():
-    with pytest.raises(ValueError, match=r"'image' as its augmentation.*holds regions"):
-        ask(cross_modal(grid=None, augmentation="image", augmentation_gate=True), MIXED)
+@pytest.mark.parametrize("valid", [{"grid": None}, {"augmentation": "nowhere"}], ids=str)
+def test_null_and_unused_names_are_valid(valid):
+    assert fuse(cross_modal(**valid), MIXED).vectors.isfinite().all()
 
 
-def test_a_gate_with_nothing_to_weigh_against_is_refused():
-    with pytest.raises(ValueError, match=r"weighs 'word' against the rest.*there is no rest"):
-        ask(cross_modal(augmentation="word", augmentation_gate=True), MIXED)
-
-
-def test_the_config_builds_it_for_the_widths_of_the_modalities():
+def test_the_builder_passes_the_config_and_the_widths_of_the_modalities():
     stage = build_cross_modal(objects=None)
     fuser = stage.build(widths={"transformer": 384, "image": 150})
     assert stage.name == "fuse"
     assert isinstance(fuser, CrossModal)
-    assert (fuser.width, fuser.auxiliary_width, fuser.memories) == (384, 384, {"grid": "image"})
-    assert (fuser.read.attend.num_heads, fuser.read.think[0].out_features) == (12, 1536)
+    assert (fuser.width, fuser.auxiliary_width) == (384, 384)
+    assert fuser.region_modalities == {"grid": "image"}
+    layer = fuser.text_self_attention
+    assert (layer.attention.num_heads, layer.feedforward[0].out_features) == (12, 1536)
     assert set(SETTINGS) - {"widths"} == set(stage.build.keywords)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_computes_what_the_cpu_computes():
-    def answers(device: str) -> list[Tensor]:
+def test_gpu_results_equal_cpu_results():
+    def results(device: str) -> list[Tensor]:
         network = cross_modal().to(device)
-        fused = ask(network, MIXED.to(device), region_attention=True)
+        fused = fuse(network, MIXED.to(device), region_attention=True)
         (fused.vectors.sum() + fused.auxiliary.square().sum()).backward()
         found = [fused.vectors, fused.auxiliary, *fused.region_attention.values()]
         return [t.detach().cpu() for t in [*found, *(p.grad for p in network.parameters())]]
 
-    for ours, theirs in zip(answers("cuda"), answers("cpu"), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-9)
+    for gpu, cpu in zip(results("cuda"), results("cpu"), strict=True):
+        assert torch.allclose(gpu, cpu, atol=1e-9)

@@ -26,13 +26,16 @@ def embedded() -> dict[str, Embedded]:
 
 
 def projected(summed: TextSum, embedded: dict[str, Embedded]) -> torch.Tensor:
-    project = summed.project[2]
+    project = summed.projections[2]
     return embedded["char"].vectors @ project.weight.T + project.bias
 
 
 def test_modalities_are_added_and_only_those_of_another_width_are_projected(embedded):
     summed = text_sum()
-    assert [name for name, _ in summed.named_parameters()] == ["project.2.weight", "project.2.bias"]
+    assert [name for name, _ in summed.named_parameters()] == [
+        "projections.2.weight",
+        "projections.2.bias",
+    ]
     expected = embedded["word"].vectors + embedded["near"].vectors + projected(summed, embedded)
     assert torch.allclose(summed(embedded), expected)
 
@@ -41,8 +44,8 @@ def test_the_gate_mixes_the_augmentation_into_the_rest_of_the_text(embedded):
     summed = text_sum(gated="near")
     x = (embedded["word"].vectors + projected(summed, embedded)).detach().numpy()
     a = embedded["near"].vectors.numpy()
-    w1, w2 = np.split(summed.gate.weigh.weight.detach().numpy(), 2, axis=1)
-    g = 1 / (1 + np.exp(-(x @ w1.T + a @ w2.T + summed.gate.weigh.bias.detach().numpy())))
+    w1, w2 = np.split(summed.gate.linear.weight.detach().numpy(), 2, axis=1)
+    g = 1 / (1 + np.exp(-(x @ w1.T + a @ w2.T + summed.gate.linear.bias.detach().numpy())))
     np.testing.assert_allclose(summed(embedded).detach(), g * x + (1 - g) * a, atol=1e-12)
 
 

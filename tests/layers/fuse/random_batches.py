@@ -1,4 +1,4 @@
-"""A small cross-modal network, and batches of posts for it that are always the same."""
+"""A small cross-modal network and reproducible random batches for it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from spacy_mner.layers.fuse import CrossModal
 from spacy_mner.layers.types import Embedded, RegionVectors, TokenVectors
 
 WIDTH, HEADS = 6, 2
-# A grid of another width than the text, and objects of the same.
+# The grid needs a projection to the width of the text, the objects do not.
 WIDTHS = {"word": WIDTH, "image": 5, "objects": WIDTH}
-# A second modality of the text, which networks have that name it: what is near a word.
+# Width of a second text modality, the augmentation, for networks that name it.
 NEAR_WIDTH = 4
 SETTINGS: dict[str, Any] = {
     "widths": WIDTHS,
@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def cross_modal(**settings: Any) -> CrossModal:
-    """In float64, with no bias at zero and no scale at one."""
+    """A network in float64 with random parameters, biases and norms included."""
     torch.manual_seed(0)
     network = CrossModal(**{**SETTINGS, **settings}).double()
     for parameter in network.parameters():
@@ -47,48 +47,47 @@ def cross_modal(**settings: Any) -> CrossModal:
 
 @dataclass(frozen=True)
 class Post:
-    """How much of everything a post has, and its number, on which its content depends."""
+    """The sizes of a post, and the seed of its vectors."""
 
-    number: int
+    seed: int
     n_tokens: int
     n_regions: int
     n_objects: int
 
     @cached_property
-    def text(self) -> Tensor:
-        return self._content(self.n_tokens, WIDTH, 0)
+    def word(self) -> Tensor:
+        return self._random(self.n_tokens, WIDTH, 0)
 
     @cached_property
     def near(self) -> Tensor:
-        return self._content(self.n_tokens, NEAR_WIDTH, 3)
+        return self._random(self.n_tokens, NEAR_WIDTH, 3)
 
     @cached_property
     def has_near(self) -> Tensor:
-        """Every third token has nothing near it."""
         return torch.arange(self.n_tokens) % 3 != 1
 
     @cached_property
-    def memories(self) -> dict[str, Tensor]:
+    def regions(self) -> dict[str, Tensor]:
         return {
-            "image": self._content(self.n_regions, 5, 1),
-            "objects": self._content(self.n_objects, WIDTH, 2),
+            "image": self._random(self.n_regions, WIDTHS["image"], 1),
+            "objects": self._random(self.n_objects, WIDTH, 2),
         }
 
-    def _content(self, n: int, width: int, kind: int) -> Tensor:
-        generator = torch.Generator().manual_seed(4 * self.number + kind)
+    def _random(self, n: int, width: int, kind: int) -> Tensor:
+        generator = torch.Generator().manual_seed(4 * self.seed + kind)
         return torch.randn(n, width, generator=generator, dtype=torch.float64)
 
 
-def of_modality(modality: Embedded) -> Tensor:
+def vectors_of(modality: Embedded) -> Tensor:
     return modality.regions if isinstance(modality, RegionVectors) else modality.vectors
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Posts side by side: their regions at scattered places, rubbish at the places between."""
+    """A padded batch with available regions at random indices and noise in the padding."""
 
     posts: Sequence[Post]
-    change: Callable[[Tensor], Tensor] = lambda vectors: vectors
+    convert: Callable[[Tensor], Tensor] = lambda vectors: vectors
 
     def to(self, target: torch.dtype | str) -> Batch:
         return Batch(self.posts, lambda tensor: tensor.to(target))
@@ -104,46 +103,45 @@ class Batch:
     def embedded(self) -> dict[str, Embedded]:
         everywhere = [torch.ones(post.n_tokens, dtype=torch.bool) for post in self.posts]
         return {
-            "word": self._tokens(WIDTH, [post.text for post in self.posts], everywhere),
+            "word": self._tokens(WIDTH, [post.word for post in self.posts], everywhere),
             "near": self._tokens(
                 NEAR_WIDTH, [post.near for post in self.posts], [p.has_near for p in self.posts]
             ),
-            "image": self._memory("image"),
-            "objects": self._memory("objects"),
+            "image": self._regions("image"),
+            "objects": self._regions("objects"),
         }
 
-    def _tokens(self, width: int, vectors: list[Tensor], there: list[Tensor]) -> TokenVectors:
-        flat = torch.cat([torch.zeros(0, width, dtype=torch.float64), *vectors])
-        available = torch.cat([torch.zeros(0, dtype=torch.bool), *there])
-        flat = self.change(flat)
-        return TokenVectors(flat, available.to(flat.device))
-
-    def places(self, name: str, post: int) -> np.ndarray:
-        """Where the regions of a post stand in the memory."""
-        n = len(self.posts[post].memories[name])
-        shuffled = np.random.default_rng(n).permutation(self._n_places(name))
+    def indices(self, name: str, post: int) -> np.ndarray:
+        """The indices of a post's regions among those of the batch."""
+        n = len(self.posts[post].regions[name])
+        shuffled = np.random.default_rng(n).permutation(self._n_regions(name))
         return np.sort(shuffled[:n])
 
     def tokens(self, post: int) -> slice:
         start = int(self.lengths[:post].sum())
         return slice(start, start + self.posts[post].n_tokens)
 
-    def _n_places(self, name: str) -> int:
-        most = max((len(post.memories[name]) for post in self.posts), default=0)
+    def _tokens(self, width: int, vectors: list[Tensor], available: list[Tensor]) -> TokenVectors:
+        flat = self.convert(torch.cat([torch.zeros(0, width, dtype=torch.float64), *vectors]))
+        mask = torch.cat([torch.zeros(0, dtype=torch.bool), *available])
+        return TokenVectors(flat, mask.to(flat.device))
+
+    def _n_regions(self, name: str) -> int:
+        most = max((len(post.regions[name]) for post in self.posts), default=0)
         return most + 1 if most else 0
 
-    def _memory(self, name: str) -> RegionVectors:
-        shape = (len(self.posts), self._n_places(name))
+    def _regions(self, name: str) -> RegionVectors:
+        shape = (len(self.posts), self._n_regions(name))
         generator = torch.Generator().manual_seed(99)
         regions = 10 * torch.randn(*shape, WIDTHS[name], generator=generator, dtype=torch.float64)
         available = torch.zeros(shape, dtype=torch.bool)
         for i, post in enumerate(self.posts):
-            places = torch.from_numpy(self.places(name, i))
-            regions[i, places], available[i, places] = post.memories[name], True
-        regions = self.change(regions)
+            indices = torch.from_numpy(self.indices(name, i))
+            regions[i, indices], available[i, indices] = post.regions[name], True
+        regions = self.convert(regions)
         return RegionVectors(regions, available.to(regions.device))
 
 
 def batch_of(*sizes: tuple[int, int, int]) -> Batch:
-    """Posts of so many tokens, regions and objects each."""
-    return Batch([Post(number, *size) for number, size in enumerate(sizes)])
+    """Posts with these numbers of tokens, regions and objects."""
+    return Batch([Post(seed, *size) for seed, size in enumerate(sizes)])
