@@ -127,7 +127,7 @@ def small_network(width: int = 3) -> nn.Module:
 
 def backpropagate(network: nn.Module, inputs: torch.Tensor) -> float:
     embed = network["embed"]
-    loss = network["decode"](embed.project(embed.encoder(inputs))).square().sum()
+    loss = network["decode"](embed.projection(embed.encoder(inputs))).square().sum()
     loss.backward()
     return loss.item()
 
