@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 from . import extensions
 from .about import __version__
 from .errors import (
+    AlignmentWarning,
     CheckpointWarning,
     CorpusError,
     ImageError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .training.reader import MultimodalCorpus
 
 __all__ = [
+    "AlignmentWarning",
     "CheckpointWarning",
     "CorpusError",
     "ImageError",

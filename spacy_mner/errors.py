@@ -41,3 +41,7 @@ class MissingImagesWarning(MNERWarning):
 
 class CheckpointWarning(MNERWarning):
     """A checkpoint was not written."""
+
+
+class AlignmentWarning(MNERWarning):
+    """Gold spans do not begin and end at boundaries of the pipeline's tokens."""

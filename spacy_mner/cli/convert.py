@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from ..errors import CorpusError
+from ..errors import UsageError
 from ..utils.text import and_more, first
 from .console import user_errors
 
 if TYPE_CHECKING:
+    from spacy.language import Language
+
     from ..corpus.summary import MissingImage, Summary
 
 
@@ -54,14 +56,31 @@ def convert_cli(
             "--map", metavar="OLD=NEW", help="Rename a label; may be given several times."
         ),
     ] = None,
-    lang: Annotated[str, typer.Option(help="Tokenizer for posts without tokens.")] = "en",
+    lang: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE",
+            help="Language of the tokenizer: for posts without tokens, and to count the spans "
+            "that do not align with its tokens.  [default: en]",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PIPELINE", help="Pipeline whose tokenizer is used instead of --lang."
+        ),
+    ] = None,
+    code: Annotated[
+        Path | None, typer.Option(help="Python file with registered functions, imported first.")
+    ] = None,
 ) -> None:
-    """Convert a corpus of posts with images, and say what was repaired and what is missing."""
+    """Convert a corpus of posts with images, and report repairs, problems and missing images."""
     from ..corpus.convert import Options, convert
 
     with user_errors():
         names = parse_names(rename or [])
-        options = Options(images_root, features, captions, orphans.value, names, lang)
+        nlp = _tokenizer(lang, model, code)
+        options = Options(images_root, features, captions, orphans.value, names, nlp)
         summary = convert(source, target, options)
     show(
         summary,
@@ -70,13 +89,24 @@ def convert_cli(
     )
 
 
+def _tokenizer(lang: str | None, model: str | None, code: Path | None) -> Language:
+    from ..corpus.convert import blank_pipeline
+    from ..pipeline.loading import load_pipeline
+
+    if model is None:
+        return blank_pipeline(lang or "en")
+    if lang is not None:
+        raise UsageError("--lang and --model exclude each other: a pipeline has its own tokenizer.")
+    return load_pipeline(model, code=code)
+
+
 def parse_names(pairs: list[str]) -> dict[str, str]:
-    """Read "OTHER=MISC" and the like; raises CorpusError for anything else."""
+    """Read "OTHER=MISC" and the like; raises UsageError for anything else."""
     names = {}
     for pair in pairs:
         old, _, new = pair.partition("=")
         if not old or not new:
-            raise CorpusError(f"--map takes OLD=NEW, for instance OTHER=MISC, not {pair!r}.")
+            raise UsageError(f"--map takes OLD=NEW, for instance OTHER=MISC, not {pair!r}.")
         names[old] = new
     return names
 
@@ -92,6 +122,8 @@ def show(summary: Summary, *, looked_for_images: bool, looked_for_captions: bool
     _print_more(summary.problems)
     _print_missing("image", summary.images_missing)
     _print_missing("caption", summary.captions_missing)
+    if summary.alignment.misaligned:
+        msg.warn(f"{summary.alignment}. Training treats them as missing annotation.")
     for name in summary.unused_names:
         msg.warn(f"--map {name}=…: there is no label {name} in {summary.input}")
     if summary.looks_like_sentiment:
@@ -114,6 +146,7 @@ def _rows(
     if looked_for_captions:
         rows.append(("captions matched", summary.captions_matched))
         rows.append(("captions missing", len(summary.captions_missing)))
+    rows.append(("spans that do not align", summary.alignment.misaligned))
     rows.append(("problems", len(summary.problems)))
     return [(name, f"{count:,}") for name, count in rows]
 

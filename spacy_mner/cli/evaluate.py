@@ -1,4 +1,4 @@
-"""`spacy-mner evaluate`: scores, with images, without them, or with those of other posts."""
+"""`spacy-mner evaluate`: scores with images, without images, or with shuffled images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from .console import user_errors
 
 
 class ImagesChoice(str, Enum):
-    """Which image a post is shown with."""
+    """Which image the pipeline receives with a post."""
 
     on = "on"
     off = "off"
     shuffled = "shuffled"
+
+
+class TokensChoice(str, Enum):
+    """Which tokens the pipeline receives."""
+
+    pipeline = "pipeline"
+    gold = "gold"
 
 
 def evaluate_cli(
@@ -28,10 +35,17 @@ def evaluate_cli(
     data: Annotated[Path, typer.Argument(metavar="DATA.spacy", help="Annotated posts.")],
     images: Annotated[
         ImagesChoice,
-        typer.Option(help="As they are, taken away, or each post with another post's (seeded)."),
+        typer.Option(help="Each post with its own image, none, or that of another post."),
     ] = ImagesChoice.on,
+    tokens: Annotated[
+        TokensChoice,
+        typer.Option(
+            help="Tokens of the pipeline's tokenizer, or gold tokens. A corpus without known "
+            "spaces (CoNLL) always keeps its tokens."
+        ),
+    ] = TokensChoice.pipeline,
     images_root: Annotated[
-        Path | None, typer.Option(help="Folder from which relative image paths are taken.")
+        Path | None, typer.Option(help="Folder of relative image paths.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the scores as JSON.")
@@ -39,16 +53,25 @@ def evaluate_cli(
     seed: Annotated[int, typer.Option(help="Seed of --images shuffled.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts per batch.")] = 128,
     gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
+    code: Annotated[
+        Path | None, typer.Option(help="Python file with registered functions, imported first.")
+    ] = None,
 ) -> None:
-    """Score a pipeline on annotated posts: entity types, and segmentation without types."""
+    """Score a pipeline on annotated posts: entities with labels, and boundaries alone."""
     from ..corpus.docbin import read_docs
     from ..evaluation.evaluate import evaluate
     from ..pipeline.loading import load_pipeline
 
     with user_errors():
-        nlp = load_pipeline(model, gpu_id)
-        docs = list(read_docs(data, nlp.vocab, images_root))
-        scores = evaluate(nlp, docs, images=images.value, seed=seed, batch_size=batch_size)
+        nlp = load_pipeline(model, gpu_id, code)
+        scores = evaluate(
+            nlp,
+            read_docs(data, nlp.vocab, images_root),
+            images=images.value,
+            seed=seed,
+            batch_size=batch_size,
+            gold_preproc=tokens is TokensChoice.gold,
+        )
         if output is not None:
             write(output, {"model": model, "data": str(data), **scores})
     show(scores)
@@ -57,7 +80,7 @@ def evaluate_cli(
 
 
 def write(output: Path, scores: dict[str, Any]) -> None:
-    """Write scores as JSON, making the folder."""
+    """Write scores as JSON, creating the folder."""
     import srsly
 
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +88,7 @@ def write(output: Path, scores: dict[str, Any]) -> None:
 
 
 def show(scores: dict[str, Any]) -> None:
-    """Print scores as a table, in per cent, and what became of the images."""
+    """Print scores in percent, then the numbers of posts, misaligned spans and image statuses."""
     rows = [
         (label, *_percent(score, ("p", "r", "f")))
         for label, score in sorted((scores["ents_per_type"] or {}).items())
@@ -75,7 +98,12 @@ def show(scores: dict[str, Any]) -> None:
     rows.append(("segmentation", *_percent(scores, names)))
     msg.table(rows, header=("", "P", "R", "F1"), aligns=("l", "r", "r", "r"), divider=True)
     if scores["ents_f"] is None:
-        msg.warn("These posts have no entity annotation, so there is nothing to score.")
+        msg.warn("The posts have no entity annotation: there is nothing to score.")
+    if scores["misaligned_spans"]:
+        msg.warn(
+            f"{scores['misaligned_spans']:,} of {scores['spans']:,} gold spans do not align with "
+            "the tokens of the pipeline and cannot be found."
+        )
     status = ", ".join(f"{kind} {n:,}" for kind, n in scores["image_status"].items())
     posts = f"{scores['posts']:,} posts, {scores['posts_with_image']:,} with an image"
     msg.text(f"{posts}; images {scores['images']}{f' ({status})' if status else ''}")

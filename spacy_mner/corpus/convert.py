@@ -12,14 +12,16 @@ import spacy
 from PIL import Image
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.training import Example
 
-from ..errors import CorpusError
+from ..errors import CorpusError, UsageError
 from ..extensions import has_image
 from ..images.reference import references
 from . import docbin, jsonl, labelstudio
 from .attach_images import Attach
 from .conll import Repairs, parse_conll, read_lines
 from .posts import Labels, Post, make_doc, rename_labels
+from .predicted import make_predicted
 from .problems import Problem
 from .record import as_descriptor, as_objects
 from .summary import Summary, write_summary
@@ -43,7 +45,8 @@ class Options:
     orphans: the protocol, what becomes of an `I-` with no opening tag: "open" lets it begin an
         entity (lenient), "drop" reads it as outside (strict).
     rename: old label → new label; labels stay as they are otherwise.
-    lang: language whose tokenizer serves posts without tokens.
+    nlp: pipeline whose tokenizer is used for posts without tokens, and to count the spans that do
+        not align with its tokens; None: a blank English one.
     """
 
     images_root: Path | None = None
@@ -51,7 +54,7 @@ class Options:
     captions: Path | None = None
     orphans: Orphans = "open"
     rename: Mapping[str, str] = field(default_factory=dict)
-    lang: str = "en"
+    nlp: Language | None = None
 
 
 def convert(source: Path, target: Path, options: Options | None = None) -> Summary:
@@ -82,11 +85,11 @@ def _check(source: Path, target: Path, options: Options) -> None:
     if not source.is_file():
         raise CorpusError(f"There is no file {source}.")
     if source.suffix.lower() not in (*INPUTS, ""):
-        raise CorpusError(f"{source}: an input ends in one of {', '.join(INPUTS)}.")
+        raise UsageError(f"{source}: an input ends in one of {', '.join(INPUTS)}.")
     if target.suffix.lower() not in OUTPUTS:
-        raise CorpusError(f"{target}: an output ends in one of {', '.join(OUTPUTS)}.")
+        raise UsageError(f"{target}: an output ends in one of {', '.join(OUTPUTS)}.")
     if options.orphans not in ("open", "drop"):
-        raise CorpusError(f'orphans is "open" or "drop", not "{options.orphans}".')
+        raise UsageError(f'orphans is "open" or "drop", not "{options.orphans}".')
 
 
 def _at_least_one(docs: Iterator[Doc], source: Path, summary: Summary) -> Iterator[Doc]:
@@ -106,12 +109,16 @@ def _first_problem(summary: Summary) -> str:
 
 
 def _read(source: Path, options: Options, labels: Labels, summary: Summary) -> Iterator[Doc]:
-    nlp = _blank(options.lang)
+    nlp = options.nlp or blank_pipeline("en")
     if source.suffix.lower() == docbin.SUFFIX:
-        yield from _read_docs(source, nlp, labels, summary)
-        return
-    for post in _read_posts(source, options, nlp, labels, summary):
-        yield make_doc(post, nlp.vocab)
+        docs = _read_docs(source, nlp, labels, summary)
+    else:
+        posts = _read_posts(source, options, nlp, labels, summary)
+        docs = (make_doc(post, nlp.vocab) for post in posts)
+    for doc in docs:
+        if doc.ents:
+            summary.alignment.update(Example(make_predicted(doc, nlp), doc))
+        yield doc
 
 
 def _read_posts(
@@ -127,11 +134,12 @@ def _read_posts(
     return _read_conll(source, options, labels, summary)
 
 
-def _blank(lang: str) -> Language:
+def blank_pipeline(lang: str) -> Language:
+    """Create a blank pipeline; raises UsageError for a language that spaCy does not have."""
     try:
         return spacy.blank(lang)
     except ImportError as error:
-        raise CorpusError(f"spaCy cannot tokenize the language {lang!r}: {error}") from error
+        raise UsageError(f"--lang {lang}: spaCy has no such language ({error}).") from error
 
 
 def _read_docs(source: Path, nlp: Language, labels: Labels, summary: Summary) -> Iterator[Doc]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import srsly
 
+from .predicted import SpanAlignment
 from .problems import Problem
 from .tags import Orphans
 
@@ -41,6 +42,7 @@ class Summary:
     images_matched, images_missing: references found and not found.
     captions_matched, captions_missing: the same for captions.
     posts_with_image: posts of the output that bring an image or a descriptor.
+    alignment: of the gold spans with the tokens of a pipeline.
     problems: input that could not be taken as it stands, by line (or what `unit` says).
     unused_names: labels that were to be renamed and do not occur.
     """
@@ -58,6 +60,7 @@ class Summary:
     images_missing: list[MissingImage] = field(default_factory=list)
     captions_matched: int = 0
     captions_missing: list[MissingImage] = field(default_factory=list)
+    alignment: SpanAlignment = field(default_factory=SpanAlignment)
     problems: list[Problem] = field(default_factory=list)
     unused_names: list[str] = field(default_factory=list)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spacy.training import Example
 
-from .scorer import gold_entities, judged_entities, without_types
+from .scorer import entities_by_offset, without_labels
 
 # Measure → annotated, predicted and both → one number per post.
 Counts = dict[str, dict[str, list[int]]]
@@ -22,9 +22,9 @@ def count_entities(examples: Sequence[Example]) -> Counts:
         measure: {part: [] for part in PARTS} for measure in ("types", "segmentation")
     }
     for example in examples:
-        gold, found = gold_entities(example), judged_entities(example)
+        gold, found = entities_by_offset(example)
         _add(counts["types"], gold, found)
-        _add(counts["segmentation"], without_types(gold), without_types(found))
+        _add(counts["segmentation"], without_labels(gold), without_labels(found))
     return counts
 
 

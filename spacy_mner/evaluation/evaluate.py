@@ -1,4 +1,4 @@
-"""Scores of a pipeline on posts, with their images or without."""
+"""Evaluation of a pipeline on annotated posts, with and without their images."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from ..corpus.predicted import SpanAlignment, make_predicted
 from ..extensions import has_image
-from ..training.reader import without_annotation
-from .image_ablation import Images, set_images
+from .image_ablation import ImageCondition, set_images
 from .scorer import score_entities
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a pipeline said of annotated posts.
+    """Predictions of a pipeline for annotated posts.
 
-    examples: a post each, those without tokens left out; the annotated one is its reference.
-    images, seed: what the posts were shown with, see `set_images`.
-    seconds: how long the pipeline took.
+    examples: predicted and annotated Docs; posts without tokens are left out.
+    alignment: of the gold spans with the tokens on which the pipeline ran.
+    images, seed, gold_preproc: the arguments of `predict`.
+    seconds: run time of the pipeline.
     """
 
     examples: list[Example]
-    images: Images
+    alignment: SpanAlignment
+    images: ImageCondition
     seed: int
+    gold_preproc: bool
     seconds: float
 
 
@@ -38,53 +41,66 @@ def evaluate(
     nlp: Language,
     docs: Iterable[Doc],
     *,
-    images: Images = "on",
+    images: ImageCondition = "on",
     seed: int = 0,
     batch_size: int = 128,
+    gold_preproc: bool = False,
 ) -> dict[str, Any]:
-    """Run a pipeline over annotated posts and score it: `predict`, then `score_prediction`."""
-    return score_prediction(predict(nlp, docs, images=images, seed=seed, batch_size=batch_size))
+    """Run a pipeline on annotated posts and score it: `predict`, then `score_prediction`."""
+    prediction = predict(
+        nlp, docs, images=images, seed=seed, batch_size=batch_size, gold_preproc=gold_preproc
+    )
+    return score_prediction(prediction)
 
 
 def predict(
     nlp: Language,
     docs: Iterable[Doc],
     *,
-    images: Images = "on",
+    images: ImageCondition = "on",
     seed: int = 0,
     batch_size: int = 128,
+    gold_preproc: bool = False,
 ) -> Prediction:
-    """Run a pipeline over annotated posts. The posts stay as they are.
+    """Run a pipeline on annotated posts, which are not modified.
 
-    docs: gold tokens and entities, and an image where there is one.
     images, seed: see `set_images`.
-    Raises ShuffleError where images cannot be shuffled.
+    gold_preproc: see `make_predicted`.
+
+    Raises ShuffleError if the images cannot be shuffled.
     """
-    gold = [doc for doc in docs if len(doc)]
-    bare = [without_annotation(doc, nlp) for doc in gold]
-    set_images(bare, images, seed=seed, images_root=images_root_of(nlp))
+    references = [doc for doc in docs if len(doc)]
+    inputs = [make_predicted(doc, nlp, gold_preproc) for doc in references]
+    alignment = SpanAlignment()
+    for example in map(Example, inputs, references):
+        alignment.update(example)
+    set_images(inputs, images, seed=seed, images_root=images_root_of(nlp))
     start = time.perf_counter()
-    predicted = list(nlp.pipe(bare, batch_size=batch_size))
+    predicted = list(nlp.pipe(inputs, batch_size=batch_size))
     seconds = time.perf_counter() - start
-    examples = [Example(x, y) for x, y in zip(predicted, gold, strict=True)]
-    return Prediction(examples, images, seed, seconds)
+    examples = list(map(Example, predicted, references))
+    return Prediction(examples, alignment, images, seed, gold_preproc, seconds)
 
 
 def score_prediction(prediction: Prediction) -> dict[str, Any]:
-    """Score a prediction.
+    """Score predictions.
 
-    Returns what JSON takes: the scores of `score_entities`; `posts` (those with tokens),
-    `posts_with_image`, `tokens`; `image_status`, the number of posts by what became of their
-    image ("used", "used in part", "absent", "unreadable", …); `seconds`, `words_per_second`.
+    Returns a JSON-serializable dict: the scores of `score_entities`; `tokenization` ("pipeline" or
+    "gold"), `spans` and `misaligned_spans`; `posts`, `posts_with_image`, `tokens` (annotated
+    ones); `image_status`, the number of posts by kind of `doc._.image_status`; `seconds` and
+    `words_per_second`.
     """
-    gold = [example.reference for example in prediction.examples]
-    tokens = sum(map(len, gold))
+    references = [example.reference for example in prediction.examples]
+    tokens = sum(map(len, references))
     return {
         "images": prediction.images,
         "seed": prediction.seed,
-        "posts": len(gold),
-        "posts_with_image": sum(map(has_image, gold)),
+        "tokenization": "gold" if prediction.gold_preproc else "pipeline",
+        "posts": len(references),
+        "posts_with_image": sum(map(has_image, references)),
         "tokens": tokens,
+        "spans": prediction.alignment.spans,
+        "misaligned_spans": prediction.alignment.misaligned,
         **score_entities(prediction.examples),
         "image_status": count_status(example.predicted for example in prediction.examples),
         "seconds": prediction.seconds,
@@ -93,17 +109,17 @@ def score_prediction(prediction: Prediction) -> dict[str, Any]:
 
 
 def images_root_of(nlp: Language) -> Path | None:
-    """The folder from which a pipeline takes relative image paths."""
+    """Return the folder against which a pipeline resolves relative image paths."""
     roots = (getattr(pipe, "images_root", None) for _, pipe in nlp.pipeline)
     return next((Path(root) for root in roots if root is not None), None)
 
 
 def count_status(docs: Iterable[Doc]) -> dict[str, int]:
-    """Count posts by what became of their image, reasons left aside."""
+    """Count posts by the kind of their image status, most frequent first."""
     kinds = Counter(status_kind(doc._.image_status) for doc in docs if doc._.image_status)
     return dict(kinds.most_common())
 
 
 def status_kind(status: str) -> str:
-    """What an image status says, without its reasons: "used", "used in part", "absent", …"""
+    """Return an image status without its reasons: "used", "used in part", "absent", …"""
     return "used in part" if status.startswith("used ") else status.partition(":")[0]

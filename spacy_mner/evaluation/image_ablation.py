@@ -1,4 +1,4 @@
-"""What the image is worth: posts with theirs, with none, or with that of another post."""
+"""Image ablation: posts with their images, without images, or with shuffled images."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import json
 import random
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from spacy.tokens import Doc
 
-from ..errors import CorpusError, ImageError
+from ..errors import CorpusError, ImageError, UsageError
 from ..extensions import copy_image, drop_image, has_image, has_image_text
 from ..images.image_objects import read_objects, write_objects
 from ..images.reference import open_image, references
 
-Images = Literal["on", "off", "shuffled"]
-IMAGES: tuple[Images, ...] = ("on", "off", "shuffled")
+ImageCondition = Literal["on", "off", "shuffled"]
+IMAGE_CONDITIONS: tuple[ImageCondition, ...] = get_args(ImageCondition)
 
 
 class ShuffleError(CorpusError):
-    """The posts have too few different images for every one to get another."""
+    """The posts have too few distinct images for each to receive another one."""
 
 
 def set_images(
-    docs: Sequence[Doc], images: Images, *, seed: int = 0, images_root: Path | None = None
+    docs: Sequence[Doc], images: ImageCondition, *, seed: int = 0, images_root: Path | None = None
 ) -> None:
-    """Change the images of Docs in place.
+    """Modify the images of Docs in place.
 
-    "on" leaves them, "off" takes them away, "shuffled" gives every post that has an image the
-    one of another such post whose image differs from its own; posts without one stay without.
-    The same seed gives the same exchange. The text about an image goes where the image goes; a
-    post that has no more than such text counts as one with an image.
-    images_root: where relative paths are looked up, so that one image under two names counts
-        as one.
-    Raises ShuffleError where there is no such exchange.
+    images: "on" keeps them, "off" removes them, "shuffled" permutes them so that each post with an
+        image receives a different one. Posts without an image stay without. Image text moves with
+        the image; a post that has nothing but image text counts as one with an image.
+    seed: of the permutation.
+    images_root: folder of relative paths, so that one image under two names counts as one.
+
+    Raises ShuffleError if there is no such permutation, UsageError for an unknown condition.
     """
-    if images not in IMAGES:
-        raise ValueError(f"images is one of {', '.join(IMAGES)}, not {images!r}.")
+    if images not in IMAGE_CONDITIONS:
+        raise UsageError(f"images must be one of {', '.join(IMAGE_CONDITIONS)}, got {images!r}.")
     if images == "off":
         for doc in docs:
             drop_image(doc)
@@ -49,19 +49,19 @@ def set_images(
 
 def _shuffle(docs: Sequence[Doc], seed: int, images_root: Path | None) -> None:
     donors = derangement([_content(doc, images_root) for doc in docs], seed)
-    # Bare Docs hold what is handed on while it is being overwritten.
-    kept = [Doc(doc.vocab) for doc in docs]
-    for doc, keeper in zip(docs, kept, strict=True):
-        copy_image(doc, keeper)
+    # Copies, because the images of donors are overwritten in the loop.
+    copies = [Doc(doc.vocab) for doc in docs]
+    for doc, copy in zip(docs, copies, strict=True):
+        copy_image(doc, copy)
     for doc, donor in zip(docs, donors, strict=True):
-        copy_image(kept[donor], doc)
+        copy_image(copies[donor], doc)
 
 
 def derangement(keys: Sequence[Hashable], seed: int) -> list[int]:
-    """Exchange positions such that none gets its own key: `keys[result[i]] != keys[i]`.
+    """Return a random permutation in which no position has an equal key.
 
-    The result is a permutation of the positions. Raises ShuffleError where one key is that of
-    more than half of the positions, which leaves no such permutation.
+    `keys[result[i]] != keys[i]` for all i. Raises ShuffleError if more than half of the keys are
+    equal, so that there is no such permutation.
     """
     if not keys:
         raise ShuffleError("Cannot shuffle images: no post has one.")
@@ -74,18 +74,16 @@ def derangement(keys: Sequence[Hashable], seed: int) -> list[int]:
     if largest * 2 > len(keys):
         raise ShuffleError(
             f"Cannot shuffle images: {largest} of the {len(keys)} posts with an image "
-            "have the same one, so that some post would keep its own."
+            "have the same one, so that at least one post would keep its own."
         )
-    # With equal keys side by side, a step as long as the longest run leaves every run.
+    # Equal keys are adjacent: a shift by the size of the largest group leaves every group.
     grouped = [position for group in groups.values() for position in group]
-    result = [0] * len(keys)
-    for i, position in enumerate(grouped):
-        result[position] = grouped[(i + largest) % len(grouped)]
-    return result
+    shifted = grouped[largest:] + grouped[:largest]
+    return [donor for _, donor in sorted(zip(grouped, shifted, strict=True))]
 
 
 def _content(doc: Doc, images_root: Path | None) -> Hashable:
-    """What makes two posts' images the same: the content that a model sees, not the name."""
+    """A key that is equal for equal image content, whatever its file name."""
     if doc._.image_features is not None:
         features = np.asarray(doc._.image_features)
         return features.shape, features.tobytes()

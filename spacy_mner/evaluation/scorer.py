@@ -1,15 +1,18 @@
-"""Precision, recall and F1 of entities: with their types, and of their boundaries alone."""
+"""Precision, recall and F1 of entities, and of their boundaries alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
-from spacy.scorer import PRFScore, get_ner_prf
+from spacy.scorer import PRFScore
+from spacy.tokens import Doc
 from spacy.training import Example
 
 Scorer = Callable[..., dict[str, Any]]
-# First token, last token + 1, label.
+# First character, last character + 1, label.
 Entity = tuple[int, int, str]
 
 
@@ -19,47 +22,68 @@ def build_mner_scorer() -> Scorer:
 
 
 def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-    """Score entities exactly, as CoNLL does: a span counts if both ends and its type agree.
+    """Score entities by exact match of both character offsets and the label, as in CoNLL.
 
-    Returns shares in [0, 1]: `ents_p`, `ents_r`, `ents_f` over all types, `ents_per_type`
-    (label → p, r, f), and `segmentation_p`, `segmentation_r`, `segmentation_f`, for which the
-    type does not matter (the second number of Moon et al. 2018, table 1). All are None where
-    nothing is annotated. Spans over missing annotation are neither right nor wrong.
+    Returns fractions in [0, 1]: `ents_p`, `ents_r`, `ents_f` over all labels, `ents_per_type`
+    (label → p, r, f), and `segmentation_p`, `segmentation_r`, `segmentation_f`, which ignore the
+    label (Moon et al. 2018, table 1). All are None if there is nothing to score. A predicted
+    entity that overlaps missing annotation is ignored.
     """
-    kept = list(examples)
-    return {**get_ner_prf(kept), **_score_segmentation(kept)}
-
-
-def _score_segmentation(examples: list[Example]) -> dict[str, float | None]:
-    score = PRFScore()
+    per_type: dict[str, PRFScore] = defaultdict(PRFScore)
+    segmentation = PRFScore()
     for example in examples:
-        if example.reference.has_annotation("ENT_IOB"):
-            judged = without_types(judged_entities(example))
-            score.score_set(judged, without_types(gold_entities(example)))
-    names = ("segmentation_p", "segmentation_r", "segmentation_f")
-    if not len(score):
-        return dict.fromkeys(names)
-    return dict(zip(names, (score.precision, score.recall, score.fscore), strict=True))
+        gold, predicted = entities_by_offset(example)
+        for label in sorted({label for _, _, label in gold | predicted}):
+            per_type[label].score_set(_of_label(predicted, label), _of_label(gold, label))
+        segmentation.score_set(without_labels(predicted), without_labels(gold))
+    total = sum(per_type.values(), start=PRFScore())
+    return {
+        **_fractions("ents", total),
+        "ents_per_type": {k: v.to_dict() for k, v in per_type.items()} or None,
+        **_fractions("segmentation", segmentation),
+    }
 
 
-def without_types(entities: set[Entity]) -> set[tuple[int, int]]:
-    """The boundaries of entities alone: (start, end)."""
+def entities_by_offset(example: Example) -> tuple[set[Entity], set[Entity]]:
+    """Return gold and predicted entities by character offsets, whatever the two tokenizations.
+
+    Predicted entities that overlap missing annotation are left out. If the texts differ, white
+    space is not counted: `spacy.training.Example` accepts no other difference.
+    """
+    reference, predicted = example.reference, example.predicted
+    same = reference.text == predicted.text
+    in_reference, in_predicted = _offsets(reference, same), _offsets(predicted, same)
+    missing = [
+        (in_reference[token.idx], in_reference[token.idx + len(token)])
+        for token in reference
+        if not token.ent_iob
+    ]
+    scored = {
+        (start, end, label)
+        for start, end, label in _entities(predicted, in_predicted)
+        if start < end and not any(start < to and at < end for at, to in missing)
+    }
+    return _entities(reference, in_reference), scored
+
+
+def without_labels(entities: set[Entity]) -> set[tuple[int, int]]:
+    """Return the boundaries of entities alone: (start, end)."""
     return {(start, end) for start, end, _ in entities}
 
 
-def gold_entities(example: Example) -> set[Entity]:
-    """Annotated (start, end, label) in tokens."""
-    return {(entity.start, entity.end, entity.label_) for entity in example.reference.ents}
+def _of_label(entities: set[Entity], label: str) -> set[Entity]:
+    return {entity for entity in entities if entity[2] == label}
 
 
-def judged_entities(example: Example) -> set[Entity]:
-    """Predicted (start, end, label) in gold tokens, without those that touch missing annotation."""
-    found = set()
-    for entity in example.predicted.ents:
-        tokens = example.alignment.x2y[entity.start : entity.end]
-        if not len(tokens):
-            continue
-        start, end = int(tokens[0]), int(tokens[-1]) + 1
-        if all(token.ent_iob for token in example.reference[start:end]):
-            found.add((start, end, entity.label_))
-    return found
+def _entities(doc: Doc, offsets: Sequence[int]) -> set[Entity]:
+    return {(offsets[e.start_char], offsets[e.end_char], e.label_) for e in doc.ents}
+
+
+def _offsets(doc: Doc, count_space: bool) -> list[int]:
+    """Map each offset of the text to the number of counted characters before it."""
+    return list(accumulate((count_space or not c.isspace() for c in doc.text), initial=0))
+
+
+def _fractions(prefix: str, score: PRFScore) -> dict[str, float | None]:
+    values = (score.precision, score.recall, score.fscore) if len(score) else (None, None, None)
+    return dict(zip((f"{prefix}_p", f"{prefix}_r", f"{prefix}_f"), values, strict=True))

@@ -34,7 +34,7 @@ from ..annotate.signals import end_with
 from ..corpus.docbin import read_docs
 from ..evaluation.counts import count_entities
 from ..evaluation.evaluate import predict, score_prediction
-from ..evaluation.image_ablation import IMAGES, Images, ShuffleError
+from ..evaluation.image_ablation import IMAGE_CONDITIONS, ImageCondition, ShuffleError
 from ..models.shim import TorchShim
 from .result import Asked, fingerprint, write_result
 
@@ -173,7 +173,7 @@ def score(nlp: Language, job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     root = None if job.images_root is None else Path(job.images_root)
     docs = list(read_docs(Path(job.scored), nlp.vocab, root))
-    modes: Iterable[Images] = IMAGES if job.sees_images else ("on",)
+    modes: Iterable[ImageCondition] = IMAGE_CONDITIONS if job.sees_images else ("on",)
     scores: dict[str, Any] = {}
     counts: dict[str, Any] = {}
     for mode in modes:

@@ -20,7 +20,7 @@ from spacy.training import Example
 
 from ..corpus.posts import POST_ID
 from ..evaluation.evaluate import count_status, images_root_of, predict
-from ..evaluation.image_ablation import Images
+from ..evaluation.image_ablation import ImageCondition
 from ..evaluation.scorer import score_entities
 from ..extensions import has_image, has_image_text
 from ..features import Featurizers
@@ -140,7 +140,7 @@ def explain(
     gold, skipped = _take(docs, limit)
     with _attention(nlp):
         first = predict(nlp, gold, batch_size=batch_size).examples
-    other_images: Images = "on" if against else "off"
+    other_images: ImageCondition = "on" if against else "off"
     second = predict(against or nlp, gold, images=other_images, batch_size=batch_size).examples
     tagger, folders = _tagger(nlp), (images_root_of(nlp), images_below)
     featurizers = tagger.model.attrs["featurizers"] if tagger else Featurizers({})

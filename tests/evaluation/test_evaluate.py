@@ -5,9 +5,11 @@ import json
 import pytest
 import spacy
 from spacy.tokens import Doc
+from spacy.training import Example
 
-from spacy_mner.evaluation.evaluate import count_status, evaluate
+from spacy_mner.evaluation.evaluate import count_status, evaluate, predict
 from spacy_mner.evaluation.image_ablation import ShuffleError
+from spacy_mner.evaluation.scorer import score_entities
 
 from .standin import make_pipeline, make_post
 
@@ -24,7 +26,7 @@ def posts(nlp):
     return [make_post(nlp.vocab, label, image) for label, image in POSTS]
 
 
-def test_scores_are_those_of_what_the_pipeline_finds(nlp, posts):
+def test_scores_are_computed_from_the_output_of_the_pipeline(nlp, posts):
     scores = evaluate(nlp, posts)
     assert scores["ents_p"] == 1
     assert scores["ents_r"] == pytest.approx(2 / 3)
@@ -34,53 +36,97 @@ def test_scores_are_those_of_what_the_pipeline_finds(nlp, posts):
     assert scores["words_per_second"] > 0
 
 
-def test_without_images_the_pipeline_finds_nothing(nlp, posts):
+def test_images_off_removes_the_images(nlp, posts):
     scores = evaluate(nlp, posts, images="off")
     assert scores["ents_f"] == 0
     assert scores["image_status"] == {"absent": 4}
 
 
-def test_with_the_images_of_others_spans_are_right_and_types_wrong(nlp, posts):
+def test_images_shuffled_exchanges_the_images(nlp, posts):
     scores = evaluate(nlp, posts, images="shuffled", seed=3)
     assert scores["ents_f"] == 0
     assert scores["segmentation_p"] == 1
     assert (scores["images"], scores["seed"]) == ("shuffled", 3)
 
 
-def test_the_posts_stay_as_they_are(nlp, posts):
+def test_the_annotated_posts_are_not_modified(nlp, posts):
     before = [doc.to_bytes() for doc in posts]
     evaluate(nlp, posts, images="shuffled")
     assert [doc.to_bytes() for doc in posts] == before
 
 
-def test_gold_tokens_are_not_tokenized_anew(nlp, posts):
+def test_tokens_are_kept_if_spaces_are_unknown(nlp, posts):
     assert len(nlp.make_doc(posts[0].text)) != len(posts[0])
     assert evaluate(nlp, posts[:2])["ents_f"] == 1
+
+
+# Tokens cut at gold spans, with the spaces of the text.
+CUT = [
+    (["thanks", "@", "Nike", "!"], [True, False, False, False], ["O", "O", "B-ORG", "O"]),
+    (["the", "#", "NewYork", "trip"], [True, False, True, False], ["O", "O", "B-LOC", "O"]),
+    (["by", "Nike", "/adidas"], [True, False, False], ["O", "B-ORG", "O"]),
+    (["in", "Rio"], [True, False], ["O", "B-LOC"]),
+]
+
+
+@pytest.fixture
+def cut_posts():
+    vocab = spacy.blank("en").vocab
+    return [Doc(vocab, words=w, spaces=s, ents=tags) for w, s, tags in CUT]
+
+
+@pytest.fixture
+def ruler():
+    nlp = spacy.blank("en")
+    patterns = {"Nike": "ORG", "@Nike": "ORG", "NewYork": "LOC", "Rio": "LOC"}
+    nlp.add_pipe("entity_ruler").add_patterns(
+        [{"label": label, "pattern": [{"ORTH": word}]} for word, label in patterns.items()]
+    )
+    return nlp
+
+
+def test_scores_equal_those_of_the_pipeline_on_the_text(ruler, cut_posts):
+    scores = evaluate(ruler, cut_posts)
+    by_hand = score_entities(Example(ruler(doc.text), doc) for doc in cut_posts)
+    assert {name: scores[name] for name in by_hand} == by_hand
+    # `@Nike` is one token: found as such, it has other offsets than the gold span.
+    assert (scores["ents_p"], scores["ents_r"]) == (0.75, 0.75)
+    assert (scores["tokenization"], scores["spans"]) == ("pipeline", 4)
+    assert scores["misaligned_spans"] == 1
+    for example in predict(ruler, cut_posts).examples:
+        expected = [token.text for token in ruler.make_doc(example.reference.text)]
+        assert [token.text for token in example.predicted] == expected
+
+
+def test_gold_preproc_runs_the_pipeline_on_gold_tokens(ruler, cut_posts):
+    scores = evaluate(ruler, cut_posts, gold_preproc=True)
+    assert scores["ents_f"] == 1
+    assert (scores["tokenization"], scores["misaligned_spans"]) == ("gold", 0)
 
 
 def test_empty_posts_are_left_out(nlp, posts):
     assert evaluate(nlp, [Doc(nlp.vocab), *posts])["posts"] == 4
 
 
-def test_no_posts_have_no_scores(nlp):
+def test_an_empty_corpus_has_no_scores(nlp):
     scores = evaluate(nlp, [])
     assert scores["posts"] == 0 and scores["ents_f"] is None
 
 
-def test_scores_are_json(nlp, posts):
+def test_scores_are_json_serializable(nlp, posts):
     assert json.loads(json.dumps(evaluate(nlp, posts)))["posts"] == 4
 
 
-def test_a_pipeline_that_says_nothing_of_images_is_evaluated_all_the_same(posts):
+def test_a_pipeline_that_sets_no_image_status_has_no_counts(posts):
     assert evaluate(spacy.blank("en"), posts)["image_status"] == {}
 
 
-def test_impossible_shuffling_is_refused(nlp, posts):
+def test_too_few_images_to_shuffle_raise(nlp, posts):
     with pytest.raises(ShuffleError):
         evaluate(nlp, posts[2:], images="shuffled")
 
 
-def test_status_is_counted_without_its_reasons(nlp):
+def test_image_status_is_counted_without_reasons(nlp):
     docs = [Doc(nlp.vocab) for _ in range(5)]
     statuses = ["used", "used 2 of 3: no such file", "unreadable: a", "unreadable: b", None]
     for doc, status in zip(docs, statuses, strict=True):

@@ -18,12 +18,13 @@ VOCAB = spacy.blank("en").vocab
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 
 
-def make_doc(tags, *, words=None, missing=()):
-    doc = Doc(VOCAB, words=words or [f"w{i}" for i in range(len(tags))])
+def make_doc(tags, missing=()):
+    doc = Doc(VOCAB, words=[f"w{i}" for i in range(len(tags))])
     entities = read_entities([parse_tag(tag) for tag in tags], "open").entities
+    hidden = set(missing) & {i for i, tag in enumerate(tags) if tag == "O"}
     doc.set_ents(
         [Span(doc, start, end, label=label) for start, end, label in entities],
-        missing=[doc[i : i + 1] for i in missing],
+        missing=[doc[i : i + 1] for i in hidden],
     )
     return doc
 
@@ -34,7 +35,7 @@ def tags_of(doc):
 
 @st.composite
 def pairs(draw):
-    """Predicted and gold Docs of the same tokens, for a few posts."""
+    """Pairs of predicted and gold Docs with equal tokens."""
     result = []
     for length in draw(st.lists(st.integers(1, 6), min_size=1, max_size=5)):
         tags = st.lists(st.sampled_from(TAGS), min_size=length, max_size=length)
@@ -66,16 +67,16 @@ def test_scores_agree_with_seqeval(docs):
             assert row["f"] == pytest.approx(report[label]["f1-score"])
 
 
-def untyped(doc):
+def without_labels(doc):
     copy = doc.copy()
     copy.set_ents([Span(copy, e.start, e.end, label="X") for e in copy.ents], default="unmodified")
     return copy
 
 
 @given(pairs())
-def test_segmentation_is_what_seqeval_says_of_one_type(docs):
-    predicted = [tags_of(untyped(doc)) for doc, _ in docs]
-    gold = [tags_of(untyped(doc)) for _, doc in docs]
+def test_segmentation_scores_agree_with_seqeval_on_one_label(docs):
+    predicted = [tags_of(without_labels(doc)) for doc, _ in docs]
+    gold = [tags_of(without_labels(doc)) for _, doc in docs]
     scores = score(docs)
     if scores["segmentation_f"] is None:
         return
@@ -85,46 +86,70 @@ def test_segmentation_is_what_seqeval_says_of_one_type(docs):
     assert scores["segmentation_f"] == pytest.approx(f1_score(gold, predicted, **options))
 
 
-@given(pairs(), st.sets(st.integers(0, 5)))
-def test_missing_annotation_counts_as_in_spacys_scorer(docs, missing):
-    holed = []
-    for predicted, gold in docs:
-        covered = {i for entity in gold.ents for i in range(entity.start, entity.end)}
-        holes = [i for i in missing if i < len(gold) and i not in covered]
-        holed.append((predicted, make_doc(tags_of(gold), missing=holes)))
-    scores = score(holed)
-    reference = get_ner_prf(Example(untyped(p), untyped(g)) for p, g in holed)
-    assert scores["segmentation_p"] == reference["ents_p"]
-    assert scores["segmentation_r"] == reference["ents_r"]
-    assert scores["segmentation_f"] == reference["ents_f"]
-
-
-def test_the_right_span_with_the_wrong_type_counts_for_segmentation_alone():
+def test_a_wrong_label_is_an_error_but_not_for_segmentation():
     scores = score([(make_doc(["B-PER", "I-PER"]), make_doc(["B-LOC", "I-LOC"]))])
     assert scores["ents_f"] == 0
     assert scores["segmentation_f"] == 1
 
 
-def test_neighbors_of_one_type_are_two_entities():
+def test_adjacent_entities_of_one_label_are_distinct():
     scores = score([(make_doc(["B-PER", "I-PER"]), make_doc(["B-PER", "B-PER"]))])
     assert scores["ents_f"] == scores["segmentation_f"] == 0
     scores = score([(make_doc(["B-PER", "B-PER"]), make_doc(["B-PER", "B-PER"]))])
     assert scores["ents_f"] == scores["segmentation_f"] == 1
 
 
-def test_other_tokens_are_aligned():
-    predicted = make_doc(["B-PER"], words=["DukeDumont"])
-    gold = make_doc(["B-PER", "I-PER"], words=["Duke", "Dumont"])
-    assert score([(predicted, gold)])["segmentation_f"] == 1
+def doc_of(words, tags, spaces=None):
+    return Doc(VOCAB, words=words, spaces=spaces or [False] * len(words), ents=tags)
 
 
-def test_without_annotation_there_is_no_score():
+@pytest.mark.parametrize(
+    ("predicted", "gold", "scores"),
+    [
+        # Finer and coarser tokens with equal boundaries.
+        ((["Duke", "Dumont"], ["B-X", "I-X"]), (["DukeDumont"], ["B-X"]), (1, 1)),
+        ((["DukeDumont"], ["B-X"]), (["Duke", "Dumont"], ["B-X", "I-X"]), (1, 1)),
+        # A span inside a token of the other side.
+        ((["@Nike"], ["B-X"]), (["@", "Nike"], ["O", "B-X"]), (0, 0)),
+        ((["@", "Nike"], ["O", "B-X"]), (["@Nike"], ["B-X"]), (0, 0)),
+        ((["@Nike"], ["O"]), (["@", "Nike"], ["O", "B-X"]), (0, 0)),
+        # Missing annotation inside a predicted span.
+        ((["@Nike"], ["B-X"]), (["@", "Nike"], [None, "B-X"]), (0, 0)),
+        ((["@Nike", "Rio"], ["O", "B-X"]), (["@", "NikeRio"], ["O", None]), (None, None)),
+    ],
+)
+def test_entities_are_compared_by_character_offsets(predicted, gold, scores):
+    found = score([(doc_of(*predicted), doc_of(*gold))])
+    assert (found["ents_f"], found["segmentation_f"]) == scores
+
+
+def test_white_space_is_ignored_if_the_texts_differ():
+    predicted = doc_of(["Duke", "Dumont"], ["B-X", "I-X"], [True, False])
+    assert score([(predicted, doc_of(["DukeDumont", "\n"], ["B-X", "O"]))])["ents_f"] == 1
+
+
+@given(pairs(), st.sets(st.integers(0, 5)))
+def test_scores_equal_spacys_if_tokens_are_equal(docs, missing):
+    examples = [Example(found, make_doc(tags_of(gold), missing)) for found, gold in docs]
+    scores, expected = score_entities(examples), get_ner_prf(examples)
+    for name in ("ents_p", "ents_r", "ents_f"):
+        assert scores[name] == expected[name]
+    for label, row in (scores["ents_per_type"] or {}).items():
+        assert row == expected["ents_per_type"][label]
+    unlabeled = [
+        Example(without_labels(e.predicted), without_labels(e.reference)) for e in examples
+    ]
+    expected = get_ner_prf(unlabeled)
+    assert scores["segmentation_f"] == expected["ents_f"]
+
+
+def test_posts_without_annotation_have_no_scores():
     scores = score([(make_doc(["B-PER"]), Doc(VOCAB, words=["w0"]))])
     assert set(scores.values()) == {None}
     assert set(score_entities([]).values()) == {None}
 
 
-def test_spacy_finds_the_scorer_and_hands_it_whatever_its_component_has():
+def test_the_registered_scorer_accepts_the_cfg_of_its_component():
     scorer = registry.scorers.get("spacy_mner.mner_scorer.v1")()
     doc = make_doc(["B-PER"])
     assert scorer([Example(doc, doc)], labels=["PER"], threshold=0.0)["ents_f"] == 1

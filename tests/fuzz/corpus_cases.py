@@ -46,7 +46,7 @@ class CorpusCases:
 
     def prepare(self, folder: Path) -> None:
         """Load the tokenizer once: it takes ten times as long as all else of a case."""
-        convert_module._blank = functools.cache(convert_module._blank)
+        convert_module.blank_pipeline = functools.cache(convert_module.blank_pipeline)
         for (use, suffix), contents in self.seeds.items():
             for number, content in enumerate(contents):
                 place = folder / f"{use} {number}{suffix}"
@@ -58,7 +58,7 @@ class CorpusCases:
         chance = chance_of(self.seed, number)
         (use, suffix), content, _ = self._damaged(chance)
         # Strings of twenty thousand damaged corpora would stay in the vocabulary otherwise.
-        with convert_module._blank("en").memory_zone():
+        with convert_module.blank_pipeline("en").memory_zone():
             return judge(use, suffix, content, folder, chance)
 
     def _damaged(self, chance: Random) -> tuple[tuple[str, str], bytes, list[str]]:
@@ -123,7 +123,7 @@ def _there_and_back(path: Path, folder: Path, options: Options, chance: Random) 
         except CorpusError as error:
             raise AssertionError(f"what was written cannot be read: {error}") from error
         assert (back.posts, back.entities) == (summary.posts, summary.entities), back.problems
-    nlp = convert_module._blank("en")
+    nlp = convert_module.blank_pipeline("en")
     docs = list(read_docs(packed, nlp.vocab))
     assert len(docs) == summary.posts
     examples = list(MultimodalCorpus(packed)(nlp))
