@@ -104,12 +104,14 @@ def parse_conll(
 
 def _blocks(lines: Iterable[str], report: Callable[[Problem], None]) -> Iterator[_Block]:
     block: _Block | None = None
+    has_headers = False
     for number, line in enumerate(lines, start=1):
         # Files that were joined have their byte order marks in the middle.
         if line.lstrip(BYTE_ORDER_MARK).startswith(MARKS):
             if block:
                 yield block
             block = _open_block(line, number, report)
+            has_headers = True
         elif not line.strip(" \t"):
             # An id may be followed by an empty line before its tokens.
             if block and block.words:
@@ -117,7 +119,9 @@ def _blocks(lines: Iterable[str], report: Callable[[Problem], None]) -> Iterator
                 block = None
         else:
             if block is None:
-                report(Problem(number, f"tokens with no {ID_MARK} before them; no image"))
+                # Plain CoNLL has no headers; between others, a missing one loses an image.
+                if has_headers:
+                    report(Problem(number, f"tokens with no {ID_MARK} before them; no image"))
                 block = _Block(number)
             _add_token(block, number, line, report)
     if block:

@@ -27,7 +27,7 @@ from .jsonl import refuse_half_characters
 from .offsets import WrittenSpan, as_shown, characters
 from .posts import Labels, Post
 from .problems import Problem
-from .record import DATA_URI, doc_to_record, read_posts
+from .record import DATA_URI, UNKNOWN_SPACES, doc_to_record, read_posts
 
 SUFFIX = ".json"
 
@@ -46,6 +46,7 @@ TRAVELLING = (
     "image_text",
     "tokens",
     "missing",
+    UNKNOWN_SPACES,
 )
 
 # What Label Studio serves: files of its machine, and files that were uploaded to it.

@@ -44,6 +44,9 @@ from .spans import (
 
 DATA_URI = "data:"
 
+# Marks tokens without a text, as in CoNLL: the text is the tokens joined by spaces.
+UNKNOWN_SPACES = "has_unknown_spaces"
+
 # How Prodigy shows a task: in the first, an annotator says yes or no to single spans.
 BINARY_VIEW = "ner"
 MANUAL_VIEW = "ner_manual"
@@ -119,7 +122,8 @@ class _RecordReader:
             spans = spans and self._trimmed(spans)
             offsets = cut_at(self._offsets(nlp), [*(spans or []), *missing])
         words, spaces = words_and_spaces(self.text, offsets)
-        post = Post(words, spaces, line=self.line, id=self._id())
+        unknown_spaces = self.record.get(UNKNOWN_SPACES) is True and all(spaces[:-1])
+        post = Post(words, None if unknown_spaces else spaces, line=self.line, id=self._id())
         if spans is not None:
             tokens = token_offsets(words, spaces)
             entities, unknown = align(without_overlaps(spans, self._refuse), tokens, self._refuse)
@@ -294,6 +298,8 @@ def doc_to_record(doc: Doc) -> dict[str, Any]:
     if doc.has_unknown_spaces and text.endswith(" "):
         text = text[:-1]
     record: dict[str, Any] = {"text": text}
+    if doc.has_unknown_spaces:
+        record[UNKNOWN_SPACES] = True
     if doc.user_data.get(POST_ID) is not None:
         record["id"] = str(doc.user_data[POST_ID])
     record["image"] = image_to_json(doc._.image)

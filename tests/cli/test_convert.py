@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import spacy
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
@@ -33,14 +34,14 @@ def test_a_corpus_is_converted_and_the_summary_printed(run, tmp_path):
         assert words in result.stdout
 
 
-def test_the_protocol_is_chosen(run, tmp_path):
+def test_orphans_selects_the_protocol(run, tmp_path):
     assert run("train.txt", "train.jsonl", "--orphans", "drop").exit_code == 0
     first, second = map(json.loads, (tmp_path / "train.jsonl").read_text().splitlines())
     assert [span["label"] for span in first["spans"]] == ["OTHER"]
     assert second["spans"] == []
 
 
-def test_captions_are_counted_and_those_missing_are_named(run, tmp_path):
+def test_matched_and_missing_captions_are_printed(run, tmp_path):
     (tmp_path / "captions.tsv").write_text("1\ta man\n")
     result = run("train.txt", "train.spacy", "--captions", "captions.tsv")
     assert result.exit_code == 0
@@ -50,27 +51,27 @@ def test_captions_are_counted_and_those_missing_are_named(run, tmp_path):
     assert "captions" not in run("train.txt", "train.spacy").stdout
 
 
-def test_only_the_first_complaints_are_on_the_screen(run, tmp_path):
+def test_only_the_first_problems_are_printed(run, tmp_path):
     (tmp_path / "bad.txt").write_text("IMGID:1\n" + "a\tX\n" * 9)
     output = run("bad.txt", "bad.spacy").stdout
     assert "line 6" in output and "line 7" not in output
     assert "and 4 more" in output
 
 
-def test_a_corpus_without_images_is_noticed(run):
+def test_a_corpus_without_images_is_reported(run):
     assert "No post has an image" in run("train.txt", "train.spacy").stdout
 
 
-def test_a_name_that_does_not_occur_is_noticed(run):
+def test_a_renamed_label_that_does_not_occur_is_reported(run):
     assert "no label GEO" in run("train.txt", "train.spacy", "--map", "GEO=LOC").stdout
 
 
-def test_labels_of_another_task_are_noticed(run, tmp_path):
+def test_labels_of_the_sentiment_task_are_reported(run, tmp_path):
     (tmp_path / "sentiment.txt").write_text("IMGID:1\na\tB-NEG\n")
     assert "sentiment" in run("sentiment.txt", "x.spacy").stdout
 
 
-def test_label_studio_is_written_and_read_and_problems_are_named_by_task(run, tmp_path):
+def test_label_studio_files_are_written_and_read_with_problems_by_task(run, tmp_path):
     assert run("train.txt", "tasks.json", "--images-root", "images").exit_code == 0
     tasks = json.loads((tmp_path / "tasks.json").read_text())
     assert tasks[0]["data"]["image"] == "/data/local-files/?d=images/1.jpg"
@@ -79,6 +80,27 @@ def test_label_studio_is_written_and_read_and_problems_are_named_by_task(run, tm
     result = run("tasks.json", "back.spacy", "--images-root", "images")
     assert result.exit_code == 0
     assert 'task 3: no "text" in its data' in result.stdout
+
+
+POST = {"text": "thanks @Nike", "spans": [{"start": 8, "end": 12, "label": "ORG"}]}
+
+
+def test_spans_that_do_not_align_with_the_tokenizer_are_printed(run, tmp_path):
+    (tmp_path / "posts.jsonl").write_text(json.dumps(POST))
+    output = run("posts.jsonl", "x.spacy").stdout.replace("\n", " ")
+    assert "1 of 1 gold spans do not align" in output and "'Nike' in '@Nike'" in output
+    nlp = spacy.blank("en")
+    nlp.tokenizer.prefix_search = spacy.util.compile_prefix_regex(["@"]).search
+    nlp.to_disk(tmp_path / "model")
+    assert "gold spans" not in run("posts.jsonl", "x.spacy", "--model", "model").stdout
+    # The Chinese tokenizer splits at every character.
+    assert "gold spans" not in run("posts.jsonl", "x.spacy", "--lang", "zh").stdout
+
+
+def test_plain_conll_has_no_problems(run, tmp_path):
+    (tmp_path / "plain.conll").write_text("a\tO\n\nb\tB-PER\n")
+    run("plain.conll", "x.spacy")
+    assert json.loads((tmp_path / "x.spacy.summary.json").read_text())["problems"] == []
 
 
 @pytest.mark.parametrize(
@@ -91,9 +113,12 @@ def test_label_studio_is_written_and_read_and_problems_are_named_by_task(run, tm
         (["train.txt", "x.spacy", "--features", "train.txt"], "npz"),
         (["train.txt", "x.spacy", "--captions", "gone.tsv"], "no file gone.tsv"),
         (["train.txt", "train.txt/x.spacy"], "train.txt"),
+        (["train.txt", "x.spacy", "--lang", "xyz"], "--lang xyz"),
+        (["train.txt", "x.spacy", "--model", "gone"], "gone"),
+        (["train.txt", "x.spacy", "--model", "gone", "--lang", "en"], "exclude each other"),
     ],
 )
-def test_a_mistake_ends_in_one_line_and_exit_code_1(run, arguments, reason):
+def test_an_error_exits_with_code_1_and_no_traceback(run, arguments, reason):
     result = run(*arguments)
     assert result.exit_code == 1
     assert reason in result.stdout.replace("\n", " ")

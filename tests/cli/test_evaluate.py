@@ -4,6 +4,7 @@ import json
 
 import pytest
 import spacy
+from spacy.tokens import Doc
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
@@ -26,10 +27,14 @@ def run(tmp_path, monkeypatch):
     return evaluate
 
 
-def test_the_table_has_a_row_per_type_and_two_totals(run):
+def rows_of(result):
+    return {line[:12].strip(): line[12:].split() for line in result.stdout.splitlines()}
+
+
+def test_the_table_has_a_row_per_label_and_two_totals(run):
     result = run("model", "d.spacy")
     assert result.exit_code == 0
-    rows = {line[:12].strip(): line[12:].split() for line in result.stdout.splitlines()}
+    rows = rows_of(result)
     assert rows["ANIMAL"] == ["100.00", "100.00", "100.00"]
     assert rows["ORG"] == ["100.00", "50.00", "66.67"]
     assert rows["all types"] == ["100.00", "66.67", "80.00"]
@@ -45,14 +50,47 @@ def test_scores_are_written_as_json(run, tmp_path):
     assert scores["ents_f"] == 0 and scores["segmentation_f"] == pytest.approx(0.8)
 
 
-def test_images_can_be_taken_away(run):
+def test_images_off_removes_the_images(run):
     assert "images off (absent 3)" in run("model", "d.spacy", "--images", "off").stdout
 
 
-def test_images_are_taken_from_their_folder(run):
-    # The stand-in takes the whole path for a name.
+def test_relative_image_paths_are_resolved_against_images_root(run):
+    # The pipeline of this test predicts the whole path as the label.
     result = run("model", "d.spacy", "--images-root", "images")
     assert "images/ORG" in result.stdout
+
+
+def test_tokens_are_those_of_the_pipeline_or_gold(run, tmp_path):
+    nlp = spacy.blank("en")
+    doc = Doc(nlp.vocab, ["hi", "@", "Nike"], [True, False, False], ents=["O", "O", "B-ORG"])
+    doc._.image = "ORG.jpg"
+    write_docs([doc], tmp_path / "x.spacy")
+    result = run("model", "x.spacy")
+    assert rows_of(result)["all types"] == ["0.00", "0.00", "0.00"]
+    assert "1 of 1 gold spans do not align" in result.stdout.replace("\n", " ")
+    result = run("model", "x.spacy", "--tokens", "gold")
+    assert rows_of(result)["all types"] == ["100.00", "100.00", "100.00"]
+    assert "align" not in result.stdout
+
+
+CODE = """
+from spacy.language import Language
+
+@Language.component("defined_in_a_file")
+def component(doc):
+    return doc
+"""
+
+
+def test_code_is_imported_before_the_pipeline_is_loaded(run, tmp_path):
+    (tmp_path / "code.py").write_text(CODE)
+    nlp = make_pipeline()
+    nlp.to_disk("other")
+    for name in ("config.cfg", "meta.json"):
+        path = tmp_path / "other" / name
+        path.write_text(path.read_text().replace("image_name_tagger", "defined_in_a_file"))
+    assert run("other", "d.spacy").exit_code == 1
+    assert run("other", "d.spacy", "--code", "code.py").exit_code == 0
 
 
 def test_posts_without_annotation_have_no_score(run, tmp_path):
@@ -65,12 +103,13 @@ def test_posts_without_annotation_have_no_score(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["gone", "d.spacy"], "Cannot load the pipeline gone"),
+        (["gone", "d.spacy"], "gone"),
         (["model", "gone.spacy"], "spacy-mner convert"),
         (["model", "one.spacy", "--images", "shuffled"], "Cannot shuffle"),
+        (["model", "one.spacy", "--code", "gone.py"], "--code gone.py"),
     ],
 )
-def test_a_mistake_ends_in_one_line_and_exit_code_1(run, tmp_path, arguments, reason):
+def test_an_error_exits_with_code_1_and_no_traceback(run, tmp_path, arguments, reason):
     write_docs([make_post(spacy.blank("en").vocab, "ORG", "ORG.jpg")], tmp_path / "one.spacy")
     result = run(*arguments)
     assert result.exit_code == 1

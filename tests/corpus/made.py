@@ -50,7 +50,7 @@ def annotated_docs(draw: st.DrawFn) -> Doc:
     missing = [i for i, (_, _, tag) in enumerate(tokens) if tag == "missing"]
     post = Post(
         words=[word for word, _, _ in tokens],
-        spaces=[space for _, space, _ in tokens],
+        spaces=draw(st.sampled_from([None, [space for _, space, _ in tokens]])),
         entities=repaired.entities if draw(st.booleans()) else None,
         missing=missing,
         id=draw(st.sampled_from([None, "猫", "17_06_1"])),
@@ -67,6 +67,7 @@ def content(doc: Doc) -> dict[str, Any]:
     features = doc._.image_features
     return {
         "tokens": [(token.text, token.whitespace_) for token in doc],
+        "has_unknown_spaces": doc.has_unknown_spaces,
         "annotation": [(token.ent_iob_, token.ent_type_) for token in doc],
         "id": doc.user_data.get("spacy_mner.post_id"),
         "image": doc._.image,

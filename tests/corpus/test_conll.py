@@ -139,16 +139,21 @@ def test_headers_of_both_kinds_are_told_apart_and_reported_alike():
     ]
 
 
-def test_tokens_before_any_id_are_a_post_without_image():
-    posts, [problem] = parse("a\tO\n\nIMGID:1\nb\tO")
+def test_plain_conll_has_posts_without_images_and_no_problems():
+    posts, problems = parse("a\tO\n\nb\tB-PER\n\nc\tO")
     assert [(post.id, post.image, post.words) for post in posts] == [
-        (None, None, ["a"]),
-        ("1", "1", ["b"]),
+        (None, None, [word]) for word in "abc"
     ]
-    assert problem.line == 1
+    assert problems == []
 
 
-def test_tokens_after_an_empty_line_do_not_get_the_image_of_the_post_before():
+def test_tokens_before_the_first_header_are_a_post_without_image():
+    posts, problems = parse("a\tO\n\nIMGID:1\nb\tO")
+    assert [(post.id, post.image) for post in posts] == [(None, None), ("1", "1")]
+    assert problems == []
+
+
+def test_a_block_without_header_between_headers_has_no_image_and_is_reported():
     posts, [problem] = parse("IMGID:1\na\tO\n\nb\tO\n")
     assert [post.image for post in posts] == ["1", None]
     assert problem.line == 4

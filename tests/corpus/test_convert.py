@@ -12,9 +12,9 @@ from spacy.tokens import Doc, DocBin
 
 from spacy_mner.corpus import convert as convert_module
 from spacy_mner.corpus import jsonl, labelstudio, record
-from spacy_mner.corpus.convert import Options, convert
+from spacy_mner.corpus.convert import Options, blank_pipeline, convert
 from spacy_mner.corpus.docbin import read_docs
-from spacy_mner.errors import CorpusError
+from spacy_mner.errors import CorpusError, MNERError, UsageError
 from spacy_mner.images.reference import references
 
 CONLL = """IMGID:1015799
@@ -389,14 +389,55 @@ def test_labels_of_the_sentiment_task_are_noticed(tmp_path):
 def test_what_cannot_be_converted_is_refused_in_words(tmp_path, content, source, target, reason):
     if content is not None:
         (tmp_path / source).write_text(content)
-    with pytest.raises(CorpusError, match=reason):
+    with pytest.raises(MNERError, match=reason):
         convert(tmp_path / source, tmp_path / target)
     assert not (tmp_path / Path(target).with_suffix(".spacy.summary.json")).exists()
 
 
-def test_an_unknown_language_is_refused(source, tmp_path):
-    with pytest.raises(CorpusError, match="'xyz'"):
-        convert(source, tmp_path / "x.spacy", Options(lang="xyz"))
+MENTIONS = [
+    {"text": "thanks @Nike", "spans": [{"start": 8, "end": 12, "label": "ORG"}]},
+    {"text": "in #NewYork", "spans": [{"start": 4, "end": 11, "label": "LOC"}]},
+    {"text": "by Nike/adidas", "spans": [{"start": 3, "end": 7, "label": "ORG"}]},
+    {"text": "the NYCmarathon", "spans": [{"start": 4, "end": 7, "label": "LOC"}]},
+]
+
+
+@pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
+def test_spans_that_do_not_align_with_the_tokenizer_are_counted(suffix, tmp_path):
+    source = write_jsonl(tmp_path / "in.jsonl", *MENTIONS)
+    convert(source, tmp_path / f"out{suffix}")
+    # The output has tokens cut at the spans: they are not those of the tokenizer either.
+    summary = convert(tmp_path / f"out{suffix}", tmp_path / "back.spacy")
+    assert (summary.alignment.spans, summary.alignment.misaligned) == (4, 2)
+    written = json.loads((tmp_path / "back.spacy.summary.json").read_text())
+    assert written["alignment"] == {
+        "spans": 4,
+        "misaligned": 2,
+        "examples": [
+            {"span": "Nike", "tokens": ["@Nike"]},
+            {"span": "NYC", "tokens": ["NYCmarathon"]},
+        ],
+    }
+    assert written["problems"] == []
+
+
+def test_spans_are_aligned_with_the_tokenizer_of_the_given_pipeline(tmp_path):
+    source = write_jsonl(tmp_path / "in.jsonl", *MENTIONS)
+    nlp = spacy.blank("en")
+    nlp.tokenizer.prefix_search = spacy.util.compile_prefix_regex(["@", "#", "NYC"]).search
+    assert convert(source, tmp_path / "out.spacy", Options(nlp=nlp)).alignment.misaligned == 0
+
+
+@pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
+def test_unknown_spaces_stay_unknown_in_every_format(source, suffix, tmp_path):
+    convert(source, tmp_path / f"x{suffix}")
+    convert(tmp_path / f"x{suffix}", tmp_path / "back.spacy")
+    assert [doc.has_unknown_spaces for doc in docs_of(tmp_path / "back.spacy")] == [True] * 3
+
+
+def test_an_unknown_language_raises_usage_error():
+    with pytest.raises(UsageError, match="xyz"):
+        blank_pipeline("xyz")
 
 
 def test_a_path_that_climbs_is_left_out_and_reported_even_without_a_folder(tmp_path):
