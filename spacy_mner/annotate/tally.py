@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..evaluation.evaluate import status_kind
+from ..features.image_status import ImageStatus
 
 # Errors that are told word by word, of a chunk and of all.
 TOLD = 5
@@ -41,7 +41,7 @@ class Tally:
             tally.posts += 1
             tally.entities.update(entity["label"] for entity in annotation["entities"] or ())
             if annotation["image_status"] is not None:
-                tally.images[status_kind(annotation["image_status"])] += 1
+                tally.images[ImageStatus.parse(annotation["image_status"]).category] += 1
             if annotation["error"] is not None:
                 tally.failed += 1
                 if len(tally.errors) < TOLD:

@@ -15,6 +15,7 @@ from spacy.training import Example
 
 from ..corpus.predicted import SpanAlignment, make_predicted
 from ..extensions import has_image
+from ..features.image_status import ImageStatus
 from .image_ablation import ImageCondition, set_images
 from .scorer import score_entities
 
@@ -87,7 +88,7 @@ def score_prediction(prediction: Prediction) -> dict[str, Any]:
 
     Returns a JSON-serializable dict: the scores of `score_entities`; `tokenization` ("pipeline" or
     "gold"), `spans` and `misaligned_spans`; `posts`, `posts_with_image`, `tokens` (annotated
-    ones); `image_status`, the number of posts by kind of `doc._.image_status`; `seconds` and
+    ones); `image_status`, the number of posts by category; `seconds` and
     `words_per_second`.
     """
     references = [example.reference for example in prediction.examples]
@@ -115,11 +116,7 @@ def images_root_of(nlp: Language) -> Path | None:
 
 
 def count_status(docs: Iterable[Doc]) -> dict[str, int]:
-    """Count posts by the kind of their image status, most frequent first."""
-    kinds = Counter(status_kind(doc._.image_status) for doc in docs if doc._.image_status)
-    return dict(kinds.most_common())
-
-
-def status_kind(status: str) -> str:
-    """Return an image status without its reasons: "used", "used in part", "absent", …"""
-    return "used in part" if status.startswith("used ") else status.partition(":")[0]
+    """Count posts by the category of their image status, most frequent first."""
+    statuses = (doc._.image_status for doc in docs)
+    counts = Counter(ImageStatus.parse(status).category for status in statuses if status)
+    return dict(counts.most_common())
