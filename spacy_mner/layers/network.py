@@ -28,15 +28,6 @@ class NetworkOutput:
     regions: Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
-class ParameterGroup:
-    """Parameters that share their learning rate and their weight decay."""
-
-    parameters: list[nn.Parameter]
-    is_pretrained: bool
-    has_weight_decay: bool
-
-
 class TaggerNetwork(nn.Module):
     """Computes the potentials of the CRF from the features of all modalities.
 
@@ -82,21 +73,23 @@ class TaggerNetwork(nn.Module):
         """Append n labels to the decoder; see `CRF.add_labels`."""
         self.decode.add_labels(n)
 
-    def parameter_groups(self) -> list[ParameterGroup]:
-        """The trainable parameters, grouped by how an optimizer treats them.
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The trainable parameters as parameter groups of torch.optim.
 
-        Pretrained are those that an embedder returns from `pretrained_parameters()`. Biases,
-        normalizations and other vectors get no weight decay.
+        params: list of parameters.
+        is_pretrained: whether an embedder returns them from `pretrained_parameters()`.
+        has_weight_decay: False for biases, normalizations and other vectors.
         """
         embedders: list[Any] = [
             e for e in self.embed.values() if hasattr(e, "pretrained_parameters")
         ]
         pretrained = {p for embedder in embedders for p in embedder.pretrained_parameters()}
-        groups: dict[tuple[bool, bool], ParameterGroup] = {}
+        groups: dict[tuple[bool, bool], dict[str, Any]] = {}
         for parameter in self.parameters():
             if parameter.requires_grad:
                 key = (parameter in pretrained, parameter.ndim > 1)
-                groups.setdefault(key, ParameterGroup([], *key)).parameters.append(parameter)
+                group = {"params": [], "is_pretrained": key[0], "has_weight_decay": key[1]}
+                groups.setdefault(key, group)["params"].append(parameter)
         return list(groups.values())
 
     @property

@@ -16,8 +16,6 @@ from thinc.shims import Shim
 from thinc.types import FloatsXd
 from thinc.util import get_torch_default_device
 
-from ..training.optimizers import AdamW
-
 # JSON that says how to build a network: its sizes and labels.
 Plan = dict[str, Any]
 
@@ -90,8 +88,8 @@ class TorchShim(Shim):
         return [name for name, gradient in gradients.items() if not gradient.isfinite().all()]
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        if isinstance(optimizer, AdamW):
-            optimizer.update_network(self.network)
+        if hasattr(optimizer, "update_network"):
+            optimizer.update_network(self.id, self.network)
             return
         for name, parameter in self.network.named_parameters():
             if parameter.grad is None:

@@ -1,149 +1,152 @@
-"""Optimizers that Thinc does not have: Adagrad, and AdamW over a whole torch network."""
+"""Adagrad and AdamW of torch as optimizers of Thinc."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
-from thinc.api import Optimizer
+from thinc.api import Optimizer, torch2xp
 from thinc.backends import get_array_ops
 from thinc.optimizers import FloatOrSeq, KeyT
 from thinc.types import FloatsXd
-from torch import nn
-
-from ..layers.embed import TransformerEmbedding
+from torch import Tensor, nn
 
 
-class Adagrad(Optimizer):
-    """Steps that shrink with all the gradients that a weight has seen.
+class TorchOptimizer(Optimizer):
+    """An optimizer of torch with the interface, schedules and averages of Thinc's.
 
-        s = s + g * g    w = w - learn_rate * g / (sqrt(s) + eps)
+    A network of this package is updated as a whole by `update_network`, in the parameter groups
+    that it returns. Parameters of other components are updated one at a time by `__call__`.
+    """
 
-    (Duchi et al. 2011.) The sums s lie in `mom2`, under the keys of Thinc's parameters. Weights
-    and sums of NumPy or CuPy change in place; the gradient is zeroed.
+    __slots__ = ("_by_key", "_by_network")
+
+    def __init__(self, learn_rate: FloatOrSeq, **settings: Any) -> None:
+        super().__init__(learn_rate, **settings)
+        self._by_key: dict[KeyT, torch.optim.Optimizer] = {}
+        self._by_network: WeakKeyDictionary[nn.Module, torch.optim.Optimizer] = WeakKeyDictionary()
+
+    def __call__(
+        self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
+    ) -> tuple[FloatsXd, FloatsXd]:
+        """Update the weights named by `key` in place: (weights, zeroed gradient)."""
+        if len(gradient) < 1:
+            return weights, gradient
+        shared = torch.from_dlpack(weights)
+        if key not in self._by_key:
+            group = {"params": [nn.Parameter(shared)], "has_weight_decay": True}
+            self._by_key[key] = self._create([group | {"is_pretrained": _is_in_submodule(key)}])
+        optimizer = self._by_key[key]
+        [parameter] = _parameters(optimizer)
+        # Thinc may have put another array in the place of the last one.
+        parameter.data, parameter.grad = shared, torch.from_dlpack(gradient)
+        self._step(optimizer, lr_scale)
+        gradient.fill(0)
+        self._update_average(key, weights)
+        return weights, gradient
+
+    def update_network(self, network_id: int, network: Any) -> None:
+        """Update the parameters that have a gradient, in place, and remove the gradients.
+
+        network_id: first part of the keys of its parameters in `averages`.
+        network: a module with `parameter_groups()`, as `TaggerNetwork`.
+        """
+        optimizer = self._by_network.get(network)
+        trainable = {p for p in network.parameters() if p.requires_grad}
+        if optimizer is None or set(_parameters(optimizer)) != trainable:
+            optimizer = self._by_network[network] = self._create(network.parameter_groups())
+        updated = [(name, p) for name, p in network.named_parameters() if p.grad is not None]
+        self._step(optimizer)
+        for name, parameter in updated if self.averages is not None else ():
+            self._update_average((network_id, name), cast(FloatsXd, torch2xp(parameter.data)))
+
+    def _step(self, optimizer: torch.optim.Optimizer, lr_scale: float = 1.0) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = lr_scale * self._learn_rate(group)
+            group["eps"] = self.eps
+        self._prepare_gradients([p for p in _parameters(optimizer) if p.grad is not None])
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def _update_average(self, key: KeyT, weights: FloatsXd) -> None:
+        self.nr_update[key] += 1
+        if self.averages is not None:
+            ops = get_array_ops(weights)
+            if key not in self.averages:
+                self.averages[key] = ops.xp.zeros_like(weights)
+            ops.update_averages(self.averages[key], weights, self.nr_update[key])
+
+    def _create(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        raise NotImplementedError
+
+    def _learn_rate(self, group: dict[str, Any]) -> float:
+        return self.learn_rate
+
+    def _prepare_gradients(self, parameters: list[nn.Parameter]) -> None:
+        """Clip and regularize, in place."""
+        raise NotImplementedError
+
+
+class Adagrad(TorchOptimizer):
+    """Adagrad (Duchi et al. 2011) with L2 regularization and clipping per parameter.
+
+    s = s + g * g    w = w - learn_rate * g / (sqrt(s) + eps)
     """
 
     __slots__ = ()
 
-    def __init__(
-        self,
-        learn_rate: FloatOrSeq,
-        *,
-        eps: FloatOrSeq,
-        L2: FloatOrSeq,
-        grad_clip: FloatOrSeq,
-        use_averages: bool,
-    ) -> None:
-        super().__init__(
-            learn_rate,
-            eps=eps,
-            L2=L2,
-            grad_clip=grad_clip,
-            use_averages=use_averages,
-            L2_is_weight_decay=False,
-        )
+    def _create(self, groups: list[dict[str, Any]]) -> torch.optim.Adagrad:
+        is_cpu = groups[0]["params"][0].device.type == "cpu"
+        return torch.optim.Adagrad(groups, fused=is_cpu or None)
 
-    def __call__(
-        self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
-    ) -> tuple[FloatsXd, FloatsXd]:
-        """Update the weights named by `key`: (weights, zeroed gradient)."""
-        if len(gradient) < 1:
-            return weights, gradient
-        ops = get_array_ops(weights)
-        self.nr_update[key] += 1
-        if self.L2:
-            gradient += self.L2 * weights
-        if self.grad_clip:
-            gradient = ops.clip_gradient(gradient, self.grad_clip)
-        if key not in self.mom2:
-            self.mom2[key] = ops.xp.zeros_like(weights)
-        self.mom2[key] += gradient * gradient
-        weights -= lr_scale * self.learn_rate * gradient / (ops.xp.sqrt(self.mom2[key]) + self.eps)
-        gradient.fill(0)
-        if self.averages is not None:
-            if key not in self.averages:
-                self.averages[key] = ops.xp.zeros_like(weights)
-            ops.update_averages(self.averages[key], weights, self.nr_update[key])
-        return weights, gradient
+    def _prepare_gradients(self, parameters: list[nn.Parameter]) -> None:
+        for parameter in parameters:
+            if self.L2:
+                cast(Tensor, parameter.grad).add_(parameter.data, alpha=self.L2)
+            if self.grad_clip:
+                nn.utils.clip_grad_norm_(parameter, self.grad_clip)
 
 
-class AdamW(Optimizer):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), made for fine-tuning.
+class AdamW(TorchOptimizer):
+    """AdamW (Loshchilov & Hutter 2019) with a second learning rate for pretrained encoders.
 
-    A torch network of ours is updated as a whole by `torch.optim.AdamW`: with a learning rate of
-    its own for pretrained encoders, without weight decay for biases, normalizations and other
-    vectors, and with the norm of all gradients together cut to `grad_clip`. For the parameters of
-    other components it is Thinc's Adam, with the same numbers; those of a torch network, such as a
-    shared `transformer` of spacy-transformers, have the learning rate of encoders.
+    The gradient of a network is clipped as a whole. In networks of this package, biases,
+    normalizations and other vectors get no weight decay.
     """
 
-    __slots__ = ("_of_networks", "encoder_learn_rate")
+    __slots__ = ("encoder_learn_rate",)
 
     encoder_learn_rate: float
 
     def __init__(
-        self,
-        learn_rate: FloatOrSeq,
-        *,
-        encoder_learn_rate: FloatOrSeq,
-        weight_decay: float,
-        grad_clip: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
+        self, learn_rate: FloatOrSeq, *, encoder_learn_rate: FloatOrSeq, **settings: Any
     ) -> None:
-        super().__init__(
-            learn_rate,
-            L2=weight_decay,
-            beta1=beta1,
-            beta2=beta2,
-            eps=eps,
-            grad_clip=grad_clip,
-            use_averages=False,
-        )
+        super().__init__(learn_rate, use_averages=False, **settings)
         self._set_attr_or_schedule("encoder_learn_rate", encoder_learn_rate)
-        self._of_networks: WeakKeyDictionary[nn.Module, torch.optim.AdamW] = WeakKeyDictionary()
 
-    def __call__(
-        self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
-    ) -> tuple[FloatsXd, FloatsXd]:
-        """Update the weights named by `key`, as Thinc's Adam does: (weights, zeroed gradient)."""
-        rate = self.learn_rate
-        try:
-            if _is_of_torch(key):
-                self.learn_rate = self.encoder_learn_rate
-            return super().__call__(key, weights, gradient, lr_scale=lr_scale)
-        finally:
-            self.learn_rate = rate
+    def _create(self, groups: list[dict[str, Any]]) -> torch.optim.AdamW:
+        groups = [{**g, "weight_decay": self.L2 * g["has_weight_decay"]} for g in groups]
+        return torch.optim.AdamW(groups, betas=(self.b1, self.b2), fused=True)
 
-    def update_network(self, network: nn.Module) -> None:
-        """Update the parameters of a network that have a gradient, in place, and drop those."""
-        if network not in self._of_networks:
-            self._of_networks[network] = self._for_network(network)
-        optimizer = self._of_networks[network]
-        for group in optimizer.param_groups:
-            group["lr"] = self.encoder_learn_rate if group["pretrained"] else self.learn_rate
+    def _learn_rate(self, group: dict[str, Any]) -> float:
+        return self.encoder_learn_rate if group["is_pretrained"] else self.learn_rate
+
+    def _prepare_gradients(self, parameters: list[nn.Parameter]) -> None:
         if self.grad_clip:
-            nn.utils.clip_grad_norm_(network.parameters(), self.grad_clip)
-        optimizer.step()
-        optimizer.zero_grad()
-
-    def _for_network(self, network: nn.Module) -> torch.optim.AdamW:
-        encoders = [m.encoder for m in network.modules() if isinstance(m, TransformerEmbedding)]
-        pretrained = {parameter for encoder in encoders for parameter in encoder.parameters()}
-        groups: dict[tuple[bool, float], dict[str, Any]] = {}
-        for parameter in network.parameters():
-            if parameter.requires_grad:
-                is_pretrained, decay = parameter in pretrained, self.L2 * (parameter.ndim > 1)
-                group = {"params": [], "pretrained": is_pretrained, "weight_decay": decay}
-                groups.setdefault((is_pretrained, decay), group)["params"].append(parameter)
-        betas = (self.b1, self.b2)
-        return torch.optim.AdamW(list(groups.values()), betas=betas, eps=self.eps, fused=True)
+            nn.utils.clip_grad_norm_(parameters, self.grad_clip)
 
 
-def _is_of_torch(key: KeyT) -> bool:
-    """Whether a parameter is one of a torch network, which alone have dots in their names."""
+def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _is_in_submodule(key: KeyT) -> bool:
+    """Whether a parameter of another component belongs to a pretrained encoder.
+
+    Torch names the parameters of submodules by a path with dots; Thinc has no such names. In spaCy
+    pipelines, the torch networks with submodules are the encoders of shared transformers.
+    """
     _, name = key
     return "." in name
 
@@ -159,7 +162,7 @@ def build_adagrad(
     """Adagrad with the settings of Moon et al. 2018; any number may be a schedule.
 
     L2: added to the gradient, times the weights.
-    grad_clip: the largest norm of the gradient of one parameter; 0 for any.
+    grad_clip: highest norm of the gradient of one parameter; 0 for no clipping.
     use_averages: evaluate and save a moving average of the weights.
     """
     return Adagrad(learn_rate, eps=eps, L2=L2, grad_clip=grad_clip, use_averages=use_averages)
@@ -175,16 +178,16 @@ def build_adamw(
     beta2: float = 0.999,
     eps: float = 1e-8,
 ) -> AdamW:
-    """AdamW for a tagger with a text encoder in it (`spacy_mner.Transformer.v1`).
+    """AdamW for a tagger with a text encoder (`spacy_mner.Transformer.v1`).
 
-    learn_rate: of all that is new; a number or a schedule, such as Thinc's `warmup_linear.v1`.
-    encoder_learn_rate: of pretrained encoders, shared ones among them; a number or a schedule.
-    grad_clip: the largest norm of the gradient of a network; 0 for any.
+    learn_rate: of new parameters; a number or a schedule, such as Thinc's `warmup_linear.v1`.
+    encoder_learn_rate: of pretrained encoders, shared ones included; a number or a schedule.
+    grad_clip: highest norm of the gradient of a network; 0 for no clipping.
     """
     return AdamW(
         learn_rate,
         encoder_learn_rate=encoder_learn_rate,
-        weight_decay=weight_decay,
+        L2=weight_decay,
         grad_clip=grad_clip,
         beta1=beta1,
         beta2=beta2,

@@ -194,7 +194,7 @@ def test_parameter_groups_separate_pretrained_weights_and_vectors():
     )
     tagger.encode.requires_grad_(False)
     groups = {
-        (g.is_pretrained, g.has_weight_decay): g.parameters for g in tagger.parameter_groups()
+        (g["is_pretrained"], g["has_weight_decay"]): g["params"] for g in tagger.parameter_groups()
     }
     assert set(groups[True, True]) == {encoder[0].weight}
     assert set(groups[True, False]) == {encoder[0].bias, *encoder[1].parameters()}

@@ -193,7 +193,7 @@ def test_accumulated_gradients_are_those_of_all_posts_at_once(tmp_path, monkeypa
         gradients.append({n: p.grad for n, p in parameters.items() if p.grad is not None})
         network.zero_grad()
 
-    monkeypatch.setattr(AdamW, "update_network", lambda self, network: look(network))
+    monkeypatch.setattr(AdamW, "update_network", lambda self, _, network: look(network))
     examples = [*examples, *examples, examples[0]]  # an odd number: the parts differ in size
     for parts in (1, n_parts):
         for part in subdivide_batch(examples, parts):
