@@ -135,7 +135,7 @@ def test_it_forgets_a_gradient_that_is_refused(embedded):
     def spoil(module: Any, inputs: Any, output: torch.Tensor) -> None:
         output.register_hook(lambda gradient: gradient * np.nan)
 
-    hook = network.embed["tok2vec"].project.register_forward_hook(spoil)
+    hook = network.embed["tok2vec"].projection.register_forward_hook(spoil)
     with pytest.raises(ValueError, match="not finite"):
         accumulated_gradients(embedded, [examples])
     hook.remove()
