@@ -1,7 +1,8 @@
-"""Tiny text encoders in folders, as Hugging Face saves them: random weights, real file formats."""
+"""Tiny text encoders with random weights, in the files of Hugging Face."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,23 +21,22 @@ SIZES = {
 
 
 def write_bert(folder: Path, longest: int = 64, **config: float) -> Path:
-    """An uncased BERT that knows a few words, and spells others letter by letter."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    """An uncased BERT whose vocabulary is `WORDS`, letters and digits."""
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertModel
 
     pieces = dict.fromkeys([*SPECIAL, *WORDS, *LETTERS, *(f"##{c}" for c in LETTERS), ":", "/"])
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf8")
-    tokenizer = BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=longest)
+    tokenizer = BertWordPieceTokenizer(vocab={piece: i for i, piece in enumerate(pieces)})
+    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL, strict=True))
+    _write_tokenizer(folder, tokenizer, "BertTokenizer", longest, names)
     sizes = {"vocab_size": len(pieces), "max_position_embeddings": longest}
-    settings = {**SIZES, **sizes, **config}
     torch.manual_seed(0)
-    BertModel(BertConfig(**settings)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    BertModel(BertConfig(**{**SIZES, **sizes, **config})).save_pretrained(folder)
     return folder
 
 
 def write_model(folder: Path, make: Callable[[int], Any]) -> Path:
-    """A model of any kind, of so many pieces, with the tokenizer of that BERT."""
+    """Any model, made for a vocabulary size, with the tokenizer of `write_bert`."""
     from transformers import AutoConfig
 
     n_pieces = AutoConfig.from_pretrained(write_bert(folder)).vocab_size
@@ -46,23 +46,36 @@ def write_model(folder: Path, make: Callable[[int], Any]) -> Path:
 
 
 def write_roberta(folder: Path, longest: int | None = 64) -> Path:
-    """A RoBERTa: pieces of bytes, one type of text, positions that begin behind the padding's.
+    """A RoBERTa: byte-level pieces, one token type, positions that start after the padding's.
 
-    longest: as its tokenizer has it; it has positions for 64 pieces.
+    longest: of its tokenizer; it has positions for 64 pieces.
     """
     from tokenizers import ByteLevelBPETokenizer
-    from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
+    from tokenizers.processors import RobertaProcessing
+    from transformers import RobertaConfig, RobertaModel
 
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    bytes_to_pieces = ByteLevelBPETokenizer()
-    bytes_to_pieces.train_from_iterator([" ".join(WORDS)] * 3, 320, special_tokens=special)
-    folder.mkdir(parents=True, exist_ok=True)
-    vocab, merges = bytes_to_pieces.save_model(str(folder))
-    tokenizer = RobertaTokenizerFast(vocab_file=vocab, merges_file=merges, model_max_length=longest)
-    config = RobertaConfig(
-        **SIZES, vocab_size=len(tokenizer), max_position_embeddings=66, type_vocab_size=1
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator([" ".join(WORDS)] * 3, 320, special_tokens=special)
+    tokenizer.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    names = dict(zip(("cls", "pad", "sep", "unk", "mask"), special, strict=True))
+    _write_tokenizer(
+        folder, tokenizer, "RobertaTokenizer", longest, {**names, "bos": "<s>", "eos": "</s>"}
     )
+    sizes = {"vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 66}
     torch.manual_seed(0)
-    RobertaModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    RobertaModel(RobertaConfig(**SIZES, **sizes, type_vocab_size=1)).save_pretrained(folder)
     return folder
+
+
+def _write_tokenizer(
+    folder: Path, tokenizer: Any, kind: str, longest: int | None, names: dict[str, str]
+) -> None:
+    """Write files by hand, as the constructors of transformers 4 and 5 differ."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save_model(str(folder))
+    config = {f"{name}_token": piece for name, piece in names.items()}
+    if longest is not None:
+        config["model_max_length"] = longest
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "tokenizer_class": kind}))

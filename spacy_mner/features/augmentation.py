@@ -1,4 +1,4 @@
-"""The words that are most similar to a word, by the pipeline's own vectors."""
+"""Nearest words by the pipeline's word vectors."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from .featurizer import Featurizer
 from .nearest_rows import NONE, NearestRows
 from .word_vectors import TrainingTable, find_rows
 
-REMEDY = "or leave SemanticAugmentation out of the config"
+REMEDY = "or remove SemanticAugmentation.v1 from the config"
 
 
 class AugmentationFeaturizer(Featurizer):
-    """Gives every distinct token the vectors of its nearest words, and how similar they are.
+    """Vectors and cosine similarities of the nearest words of every distinct token.
 
     A token is looked up in `nlp.vocab.vectors` as written, else in lower case; words that share a
-    row of the table are one word. The neighbors of the words of training are found when the model
-    is initialized, and saved with it as rows of the table, without the vectors; those of other
-    words are found when they first appear, and remembered by the process.
+    row of the table are one word. The neighbors of training words are computed at initialization
+    and saved as rows of the table; those of other words are computed on demand and cached in
+    memory.
 
-    n: neighbors of a word, fewer only where the table has fewer.
+    n: neighbors of a word, fewer only if the table has fewer.
 
-    A model belongs to the table that it was initialized with. Raises ValueError for another one,
-    for none, and for one that makes up the vectors of words (floret).
+    A model requires the vectors that it was initialized with. Raises ValueError for others, for a
+    vocab without vectors, and for floret vectors.
     """
 
     def __init__(self, *, n: int = 4):
@@ -41,8 +41,8 @@ class AugmentationFeaturizer(Featurizer):
         self._table = TrainingTable(0)
         self._forms: set[int] = set()
         self._vocab: Vocab | None = None
-        # The rows of the words of training, and their neighbors [n_rows, n].
-        self._remember([], [])
+        # Rows of the training words, and their neighbors [n_rows, n].
+        self._set_neighbors([], [])
         self._nearest: NearestRows | None = None
 
     def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
@@ -51,28 +51,30 @@ class AugmentationFeaturizer(Featurizer):
 
     def finalize(self) -> None:
         if self._vocab is None:
-            raise ValueError("SemanticAugmentation needs at least one post to initialize from.")
+            raise ValueError(
+                "SemanticAugmentation.v1 needs at least one training post to initialize."
+            )
         table = self._vocab.vectors
         _check_usable(table)
         self._table, self._nearest = TrainingTable(table.shape[1]), None
-        self._remember([], [])
-        nearest = self._search(table)
+        self._set_neighbors([], [])
+        nearest = self._nearest_rows(table)
         words = [self._vocab.strings[form] for form in self._forms]
         rows = np.unique(find_rows(table, words)) if words else self._rows
         rows = rows[rows >= 0]
-        self._remember(rows, nearest.find(rows))
+        self._set_neighbors(rows, nearest.find(rows))
         self._forms, self._vocab = set(), None
 
-    def _remember(self, rows: ArrayLike, neighbors: ArrayLike) -> None:
+    def _set_neighbors(self, rows: ArrayLike, neighbors: ArrayLike) -> None:
         self._rows = np.asarray(rows, dtype=np.int64)
         self._neighbors = np.asarray(neighbors, dtype=np.int64).reshape(-1, self.n)
 
-    def _search(self, table: Vectors) -> NearestRows:
-        """The search of the table of training, which this must be."""
+    def _nearest_rows(self, table: Vectors) -> NearestRows:
+        """Return the search in a table; raises ValueError unless it is that of training."""
         self._table.check(table)
         if self._nearest is None or self._nearest.data is not table.data:
             nearest = NearestRows(table, self.n)
-            nearest.remember(self._rows, self._neighbors)
+            nearest.add_known(self._rows, self._neighbors)
             self._nearest = nearest
         return self._nearest
 
@@ -92,7 +94,7 @@ class AugmentationFeaturizer(Featurizer):
         similarity = np.zeros(neighbors.shape, dtype=np.float32)
         if batch.words:
             table = batch.vocab.vectors
-            nearest = self._search(table)
+            nearest = self._nearest_rows(table)
             rows = find_rows(table, batch.words)
             known = rows >= 0
             neighbors[known] = nearest.find(rows[known])
@@ -119,25 +121,25 @@ class AugmentationFeaturizer(Featurizer):
         widths = {len(neighbors) for neighbors in value["neighbors"]}
         if widths - {self.n}:
             raise ValueError(
-                f"The saved vocabulary has {max(widths)} neighbors of each word, the config asks "
-                f"for {self.n}. Set n back, or make the vocabulary anew."
+                f"The saved vocabulary has {max(widths)} neighbors per word, but the config has "
+                f"n = {self.n}. Restore n, or train again."
             )
         self._table, self._nearest = TrainingTable(value["dim"], value["table"]), None
-        self._remember(value["rows"], value["neighbors"])
+        self._set_neighbors(value["rows"], value["neighbors"])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_nearest": None}  # the vectors travel with the vocab
+        return {**self.__dict__, "_nearest": None}  # vectors are pickled with the vocab
 
 
 def _check_usable(table: Vectors) -> None:
     if not table.size:
         raise ValueError(
-            "SemanticAugmentation needs word vectors, and the vocab has none. Set [initialize] "
-            f"vectors to a pipeline that has some (`spacy init vectors` makes one), {REMEDY}."
+            "SemanticAugmentation.v1 needs word vectors, but the vocab has none. Set [initialize] "
+            f"vectors to a pipeline with vectors (see `spacy init vectors`), {REMEDY}."
         )
     if table.mode == "floret":
         raise ValueError(
-            "SemanticAugmentation needs a table with a row for each word; floret vectors make up "
-            "every word from its pieces. Set [initialize] vectors to a table of words "
-            f"(`spacy init vectors` makes one), {REMEDY}."
+            "SemanticAugmentation.v1 needs one row per word, but the vocab has floret vectors. "
+            "Set [initialize] vectors to a pipeline with mode = default (see `spacy init "
+            f"vectors`), {REMEDY}."
         )

@@ -8,26 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from spacy.attrs import ORTH
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
 from .batch import PostBatch
 from .featurizer import Featurizer
 
 PADDING, UNKNOWN = 0, 1
-# A character seen once in training is treated as unknown, so that "unknown" is trained.
+# Characters with fewer occurrences in training are unknown, so that "unknown" is trained.
 MIN_COUNT = 2
 
 
 class CharacterFeaturizer(Featurizer):
-    """Spells the distinct tokens in an alphabet learned from the training posts.
+    """Maps the characters of distinct tokens to ids of an alphabet learned from training posts.
 
-    The printable ASCII characters always belong to the alphabet, so that a model that was
-    initialized from a few posts can spell.
+    The alphabet always includes printable ASCII, so that a few training posts suffice.
 
-    max_characters: of a longer token (a link, as a rule) only the first and the last
-        `max_characters / 2` are read, to keep one token from slowing down all others.
+    max_characters: longer tokens (mostly links) are truncated to their first and last
+        `max_characters / 2`, which limits the padding of a batch.
     """
 
     def __init__(self, *, max_characters: int = 40):
@@ -35,22 +32,15 @@ class CharacterFeaturizer(Featurizer):
             raise ValueError(f"max_characters must be at least 2, got {max_characters}")
         self.max_characters = max_characters
         self.ids: dict[str, int] = {}
-        self._forms: Counter[int] = Counter()
-        self._vocab: Vocab | None = None
+        self._counts: Counter[str] = Counter()
 
     def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
-        self._vocab = doc.vocab
-        self._forms.update(doc.count_by(ORTH))
+        self._counts.update(doc.text)
 
     def finalize(self) -> None:
-        counts: Counter[str] = Counter()
-        for form, n in self._forms.items():
-            assert self._vocab is not None
-            for character in self._vocab.strings[form]:
-                counts[character] += n
-        seen = {character for character, n in counts.items() if n >= MIN_COUNT}
-        self._set_alphabet(sorted(seen | set(string.printable)))
-        self._forms, self._vocab = Counter(), None
+        frequent = {character for character, n in self._counts.items() if n >= MIN_COUNT}
+        self._set_alphabet(sorted(frequent | set(string.printable)))
+        self._counts = Counter()
 
     def _set_alphabet(self, characters: list[str]) -> None:
         self.ids = {c: i for i, c in enumerate(characters, start=UNKNOWN + 1)}
@@ -63,14 +53,14 @@ class CharacterFeaturizer(Featurizer):
         return {"n_characters": len(self.ids) + UNKNOWN}
 
     def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
-        words = [self._shorten(word) for word in batch.words]
+        words = [self._truncate(word) for word in batch.words]
         lengths = np.asarray([len(word) for word in words], dtype=np.int64)
         characters = np.full((len(words), lengths.max(initial=0)), PADDING, dtype=np.int64)
         flat = [self.ids.get(character, UNKNOWN) for word in words for character in word]
         characters[np.arange(characters.shape[1]) < lengths[:, None]] = flat
         return {"characters": characters, "lengths": lengths, "token": batch.token}
 
-    def _shorten(self, word: str) -> str:
+    def _truncate(self, word: str) -> str:
         if len(word) <= self.max_characters:
             return word
         half = self.max_characters // 2

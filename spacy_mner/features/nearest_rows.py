@@ -1,4 +1,4 @@
-"""Exact search for the nearest rows of a table of word vectors."""
+"""Exact k-nearest-neighbor search by cosine in a table of word vectors."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ import numpy as np
 from spacy.vectors import Vectors
 from thinc.backends import get_array_ops
 
-# Where a row has fewer neighbors than were asked for.
+# Fills the places of missing neighbors.
 NONE = -1
-# A row that nobody has asked for yet.
+# Marks rows whose neighbors are not computed yet.
 _UNKNOWN = -2
-# Bounds the memory of a search: similarities that are computed at once, the rows that are looked
-# for at once, and pairs that are compared in double precision at once.
-_SCORES = 1 << 22
-_TOGETHER = 1024
-_PAIRS = 1 << 14
+# Limits of memory: similarities of one block, queries of one search, and pairs whose cosines are
+# computed in double precision at once.
+_BLOCK_SCORES = 1 << 22
+_MAX_QUERIES = 1024
+_MAX_PAIRS = 1 << 14
 
 
 class NearestRows:
-    """For a row of a table, the other rows whose vectors have the largest cosines with its own.
+    """The n rows of a table with the largest cosines to a row, itself excluded.
 
-    Neighbors are rows of words, so that words that share a row count as one; a row of zeros or
-    of no word has no neighbors and is none. Among equal cosines the lower row comes first.
-    Answers are those of double precision, and do not depend on what is searched for together.
-    What was found is remembered: 4 bytes a neighbor for every row of the table, and no more.
+    Only rows that belong to a word and are not zero have neighbors and are neighbors; words that
+    share a row count as one. Equal cosines are ordered by row. Cosines are compared in double
+    precision, and results are independent of the batch. Results are cached (4 bytes per neighbor
+    for every row of the table).
 
-    table: of the mode "default".
-    n: neighbors of a row.
+    table: of mode "default".
     """
 
     def __init__(self, table: Vectors, n: int) -> None:
@@ -40,42 +39,42 @@ class NearestRows:
         self._is_word[np.fromiter(table.key2row.values(), np.int64, len(table.key2row))] = True
         self._is_word &= self._scale > 0
         self._found = np.full((len(self._scale), n), _UNKNOWN, dtype=np.int32)
-        # Rounding of a cosine in single precision, with room for that of both vectors.
+        # Upper bound of the rounding error of a cosine in single precision.
         self._margin = (self.data.shape[1] + 8) * 2.0**-24
 
-    def remember(self, rows: np.ndarray, neighbors: np.ndarray) -> None:
-        """Take the neighbors [n_rows, n] of rows as found."""
+    def add_known(self, rows: np.ndarray, neighbors: np.ndarray) -> None:
+        """Add the neighbors [n_rows, n] of rows to the cache."""
         self._found[rows] = neighbors
 
     def find(self, rows: np.ndarray) -> np.ndarray:
-        """The neighbors of rows, nearest first: int64 [n_rows, n], `NONE` where there is none."""
+        """Return the neighbors of rows, nearest first: int64 [n_rows, n], padded with `NONE`."""
         missing = np.unique(rows[self._found[rows, 0] == _UNKNOWN])
-        # Each row at once and whole, for other threads read what this one writes.
+        # Rows are written as a whole, because other threads read the cache meanwhile.
         self._found[missing[~self._is_word[missing]]] = NONE
         missing = missing[self._is_word[missing]]
-        for start in range(0, len(missing), _TOGETHER):
-            some = missing[start : start + _TOGETHER]
-            self._found[some] = self._search(some)
+        for start in range(0, len(missing), _MAX_QUERIES):
+            queries = missing[start : start + _MAX_QUERIES]
+            self._found[queries] = self._search(queries)
         return self._found[rows].astype(np.int64)
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
-        """The vectors of rows [...]: float32 [..., dim], zeros for `NONE`."""
+        """Return the vectors of rows [...]: float32 [..., dim], zeros for `NONE`."""
         vectors = self._take(rows.reshape(-1), np.float32).reshape(*rows.shape, self.data.shape[1])
         vectors[rows == NONE] = 0
         return vectors
 
     def similarity(self, rows: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
-        """The cosines of rows with their neighbors [n_rows, n]: float32, 0 for `NONE`."""
+        """Return the cosines of rows and their neighbors [n_rows, n]: float32, 0 for `NONE`."""
         pairs = neighbors != NONE
         cosines = np.zeros(neighbors.shape, dtype=np.float32)
         cosines[pairs] = self._cosines(rows[np.nonzero(pairs)[0]], neighbors[pairs])
         return cosines
 
     def _search(self, rows: np.ndarray) -> np.ndarray:
-        """The neighbors of distinct rows of words, from one pass over the table."""
+        """Find the neighbors of distinct rows in one pass over the table."""
         best = np.full((len(rows), self.n), NONE, dtype=np.int64)
         cosines = np.full(best.shape, -np.inf)
-        step = max(_SCORES // len(rows), 1)
+        step = max(_BLOCK_SCORES // len(rows), 1)
         unit = self._take(rows, np.float64) * self._scale[rows, None]
         queries = self._ops.asarray(unit, dtype="float32")
         for start in range(0, len(self._scale), step):
@@ -89,34 +88,34 @@ class NearestRows:
     def _candidates(
         self, queries: Any, worst: np.ndarray, start: int, end: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs of a query and a row that may be among its nearest; no such pair is left out.
+        """Return a superset of the nearest pairs (query, row) in a block of the table.
 
-        worst: the least of the cosines that were found so far for each query.
+        worst: for each query, the smallest cosine among its neighbors so far.
         """
         xp = self._ops.xp
         scores = queries @ self.data[start:end].astype("float32", copy=False).T
         scores *= xp.asarray(self._scale[start:end], dtype="float32")
         scores[:, xp.asarray(~self._is_word[start:end])] = -np.inf
         floor = worst
-        # One more than are wanted: the query itself may be among them.
-        place = scores.shape[1] - self.n - 1
-        if place > 0 and np.isneginf(worst).any():
-            nth = self._ops.to_numpy(xp.partition(scores, place, axis=1)[:, place])
+        # The n + 1 largest, because the query itself may be one of them.
+        rank = scores.shape[1] - self.n - 1
+        if rank > 0 and np.isneginf(worst).any():
+            nth = self._ops.to_numpy(xp.partition(scores, rank, axis=1)[:, rank])
             floor = np.maximum(worst, nth - self._margin)
         is_near = scores >= xp.asarray(floor - self._margin, dtype="float32")[:, None]
-        # Ten times as fast as asking for both indices at once.
+        # Ten times as fast as nonzero on the matrix.
         flat = self._ops.to_numpy(xp.flatnonzero(is_near))
         query, found = flat // scores.shape[1], flat % scores.shape[1] + start
         return query[self._is_word[found]], found[self._is_word[found]]
 
     def _cosines(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """The cosines of pairs of rows: float64 [n_pairs]."""
+        """Return the cosines of pairs of rows: float64 [n_pairs]."""
         cosines = np.zeros(len(first))
-        for start in range(0, len(first), _PAIRS):
-            one, other = first[start : start + _PAIRS], second[start : start + _PAIRS]
-            # A sum along the row, not a matrix product: its rounding depends on nothing else.
+        for start in range(0, len(first), _MAX_PAIRS):
+            one, other = first[start : start + _MAX_PAIRS], second[start : start + _MAX_PAIRS]
+            # Unlike a matrix product, the rounding of a sum does not depend on the other rows.
             dots = (self._take(one, np.float64) * self._take(other, np.float64)).sum(axis=1)
-            cosines[start : start + _PAIRS] = dots * self._scale[one] * self._scale[other]
+            cosines[start : start + _MAX_PAIRS] = dots * self._scale[one] * self._scale[other]
         return cosines
 
     def _take(self, rows: np.ndarray, dtype: Any) -> np.ndarray:
@@ -125,9 +124,9 @@ class NearestRows:
 
 
 def _inverse_norms(data: Any, ops: Any) -> np.ndarray:
-    """1 / |v| of every row, 0 for one of zeros or of what is no number: float64 [n_rows]."""
+    """Return 1 / |v| of every row, 0 for zero and non-finite vectors: float64 [n_rows]."""
     norms = np.zeros(data.shape[0])
-    step = max(_SCORES // data.shape[1], 1)
+    step = max(_BLOCK_SCORES // data.shape[1], 1)
     for start in range(0, len(norms), step):
         block = ops.to_numpy(data[start : start + step]).astype(np.float64)
         norms[start : start + step] = np.sqrt((block * block).sum(axis=1))
@@ -138,7 +137,7 @@ def _inverse_norms(data: Any, ops: Any) -> np.ndarray:
 def _merge(
     best: np.ndarray, cosines: np.ndarray, query: np.ndarray, found: np.ndarray, exact: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest so far [n_queries, n], once more pairs (query, found) are known."""
+    """Merge more pairs (query, found) into the neighbors so far [n_queries, n]."""
     n_queries, n = best.shape
     query = np.concatenate([np.repeat(np.arange(n_queries), n), query])
     found = np.concatenate([best.reshape(-1), found])

@@ -1,4 +1,4 @@
-"""The pipeline's table of word vectors: which one it is, and where in it a word is."""
+"""Identity of the vocab's word vectors, and rows of words."""
 
 from __future__ import annotations
 
@@ -12,54 +12,53 @@ from thinc.backends import get_array_ops
 
 
 class TrainingTable:
-    """The one table of word vectors that a model belongs to.
+    """Identifies the word vectors that a model was trained with.
 
-    dim: width of its vectors; 0 for a model that was initialized without any.
-    name: what `describe_vectors` says of it; None where nobody has said yet, and then the first
-        table that is seen is the one.
+    dim: width of the vectors, 0 for a model that was trained without vectors.
+    name: `describe_vectors` of the table; None if unknown, to be set from the first table of the
+        right width.
     """
 
     def __init__(self, dim: int, name: str | None = None) -> None:
         self.dim = dim
         self.name = name
-        # The array in which it was last seen: an array, because spaCy may fill a Vectors with
-        # another table.
-        self._seen: Any = None
+        # Data of the last table that passed the check. Not the Vectors: spaCy may replace its data.
+        self._checked: Any = None
 
     def check(self, table: Vectors) -> None:
         """Raise ValueError unless this is the table of training."""
-        if table.data is self._seen and table.shape[1] == self.dim:
+        if table.data is self._checked and table.shape[1] == self.dim:
             return
         found = describe_vectors(table)
         if table.shape[1] != self.dim or self.name not in (None, found):
             expected = self.name or f"word vectors of width {self.dim}"
             raise ValueError(
                 f"The model was trained with {expected}, the vocab has {found}. Load the vectors "
-                "it was trained with, or train it anew with these."
+                "that it was trained with, or train again with these."
             )
-        self.name, self._seen = found, table.data
+        self.name, self._checked = found, table.data
 
     def resource_fingerprint(self, vocab: Vocab) -> str | None:
-        """Name the vocab's table, for a manifest; None for a model without vectors.
+        """Return `describe_vectors` of the vocab's table; None for a model without vectors.
 
-        Raises ValueError where the table of training was seen, and this is another.
+        Raises ValueError if the table of training is known, and the vocab has another.
         """
         if not self.dim:
             return None
-        if self._seen is not None:
+        if self._checked is not None:
             self.check(vocab.vectors)
             return self.name
         found = describe_vectors(vocab.vectors)
         if self.name in (None, found):
-            self.name, self._seen = found, vocab.vectors.data
+            self.name, self._checked = found, vocab.vectors.data
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_seen": None}  # the vectors travel with the vocab
+        return {**self.__dict__, "_checked": None}  # vectors are pickled with the vocab
 
 
 def find_rows(table: Vectors, words: list[str]) -> np.ndarray:
-    """The table's row of each word, as written, else in lower case; -1 where it has none."""
+    """Return the row of each word, as written, else in lower case; -1 for unknown words."""
     to_numpy = get_array_ops(table.data).to_numpy
     rows: np.ndarray = to_numpy(table.find(keys=words)).copy()
     missing = np.flatnonzero(rows < 0)
@@ -69,9 +68,9 @@ def find_rows(table: Vectors, words: list[str]) -> np.ndarray:
 
 
 def describe_vectors(table: Vectors) -> str:
-    """Name a table of vectors by its size and fingerprint; the order of its keys does not matter.
+    """Return size, mode and fingerprint of a table; the order of its keys does not matter.
 
-    Reads the whole table: some 0.2 s for 160 MB.
+    Hashes the whole table: about 0.2 s for 160 MB.
     """
     if not table.size:
         return "no word vectors"

@@ -122,17 +122,14 @@ def build_default_tagger() -> TaggerModel:
     )
 
 
-def build_word_vectors(
-    width: int = 150, dropout: float = 0.3, keep: float = 1.0, finetune: bool = True
-) -> Modality:
+def build_word_vectors(width: int = 150, dropout: float = 0.3, finetune: bool = True) -> Modality:
     """Pretrained word vectors of the pipeline's vocab, or a learned table where it has none.
 
     width: of the output, per token.
-    keep: share of the word-vector vocabulary that is used (Moon et al. 2018, table 3).
     finetune: learn for the words that occur in training (at least twice) how their vectors should
         differ from the pretrained ones, which stay as they are in the vocab.
     """
-    featurizer = WordFeaturizer(keep=keep, finetune=finetune)
+    featurizer = WordFeaturizer(finetune=finetune)
     return Modality(featurizer, partial(WordVectors, width=width, dropout=dropout))
 
 
@@ -168,6 +165,7 @@ def build_char_cnn(
 
 def build_transformer(
     name: str,
+    revision: str | None = None,
     width: int | None = None,
     dropout: float = 0.1,
     context: bool = False,
@@ -180,6 +178,7 @@ def build_transformer(
 
     name: of a model on the hub, or a folder. It is looked up when the model is initialized; a
         saved model needs it no more.
+    revision: branch, tag or commit on the hub; null for the default branch.
     width: of the output, per token; null for the encoder's own.
     context: let it read `doc._.image_text` after the post.
     max_length: in word pieces, or what the encoder can read if that is less; a longer post is read
@@ -187,8 +186,10 @@ def build_transformer(
     freeze: leave the encoder as it is.
     """
     embedder = partial(build_transformer_embedding, width=width, dropout=dropout, freeze=freeze)
-    featurizer = TransformerFeaturizer(name, context=context, max_length=max_length)
-    return Modality(featurizer, embedder, partial(load_weights, name=name))
+    featurizer = TransformerFeaturizer(
+        name, revision=revision, context=context, max_length=max_length
+    )
+    return Modality(featurizer, embedder, partial(load_weights, name=name, revision=revision))
 
 
 def build_semantic_augmentation(width: int = 384, n: int = 4, dropout: float = 0.1) -> Modality:

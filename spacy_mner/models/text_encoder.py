@@ -14,16 +14,19 @@ from ..layers.embed import TransformerEmbedding
 def build_transformer_embedding(
     *, config: dict[str, Any], width: int | None, dropout: float, freeze: bool
 ) -> TransformerEmbedding:
-    """The embedder of a transformer, with room for the encoder's weights: they are loaded next.
+    """Build the embedder without initializing the encoder's weights, which are loaded next.
 
     config: the encoder's config.json.
     """
     library = transformers()
-    # Random weights take seconds to draw, only to be replaced.
-    with library.modeling_utils.no_init_weights():
-        encoder = library.AutoModel.from_config(
-            library.AutoConfig.for_model(**config), torch_dtype=torch.float32
-        )
+    try:
+        from transformers.initialization import no_init_weights
+    except ImportError:  # transformers 4
+        from transformers.modeling_utils import no_init_weights
+    # Without its dtype (torch_dtype in transformers 4), an encoder is built in float32.
+    config = {key: v for key, v in config.items() if key not in ("dtype", "torch_dtype")}
+    with no_init_weights():
+        encoder = library.AutoModel.from_config(library.AutoConfig.for_model(**config))
     return TransformerEmbedding(
         encoder=encoder,
         dim=encoder.config.hidden_size,
@@ -33,16 +36,16 @@ def build_transformer_embedding(
     )
 
 
-def load_weights(embedding: nn.Module, *, name: str) -> None:
-    """Give a fresh embedder the pretrained weights of its encoder, by its name or folder."""
+def load_weights(embedding: nn.Module, *, name: str, revision: str | None) -> None:
+    """Load the pretrained weights of an encoder into a new embedder, as float32."""
     assert isinstance(embedding, TransformerEmbedding)
-    pretrained = from_pretrained("AutoModel", name, torch_dtype=torch.float32)
-    embedding.encoder.load_state_dict(pretrained.state_dict())
-    _try_out(embedding, name)
+    pretrained = from_pretrained("AutoModel", name, revision)
+    embedding.encoder.load_state_dict(pretrained.float().state_dict())
+    _check_forward(embedding, name)
 
 
-def _try_out(embedding: TransformerEmbedding, name: str) -> None:
-    """Refuse a model that wants more than word pieces, or says something else than it should."""
+def _check_forward(embedding: TransformerEmbedding, name: str) -> None:
+    """Reject a model that needs more than word pieces, or whose output width is unexpected."""
     parameter = next(embedding.parameters())
     piece = torch.zeros(1, dtype=torch.int64, device=parameter.device)
     features = {"pieces": piece, "lengths": torch.tensor([1]), "place": piece}
@@ -52,7 +55,7 @@ def _try_out(embedding: TransformerEmbedding, name: str) -> None:
     except Exception as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise unsupported_encoder_error(
-            name, f"it cannot read word pieces alone ({reason})"
+            name, f"it does not accept word pieces alone ({reason})"
         ) from error
     if width != embedding.width:
         raise unsupported_encoder_error(

@@ -37,7 +37,7 @@ def nlp() -> Language:
     return pipeline(data, {"cat": 0, "cats": 0, "dog": 1, "Paris": 2, "paris": 3, "nil": 4})
 
 
-def settled(nlp: Language, *texts: str, n: int = 2) -> AugmentationFeaturizer:
+def initialized(nlp: Language, *texts: str, n: int = 2) -> AugmentationFeaturizer:
     featurizer = AugmentationFeaturizer(n=n)
     for text in texts or ("x",):
         featurizer.update_vocab(nlp.make_doc(text), None)
@@ -55,7 +55,7 @@ def featurize(featurizer: AugmentationFeaturizer, nlp: Language, text: str) -> d
 
 
 def brute_force(data: np.ndarray, row: int, n: int) -> list[int]:
-    """The nearest rows by cosine, of equal ones the lower first, all in double precision."""
+    """The nearest rows by cosine in double precision, equal cosines ordered by row."""
     data = data.astype(np.float64)
     norms = np.linalg.norm(data, axis=1)
     cosines = data @ data[row] / np.where(norms > 0, norms, 1) / norms[row]
@@ -63,38 +63,38 @@ def brute_force(data: np.ndarray, row: int, n: int) -> list[int]:
     return sorted(others, key=lambda other: (-cosines[other], other))[:n]
 
 
-def test_neighbors_come_nearest_first_with_their_vectors_and_cosines(nlp):
-    found = featurize(settled(nlp), nlp, "cat")["cat"]
+def test_neighbors_are_sorted_by_cosine_and_have_vectors_and_cosines(nlp):
+    found = featurize(initialized(nlp), nlp, "cat")["cat"]
     np.testing.assert_array_equal(found["vectors"], nlp.vocab.vectors.data[[1, 2]])
     np.testing.assert_allclose(found["similarity"], np.cos(np.radians([10, 80])), rtol=1e-5)
     assert found["available"].all()
 
 
 def test_a_word_is_looked_up_as_written_then_in_lower_case_and_is_not_its_own_neighbor(nlp):
-    found = featurize(settled(nlp, n=1), nlp, "DOG Paris PARIS")
+    found = featurize(initialized(nlp, n=1), nlp, "DOG Paris PARIS")
     vectors = nlp.vocab.vectors.data
     np.testing.assert_array_equal(found["DOG"]["vectors"], vectors[[0]])
     np.testing.assert_array_equal(found["Paris"]["vectors"], vectors[[3]])
     np.testing.assert_array_equal(found["PARIS"]["vectors"], vectors[[2]])
 
 
-def test_words_that_share_a_row_are_one_word(nlp):
-    found = featurize(settled(nlp), nlp, "cats dog")
+def test_words_that_share_a_row_count_as_one_word(nlp):
+    found = featurize(initialized(nlp), nlp, "cats dog")
     np.testing.assert_array_equal(found["cats"]["vectors"], nlp.vocab.vectors.data[[1, 2]])
     np.testing.assert_array_equal(found["dog"]["vectors"], nlp.vocab.vectors.data[[0, 2]])
 
 
 @pytest.mark.parametrize("word", ["nobody", "nil"])
 def test_a_word_without_a_vector_or_with_zeros_has_no_neighbors(nlp, word):
-    found = featurize(settled(nlp), nlp, word)[word]
+    found = featurize(initialized(nlp), nlp, word)[word]
     assert not found["available"].any() and not found["vectors"].any()
     assert not found["similarity"].any()
 
 
-def test_zeros_and_rows_of_no_word_are_nobodys_neighbors(nlp):
+def test_zero_vectors_and_rows_without_a_word_are_not_neighbors(nlp):
     nlp.vocab.vectors.resize((6, 2))
     nlp.vocab.vectors.data[5] = (1, 0.01)
-    found = featurize(settled(nlp, n=5), nlp, "cat")["cat"]
+    found = featurize(initialized(nlp, n=5), nlp, "cat")["cat"]
     assert found["available"].tolist() == [True, True, True, False, False]
     np.testing.assert_array_equal(found["vectors"][:3], nlp.vocab.vectors.data[1:4])
     assert not found["vectors"][3:].any()
@@ -102,9 +102,9 @@ def test_zeros_and_rows_of_no_word_are_nobodys_neighbors(nlp):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 def test_the_search_agrees_with_brute_force(dtype, monkeypatch):
-    monkeypatch.setattr(nearest_module, "_SCORES", 1000)
-    monkeypatch.setattr(nearest_module, "_TOGETHER", 7)
-    monkeypatch.setattr(nearest_module, "_PAIRS", 5)
+    monkeypatch.setattr(nearest_module, "_BLOCK_SCORES", 1000)
+    monkeypatch.setattr(nearest_module, "_MAX_QUERIES", 7)
+    monkeypatch.setattr(nearest_module, "_MAX_PAIRS", 5)
     rng = np.random.default_rng(0)
     data = rng.normal(size=(600, 12)) * rng.lognormal(0, 3, size=(600, 1))
     data = (data / np.abs(data).max()).astype(dtype)
@@ -116,7 +116,7 @@ def test_the_search_agrees_with_brute_force(dtype, monkeypatch):
         assert neighbors.tolist() == expected
 
 
-def test_rows_that_only_double_precision_tells_apart_are_ranked_by_it():
+def test_cosines_are_compared_in_double_precision():
     rng = np.random.default_rng(1)
     direction = rng.normal(size=50)
     data = (direction + 1e-4 * rng.normal(size=(300, 50))).astype(np.float64)
@@ -125,13 +125,13 @@ def test_rows_that_only_double_precision_tells_apart_are_ranked_by_it():
     assert found.tolist() == [brute_force(data, row, 3) for row in rows]
 
 
-def test_of_equal_neighbors_the_lower_row_comes_first():
+def test_equal_cosines_are_ordered_by_row():
     data = np.ones((90, 7), dtype=np.float32) * np.float32(0.3)
     found = NearestRows(table_of(data), 3).find(np.array([0, 1, 60]))
     assert found.tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 2]]
 
 
-def test_neighbors_do_not_depend_on_what_is_searched_for_together():
+def test_neighbors_are_independent_of_the_batch():
     data = np.random.default_rng(2).normal(size=(500, 20)).astype(np.float32).round(1)
     rows = np.arange(100)
     together = NearestRows(table_of(data), 4).find(rows)
@@ -151,16 +151,16 @@ def count_searches(monkeypatch) -> list[list[int]]:
     return searched
 
 
-def test_each_word_is_searched_for_once(nlp, monkeypatch):
-    featurizer = settled(nlp, "cat Paris")
+def test_the_neighbors_of_a_word_are_computed_once(nlp, monkeypatch):
+    featurizer = initialized(nlp, "cat Paris")
     searched = count_searches(monkeypatch)
     for text in ("CAT cats Paris", "dog nobody", "dog DOG"):
         featurize(featurizer, nlp, text)
     assert searched == [[1]]
 
 
-def test_the_neighbors_of_training_are_saved_and_not_searched_again(nlp, monkeypatch):
-    featurizer = settled(nlp, "cat Paris nobody nil")
+def test_the_neighbors_of_training_words_are_saved(nlp, monkeypatch):
+    featurizer = initialized(nlp, "cat Paris nobody nil")
     featurize(featurizer, nlp, "dog")
     again = AugmentationFeaturizer(n=2)
     again.state = json.loads(json.dumps(featurizer.state))
@@ -170,14 +170,14 @@ def test_the_neighbors_of_training_are_saved_and_not_searched_again(nlp, monkeyp
         for name, values in features.items():
             np.testing.assert_array_equal(found[word][name], values)
     assert searched == [[1]]
-    assert again.state == settled(nlp, "cat Paris").state | {
+    assert again.state == initialized(nlp, "cat Paris").state | {
         "rows": [0, 2, 4],
-        "neighbors": [*settled(nlp, "cat Paris").state["neighbors"], [NONE, NONE]],
+        "neighbors": [*initialized(nlp, "cat Paris").state["neighbors"], [NONE, NONE]],
     }
 
 
-def test_a_pickle_holds_no_vectors(nlp):
-    featurizer = settled(nlp, "cat")
+def test_pickling_leaves_the_vectors_out(nlp):
+    featurizer = initialized(nlp, "cat")
     again = pickle.loads(pickle.dumps(featurizer))
     assert again._nearest is None
     np.testing.assert_array_equal(
@@ -186,12 +186,12 @@ def test_a_pickle_holds_no_vectors(nlp):
 
 
 def test_a_batch_without_tokens_has_no_neighbors(nlp):
-    features = settled(nlp)(PostBatch.from_docs([nlp.make_doc("")]))
+    features = initialized(nlp)(PostBatch.from_docs([nlp.make_doc("")]))
     assert features["vectors"].shape == (0, 2, 2) and features["available"].shape == (0, 2)
 
 
-def test_other_vectors_than_those_of_training_are_refused(nlp):
-    featurizer, again = settled(nlp, "cat"), AugmentationFeaturizer(n=2)
+def test_vectors_other_than_those_of_training_raise(nlp):
+    featurizer, again = initialized(nlp, "cat"), AugmentationFeaturizer(n=2)
     again.state = featurizer.state
     nlp.vocab.vectors.data = nlp.vocab.vectors.data[::-1].copy()
     for one in (featurizer, again):
@@ -199,8 +199,8 @@ def test_other_vectors_than_those_of_training_are_refused(nlp):
             featurize(one, nlp, "cat")
 
 
-def test_another_initialization_may_bring_another_table(nlp):
-    featurizer = settled(nlp, "cat dog")
+def test_initialization_can_be_repeated_with_other_vectors(nlp):
+    featurizer = initialized(nlp, "cat dog")
     other = pipeline(np.eye(3), {"cat": 2, "dog": 1, "bird": 0})
     featurizer.update_vocab(other.make_doc("cat"), None)
     featurizer.finalize()
@@ -210,25 +210,25 @@ def test_another_initialization_may_bring_another_table(nlp):
     np.testing.assert_array_equal(found["vectors"], np.eye(3)[:2])
 
 
-def test_without_vectors_the_error_names_the_remedy():
-    with pytest.raises(ValueError, match=r"the vocab has none\. Set \[initialize\] vectors"):
-        settled(spacy.blank("en"))
+def test_a_vocab_without_vectors_raises():
+    with pytest.raises(ValueError, match=r"\[initialize\] vectors"):
+        initialized(spacy.blank("en"))
 
 
-def test_floret_vectors_are_refused_with_the_remedy():
+def test_floret_vectors_raise():
     nlp = spacy.blank("en")
     nlp.vocab.vectors = Vectors(
         strings=nlp.vocab.strings, data=np.ones((9, 4)), mode="floret", hash_count=1
     )
-    with pytest.raises(ValueError, match=r"floret .* Set \[initialize\] vectors"):
-        settled(nlp)
+    with pytest.raises(ValueError, match="floret"):
+        initialized(nlp)
 
 
-def test_saved_neighbors_of_another_number_are_refused(nlp):
-    with pytest.raises(ValueError, match="2 neighbors of each word, the config asks for 3"):
-        AugmentationFeaturizer(n=3).state = settled(nlp, "cat").state
+def test_a_state_with_another_n_raises(nlp):
+    with pytest.raises(ValueError, match="2 neighbors per word, but the config has n = 3"):
+        AugmentationFeaturizer(n=3).state = initialized(nlp, "cat").state
 
 
-def test_no_neighbors_at_all_are_refused():
-    with pytest.raises(ValueError, match="n must be at least 1"):
+def test_n_below_one_raises():
+    with pytest.raises(ValueError, match="n must be"):
         AugmentationFeaturizer(n=0)

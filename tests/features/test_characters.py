@@ -12,7 +12,7 @@ from spacy_mner.features.batch import PostBatch
 NLP = spacy.blank("xx")
 
 
-def settled(*words: str, max_characters: int = 40) -> CharacterFeaturizer:
+def initialized(*words: str, max_characters: int = 40) -> CharacterFeaturizer:
     featurizer = CharacterFeaturizer(max_characters=max_characters)
     if words:
         featurizer.update_vocab(Doc(NLP.vocab, words=list(words)), None)
@@ -20,7 +20,7 @@ def settled(*words: str, max_characters: int = 40) -> CharacterFeaturizer:
     return featurizer
 
 
-def spell(featurizer: CharacterFeaturizer, *words: str) -> dict[str, list[int]]:
+def character_ids(featurizer: CharacterFeaturizer, *words: str) -> dict[str, list[int]]:
     batch = PostBatch.from_docs([Doc(NLP.vocab, words=list(words))])
     features = featurizer(batch)
     rows = zip(features["characters"].tolist(), features["lengths"].tolist(), strict=True)
@@ -28,8 +28,8 @@ def spell(featurizer: CharacterFeaturizer, *words: str) -> dict[str, list[int]]:
 
 
 @given(st.lists(st.text(min_size=1, max_size=50), min_size=1, max_size=6))
-def test_words_are_spelled_in_the_alphabet_and_padded_with_zeros(words):
-    featurizer = settled(*words, *words)
+def test_words_are_mapped_to_character_ids_and_padded_with_zeros(words):
+    featurizer = initialized(*words, *words)
     batch = PostBatch.from_docs([Doc(NLP.vocab, words=words)])
     features = featurizer(batch)
     letters = {i: c for c, i in featurizer.ids.items()}
@@ -39,29 +39,31 @@ def test_words_are_spelled_in_the_alphabet_and_padded_with_zeros(words):
         assert not row[n:].any()
 
 
-def test_a_character_seen_once_is_unknown_and_ascii_is_always_known():
-    featurizer = settled("🎸", "éé")
-    spelled = spell(featurizer, "🎸", "é", "Z")
-    assert spelled["🎸"] == [1]
-    assert spelled["é"] != [1] != spelled["Z"]
+def test_characters_seen_once_are_unknown_unless_ascii():
+    featurizer = initialized("🎸", "éé")
+    ids = character_ids(featurizer, "🎸", "é", "Z")
+    assert ids["🎸"] == [1]
+    assert ids["é"] != [1] != ids["Z"]
 
 
-def test_of_a_long_token_the_ends_are_read():
-    featurizer = settled(max_characters=4)
-    assert spell(featurizer, "abXXXcd")["abXXXcd"] == spell(featurizer, "abcd")["abcd"]
+def test_long_tokens_are_truncated_to_both_ends():
+    featurizer = initialized(max_characters=4)
+    assert (
+        character_ids(featurizer, "abXXXcd")["abXXXcd"] == character_ids(featurizer, "abcd")["abcd"]
+    )
 
 
-def test_no_words_are_no_rows():
+def test_an_empty_batch_has_no_rows():
     batch = PostBatch.from_docs([Doc(NLP.vocab)])
-    assert settled("a")(batch)["characters"].shape == (0, 0)
+    assert initialized("a")(batch)["characters"].shape == (0, 0)
 
 
 def test_the_alphabet_is_its_state():
-    featurizer, other = settled("éé"), CharacterFeaturizer()
+    featurizer, other = initialized("éé"), CharacterFeaturizer()
     other.state = featurizer.state
     assert other.ids == featurizer.ids and other.dims() == featurizer.dims()
 
 
-def test_a_limit_below_two_is_refused():
+def test_max_characters_below_two_raises():
     with pytest.raises(ValueError, match="max_characters"):
         CharacterFeaturizer(max_characters=1)

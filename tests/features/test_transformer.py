@@ -15,7 +15,7 @@ from spacy.tokens import Doc
 from spacy_mner.extensions import IMAGE_TEXT
 from spacy_mner.features import TransformerFeaturizer
 from spacy_mner.features.batch import PostBatch
-from spacy_mner.features.transformer import cut
+from spacy_mner.features.transformer import split_windows
 
 from ..encoders import write_bert, write_roberta
 
@@ -38,7 +38,7 @@ def encoder(request: pytest.FixtureRequest) -> Path:
     return request.getfixturevalue(request.param)
 
 
-def settled(folder: Path, max_length: int = 64, **config: bool) -> TransformerFeaturizer:
+def finalized(folder: Path, max_length: int = 64, **config: bool) -> TransformerFeaturizer:
     featurizer = TransformerFeaturizer(str(folder), max_length=max_length, **config)
     featurizer.finalize()
     return featurizer
@@ -55,8 +55,8 @@ def segments_of(features: dict[str, np.ndarray], key: str = "pieces") -> list[li
     return [part.tolist() for part in np.split(features[key], ends[:-1])]
 
 
-def seen_by(featurizer: TransformerFeaturizer, docs: list[Doc]) -> list[list[str]]:
-    """The text of every piece that the encoder reads, segment by segment."""
+def pieces_of(featurizer: TransformerFeaturizer, docs: list[Doc]) -> list[list[str]]:
+    """The pieces of each segment, as text."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(featurizer.state["tokenizer"])
@@ -64,7 +64,7 @@ def seen_by(featurizer: TransformerFeaturizer, docs: list[Doc]) -> list[list[str
     return [[tokenizer.id_to_token(i) for i in s] for s in segments_of(features)]
 
 
-def reference(folder: Path, words: list[str], pair: list[str] | None = None):
+def library_encoding(folder: Path, words: list[str], pair: list[str] | None = None):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
@@ -74,9 +74,9 @@ def reference(folder: Path, words: list[str], pair: list[str] | None = None):
 WORDS = ["Hi", "Bob", "co/x1", "JAGUAR", "!"]
 
 
-def test_a_post_reads_as_the_tokenizer_of_the_library_has_it(encoder):
-    expected = reference(encoder, WORDS)
-    features = settled(encoder)(PostBatch.from_docs([post(WORDS)]))
+def test_pieces_of_a_post_equal_those_of_the_library(encoder):
+    expected = library_encoding(encoder, WORDS)
+    features = finalized(encoder)(PostBatch.from_docs([post(WORDS)]))
     assert segments_of(features) == [expected["input_ids"]]
     assert features["place"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
 
@@ -92,35 +92,34 @@ def test_a_post_reads_as_the_tokenizer_of_the_library_has_it(encoder):
         ("amazon.com", "amazon.com"),
     ],
 )
-def test_of_a_web_address_the_host_alone_is_read(encoder, word, host):
-    featurizer = settled(encoder)
+def test_a_web_address_is_encoded_as_its_host(encoder, word, host):
+    featurizer = finalized(encoder)
     docs = [post(["see", word, "Bob"]), post(["see", host, "Bob"])]
     address, plain = (featurizer(PostBatch.from_docs([doc])) for doc in docs)
     assert address["pieces"].tolist() == plain["pieces"].tolist()
     assert address["place"].tolist() == plain["place"].tolist()
-    # The host is spelled as the library has it, so that this compares more than two mistakes.
-    assert segments_of(plain) == [reference(encoder, ["see", host, "Bob"])["input_ids"]]
+    assert segments_of(plain) == [library_encoding(encoder, ["see", host, "Bob"])["input_ids"]]
 
 
-def test_the_text_about_the_image_is_read_after_the_post_and_carries_no_token(encoder):
-    expected = reference(encoder, WORDS, ["a", "dog"])
-    features = settled(encoder, context=True)(PostBatch.from_docs([post(WORDS, "a dog")]))
+def test_the_image_text_is_appended_as_a_second_text(encoder):
+    expected = library_encoding(encoder, WORDS, ["a", "dog"])
+    features = finalized(encoder, context=True)(PostBatch.from_docs([post(WORDS, "a dog")]))
     assert segments_of(features) == [expected["input_ids"]]
     assert features["place"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
 
 
-def test_an_encoder_that_tells_texts_apart_is_told_which_is_which(bert, roberta):
+def test_token_types_are_passed_to_encoders_that_have_them(bert, roberta):
     batch = PostBatch.from_docs([post(WORDS, "a dog")])
-    expected = reference(bert, WORDS, ["a", "dog"])["token_type_ids"]
-    assert segments_of(settled(bert, context=True)(batch), "types") == [expected]
-    assert "types" not in settled(roberta, context=True)(batch)
+    expected = library_encoding(bert, WORDS, ["a", "dog"])["token_type_ids"]
+    assert segments_of(finalized(bert, context=True)(batch), "types") == [expected]
+    assert "types" not in finalized(roberta, context=True)(batch)
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n", 7])
-def test_without_text_about_the_image_a_post_is_read_alone(bert, text):
+def test_a_post_without_image_text_is_encoded_alone(bert, text):
     doc = post(["hi"])
     doc.user_data[IMAGE_TEXT] = text
-    assert seen_by(settled(bert, context=True), [doc]) == [["[CLS]", "hi", "[SEP]"]]
+    assert pieces_of(finalized(bert, context=True), [doc]) == [["[CLS]", "hi", "[SEP]"]]
 
 
 @pytest.mark.parametrize(
@@ -132,27 +131,27 @@ def test_without_text_about_the_image_a_post_is_read_alone(bert, text):
         ("a \ud83d\ude00 dog", "a 😀 dog"),
     ],
 )
-def test_half_a_character_in_text_about_the_image_is_an_unknown_one(encoder, text, read):
-    featurizer = settled(encoder, context=True)
+def test_unpaired_surrogates_in_the_image_text_are_replaced(encoder, text, read):
+    featurizer = finalized(encoder, context=True)
     half, whole = (featurizer(PostBatch.from_docs([post(["hi"], t)])) for t in (text, read))
     assert half["pieces"].tolist() == whole["pieces"].tolist()
 
 
-def test_text_about_the_image_is_read_only_where_asked_for(bert):
-    assert seen_by(settled(bert), [post(["hi"], "a dog")]) == [["[CLS]", "hi", "[SEP]"]]
+def test_the_image_text_is_not_encoded_by_default(bert):
+    assert pieces_of(finalized(bert), [post(["hi"], "a dog")]) == [["[CLS]", "hi", "[SEP]"]]
 
 
-def test_a_post_that_does_without_its_image_does_without_the_text_about_it(bert):
+def test_image_dropout_drops_the_image_text(bert):
     batch = PostBatch.from_docs([post(["hi"], "a dog"), post(["hi"], "a dog")])
     batch.without_image = [True, False]
-    assert settled(bert, context=True)(batch)["lengths"].tolist() == [6, 3]
+    assert finalized(bert, context=True)(batch)["lengths"].tolist() == [6, 3]
 
 
-def test_the_text_about_the_image_gets_the_room_that_the_post_leaves(bert):
-    featurizer = settled(bert, context=True, max_length=12)
+def test_the_image_text_is_truncated_to_the_rest_of_the_segment(bert):
+    featurizer = finalized(bert, context=True, max_length=12)
     docs = [post(["hi"] * n, "a dog my ram bob viper") for n in (6, 5, 4, 3, 2)]
-    assert sorted(map(len, seen_by(featurizer, docs))) == [11, 12, 12, 12, 12]
-    assert seen_by(featurizer, docs[:1]) == [
+    assert sorted(map(len, pieces_of(featurizer, docs))) == [11, 12, 12, 12, 12]
+    assert pieces_of(featurizer, docs[:1]) == [
         ["[CLS]", *["hi"] * 6, "[SEP]", "a", "dog", "my", "[SEP]"]
     ]
 
@@ -163,12 +162,10 @@ CAPTION = ["a", "dog", "my", "ram", "bob", "viper"]
 @pytest.mark.parametrize(
     ("n_pieces", "n_segments"), [(10, 1), (23, 1), (25, 2), (29, 2), (30, 2), (40, 2), (100, 6)]
 )
-def test_every_segment_of_a_long_post_has_room_for_the_text_about_the_image(
-    bert, n_pieces, n_segments
-):
-    featurizer = settled(bert, context=True, max_length=32)
+def test_every_segment_of_a_long_post_includes_the_image_text(bert, n_pieces, n_segments):
+    featurizer = finalized(bert, context=True, max_length=32)
     words = [f"{i:x}"[-1] for i in range(n_pieces)]
-    segments = seen_by(featurizer, [post(words, " ".join(CAPTION))])
+    segments = pieces_of(featurizer, [post(words, " ".join(CAPTION))])
     assert len(segments) == n_segments
     for pieces in segments:
         assert pieces[-8:] == ["[SEP]", *CAPTION, "[SEP]"]
@@ -176,26 +173,25 @@ def test_every_segment_of_a_long_post_has_room_for_the_text_about_the_image(
 
 
 @pytest.mark.parametrize("n_pieces", [22, 25, 29, 30, 40, 100])
-def test_a_long_text_about_the_image_takes_a_quarter_of_each_segment_at_most(bert, n_pieces):
-    featurizer = settled(bert, context=True, max_length=32)
-    segments = seen_by(featurizer, [post(["hi"] * n_pieces, " ".join(CAPTION * 9))])
+def test_a_long_image_text_is_truncated_to_a_quarter_of_each_segment(bert, n_pieces):
+    featurizer = finalized(bert, context=True, max_length=32)
+    segments = pieces_of(featurizer, [post(["hi"] * n_pieces, " ".join(CAPTION * 9))])
     assert len(segments) > 1
     for pieces in segments:
         assert pieces == ["[CLS]", *["hi"] * 21, "[SEP]", *(CAPTION * 2)[:8], "[SEP]"]
 
 
 @pytest.mark.parametrize(("n_pieces", "n_segments"), [(29, 1), (30, 1), (31, 2)])
-def test_no_room_is_kept_for_text_that_is_not_there_or_not_read(bert, n_pieces, n_segments):
+def test_segments_reserve_nothing_for_an_absent_or_unused_image_text(bert, n_pieces, n_segments):
     for context, text in [(True, None), (True, " "), (False, "a dog")]:
-        featurizer = settled(bert, context=context, max_length=32)
-        segments = seen_by(featurizer, [post(["hi"] * n_pieces, text)])
+        featurizer = finalized(bert, context=context, max_length=32)
+        segments = pieces_of(featurizer, [post(["hi"] * n_pieces, text)])
         assert len(segments) == n_segments
         assert all(len(pieces) == min(n_pieces + 2, 32) for pieces in segments)
 
 
-def test_the_shortest_segments_hold_the_post_alone(bert):
-    """Where one piece of a post leaves no room beside it."""
-    segments = seen_by(settled(bert, context=True, max_length=4), [post(["hi"] * 3, "a dog")])
+def test_the_image_text_is_left_out_of_segments_with_one_piece_of_the_post(bert):
+    segments = pieces_of(finalized(bert, context=True, max_length=4), [post(["hi"] * 3, "a dog")])
     assert segments == [["[CLS]", "hi", "hi", "[SEP]"]] * 2
 
 
@@ -208,7 +204,7 @@ def test_the_shortest_segments_hold_the_post_alone(bert):
         (False, [None], 0),
     ],
 )
-def test_one_warning_says_that_no_training_post_has_the_text_to_be_read(
+def test_context_without_image_texts_in_training_logs_one_warning(
     bert, caplog, context, texts, n_warnings
 ):
     featurizer = TransformerFeaturizer(str(bert), context=context, max_length=64)
@@ -221,27 +217,27 @@ def test_one_warning_says_that_no_training_post_has_the_text_to_be_read(
     )
 
 
-def test_each_initialization_looks_for_the_text_anew(bert, caplog):
+def test_context_is_checked_at_each_initialization(bert, caplog):
     featurizer = TransformerFeaturizer(str(bert), context=True, max_length=64)
     featurizer.update_vocab(post(["hi"], "a dog"), None)
     featurizer.finalize()
     assert not caplog.records
     featurizer.finalize()
-    assert "no training post brings image_text" in caplog.text
+    assert "no training post" in caplog.text
 
 
-def test_a_token_without_a_piece_of_its_own_is_the_unknown_piece_in_its_place(bert):
+def test_a_token_without_pieces_is_the_unknown_piece(bert):
     words = ["hi", "\ufe0f", "\u200b", " ", "\u00a0", "🎸", "bob"]
-    seen = seen_by(settled(bert), [post(words)])
+    seen = pieces_of(finalized(bert), [post(words)])
     assert seen == [["[CLS]", "hi", *["[UNK]"] * 5, "bob", "[SEP]"]]
 
 
-def test_a_post_that_spells_a_special_piece_does_not_get_one(bert):
-    assert "[SEP]" not in seen_by(settled(bert), [post(["hi", "[SEP]", "bob"])])[0][:-1]
+def test_the_text_of_a_special_piece_is_ordinary_text(bert):
+    assert "[SEP]" not in pieces_of(finalized(bert), [post(["hi", "[SEP]", "bob"])])[0][:-1]
 
 
-def test_segments_come_longest_first(bert):
-    features = settled(bert)(PostBatch.from_docs([post(["hi"] * n) for n in (1, 4, 0, 2)]))
+def test_segments_are_sorted_by_length(bert):
+    features = finalized(bert)(PostBatch.from_docs([post(["hi"] * n) for n in (1, 4, 0, 2)]))
     assert features["lengths"].tolist() == [6, 4, 3, 3]
 
 
@@ -262,13 +258,12 @@ POSTS = st.lists(
 
 @given(posts=POSTS, max_length=st.integers(5, 64))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_every_token_stands_at_its_first_piece_whatever_it_is(encoder, posts, max_length):
-    """Checked against the library's own pieces of each word, one word at a time."""
+def test_every_token_is_aligned_with_its_first_piece(encoder, posts, max_length):
     from transformers import AutoTokenizer
 
     library = AutoTokenizer.from_pretrained(encoder, add_prefix_space=True)
     library.backend_tokenizer.encode_special_tokens = True
-    featurizer = settled(encoder, context=True, max_length=max_length)
+    featurizer = finalized(encoder, context=True, max_length=max_length)
     features = featurizer(PostBatch.from_docs([post(*one) for one in posts]))
     assert features["lengths"].max() <= max_length
     words = [word for words, _ in posts for word in words]
@@ -280,11 +275,11 @@ def test_every_token_stands_at_its_first_piece_whatever_it_is(encoder, posts, ma
 
 @given(posts=POSTS, max_length=st.integers(5, 64))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_post_is_read_the_same_in_any_batch(bert, posts, max_length):
-    featurizer = settled(bert, context=True, max_length=max_length)
+def test_features_are_independent_of_the_batch(bert, posts, max_length):
+    featurizer = finalized(bert, context=True, max_length=max_length)
 
     def read(batch: list) -> list:
-        """What a token's place is among: the pieces to its left and right in its segment."""
+        """The segment of each token, and the column of its piece there."""
         features = featurizer(PostBatch.from_docs([post(*one) for one in batch]))
         starts = np.cumsum(features["lengths"]) - features["lengths"]
         segment = np.searchsorted(starts, features["place"], side="right") - 1
@@ -297,8 +292,8 @@ def test_a_post_is_read_the_same_in_any_batch(bert, posts, max_length):
 
 @given(n_pieces=st.integers(0, 300), window=st.integers(1, 40))
 @settings(deadline=None)
-def test_a_piece_is_taken_from_the_window_in_which_it_is_farthest_from_a_cut(n_pieces, window):
-    starts, owner = cut(n_pieces, window, np.arange(n_pieces))
+def test_each_position_is_in_the_window_where_it_is_farthest_from_a_cut(n_pieces, window):
+    starts, owner = split_windows(n_pieces, window, np.arange(n_pieces))
     ends = np.minimum(starts + window, n_pieces)
     for place in range(n_pieces):
         distances = [
@@ -313,58 +308,60 @@ def test_a_piece_is_taken_from_the_window_in_which_it_is_farthest_from_a_cut(n_p
         assert distances[owner[place]] == max(distances) >= 0
 
 
-def test_windows_of_a_long_post_overlap_by_a_quarter_at_least():
-    starts, _ = cut(1000, 40, np.arange(0))
+def test_windows_overlap_by_at_least_a_quarter():
+    starts, _ = split_windows(1000, 40, np.arange(0))
     assert starts[0] == 0
     assert starts[-1] == 960
     assert np.diff(starts).max() <= 30
 
 
-def test_a_length_that_has_no_room_for_a_piece_is_refused_with_the_least(bert):
-    with pytest.raises(ValueError, match="max_length must be 4 word pieces at least"):
-        settled(bert, max_length=3)
+def test_a_max_length_without_room_for_a_piece_raises_with_the_minimum(bert):
+    with pytest.raises(ValueError, match="max_length must be at least 4"):
+        finalized(bert, max_length=3)
 
 
-def test_a_segment_is_no_longer_than_the_encoder_can_read(encoder):
+def test_segments_are_limited_to_the_maximum_of_the_encoder(encoder):
     batch = PostBatch.from_docs([post(["hi"] * 200, "a dog")])
-    read, more = (settled(encoder, context=True, max_length=n)(batch) for n in (64, 256))
+    read, more = (finalized(encoder, context=True, max_length=n)(batch) for n in (64, 256))
     assert read["lengths"].max() == 64
     assert all(np.array_equal(more[name], expected) for name, expected in read.items())
 
 
-def test_positions_that_begin_behind_the_padding_are_fewer(tmp_path):
+def test_positions_up_to_the_padding_are_not_available(tmp_path):
     folder = write_roberta(tmp_path, longest=None)
-    assert settled(folder).files.longest == 64
+    assert finalized(folder).files.longest == 64
 
 
-def test_a_post_without_tokens_is_a_piece_where_the_tokenizer_puts_nothing_around_it(tmp_path):
+def test_an_empty_post_is_the_unknown_piece_under_a_tokenizer_without_special_pieces(tmp_path):
     write_bert(tmp_path)
     rules = json.loads((tmp_path / "tokenizer.json").read_text())
     (tmp_path / "tokenizer.json").write_text(json.dumps({**rules, "post_processor": None}))
-    seen = seen_by(settled(tmp_path), [post([]), post(["Bob"])])
+    names = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(names))
+    seen = pieces_of(finalized(tmp_path), [post([]), post(["Bob"])])
     assert seen == [["[UNK]"], ["bob"]]
 
 
-def test_the_state_is_json_and_needs_no_folder(bert, tmp_path):
+def test_the_state_is_json_and_independent_of_the_folder(bert, tmp_path):
     folder = write_bert(tmp_path / "moved")
-    state = json.loads(json.dumps(settled(folder).state))
+    state = json.loads(json.dumps(finalized(folder).state))
     assert str(tmp_path) not in json.dumps(state)
     other = TransformerFeaturizer("nowhere", max_length=64)
     other.state = state
     batch = PostBatch.from_docs([post(WORDS)])
-    expected = settled(bert)(batch)
+    expected = finalized(bert)(batch)
     for name, array in other(batch).items():
         np.testing.assert_array_equal(array, expected[name])
-    assert other.dims() == settled(bert).dims()
+    assert other.dims() == finalized(bert).dims()
 
 
-def test_it_is_picklable_and_spells_as_before(bert):
-    featurizer = settled(bert)
+def test_pieces_are_the_same_after_pickling(bert):
+    featurizer = finalized(bert)
     batch = PostBatch.from_docs([post(["[SEP]", "hi"])])
     again = pickle.loads(pickle.dumps(featurizer))
     np.testing.assert_array_equal(again(batch)["pieces"], featurizer(batch)["pieces"])
 
 
-def test_an_uninitialized_one_says_so():
+def test_use_before_initialization_raises():
     with pytest.raises(ValueError, match="initialize"):
         TransformerFeaturizer("bert").dims()

@@ -30,7 +30,7 @@ def featurize(featurizer: WordFeaturizer, nlp: Language, text: str) -> dict[str,
     return dict(zip(batch.words, rows, strict=True))
 
 
-def settled(featurizer: WordFeaturizer, nlp: Language, *texts: str) -> WordFeaturizer:
+def initialized(featurizer: WordFeaturizer, nlp: Language, *texts: str) -> WordFeaturizer:
     for text in texts or ("x",):
         featurizer.update_vocab(nlp.make_doc(text), None)
     featurizer.finalize()
@@ -38,17 +38,17 @@ def settled(featurizer: WordFeaturizer, nlp: Language, *texts: str) -> WordFeatu
 
 
 def test_a_word_is_looked_up_as_written_then_in_lower_case(nlp):
-    found = featurize(settled(WordFeaturizer(), nlp), nlp, "Obama Paris paris PARIS nobody")
+    found = featurize(initialized(WordFeaturizer(), nlp), nlp, "Obama Paris paris PARIS nobody")
     assert found["Obama"] == ([0, 1, 2], True)
     assert found["Paris"] == ([3, 4, 5], True)
     assert found["paris"] == found["PARIS"] == ([6, 7, 8], True)
     assert found["nobody"] == ([0, 0, 0], False)
 
 
-def test_without_vectors_the_words_of_training_become_the_vocabulary(caplog):
+def test_without_vectors_a_vocabulary_is_learned_from_training_posts(caplog):
     nlp = spacy.blank("en")
     with caplog.at_level(logging.INFO, logger="spacy"):
-        featurizer = settled(WordFeaturizer(), nlp, "a b a", "b once")
+        featurizer = initialized(WordFeaturizer(), nlp, "a b a", "b once")
     assert "no word vectors" in caplog.text
     assert featurizer.dims() == {"dim": 0, "n_words": 2}
     batch = PostBatch.from_docs([nlp.make_doc("a b once never")])
@@ -57,9 +57,9 @@ def test_without_vectors_the_words_of_training_become_the_vocabulary(caplog):
     assert rows["once"] == rows["never"] == 0
 
 
-def test_fine_tuning_gives_rows_to_words_that_training_has_twice_whatever_their_case(nlp):
-    assert settled(WordFeaturizer(), nlp, "obama Obama").dims() == {"dim": 3, "n_words": 0}
-    featurizer = settled(WordFeaturizer(finetune=True), nlp, "Obama at", "At obama once")
+def test_fine_tuning_assigns_rows_to_lower_cased_words_with_two_occurrences(nlp):
+    assert initialized(WordFeaturizer(), nlp, "obama Obama").dims() == {"dim": 3, "n_words": 0}
+    featurizer = initialized(WordFeaturizer(finetune=True), nlp, "Obama at", "At obama once")
     assert featurizer.dims() == {"dim": 3, "n_words": 2}
     batch = PostBatch.from_docs([nlp.make_doc("OBAMA obama at once Paris")])
     rows = dict(zip(batch.words, featurizer(batch)["row"].tolist(), strict=True))
@@ -68,56 +68,37 @@ def test_fine_tuning_gives_rows_to_words_that_training_has_twice_whatever_their_
     assert rows["once"] == rows["Paris"] == 0
 
 
-def test_a_smaller_share_of_the_vocabulary_is_part_of_a_larger_one():
-    nlp = spacy.blank("en")
-    words = [f"word{i}" for i in range(400)]
-    keys = [nlp.vocab.strings.add(word) for word in words]
-    nlp.vocab.vectors = Vectors(
-        strings=nlp.vocab.strings, data=np.ones((400, 2), np.float32), keys=keys
-    )
-    known = {}
-    for keep in (1.0, 0.75, 0.5, 0.25, 0.0):
-        found = featurize(settled(WordFeaturizer(keep=keep), nlp), nlp, " ".join(words))
-        known[keep] = {word for word, (_, is_known) in found.items() if is_known}
-        assert abs(len(known[keep]) / 400 - keep) < 0.05
-    assert known[0.25] < known[0.5] < known[0.75] < known[1.0]
-
-
-def test_a_word_that_is_left_out_has_no_row_to_fine_tune(nlp):
-    featurizer = settled(WordFeaturizer(keep=0.0, finetune=True), nlp, "obama new obama new")
-    features = featurizer(PostBatch.from_docs([nlp.make_doc("Obama")]))
-    assert not features["known"].any() and not features["row"].any()
-    features = featurizer(PostBatch.from_docs([nlp.make_doc("new")]))
-    assert not features["known"].any() and features["row"].all()
-
-
-def test_other_vectors_than_those_of_training_are_refused(nlp):
-    featurizer = settled(WordFeaturizer(), nlp)
+def test_vectors_other_than_those_of_training_raise(nlp):
+    featurizer = initialized(WordFeaturizer(), nlp)
     nlp.vocab.vectors = Vectors(data=np.ones((1, 5), np.float32), keys=["a"])
     with pytest.raises(ValueError, match=r"with word vectors 3 x 3 .* has word vectors 1 x 5"):
         featurize(featurizer, nlp, "a")
 
 
-def test_the_name_of_a_table_tells_numbers_and_words_apart_and_not_their_order(nlp):
-    def name(words: tuple[str, ...], rows: list[int], data: np.ndarray) -> str:
+def test_the_description_of_vectors_depends_on_words_and_values_but_not_on_key_order(nlp):
+    def describe(words: tuple[str, ...], rows: list[int], data: np.ndarray) -> str:
         table = Vectors(strings=nlp.vocab.strings, data=data)
         for word, row in zip(words, rows, strict=True):
             table.add(word, row=row)
         return describe_vectors(table)
 
     data = np.arange(9, dtype=np.float32).reshape(3, 3)
-    assert name(("obama", "Paris", "paris"), [0, 1, 2], data) == describe_vectors(nlp.vocab.vectors)
-    assert name(("paris", "Paris", "obama"), [2, 1, 0], data) == describe_vectors(nlp.vocab.vectors)
+    assert describe(("obama", "Paris", "paris"), [0, 1, 2], data) == describe_vectors(
+        nlp.vocab.vectors
+    )
+    assert describe(("paris", "Paris", "obama"), [2, 1, 0], data) == describe_vectors(
+        nlp.vocab.vectors
+    )
     others = [
-        name(("paris", "Paris", "obama"), [0, 1, 2], data),
-        name(("obama", "Paris"), [0, 1], data),
-        name(("obama", "Paris", "paris"), [0, 1, 2], data + 1e-6),
-        name(("obama", "Paris", "paris"), [0, 1, 2], data.astype(np.float64)),
+        describe(("paris", "Paris", "obama"), [0, 1, 2], data),
+        describe(("obama", "Paris"), [0, 1], data),
+        describe(("obama", "Paris", "paris"), [0, 1, 2], data + 1e-6),
+        describe(("obama", "Paris", "paris"), [0, 1, 2], data.astype(np.float64)),
     ]
     assert len({*others, describe_vectors(nlp.vocab.vectors)}) == 5
 
 
-def test_floret_vectors_know_every_word():
+def test_floret_vectors_have_no_unknown_words():
     nlp = spacy.blank("en")
     nlp.vocab.vectors = Vectors(
         strings=nlp.vocab.strings,
@@ -130,13 +111,7 @@ def test_floret_vectors_know_every_word():
         bow="<",
         eow=">",
     )
-    found = featurize(settled(WordFeaturizer(), nlp), nlp, "anything goes")
+    found = featurize(initialized(WordFeaturizer(), nlp), nlp, "anything goes")
     for word, (vector, is_known) in found.items():
         assert is_known
         np.testing.assert_allclose(vector, nlp.vocab[word].vector, rtol=1e-5)
-
-
-@pytest.mark.parametrize("keep", [-0.1, 1.1])
-def test_a_share_outside_zero_and_one_is_refused(keep):
-    with pytest.raises(ValueError, match="keep"):
-        WordFeaturizer(keep=keep)

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.training.loop import subdivide_batch
 
-from spacy_mner.features import transformer
 from spacy_mner.training.optimizers import AdamW, build_adamw
 
 from ..conftest import examples_of, gold_docs, make_doc
@@ -268,7 +267,6 @@ def test_a_saved_pipeline_names_the_extra_that_it_needs(bert, monkeypatch, tmp_p
     nlp = pipeline(bert)
     nlp.initialize(lambda: examples_of(gold_docs(nlp)))
     nlp.to_disk(tmp_path / "model")
-    transformer._speller.cache_clear()
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ImportError, match=r"spacy-mner\[transformers\]"):
         spacy.load(tmp_path / "model")

@@ -18,7 +18,6 @@ from .pipelines import CONFIG, NAME, answers
     "setting, value, block",
     [
         ("embed.word.width", 20, "embed.word = WordVectors"),
-        ("embed.word.keep", 0.5, "embed.word = WordVectors"),
         ("embed.char.max_characters", 6, "embed.char = CharBiLSTM"),
         ("embed.image", None, "embed.image = ImageEmbedding.* makes nothing"),
         ("embed.image.bottleneck", 4, "embed.image = ImageEmbedding"),
