@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,7 @@ def test_the_image_text_is_not_encoded_by_default(bert):
 
 def test_image_dropout_drops_the_image_text(bert):
     batch = PostBatch.from_docs([post(["hi"], "a dog"), post(["hi"], "a dog")])
-    batch.without_image = [True, False]
+    batch = replace(batch, without_image=[True, False])
     assert finalized(bert, context=True)(batch)["lengths"].tolist() == [6, 3]
 
 
