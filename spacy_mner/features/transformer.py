@@ -172,7 +172,7 @@ class TransformerFeaturizer(Featurizer):
         features = {
             "pieces": np.asarray([id for i in order for id in segments[i].pieces], dtype=np.int64),
             "lengths": lengths[order],
-            "place": start[segment] + column,
+            "first_piece": start[segment] + column,
         }
         if self.files.config.get("type_vocab_size", 0) > 1:
             types = [kind for i in order for kind in segments[i].types]

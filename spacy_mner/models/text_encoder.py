@@ -48,7 +48,7 @@ def _check_forward(embedding: TransformerEmbedding, name: str) -> None:
     """Reject a model that needs more than word pieces, or whose output width is unexpected."""
     parameter = next(embedding.parameters())
     piece = torch.zeros(1, dtype=torch.int64, device=parameter.device)
-    features = {"pieces": piece, "lengths": torch.tensor([1]), "place": piece}
+    features = {"pieces": piece, "lengths": torch.tensor([1]), "first_piece": piece}
     try:
         with torch.no_grad():
             width = embedding.eval()(features, torch.tensor([1])).vectors.shape[1]

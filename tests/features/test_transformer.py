@@ -79,7 +79,7 @@ def test_pieces_of_a_post_equal_those_of_the_library(encoder):
     expected = library_encoding(encoder, WORDS)
     features = finalized(encoder)(PostBatch.from_docs([post(WORDS)]))
     assert segments_of(features) == [expected["input_ids"]]
-    assert features["place"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
+    assert features["first_piece"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_web_address_is_encoded_as_its_host(encoder, word, host):
     docs = [post(["see", word, "Bob"]), post(["see", host, "Bob"])]
     address, plain = (featurizer(PostBatch.from_docs([doc])) for doc in docs)
     assert address["pieces"].tolist() == plain["pieces"].tolist()
-    assert address["place"].tolist() == plain["place"].tolist()
+    assert address["first_piece"].tolist() == plain["first_piece"].tolist()
     assert segments_of(plain) == [library_encoding(encoder, ["see", host, "Bob"])["input_ids"]]
 
 
@@ -106,7 +106,7 @@ def test_the_image_text_is_appended_as_a_second_text(encoder):
     expected = library_encoding(encoder, WORDS, ["a", "dog"])
     features = finalized(encoder, context=True)(PostBatch.from_docs([post(WORDS, "a dog")]))
     assert segments_of(features) == [expected["input_ids"]]
-    assert features["place"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
+    assert features["first_piece"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
 
 
 def test_token_types_are_passed_to_encoders_that_have_them(bert, roberta):
@@ -268,8 +268,8 @@ def test_every_token_is_aligned_with_its_first_piece(encoder, posts, max_length)
     features = featurizer(PostBatch.from_docs([post(*one) for one in posts]))
     assert features["lengths"].max() <= max_length
     words = [word for words, _ in posts for word in words]
-    assert len(features["place"]) == len(words)
-    for word, place in zip(words, features["place"], strict=True):
+    assert len(features["first_piece"]) == len(words)
+    for word, place in zip(words, features["first_piece"], strict=True):
         ids = library([word], is_split_into_words=True, add_special_tokens=False)["input_ids"]
         assert features["pieces"][place] == (ids or [library.unk_token_id])[0]
 
@@ -283,9 +283,9 @@ def test_features_are_independent_of_the_batch(bert, posts, max_length):
         """The segment of each token, and the column of its piece there."""
         features = featurizer(PostBatch.from_docs([post(*one) for one in batch]))
         starts = np.cumsum(features["lengths"]) - features["lengths"]
-        segment = np.searchsorted(starts, features["place"], side="right") - 1
+        segment = np.searchsorted(starts, features["first_piece"], side="right") - 1
         parts = segments_of(features)
-        places = features["place"] - starts[segment]
+        places = features["first_piece"] - starts[segment]
         return [(parts[s], place) for s, place in zip(segment, places, strict=True)]
 
     assert read(posts) == [token for one in posts for token in read([one])]

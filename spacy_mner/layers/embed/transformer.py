@@ -28,8 +28,8 @@ class TransformerEmbedding(nn.Module):
     freeze: do not train the encoder, and keep it in eval mode.
 
     Features: `pieces` int64 [n_pieces], of all segments, longest segment first; `types` int64
-    [n_pieces], token types (optional); `lengths` int64 [n_segments], on the CPU; `place` int64
-    [n_tokens], the index of each token's piece.
+    [n_pieces], token types (optional); `lengths` int64 [n_segments], on the CPU;
+    `first_piece` int64 [n_tokens], the index of each token's first piece.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class TransformerEmbedding(nn.Module):
         return self.encoder.parameters()
 
     def forward(self, features: Features, lengths: Tensor) -> TokenVectors:
-        place = features["place"]
-        cells = PADDED_PIECES["cpu" if place.device.type == "cpu" else "other"]
+        first_piece = features["first_piece"]
+        cells = PADDED_PIECES["cpu" if first_piece.device.type == "cpu" else "other"]
         batches = _batches(features["lengths"], cells)
         pieces = torch.cat([self._encode(features, batch) for batch in batches])
-        vectors = self.projection(self.dropout(pieces.index_select(0, place)))
-        return TokenVectors(vectors, torch.ones_like(place, dtype=torch.bool))
+        vectors = self.projection(self.dropout(pieces.index_select(0, first_piece)))
+        return TokenVectors(vectors, torch.ones_like(first_piece, dtype=torch.bool))
 
     def _encode(self, features: Features, batch: slice) -> Tensor:
         """The vectors [n_pieces, dim] of a slice of the segments."""

@@ -34,7 +34,7 @@ FEATURES = {
     "pieces": torch.tensor([1, 2, 3, 6, 10, 20, 5]),
     "lengths": torch.tensor([4, 2, 1]),
     # Two posts: of 3 tokens, in the first two segments, and of 1 token.
-    "place": torch.tensor([0, 4, 2, 6]),
+    "first_piece": torch.tensor([0, 4, 2, 6]),
 }
 LENGTHS = torch.tensor([3, 1])
 
