@@ -30,9 +30,10 @@ from ..layers.embed import (
 )
 from ..layers.encode import BiLSTM, CoupledBiLSTM, NoEncoder
 from ..layers.fuse import Concatenate, CrossModal, ModalityAttention
-from .tagger import TOK2VEC, Modality, ModuleBuilder, Stage, TaggerModel, multimodal_tagger
+from .tagger import TOK2VEC, Modality, Stage, TaggerModel, multimodal_tagger
 from .text_encoder import build_transformer_embedding, load_weights
 
+# Of each stage, for messages.
 EXAMPLES = {
     "fuse": "spacy_mner.ModalityAttention.v1",
     "encode": "spacy_mner.BiLSTM.v1",
@@ -49,14 +50,16 @@ def build_multimodal_tagger(
     tok2vec_width: int = 150,
     mixed_precision: bool = False,
 ) -> TaggerModel:
-    """The four stages, from a block each.
+    """The tagger: embed, fuse, encode, decode, each from its block of the config.
 
     embed: modality name to modality. A modality that is null is left out, so that one config
-        serves for the twin without it (`--components.….model.embed.image null`).
-    tok2vec: any spaCy tok2vec or listener; joins as one more modality named "tok2vec".
-    tok2vec_width: the width that its vectors are mapped to, that of the other modalities.
-    mixed_precision: compute the network in bfloat16, on CUDA and on a CPU with instructions for it
-        (AVX-512 BF16); elsewhere it has no effect. The CRF stays in float32.
+        also serves for a model without it (`--components.….model.embed.image null`).
+    tok2vec: any spaCy tok2vec or listener; it is one more modality with the name "tok2vec".
+    tok2vec_width: its vectors are projected to this width, that of the other modalities.
+    mixed_precision: compute the network in bfloat16, on CUDA and on CPUs with AVX-512 BF16; no
+        effect elsewhere. The CRF computes in float32.
+
+    Raises ValueError for a block of another kind.
     """
     modalities = {name: modality for name, modality in embed.items() if modality is not None}
     _check_modalities(modalities, tok2vec)
@@ -64,49 +67,48 @@ def build_multimodal_tagger(
         modalities,
         tok2vec=tok2vec,
         tok2vec_embedder=partial(Tok2VecEmbedding, width=tok2vec_width, dropout=0.0),
-        fuse=_stage("fuse", fuse),
-        encode=_stage("encode", encode),
-        decode=_stage("decode", decode),
+        fuse=_checked("fuse", fuse),
+        encode=_checked("encode", encode),
+        decode=_checked("decode", decode),
         mixed_precision=mixed_precision,
     )
 
 
-def _stage(name: str, value: Any) -> ModuleBuilder:
-    """How to build what stands in a block. Checked by hand: confection knows no such type."""
-    if not isinstance(value, Stage):
+def _checked(stage: str, block: Any) -> Stage:
+    """The block of a stage. Confection does not check its type."""
+    if not isinstance(block, Stage):
         raise ValueError(
-            f"The block model.{name} must name a fuser, an encoder or a decoder "
-            f"such as {EXAMPLES[name]}, got {type(value).__name__}"
+            f"model.{stage} expects a block such as {EXAMPLES[stage]}, got {type(block).__name__}."
         )
-    if value.name != name:
+    if block.stage != stage:
         raise ValueError(
-            f"The block model.{name} takes something like {EXAMPLES[name]}; what "
-            f"stands there belongs into model.{value.name}"
+            f"model.{stage} expects a block such as {EXAMPLES[stage]}, got {block.name}. Move it "
+            f"to model.{block.stage}."
         )
-    return value.build
+    return block
 
 
 def _check_modalities(embed: dict[str, Any], tok2vec: Model | None) -> None:
     if not embed and tok2vec is None:
-        raise ValueError("The config names no modality: fill [components.….model.embed] or tok2vec")
+        raise ValueError("model.embed has no modality: add one, or a model.tok2vec.")
     for name, modality in embed.items():
         if not isinstance(modality, Modality):
             raise ValueError(
-                f"embed.{name} must be a modality such as spacy_mner.WordVectors.v1, "
-                f"got {type(modality).__name__}"
+                f"model.embed.{name} expects a modality such as spacy_mner.WordVectors.v1, got "
+                f"{type(modality).__name__}."
             )
         if not name.isidentifier() or name == TOK2VEC:
             raise ValueError(
-                f"A modality cannot be named {name!r}: use letters, digits and underscores"
-                f" (and {TOK2VEC!r} is the name of the block model.tok2vec)"
+                f"model.embed: {name!r} cannot be the name of a modality. Use letters, digits and "
+                f"underscores; {TOK2VEC!r} is reserved for model.tok2vec."
             )
 
 
 def build_default_tagger() -> TaggerModel:
-    """Word + character + image, merged by modality attention: the factory's default.
+    """Word + character + image, fused by modality attention: the default model of the factory.
 
-    It takes no blocks: spaCy merges a factory's default model into a config block of the same
-    architecture, so that a modality left out there would come back.
+    It takes no blocks: spaCy merges the default model of a factory into a config block of the same
+    architecture, which would bring back a modality that the config leaves out.
     """
     from ..images.encoders.efficientnet_lite import build_efficientnet_lite
 
@@ -126,11 +128,12 @@ def build_word_vectors(width: int = 150, dropout: float = 0.3, finetune: bool = 
     """Pretrained word vectors of the pipeline's vocab, or a learned table where it has none.
 
     width: of the output, per token.
-    finetune: learn for the words that occur in training (at least twice) how their vectors should
-        differ from the pretrained ones, which stay as they are in the vocab.
+    finetune: learn an offset from the pretrained vector for each word that occurs at least twice
+        in training; the vectors in the vocab do not change.
     """
     featurizer = WordFeaturizer(finetune=finetune)
-    return Modality(featurizer, partial(WordVectors, width=width, dropout=dropout))
+    embedder = partial(WordVectors, width=width, dropout=dropout)
+    return Modality("spacy_mner.WordVectors.v1", featurizer, embedder)
 
 
 def build_char_bilstm(
@@ -139,10 +142,11 @@ def build_char_bilstm(
     """A BiLSTM over the characters of each token (Lample et al. 2016).
 
     width: of the output, per token; even, half for each direction.
-    max_characters: of a longer token only its beginning and end are read.
+    max_characters: of a longer token, only the first and last characters are used.
     """
+    featurizer = CharacterFeaturizer(max_characters=max_characters)
     embedder = partial(CharBiLSTM, width=width, character_width=character_width, dropout=dropout)
-    return Modality(CharacterFeaturizer(max_characters=max_characters), embedder)
+    return Modality("spacy_mner.CharBiLSTM.v1", featurizer, embedder)
 
 
 def build_char_cnn(
@@ -155,12 +159,14 @@ def build_char_cnn(
     """A convolution over the characters of each token, maximum over time (Ma & Hovy 2016).
 
     width: of the output, per token: the number of filters.
-    window: characters that a filter sees at once.
+    window: width of a filter, in characters.
+    max_characters: of a longer token, only the first and last characters are used.
     """
+    featurizer = CharacterFeaturizer(max_characters=max_characters)
     embedder = partial(
         CharCNN, width=width, character_width=character_width, window=window, dropout=dropout
     )
-    return Modality(CharacterFeaturizer(max_characters=max_characters), embedder)
+    return Modality("spacy_mner.CharCNN.v1", featurizer, embedder)
 
 
 def build_transformer(
@@ -172,34 +178,35 @@ def build_transformer(
     max_length: int = 256,
     freeze: bool = False,
 ) -> Modality:
-    """A text encoder of Hugging Face, fine-tuned with the rest; needs the extra `transformers`.
+    """A text encoder of Hugging Face, fine-tuned with the network; needs the extra `transformers`.
 
-    Its own learning rate is the `encoder_learn_rate` of spacy_mner.AdamW.v1.
+    Its learning rate is `encoder_learn_rate` of spacy_mner.AdamW.v1.
 
-    name: of a model on the hub, or a folder. It is looked up when the model is initialized; a
-        saved model needs it no more.
+    name: of a model on the hub, or a folder. It is loaded when the model is initialized; a saved
+        pipeline holds the weights and the tokenizer.
     revision: branch, tag or commit on the hub; null for the default branch.
-    width: of the output, per token; null for the encoder's own.
-    context: let it read `doc._.image_text` after the post.
-    max_length: in word pieces, or what the encoder can read if that is less; a longer post is read
-        in overlapping parts.
-    freeze: leave the encoder as it is.
+    width: of the output, per token; null for the width of the encoder.
+    context: encode `doc._.image_text` behind the post.
+    max_length: of the input, in word pieces, but no more than the encoder supports; a longer post
+        is encoded in overlapping segments.
+    freeze: do not train the encoder.
     """
-    embedder = partial(build_transformer_embedding, width=width, dropout=dropout, freeze=freeze)
     featurizer = TransformerFeaturizer(
         name, revision=revision, context=context, max_length=max_length
     )
-    return Modality(featurizer, embedder, partial(load_weights, name=name, revision=revision))
+    embedder = partial(build_transformer_embedding, width=width, dropout=dropout, freeze=freeze)
+    pretrain = partial(load_weights, name=name, revision=revision)
+    return Modality("spacy_mner.Transformer.v1", featurizer, embedder, pretrain)
 
 
 def build_semantic_augmentation(width: int = 384, n: int = 4, dropout: float = 0.1) -> Modality:
-    """The vectors of a word's nearest words, by the pipeline's own (Nie et al. 2020).
+    """The vectors of the words most similar to a token's word (Nie et al. 2020).
 
     width: of the output, per token.
-    n: nearest words.
+    n: similar words, by the cosine of the pipeline's word vectors.
     """
     embedder = partial(SemanticAugmentation, width=width, dropout=dropout)
-    return Modality(AugmentationFeaturizer(n=n), embedder)
+    return Modality("spacy_mner.SemanticAugmentation.v1", AugmentationFeaturizer(n=n), embedder)
 
 
 def build_image_embedding(
@@ -209,19 +216,18 @@ def build_image_embedding(
     bottleneck: int | None = 16,
     memory_mb: int = 256,
 ) -> Modality:
-    """The regions of a post's images, or of the descriptor it brings.
+    """The regions of the images of a post, or of its precomputed descriptor.
 
-    encoder: a frozen image encoder, or null where posts bring `doc._.image_features`.
+    encoder: a frozen image encoder; null where posts have `doc._.image_features`.
     width: of the output, per region.
-    bottleneck: width through which the features are squeezed, against learning the training posts
-        by heart; null for none.
-    memory_mb: encoded images kept in memory, in MiB.
+    bottleneck: width of a layer before the output, which limits overfitting; null for none.
+    memory_mb: size of the cache of encoded images in memory, in MiB.
     """
     if bottleneck is not None and bottleneck < 1:
-        raise ValueError(f"bottleneck must be at least 1, or null for none, got {bottleneck}")
+        raise ValueError(f"bottleneck must be at least 1, or null for none, got {bottleneck}.")
     store = None if encoder is None else FeatureCache(encoder, memory_mb=memory_mb)
     embedder = partial(ImageEmbedding, width=width, dropout=dropout, bottleneck=bottleneck)
-    return Modality(ImageFeaturizer(store), embedder)
+    return Modality("spacy_mner.ImageEmbedding.v1", ImageFeaturizer(store), embedder)
 
 
 def build_object_embedding(
@@ -231,16 +237,16 @@ def build_object_embedding(
     dropout: float = 0.1,
     memory_mb: int = 64,
 ) -> Modality:
-    """The objects in a post's images: what is in `doc._.image_objects`, or a detector finds.
+    """The objects in the images of a post: `doc._.image_objects`, or those of a detector.
 
-    detector: a frozen object detector, or null where posts bring their objects.
+    detector: a frozen object detector; null where posts have their objects.
     width: of the output, per object.
-    n: objects of a post, the surest ones.
-    memory_mb: found objects kept in memory, in MiB.
+    n: objects of a post, those with the highest scores.
+    memory_mb: size of the cache of detected objects in memory, in MiB.
     """
     store = None if detector is None else FeatureCache(detector, memory_mb=memory_mb)
     embedder = partial(ObjectEmbedding, width=width, dropout=dropout)
-    return Modality(ObjectFeaturizer(store, n=n), embedder)
+    return Modality("spacy_mner.ObjectEmbedding.v1", ObjectFeaturizer(store, n=n), embedder)
 
 
 def build_modality_attention(
@@ -249,15 +255,15 @@ def build_modality_attention(
     combine: Literal["sum", "concatenate"] = "concatenate",
     skip_unknown: bool = True,
 ) -> Stage:
-    """Weigh the modalities per token (Moon et al. 2018, eq. 4).
+    """Weight the modalities per token (Moon et al. 2018, eq. 4).
 
-    The defaults are what measures best. As printed it is with `bounded = true`, `combine = "sum"`
-    and `skip_unknown = false`.
+    The defaults gave the best results on dev data. The equation as printed is `bounded = true`,
+    `combine = "sum"` and `skip_unknown = false`.
 
-    bounded: squash the scores by a sigmoid before the softmax, as printed. That keeps the weight
-        of one among three modalities between 0.155 and 0.576; false lets it switch off and on.
-    combine: add the weighed modalities up, as printed, or lay them side by side.
-    skip_unknown: leave the words out at a token that has no vector, as if they were absent.
+    bounded: apply a sigmoid to the scores before the softmax. It keeps the weight of one among
+        three modalities between 0.155 and 0.576.
+    combine: add the weighted modalities, or concatenate them.
+    skip_unknown: mask the word modality at tokens without a vector.
     """
     build = partial(
         ModalityAttention,
@@ -266,12 +272,12 @@ def build_modality_attention(
         combine=combine,
         skip_unknown=skip_unknown,
     )
-    return Stage("fuse", build)
+    return Stage("fuse", "spacy_mner.ModalityAttention.v1", build)
 
 
 def build_concatenate(dropout: float = 0.5) -> Stage:
-    """Lay the modalities side by side, with a learned vector for an absent one."""
-    return Stage("fuse", partial(Concatenate, dropout=dropout))
+    """Concatenate the modalities, with a learned vector in place of a missing one."""
+    return Stage("fuse", "spacy_mner.Concatenate.v1", partial(Concatenate, dropout=dropout))
 
 
 def build_cross_modal(
@@ -288,19 +294,20 @@ def build_cross_modal(
     region_first: bool = True,
     auxiliary: bool = True,
 ) -> Stage:
-    """Let tokens and the regions of images attend to one another (Liu et al. 2022).
+    """Cross-modal attention between tokens and image regions (Liu et al. 2022).
 
-    It has attention across tokens; as published, `spacy_mner.NoEncoder.v1` stands behind it.
+    It contains self-attention over the tokens; as published, `spacy_mner.NoEncoder.v1` follows.
 
-    width: of all of it; best that of the text encoder, whose vectors it then takes as they are.
-    heads, feedforward: of each transformer layer: 12, and 4 times the width, as published.
-    grid, objects: names of the modalities that hold the image's regions and its objects. A
-        granularity whose modality is not there, or that is null, is left out.
-    augmentation: name of the modality that `augmentation_gate` gates against the rest of the text.
-        Without the gate it is added, as every modality with a vector per token is.
-    grid_gate, objects_gate: weigh the two ways of looking by a learned gate, or take their mean.
-    region_first: look in a second way, at regions that have asked the text before.
-    auxiliary: a transformer layer of its own for `segmentation` in the decoder.
+    width: of all layers; with the width of the text encoder, its vectors need no projection.
+    heads, feedforward: of each transformer layer; as published 12, and 4 times the width.
+    grid, objects: names of the modalities with image regions and with objects. A granularity is
+        left out where its modality is missing or null.
+    augmentation: name of the modality of `augmentation_gate`.
+    grid_gate, objects_gate: combine the two attention paths by a learned gate, or by their mean.
+    augmentation_gate: combine the augmentation with the other token vectors by a learned gate;
+        without it they are added.
+    region_first: the second attention path, whose regions have attended to the tokens.
+    auxiliary: a transformer layer for `segmentation` of the decoder.
     """
     build = partial(
         CrossModal,
@@ -317,22 +324,24 @@ def build_cross_modal(
         region_first=region_first,
         auxiliary=auxiliary,
     )
-    return Stage("fuse", build)
+    return Stage("fuse", "spacy_mner.CrossModal.v1", build)
 
 
 def build_bilstm(hidden_width: int = 100, dropout: float = 0.3) -> Stage:
-    """A bidirectional LSTM over the tokens of a post; `hidden_width` units per direction."""
-    return Stage("encode", partial(BiLSTM, hidden_width=hidden_width, dropout=dropout))
+    """A bidirectional LSTM over the tokens of a post, `hidden_width` units per direction."""
+    build = partial(BiLSTM, hidden_width=hidden_width, dropout=dropout)
+    return Stage("encode", "spacy_mner.BiLSTM.v1", build)
 
 
 def build_coupled_bilstm(hidden_width: int = 100, dropout: float = 0.3) -> Stage:
-    """The recurrence of Moon et al. 2018, eq. 1; `hidden_width` units per direction."""
-    return Stage("encode", partial(CoupledBiLSTM, hidden_width=hidden_width, dropout=dropout))
+    """The BiLSTM of Moon et al. 2018, eq. 1, `hidden_width` units per direction."""
+    build = partial(CoupledBiLSTM, hidden_width=hidden_width, dropout=dropout)
+    return Stage("encode", "spacy_mner.CoupledBiLSTM.v1", build)
 
 
 def build_no_encoder() -> Stage:
-    """Decode the fused vectors as they are."""
-    return Stage("encode", NoEncoder)
+    """No encoder: the decoder gets the fused vectors."""
+    return Stage("encode", "spacy_mner.NoEncoder.v1", NoEncoder)
 
 
 def build_crf(
@@ -340,17 +349,17 @@ def build_crf(
 ) -> Stage:
     """A linear-chain CRF over BIO tags (Lafferty et al. 2001; Moon et al. 2018, eq. 2 and 3).
 
-    segmentation: trains the network on a second task as well, which takes no part in what is
-        predicted: "binary" tells of every token whether it belongs to an entity (Aguilar et al.
-        2017), "bio" finds entities without their types by a CRF of its own (Liu et al. 2022). It
-        reads the vectors that the fuser makes for it, where it does (CrossModal), else those of
-        the encoder.
-    segmentation_weight: of that task's loss, where the CRF's has 1; both are sums over the tokens
-        of a post. Null for what their code has: 1 for "binary", 0.5 for "bio".
+    segmentation: an auxiliary task in training: "binary" classifies each token as part of an
+        entity or not (Aguilar et al. 2017), "bio" is a CRF over entities without labels (Liu et
+        al. 2022). Its input is the auxiliary output of the fuser where there is one (CrossModal),
+        else that of the encoder. It does not affect predictions.
+    segmentation_weight: of the loss of that task; the loss of the CRF has weight 1, and both are
+        sums over the tokens of a post. Null for the published values: 1 for "binary", 0.5 for
+        "bio".
     """
     if segmentation_weight is None:
         segmentation_weight = 0.5 if segmentation == "bio" else 1.0
     if segmentation_weight < 0:
-        raise ValueError(f"segmentation_weight must not be negative, got {segmentation_weight}")
+        raise ValueError(f"segmentation_weight must not be negative, got {segmentation_weight}.")
     build = partial(CRF, segmentation=segmentation, segmentation_weight=segmentation_weight)
-    return Stage("decode", build)
+    return Stage("decode", "spacy_mner.CRF.v1", build)

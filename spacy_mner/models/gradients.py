@@ -1,6 +1,6 @@
-"""The gradients of all that lies in a Thinc model: its own parameters and networks of torch.
+"""The gradients of a Thinc model: those of its own parameters and of torch networks in it.
 
-A listener has none: what it sent back lies in the component that it listens to.
+A listener has none: they are in the upstream component.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from torch import nn
 
 def scale_gradients(model: Model, factor: float) -> None:
     """Multiply the gradients, in place."""
-    for gradient in _of_thinc(model):
+    for gradient in _thinc_gradients(model):
         gradient *= factor
-    for network in _networks(model):
+    for network in _torch_networks(model):
         for parameter in network.parameters():
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
 
 
 def drop_gradients(model: Model) -> None:
-    """Forget the gradients, finite or not."""
-    for gradient in _of_thinc(model):
+    """Discard the gradients, finite or not."""
+    for gradient in _thinc_gradients(model):
         gradient.fill(0.0)
-    for network in _networks(model):
+    for network in _torch_networks(model):
         network.zero_grad()
 
 
-def _of_thinc(model: Model) -> Iterator[Any]:
+def _thinc_gradients(model: Model) -> Iterator[Any]:
     for node in model.walk():
         for name in node.grad_names:
             yield node.get_grad(name)
 
 
-def _networks(model: Model) -> Iterator[nn.Module]:
+def _torch_networks(model: Model) -> Iterator[nn.Module]:
     for node in model.walk():
         for shim in node.shims:
             if isinstance(shim._model, nn.Module):

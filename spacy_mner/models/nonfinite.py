@@ -1,4 +1,4 @@
-"""What to tell where training diverges: in which posts, what is not finite, and the remedy."""
+"""Error messages for training that diverges: the posts, what is not finite, and the remedy."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..extensions import POST_ID
 from .shim import TorchShim
 from .tagger import TaggerOutput
 
-# Of posts or parameters, and of a post's text, before a message becomes a nuisance.
+# Posts or parameters in a message, and characters of the text of a post.
 SHOWN = 5
 CHARACTERS = 40
 
-SMALLER_STEPS = "Lower training.optimizer.learn_rate, or set its grad_clip."
+REMEDY = "Lower training.optimizer.learn_rate, or set its grad_clip."
 
 
 def loss_error(
@@ -29,7 +29,7 @@ def loss_error(
     """The error for a loss that is not finite.
 
     step: updates of the weights before this one, as spaCy counts steps.
-    posts: those of the batch; output: what the model said of them.
+    posts, output: of the batch.
     """
     return ValueError(
         f"{Errors.E910.format(name=name)} Step {step}, {_list_posts(posts)}. "
@@ -40,19 +40,19 @@ def loss_error(
 def gradient_error(
     name: str, step: int, posts: Sequence[Doc], parameters: Sequence[str]
 ) -> ValueError:
-    """The error for a gradient that is not finite, found before it reached the weights.
+    """The error for a gradient that is not finite, before an update of the weights.
 
-    parameters: names of those whose gradient it is.
+    parameters: names of the parameters with such a gradient.
     """
     return ValueError(
         f"The gradient of {name!r} is not finite. Step {step}, {_list_posts(posts)}. "
-        f"It is that of {_some(parameters)}; the weights are as they were before this batch. "
-        f"{SMALLER_STEPS}"
+        f"Parameters: {_some(parameters)}. The weights were not updated. "
+        f"{REMEDY}"
     )
 
 
 def nonfinite_parameters(model: Any) -> list[str]:
-    """Names of the parameters of our networks that are not finite."""
+    """Names of the parameters of our networks in a Thinc model that are not finite."""
     nodes = model.walk() if isinstance(model, Model) else ()
     return [
         name
@@ -66,18 +66,18 @@ def nonfinite_parameters(model: Any) -> list[str]:
 
 def _cause(posts: Sequence[Doc], output: TaggerOutput, model: Model) -> str:
     if weights := nonfinite_parameters(model):
-        return f"An earlier step spoiled the weights {_some(weights)}. {SMALLER_STEPS}"
-    if not (spoiled := _nonfinite_posts(posts, output)):
-        return f"Weights and emissions are finite, but too large to be summed. {SMALLER_STEPS}"
-    words = [token.text for doc in spoiled for token in doc if _has_spoiled_vector(token)]
+        return f"The weights {_some(weights)} are not finite since an earlier step. {REMEDY}"
+    if not (nonfinite := _nonfinite_posts(posts, output)):
+        return f"Weights and emissions are finite, but their sum overflows. {REMEDY}"
+    words = [token.text for doc in nonfinite for token in doc if _has_nonfinite_vector(token)]
     if words:
         return (
             f"The word vectors of {_some([repr(word) for word in dict.fromkeys(words)])} are not "
-            "finite. Mend the table of vectors (`nlp.vocab.vectors`)."
+            "finite. Correct the vectors in `nlp.vocab.vectors`."
         )
     return (
-        f"The weights are finite, but not the emissions of {_list_posts(spoiled)}. Look at what "
-        f"these posts bring, such as very large image_features. {SMALLER_STEPS}"
+        f"The weights are finite, but the emissions are not: {_list_posts(nonfinite)}. Check the "
+        f"attributes of these posts, such as very large image_features. {REMEDY}"
     )
 
 
@@ -90,8 +90,8 @@ def _nonfinite_posts(posts: Sequence[Doc], output: TaggerOutput) -> list[Doc]:
     ]
 
 
-def _has_spoiled_vector(token: Token) -> bool:
-    # A form without a vector of its own has that of its lower case.
+def _has_nonfinite_vector(token: Token) -> bool:
+    # A word without a vector of its own has that of its lower case.
     vectors: Iterator[Any] = (token.vocab.get_vector(form) for form in (token.orth, token.lower))
     return not all(np.isfinite(vector).all() for vector in vectors)
 

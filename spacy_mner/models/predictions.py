@@ -1,33 +1,46 @@
-"""What the component asks of the CRF: the loss of an annotation, the entities of a post."""
+"""Potentials of the CRF to its loss and to the entities of posts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
 
-from ..layers.decode import (
-    Potentials,
-    negative_log_likelihood,
-    span_probabilities,
-    viterbi,
-)
-from .annotation import Labeling, entities_of
+from ..features.image_status import ImageStatus
+from ..layers.decode import Potentials, negative_log_likelihood, span_probabilities, viterbi
+from ..layers.decode.bio import entities_of
 from .tagger import TaggerOutput
 
 # Of one post, by modality name.
 Attention = dict[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class PostPrediction:
+    """What the network predicts for one post.
+
+    entities: (first token, last token + 1, label, probability of exactly this span and label).
+    image_status: what became of the images of the post.
+    modality_attention: modality name to float32 [n_tokens], or None.
+    image_attention: modality name to float32 [n_tokens, n_regions], or None.
+    """
+
+    entities: list[tuple[int, int, str, float]]
+    image_status: ImageStatus
+    modality_attention: Attention | None = None
+    image_attention: Attention | None = None
+
+
 def loss_and_gradients(output: TaggerOutput, allowed: np.ndarray) -> tuple[float, Potentials]:
-    """Mean loss of the posts, and its gradients by the potentials.
+    """The mean loss of the posts, and its gradients with respect to the potentials.
 
-    It is the negative log-likelihood, plus the weighted loss of the auxiliary head where one
-    spoke.
+    The loss is the negative log-likelihood of the allowed tag sequences, plus the weighted loss of
+    the auxiliary head where the decoder has one.
 
-    allowed: bool [n_tokens, n_tags], the tags that the annotation leaves open.
+    allowed: bool [n_tokens, n_tags], the tags that agree with the annotation.
     """
     leaves = [tensor.detach().requires_grad_() for tensor in output.potentials.tensors()]
     potentials = output.potentials.with_tensors(leaves)
@@ -42,32 +55,46 @@ def loss_and_gradients(output: TaggerOutput, allowed: np.ndarray) -> tuple[float
 
 
 @torch.inference_mode()
-def label_posts(
-    output: TaggerOutput, labels: Sequence[str], *, threshold: float, attention: bool
-) -> list[Labeling]:
-    """Decode the posts of a batch: the entities of the best path, each with its probability."""
-    tags = viterbi(output.potentials, output.lengths).cpu().numpy()
+def predict_posts(
+    output: TaggerOutput,
+    labels: Sequence[str],
+    *,
+    threshold: float,
+    allowed: np.ndarray | None = None,
+) -> list[PostPrediction]:
+    """The entities of the most probable tag sequence of each post, each with its probability.
+
+    threshold: entities with a smaller probability are left out.
+    allowed: bool [n_tokens, n_tags], to decode under this constraint; None for no constraint.
+    """
+    potentials = output.potentials
+    if allowed is not None:
+        potentials = potentials.constrained(torch.from_numpy(allowed))
+    tags = viterbi(potentials, output.lengths).tolist()
     starts = np.cumsum([0, *output.lengths.tolist()])
     posts = [entities_of(tags[start:end]) for start, end in pairwise(starts)]
-    scores = iter(_scores(output, posts, starts))
-    by_modality = _attention(output, starts) if attention else [None] * len(posts)
-    by_region = _region_attention(output, starts) if attention else [None] * len(posts)
-    labelings = []
+    scores = iter(_scores(potentials, output.lengths, posts, starts))
+    modality_attention = _modality_attention(output, starts)
+    image_attention = _image_attention(output, starts)
+    predictions = []
     for i, spans in enumerate(posts):
-        entities = [(s, e, labels[label], next(scores)) for s, e, label in spans]
-        labelings.append(
-            Labeling(
+        entities = [(start, end, labels[label], next(scores)) for start, end, label in spans]
+        predictions.append(
+            PostPrediction(
                 entities=[entity for entity in entities if entity[3] >= threshold],
-                attention=by_modality[i],
                 image_status=output.image_status[i],
-                image_attention=by_region[i],
+                modality_attention=modality_attention[i],
+                image_attention=image_attention[i],
             )
         )
-    return labelings
+    return predictions
 
 
 def _scores(
-    output: TaggerOutput, posts: list[list[tuple[int, int, int]]], starts: np.ndarray
+    potentials: Potentials,
+    lengths: torch.Tensor,
+    posts: list[list[tuple[int, int, int]]],
+    starts: np.ndarray,
 ) -> list[float]:
     """The probability of every entity of the batch, in order."""
     spans = [
@@ -77,13 +104,12 @@ def _scores(
     ]
     if not spans:
         return []
-    index = torch.tensor(spans, dtype=torch.int64, device=output.potentials.emissions.device)
-    probabilities = span_probabilities(output.potentials, output.lengths, index)
-    return probabilities.clamp(0.0, 1.0).tolist()
+    index = torch.tensor(spans, dtype=torch.int64, device=potentials.emissions.device)
+    return span_probabilities(potentials, lengths, index).clamp(0.0, 1.0).tolist()
 
 
-def _attention(output: TaggerOutput, starts: np.ndarray) -> list[Attention | None]:
-    """Each post's attention to every modality, copies of its own."""
+def _modality_attention(output: TaggerOutput, starts: np.ndarray) -> list[Attention | None]:
+    """The attention of each post to every modality, copied out of the batch."""
     if output.attention is None:
         return [None] * (len(starts) - 1)
     weights = output.attention.float().cpu().numpy()
@@ -93,15 +119,13 @@ def _attention(output: TaggerOutput, starts: np.ndarray) -> list[Attention | Non
     ]
 
 
-def _region_attention(output: TaggerOutput, starts: np.ndarray) -> list[Attention | None]:
-    """Each post's attention to the regions it has, without those that pad the batch."""
+def _image_attention(output: TaggerOutput, starts: np.ndarray) -> list[Attention | None]:
+    """The attention of each post to its regions, without those that pad the batch."""
     if not output.region_attention:
         return [None] * (len(starts) - 1)
-    told = {
-        name: (weights.float().cpu().numpy(), output.regions[name].cpu().numpy())
-        for name, weights in output.region_attention.items()
-    }
+    attention = {name: w.float().cpu().numpy() for name, w in output.region_attention.items()}
+    regions = {name: mask.cpu().numpy() for name, mask in output.regions.items()}
     return [
-        {name: weights[start:end][:, has[i]] for name, (weights, has) in told.items()}
+        {name: weights[start:end][:, regions[name][i]] for name, weights in attention.items()}
         for i, (start, end) in enumerate(pairwise(starts))
     ]

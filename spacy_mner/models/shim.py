@@ -1,4 +1,4 @@
-"""The one torch network of a pipe, as Thinc sees it."""
+"""The Thinc shim around the torch network of a component."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from thinc.shims import Shim
 from thinc.types import FloatsXd
 from thinc.util import get_torch_default_device
 
-# JSON that says how to build a network: its sizes and labels.
+# The sizes and labels from which a network is built; only types that JSON has.
 Plan = dict[str, Any]
 
 
 class TorchShim(Shim):
-    """Holds a torch network that is built from a plan, and lets Thinc train, save and move it.
+    """Holds a torch network that is built from a plan; Thinc trains, saves and moves it.
 
-    It differs from Thinc's own PyTorchShim where that one does not fit:
-    averaged weights reach the network (`use_params`), weights are saved as safetensors with the
-    plan that builds the network for them, parameters are updated in place (cuDNN keeps them in
-    one block), and integers may be inputs.
+    Differences to PyTorchShim of Thinc: averaged weights are used by the network (`use_params`),
+    weights are saved as safetensors together with the plan, parameters are updated in place (cuDNN
+    keeps them in one block), and inputs may be integers.
 
     build: plan -> network; picklable.
     """
@@ -55,8 +54,14 @@ class TorchShim(Shim):
         return next(self.network.parameters()).device
 
     def initialize(self, plan: Plan) -> None:
-        """Build a fresh network on the device that Thinc computes on."""
+        """Build a new network on the device that Thinc computes on."""
         self.cfg, self._model = plan, self.build(plan).to(get_torch_default_device())
+
+    def add_label(self, label: str) -> None:
+        """Extend the network by one label, behind those that it has."""
+        cast(Any, self.network).add_labels(1)
+        self.cfg = {**self.plan, "labels": [*self.plan["labels"], label]}
+        self._renew_id()
 
     def __call__(self, inputs: tuple[Any, ...], is_train: bool) -> tuple[Any, Callable]:
         """Run the network on its positional inputs.
@@ -79,10 +84,10 @@ class TorchShim(Shim):
         return output, backprop
 
     def nonfinite_gradients(self) -> list[str]:
-        """Names of the parameters whose gradient is not finite."""
+        """Names of the parameters with a gradient that is not finite."""
         parameters = self.network.named_parameters()
         gradients = {name: p.grad for name, p in parameters if p.grad is not None}
-        # Of all at once first: a small part of the time of a step, and one wait for a GPU.
+        # All at once first, which takes one synchronization with a GPU.
         if torch.nn.utils.get_total_norm(list(gradients.values())).isfinite():
             return []
         return [name for name, gradient in gradients.items() if not gradient.isfinite().all()]
@@ -104,7 +109,7 @@ class TorchShim(Shim):
 
     @contextlib.contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
-        """Put in the given parameters, as the optimizer names them, and take them out again."""
+        """Swap the given parameters in, under the keys of the optimizer, and out again."""
         swapped = {}
         if self._model is not None:
             for name, parameter in self._model.named_parameters():
@@ -120,11 +125,14 @@ class TorchShim(Shim):
 
     def copy(self) -> TorchShim:
         copied = copy.deepcopy(self)
-        # An id of its own, or the optimizer would take the two networks' parameters for one.
+        copied._renew_id()
+        return copied
+
+    def _renew_id(self) -> None:
+        """Under a new id the parameters have no state in an optimizer, such as moments."""
         with Shim.global_id_lock:
             Shim.global_id += 1
-            copied.id = Shim.global_id
-        return copied
+            self.id = Shim.global_id
 
     def to_device(self, device_type: str, device_id: int) -> None:
         if self._model is not None:
@@ -149,12 +157,12 @@ class TorchShim(Shim):
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Whether a device is the faster for it. A CPU without the instructions is far slower."""
+    """Whether bfloat16 is fast on a device; on a CPU without AVX-512 BF16 it is far slower."""
     if device.type == "cuda":
         return True
-    # torch has no public name for the question, and may come to lack this one.
-    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cpu" and asked is not None and asked()
+    # torch has no public function for this; the private one may disappear.
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return device.type == "cpu" and supported is not None and supported()
 
 
 def _read_plan(data: bytes) -> Plan:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,12 +31,14 @@ ModuleBuilder = Callable[..., torch.nn.Module]
 
 @dataclass(frozen=True)
 class Modality:
-    """One way of seeing a post: its host half, and how to build its torch half.
+    """One modality of a post: its featurizer, and how to build its embedder.
 
-    embedder: takes the featurizer's `dims()` as keyword arguments.
-    pretrain: gives a fresh embedder weights to start from; not called for one that is loaded.
+    name: the registered name of the block in the config.
+    embedder: takes the `dims()` of the featurizer as keyword arguments.
+    pretrain: loads pretrained weights into a new embedder; not called where a pipeline is loaded.
     """
 
+    name: str
     featurizer: Featurizer
     embedder: ModuleBuilder
     pretrain: Callable[[torch.nn.Module], None] | None = None
@@ -44,28 +46,32 @@ class Modality:
 
 @dataclass(frozen=True)
 class Stage:
-    """How to build what stands behind the modalities.
+    """How to build a fuser, an encoder or a decoder.
 
-    name: "fuse", "encode" or "decode": the block of the config where it belongs.
-    build: takes the widths of what comes before it, and the labels where it decodes.
+    stage: the block of the config that it belongs to.
+    name: the registered name of the block in the config.
+    build: returns the module. Keyword arguments: `widths` of the modalities for a fuser,
+        `input_width` for an encoder; `input_width`, `labels` and `auxiliary_width` for a decoder.
     """
 
+    stage: Literal["fuse", "encode", "decode"]
     name: str
     build: ModuleBuilder
 
 
 @dataclass(frozen=True)
 class TaggerOutput:
-    """What the network says of a batch of posts.
+    """The output of the network for a batch of posts.
 
-    potentials: of the CRF, tokens laid flat; in training with what an auxiliary head says.
+    potentials: of the CRF, tokens flat; in training with those of an auxiliary head.
     lengths: int64 [n_posts] on the host.
-    attention: float [n_tokens, n_modalities], or None under a fuser that weighs nothing.
+    attention: float [n_tokens, n_modalities]; None under a fuser without weights of modalities.
     modalities: names of the columns of `attention`.
-    image_status: what became of each post's images.
-    region_attention: of each modality whose regions the tokens attend to, float [n_tokens,
-        n_regions], in prediction where `model.attrs["region_attention"]` asks for it.
-    regions: of each modality in `region_attention`, bool [n_posts, n_regions]: those a post has.
+    image_status: of each post.
+    region_attention: modality name to float [n_tokens, n_regions], under a cross-modal fuser.
+    regions: modality name to bool [n_posts, n_regions], the regions that a post has.
+
+    Both kinds of attention are None unless `model.attrs["annotate_attention"]`, and in training.
     """
 
     potentials: Potentials
@@ -85,17 +91,25 @@ def multimodal_tagger(
     *,
     tok2vec: Model | None,
     tok2vec_embedder: ModuleBuilder,
-    fuse: ModuleBuilder,
-    encode: ModuleBuilder,
-    decode: ModuleBuilder,
+    fuse: Stage,
+    encode: Stage,
+    decode: Stage,
     mixed_precision: bool,
 ) -> TaggerModel:
-    """Put the four stages together. The network is built when the model is initialized."""
+    """The Thinc model of the four stages. Its network is built when the model is initialized."""
     embedders = {name: modality.embedder for name, modality in modalities.items()}
     featurizers = Featurizers({name: one.featurizer for name, one in modalities.items()})
+    blocks = {
+        f"embed.{name}": describe_block(one.name, one.embedder, one.featurizer.settings)
+        for name, one in modalities.items()
+    }
+    blocks |= {one.stage: describe_block(one.name, one.build) for one in (fuse, encode, decode)}
     if tok2vec is not None:
         embedders[TOK2VEC] = tok2vec_embedder
-    build = partial(build_network, embed=embedders, fuse=fuse, encode=encode, decode=decode)
+        blocks[TOK2VEC] = describe_block(TOK2VEC, tok2vec_embedder)
+    build = partial(
+        build_network, embed=embedders, fuse=fuse.build, encode=encode.build, decode=decode.build
+    )
     model: TaggerModel = Model(
         "multimodal_tagger",
         forward,
@@ -106,17 +120,9 @@ def multimodal_tagger(
         shims=[TorchShim(build, mixed_precision=mixed_precision)],
         attrs={
             "featurizers": featurizers,
-            "blocks": {
-                **{
-                    f"embed.{name}": describe_block(embedder, featurizers.settings.get(name))
-                    for name, embedder in embedders.items()
-                },
-                "fuse": describe_block(fuse),
-                "encode": describe_block(encode),
-                "decode": describe_block(decode),
-            },
+            "blocks": blocks,
             "labels": [],
-            "region_attention": False,
+            "annotate_attention": False,
         },
     )
     return model
@@ -130,7 +136,7 @@ def build_network(
     encode: ModuleBuilder,
     decode: ModuleBuilder,
 ) -> TaggerNetwork:
-    """Build the network for the sizes and labels of a plan."""
+    """Build the network with the sizes and labels of a plan."""
     dims: dict[str, dict[str, int]] = plan["dims"]
     embedders: dict[str, Any] = {name: build(**dims[name]) for name, build in embed.items()}
     fuser: Any = fuse(widths={name: module.width for name, module in embedders.items()})
@@ -167,14 +173,14 @@ def initialize(
 
 
 def _with_tokens(sample: list[Doc]) -> list[Doc]:
-    """Posts from which a tok2vec can tell its sizes, or a word if there are none."""
+    """Posts from which a tok2vec infers its sizes; one word where there are none."""
     vocab = sample[0].vocab if sample else Vocab()
     return [doc for doc in sample if len(doc)] or [Doc(vocab, words=["a"])]
 
 
 def _output_width(tok2vec: Model, sample: list[Doc]) -> int:
     width = tok2vec.maybe_get_dim("nO")
-    if width is None:  # a transformer's width is known only once it has read something
+    if width is None:  # the width of a transformer is unknown until its first batch
         width = tok2vec.predict(sample[:1])[0].shape[1]
     return int(width)
 
@@ -182,7 +188,7 @@ def _output_width(tok2vec: Model, sample: list[Doc]) -> int:
 def forward(
     model: TaggerModel, docs: Sequence[Doc], is_train: bool
 ) -> tuple[TaggerOutput, Callable]:
-    """Featurize the posts and run the network. The callback takes the potentials' gradients."""
+    """Featurize the posts and run the network. The callback takes gradients of the potentials."""
     featurizers: Featurizers = model.attrs["featurizers"]
     shim = _shim(model)
     batch = PostBatch.from_docs(
@@ -196,8 +202,8 @@ def forward(
     if vectors is not None:
         features[TOK2VEC] = {"vectors": vectors}
     lengths = torch.from_numpy(batch.lengths)
-    wanted = model.attrs["region_attention"] and not is_train
-    output, backprop_network = shim((features, lengths, wanted), is_train)
+    with_attention = model.attrs["annotate_attention"] and not is_train
+    output, backprop_network = shim((features, lengths, with_attention), is_train)
     potentials: Potentials = output.potentials
 
     def backprop(gradients: Potentials) -> list:
@@ -208,7 +214,7 @@ def forward(
     return TaggerOutput(
         potentials,
         lengths,
-        output.attention,
+        output.attention if with_attention else None,
         list(features),
         found.statuses,
         output.region_attention,
@@ -219,10 +225,10 @@ def forward(
 def _run_tok2vec(
     model: TaggerModel, docs: Sequence[Doc], device: torch.device, is_train: bool
 ) -> tuple[torch.Tensor | None, Callable[[], None]]:
-    """The tok2vec's vectors of all tokens, and a callback that hands it their gradient."""
+    """The vectors of all tokens, and a callback that backpropagates their gradient."""
     if not model.layers:
         return None, lambda: None
-    # Transformers fail at posts without tokens. A listener knows a batch by its tokens alone.
+    # Transformers fail at posts without tokens. A listener identifies a batch by its tokens alone.
     with_tokens = [doc for doc in docs if len(doc)]
     arrays, backprop_arrays = model.layers[0](with_tokens, is_train) if with_tokens else ([], None)
     width = _shim(model).plan["dims"][TOK2VEC]["dim"]
@@ -233,10 +239,10 @@ def _run_tok2vec(
             return
         gradient = vectors.grad
         assert gradient is not None
-        # Where it is not finite our own are not either, and the component will refuse them. One
-        # that listens must not spoil what it listens to before.
+        # A gradient that is not finite here means that those of the tagger are not finite either
+        # and the step will be rejected. Zeros keep the upstream component from being corrupted.
         flat = torch2xp(gradient if gradient.isfinite().all() else torch.zeros_like(gradient))
-        # In training a listener gives what its component read: the posts without tokens too.
+        # In training a listener returns all posts of its component, those without tokens as well.
         ends = np.cumsum([0, *map(len, arrays)])
         backprop_arrays([flat[start:end] for start, end in pairwise(ends)])
 

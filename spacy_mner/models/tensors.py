@@ -1,4 +1,4 @@
-"""Arrays of the host and of Thinc to torch tensors."""
+"""Conversion of NumPy and Thinc arrays to torch tensors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from thinc.api import xp2torch
 from thinc.backends import get_array_ops
 
-# Sequence lengths steer the control flow of a network and stay on the host.
+# Sequence lengths control the flow of a network, and stay on the host.
 ON_HOST = "lengths"
 
 
 def features_to_torch(
     features: Mapping[str, np.ndarray], device: torch.device
 ) -> dict[str, torch.Tensor]:
-    """One modality's arrays as tensors on the network's device (lengths on the host)."""
+    """The arrays of one modality as tensors on the device of the network (lengths on the host)."""
     return {
         name: torch.from_numpy(array) if name == ON_HOST else torch.from_numpy(array).to(device)
         for name, array in features.items()
@@ -27,8 +27,8 @@ def features_to_torch(
 def token_vectors_to_torch(
     arrays: list[Any], width: int, device: torch.device, requires_grad: bool
 ) -> torch.Tensor:
-    """Thinc's vectors, one array [n_tokens, width] a post, as one tensor with all tokens."""
-    # A shared transformer gives an array of no width to a post without tokens.
+    """Token vectors from Thinc, one array [n_tokens, width] per post, as one flat tensor."""
+    # A shared transformer returns an array of width 0 for a post without tokens.
     filled = [array for array in arrays if len(array)]
     if not filled:
         return torch.zeros((0, width), device=device, requires_grad=requires_grad)

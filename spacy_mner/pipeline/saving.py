@@ -1,15 +1,15 @@
-"""What a component saves, and what must still be so when it is loaded.
+"""The files of a saved component, and the checks with which they are loaded.
 
-Beside its parts a saved component has a manifest: the SHA-256 of every part, the blocks that its
-config made, and the fingerprints of what it reads and does not save (word vectors, image
-encoders). It tells damage and mix-ups. It is no signature: who can write the parts can write
-a manifest for them.
+Beside its parts a saved component has a manifest: the format, the SHA-256 of every part, the
+blocks of the config, and the fingerprints of external resources (word vectors, image encoders).
+The manifest detects damage and mix-ups. It is not a signature: whoever can write the parts can
+write a manifest for them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,35 +19,42 @@ import torch
 
 from ..about import __version__
 from ..errors import LoadingError
+from ..models.config_blocks import ConfigBlock, find_difference
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
+
+Manifest = dict[str, Any]
+Contents = dict[str, bytes]
+# Format → a function that turns a component of this format into one of the next format.
+# Format 1 was never released and has no entry.
+MIGRATIONS: dict[int, Callable[[Manifest, Contents], tuple[Manifest, Contents]]] = {}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a saved component. What `load` takes was checked against the manifest."""
+    """One file of a saved component. `load` takes content that matches the manifest."""
 
     dump: Callable[[], bytes]
     load: Callable[[bytes], object]
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A component as it is saved.
+class SavedComponent:
+    """The parts of a component, and what must be the same when it is loaded.
 
     parts: file name to part, in the order in which they are loaded.
-    blocks: place in the config to the block that stands there, in words.
-    origins: names what the component reads and does not save, by modality. Called when the parts
-        are loaded; raises where something is not there.
+    blocks: place in the config to the block there.
+    external_resources: returns the fingerprint of every resource that the component reads and does
+        not save, by modality. Called when the parts are loaded; raises where one is missing.
     """
 
     parts: Mapping[str, Part]
-    blocks: Mapping[str, str]
-    origins: Callable[[], dict[str, str]]
+    blocks: Mapping[str, ConfigBlock]
+    external_resources: Callable[[], dict[str, str]]
 
     def dump(self) -> Iterator[tuple[str, bytes]]:
-        """The content of every file. The manifest comes last: without it nothing is loaded."""
+        """The name and content of every file. The manifest is last: without it nothing loads."""
         digests = {}
         for name, part in self.parts.items():
             data = part.dump()
@@ -58,47 +65,73 @@ class Saved:
             "versions": _versions(),
             "parts": digests,
             "blocks": dict(self.blocks),
-            "origins": self.origins(),
+            "external_resources": self.external_resources(),
         }
         manifest["checksum"] = _checksum(manifest)
         yield MANIFEST, srsly.json_dumps(manifest, indent=2).encode()
 
-    def load(self, read: Callable[[str], bytes | None], where: str) -> None:
-        """Load the parts that `read` finds by their name, or refuse before any is loaded.
+    def load(
+        self, read: Callable[[str], bytes | None], where: str, exclude: Collection[str]
+    ) -> None:
+        """Load all parts, or raise LoadingError before any is loaded.
 
-        where: the folder or the component, for messages. Raises LoadingError.
+        read: returns the content of a file, or None where it is missing.
+        where: the folder or the component, for messages.
+        exclude: names of parts that are not loaded.
         """
         manifest = _read_manifest(read(MANIFEST), where)
-        _check_blocks(manifest["blocks"], self.blocks, where)
-        contents = {name: _checked(name, manifest, read, where) for name in self.parts}
+        names = [name for name in manifest["parts"] if not is_excluded(name, exclude)]
+        contents = {name: _read_part(name, manifest, read, where) for name in names}
+        for version in range(manifest["format"], FORMAT):
+            manifest, contents = MIGRATIONS[version](manifest, contents)
+        self._check(manifest, contents, where)
         for name, part in self.parts.items():
             try:
                 part.load(contents[name])
             except ImportError:
-                raise  # It says what to install.
-            # What does not fit shows in many ways: KeyError, RuntimeError of torch, …
+                raise  # The message names the package to install.
+            # What does not match raises many errors: KeyError, RuntimeError of torch, …
             except Exception as error:
                 reason = " ".join(str(error).split())
                 raise LoadingError(
-                    f"{where}: {name} is whole, but does not fit the config. Load it with the "
-                    f"config.cfg that was saved with it. ({reason})"
+                    f"{where}: {name} does not match the config ({reason}). Load the pipeline with "
+                    "the config.cfg that was saved with it."
                 ) from error
-        _check_origins(manifest["origins"], self.origins, where)
+        _check_resources(manifest["external_resources"], self.external_resources, where)
+
+    def _check(self, manifest: Manifest, contents: Contents, where: str) -> None:
+        difference = find_difference(manifest["blocks"], self.blocks)
+        if difference is not None:
+            raise LoadingError(
+                f"{where}: {difference}. Undo the change in config.cfg, or train again."
+            )
+        for name in self.parts:
+            if name not in contents:
+                raise LoadingError(
+                    f"{where} was saved without {name}: load it with "
+                    f'exclude=["{name.split(".")[0]}"], or save it with all parts.'
+                )
 
 
-def read_bytes(data: bytes, where: str) -> dict[str, bytes]:
-    """The contents by name that were saved as one piece of bytes. Raises LoadingError."""
+def is_excluded(name: str, exclude: Collection[str]) -> bool:
+    """Whether a part is excluded; as everywhere in spaCy, `exclude` has names without suffixes."""
+    return name.split(".")[0] in exclude
+
+
+def read_bytes(data: bytes, where: str) -> Contents:
+    """The files by name in what `to_bytes` returned. Raises LoadingError."""
     try:
         return dict(srsly.msgpack_loads(data))
-    # What is cut off or damaged makes msgpack raise nearly anything.
+    # Truncated or damaged bytes make msgpack raise nearly any error.
     except Exception as error:
         raise LoadingError(
-            f"The bytes of {where} cannot be read ({error}): they are cut off or damaged."
+            f"The bytes of {where} cannot be read ({error}): they are truncated or damaged. "
+            "Save the component again."
         ) from error
 
 
 def _versions() -> dict[str, str]:
-    """For whoever looks into the file; nothing depends on them."""
+    """For people who read the file; nothing depends on them."""
     return {
         "spacy-mner": __version__,
         "spacy": spacy.about.__version__,
@@ -106,12 +139,12 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _checksum(manifest: Mapping[str, Any]) -> str:
+def _checksum(manifest: Manifest) -> str:
     rest = {key: value for key, value in manifest.items() if key != "checksum"}
     return hashlib.sha256(srsly.json_dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def _read_manifest(data: bytes | None, where: str) -> dict[str, Any]:
+def _read_manifest(data: bytes | None, where: str) -> Manifest:
     if data is None:
         raise LoadingError(
             f"{where} holds no complete multimodal_ner component: {MANIFEST} is missing. Copy the "
@@ -119,67 +152,61 @@ def _read_manifest(data: bytes | None, where: str) -> dict[str, Any]:
         )
     try:
         manifest = srsly.json_loads(data)
-        is_whole = manifest["checksum"] == _checksum(manifest)
+        is_intact = manifest["checksum"] == _checksum(manifest)
     except (ValueError, TypeError, KeyError):
-        is_whole = False
-    if not is_whole:
+        is_intact = False
+    if not is_intact:
         raise LoadingError(_damaged(MANIFEST, where))
-    if manifest["format"] != FORMAT:
-        raise LoadingError(
-            f"{where} was saved by spacy-mner {manifest['versions']['spacy-mner']} in the format "
-            f"{manifest['format']}; this is spacy-mner {__version__}, which reads the format "
-            f"{FORMAT}. Install the version that saved it."
-        )
+    _check_format(manifest, where)
     return manifest
 
 
-def _checked(
-    name: str, manifest: Mapping[str, Any], read: Callable[[str], bytes | None], where: str
+def _check_format(manifest: Manifest, where: str) -> None:
+    found = manifest["format"]
+    if found == FORMAT or found in MIGRATIONS:
+        return
+    remedy = (
+        f"Install spacy-mner {manifest['versions']['spacy-mner']} or later."
+        if found > FORMAT
+        else "No release has written this format: train the pipeline again with this version."
+    )
+    raise LoadingError(
+        f"{where} was saved in format {found}; spacy-mner {__version__} reads format {FORMAT}"
+        f"{' and earlier ones' if MIGRATIONS else ''}. {remedy}"
+    )
+
+
+def _read_part(
+    name: str, manifest: Manifest, read: Callable[[str], bytes | None], where: str
 ) -> bytes:
-    expected, data = manifest["parts"].get(name), read(name)
-    if expected is None:
-        excluded = name.split(".")[0]
-        raise LoadingError(
-            f'{where} was saved without {name}: load it with exclude=["{excluded}"], or save it '
-            "whole."
-        )
+    data = read(name)
     if data is None:
         raise LoadingError(
             f"{where}: {name} is missing. Copy the whole folder of the pipeline, or save it again."
         )
-    if hashlib.sha256(data).hexdigest() != expected:
+    if hashlib.sha256(data).hexdigest() != manifest["parts"][name]:
         raise LoadingError(_damaged(name, where))
     return data
 
 
 def _damaged(name: str, where: str) -> str:
     return (
-        f"{where}: {name} is not what was saved; it is cut off, damaged, edited or of another "
-        "pipeline. Copy the whole folder of the pipeline anew, or save it again."
+        f"{where}: {name} is not what was saved; it is truncated, damaged, edited or of another "
+        "pipeline. Copy the whole folder of the pipeline again, or save it again."
     )
 
 
-def _check_blocks(saved: Mapping[str, str], found: Mapping[str, str], where: str) -> None:
-    for place in sorted({*saved, *found}):
-        if saved.get(place) != found.get(place):
-            raise LoadingError(
-                f"{where} was saved with model.{place} = {saved.get(place, 'nothing')}, the config "
-                f"makes {found.get(place, 'nothing')} of it. Undo the change in config.cfg, or "
-                "train anew with it."
-            )
-
-
-def _check_origins(
+def _check_resources(
     saved: Mapping[str, str], find: Callable[[], dict[str, str]], where: str
 ) -> None:
     try:
         found = find()
     except (ImportError, OSError, ValueError) as error:
-        raise LoadingError(f"{where} needs something that is not here: {error}") from error
+        raise LoadingError(f"{where} needs a resource that is missing: {error}") from error
     for modality in sorted({*saved, *found}):
         if saved.get(modality) != found.get(modality):
             raise LoadingError(
-                f"{where} was trained on {saved.get(modality, 'nothing')} in the modality "
-                f"{modality!r}, here it gets {found.get(modality, 'nothing')}. Load it with the "
-                "word vectors and image encoders that it was trained with, or train anew."
+                f"{where}: modality {modality!r} was trained on {saved.get(modality, 'nothing')}, "
+                f"but {found.get(modality, 'nothing')} is loaded. Load the pipeline with the word "
+                "vectors and image encoders that it was trained with, or train again."
             )

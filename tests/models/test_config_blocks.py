@@ -3,27 +3,56 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from spacy_mner.models.config_blocks import describe_block
+import pytest
+
+from spacy_mner.models.config_blocks import describe_block, find_difference
+
+NAME = "spacy_mner.Block.v1"
 
 
 class Block:
     def __init__(self, **settings: Any) -> None: ...
 
 
-def test_a_block_is_named_with_its_settings_in_one_order():
-    build = partial(partial(Block, width=3, names=["a", "b"]), combine="sum")
-    described = "Block(combine='sum', keep=0.5, names=['a', 'b'], width=3)"
-    assert describe_block(build, {"keep": 0.5}) == described
-    assert describe_block(partial(Block, names=("a", "b"), width=3, keep=0.5, combine="sum")) == (
-        described
-    )
+def block(name: str = NAME, **arguments: Any) -> dict[str, Any]:
+    return {"name": name, "arguments": arguments}
 
 
-def test_settings_of_training_alone_are_left_out():
-    assert describe_block(partial(Block, dropout=0.5, segmentation_weight=2.0)) == "Block()"
+def test_a_block_is_its_registered_name_and_its_arguments():
+    build = partial(partial(Block, width=3, names=("a", "b")), combine="sum")
+    expected = block(width=3, names=("a", "b"), combine="sum", n=2)
+    assert describe_block(NAME, build, {"n": 2}) == expected
 
 
-def test_a_setting_that_is_an_object_is_named_by_its_type():
-    """Its own words may hold its address, which differs from run to run."""
-    assert describe_block(partial(Block, inner=Block())) == "Block(inner=Block)"
-    assert describe_block(Block()) == "Block()"
+@pytest.mark.parametrize(
+    "arguments", [{"dropout": 0.5}, {"segmentation_weight": 2.0}, {"encoder": Block()}]
+)
+def test_arguments_of_training_alone_and_objects_are_left_out(arguments):
+    assert describe_block(NAME, partial(Block, **arguments)) == block()
+
+
+@pytest.mark.parametrize(
+    "saved, built",
+    [
+        ({"fuse": block(width=3)}, {"fuse": block(width=3)}),
+        ({"fuse": block(width=3)}, {"fuse": block(width=3, added_later=True)}),
+        ({"fuse": block(width=3, removed_later=True)}, {"fuse": block(width=3)}),
+        ({"fuse": block(names=["a"])}, {"fuse": block(names=("a",))}),
+    ],
+)
+def test_arguments_of_other_releases_make_no_difference(saved, built):
+    assert find_difference(saved, built) is None
+
+
+@pytest.mark.parametrize(
+    "saved, built, place",
+    [
+        ({"fuse": block(width=3)}, {"fuse": block(width=4)}, "model.fuse.width"),
+        ({"fuse": block()}, {"fuse": block("spacy_mner.Other.v1")}, "model.fuse"),
+        ({"embed.image": block()}, {}, "model.embed.image"),
+        ({}, {"embed.image": block()}, "model.embed.image"),
+    ],
+)
+def test_another_block_or_value_is_named_by_its_place_in_the_config(saved, built, place):
+    difference = find_difference(saved, built)
+    assert difference is not None and difference.startswith(f"{place}: ")

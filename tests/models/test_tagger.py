@@ -24,17 +24,19 @@ def cross_modal(small_model, images):
     return pipe.model, [example.predicted for example in examples]
 
 
-def test_attention_to_regions_is_told_in_prediction_where_the_model_is_asked_for_it(cross_modal):
+def test_attention_to_regions_is_returned_in_prediction_where_it_is_requested(cross_modal):
     model, docs = cross_modal
     plain = model.predict(docs)
     assert plain.region_attention is None
-    model.attrs["region_attention"] = True
-    told = model.predict(docs)
-    assert torch.allclose(told.potentials.emissions, plain.potentials.emissions, atol=1e-5)
-    weights = told.region_attention["image"]
+    model.attrs["annotate_attention"] = True
+    annotated = model.predict(docs)
+    assert torch.allclose(annotated.potentials.emissions, plain.potentials.emissions, atol=1e-5)
+    weights = annotated.region_attention["image"]
     has_image = torch.tensor([doc._.image is not None for doc in docs for _ in doc])
     assert has_image.any() and not has_image.all()
     assert torch.allclose(weights.sum(1), has_image.float(), atol=1e-5)
-    assert told.regions["image"].sum(1).tolist() == [int(doc._.image is not None) for doc in docs]
+    assert annotated.regions["image"].sum(1).tolist() == [
+        int(doc._.image is not None) for doc in docs
+    ]
     output, _ = model(docs, is_train=True)
     assert output.region_attention is None

@@ -187,7 +187,7 @@ def test_a_detector_and_a_grid_look_at_the_same_images(detecting):
 
 @pytest.mark.parametrize(("setting", "value"), [("seed", 1), ("threshold", 0.03)])
 def test_another_detector_than_that_of_training_is_refused(detecting, setting, value):
-    with pytest.raises(LoadingError, match=r"objects of ssdlite320.* modality 'objects'"):
+    with pytest.raises(LoadingError, match=r"modality 'objects' .*objects of ssdlite320"):
         spacy.load(detecting, config={f"{OBJECTS}.detector.{setting}": value})
 
 
@@ -196,5 +196,6 @@ def test_another_number_of_objects_or_neighbors_than_in_training_is_refused(
     trained_folder, modality, n
 ):
     setting = f"components.{NAME}.model.embed.{modality}.n"
-    with pytest.raises(LoadingError, match=rf"model\.embed\.{modality} = .*n={n}.* makes .*n=3"):
+    difference = rf"model\.embed\.{modality}\.n: trained with {n}, the config has 3"
+    with pytest.raises(LoadingError, match=difference):
         spacy.load(trained_folder, config={setting: 3})

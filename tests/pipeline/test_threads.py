@@ -212,3 +212,38 @@ def test_forked_and_spawned_processes_answer_as_one_after_training_in_the_parent
                 os.killpg(process.pid, signal.SIGKILL)  # children that hang outlive their parent
     assert process.returncode == 0, errors
     assert set(output.split()) == {"used", "absent"}
+
+
+FORKED = """
+import multiprocessing, os, sys
+import spacy, torch
+
+nlp = spacy.load(sys.argv[1])
+torch.set_num_threads(2)
+
+def threads(queue=None):
+    before = torch.get_num_threads()
+    nlp("hi Bob")
+    numbers = before, torch.get_num_threads()
+    return numbers if queue is None else queue.put(numbers)
+
+context = multiprocessing.get_context("fork")
+queue = context.Queue()
+child = context.Process(target=threads, args=(queue,))
+child.start()
+print(*queue.get(), end=" ")
+child.join()
+if os.fork() == 0:  # as a web server does
+    print(*threads(), flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_only_children_of_multiprocessing_get_one_thread_and_only_once_we_run(trained, tmp_path):
+    trained.to_disk(tmp_path / "model")
+    (tmp_path / "main.py").write_text(FORKED)
+    command = [sys.executable, str(tmp_path / "main.py"), str(tmp_path / "model")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["2", "1", "2", "2"]

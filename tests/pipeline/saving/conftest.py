@@ -1,4 +1,4 @@
-"""Saved pipelines to attack."""
+"""Saved pipelines to damage."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def sister(model: dict[str, Any], images: Path, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
-def attacked(saved: Path, tmp_path: Path) -> Path:
-    """A copy of the saved pipeline to be attacked."""
+def damaged(saved: Path, tmp_path: Path) -> Path:
+    """A copy of the saved pipeline, to be damaged."""
     return shutil.copytree(saved, tmp_path / "model")
 
 

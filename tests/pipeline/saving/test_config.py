@@ -8,34 +8,35 @@ import numpy as np
 import pytest
 import spacy
 
-from spacy_mner.pipeline.saving import LoadingError
+from spacy_mner.errors import LoadingError
 
 from ...conftest import examples_of, gold_docs
 from .pipelines import CONFIG, NAME, answers
 
 
 @pytest.mark.parametrize(
-    "setting, value, block",
+    "setting, value, place",
     [
-        ("embed.word.width", 20, "embed.word = WordVectors"),
-        ("embed.char.max_characters", 6, "embed.char = CharBiLSTM"),
-        ("embed.image", None, "embed.image = ImageEmbedding.* makes nothing"),
-        ("embed.image.bottleneck", 4, "embed.image = ImageEmbedding"),
-        ("tok2vec", None, "embed.tok2vec = Tok2VecEmbedding.* makes nothing"),
-        ("tok2vec.depth", 2, "tok2vec is whole, but does not fit the config"),
-        ("fuse.bounded", False, "fuse = ModalityAttention.bounded=True.*bounded=False"),
-        ("fuse.combine", "concatenate", "fuse = ModalityAttention"),
-        ("fuse", {"@architectures": "spacy_mner.Concatenate.v1"}, "fuse = .* Concatenate"),
-        ("encode.hidden_width", 14, "encode = BiLSTM"),
+        ("embed.word.width", 20, "model.embed.word.width: trained with 16, the config has 20"),
+        ("embed.char.max_characters", 6, "model.embed.char.max_characters"),
+        ("embed.image", None, "model.embed.image: .* the config has nothing"),
+        ("embed.image.bottleneck", 4, "model.embed.image.bottleneck"),
+        ("tok2vec", None, "model.tok2vec: .* the config has nothing"),
+        ("tok2vec.depth", 2, "tok2vec does not match the config"),
+        ("fuse.combine", "concatenate", "model.fuse.combine"),
+        ("fuse", {"@architectures": "spacy_mner.Concatenate.v1"}, "model.fuse: .*Concatenate"),
+        ("encode.hidden_width", 14, "model.encode.hidden_width"),
         ("embed.image.encoder.regions", "grid", "modality 'image'"),
     ],
 )
-def test_a_config_that_was_edited_after_training_is_told_by_the_block(saved, setting, value, block):
-    with pytest.raises(LoadingError, match=block):
+def test_a_config_that_was_edited_after_training_is_refused_with_its_place(
+    saved, setting, value, place
+):
+    with pytest.raises(LoadingError, match=place):
         spacy.load(saved, config={f"{CONFIG}.{setting}": value})
 
 
-def test_what_bears_on_no_answer_may_be_changed(saved, images, tmp_path):
+def test_settings_that_affect_no_prediction_may_be_changed(saved, images, tmp_path):
     moved = shutil.copytree(saved, tmp_path / "moved")
     shutil.copytree(images, tmp_path / "elsewhere")
     settings = {
@@ -48,7 +49,7 @@ def test_what_bears_on_no_answer_may_be_changed(saved, images, tmp_path):
     assert answers(spacy.load(moved, config=settings)) == answers(spacy.load(saved))
 
 
-def test_another_precision_bears_on_the_last_digits_alone(saved):
+def test_mixed_precision_affects_the_last_digits_only(saved):
     rounded = answers(spacy.load(saved, config={f"{CONFIG}.mixed_precision": True}))
     for (entities, status, scores), (others, *_, exact) in zip(
         rounded, answers(spacy.load(saved)), strict=True

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
@@ -10,7 +13,8 @@ import srsly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_mner.pipeline.saving import LoadingError
+from spacy_mner.errors import LoadingError
+from spacy_mner.pipeline import saving
 
 from .pipelines import FILES, NAME, PARTS, answers, make_pipeline, table
 
@@ -25,7 +29,7 @@ def test_what_nobody_touched_is_loaded_and_answers_as_before(model, images, save
 
 @given(name=st.sampled_from(FILES), where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @settings(max_examples=150, deadline=None)
-def test_one_bit_flipped_anywhere_is_told(saved, reader, tmp_path_factory, name, where, bit):
+def test_one_bit_flipped_anywhere_is_refused(saved, reader, tmp_path_factory, name, where, bit):
     folder = shutil.copytree(saved / NAME, tmp_path_factory.mktemp("flipped") / NAME)
     content = bytearray((folder / name).read_bytes())
     content[int(where * len(content))] ^= 1 << bit
@@ -36,53 +40,53 @@ def test_one_bit_flipped_anywhere_is_told(saved, reader, tmp_path_factory, name,
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999, 1.001])
-def test_a_file_that_is_cut_off_or_goes_on_is_told(attacked, name, share):
-    path = attacked / NAME / name
+def test_a_file_that_is_cut_off_or_goes_on_is_refused(damaged, name, share):
+    path = damaged / NAME / name
     content = path.read_bytes()
     end = int(share * len(content))
     path.write_bytes(content[:end] if share < 1 else content + b"\0")
     with pytest.raises(LoadingError, match=f"{name} is not what was saved"):
-        spacy.load(attacked)
+        spacy.load(damaged)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_named(attacked, name):
-    (attacked / NAME / name).unlink()
+def test_a_missing_file_is_named(damaged, name):
+    (damaged / NAME / name).unlink()
     with pytest.raises(LoadingError, match=f"{name} is missing.*Copy the whole folder"):
-        spacy.load(attacked)
+        spacy.load(damaged)
 
 
-def test_a_missing_component_is_named(attacked):
-    shutil.rmtree(attacked / NAME)
+def test_a_missing_component_is_named(damaged):
+    shutil.rmtree(damaged / NAME)
     with pytest.raises(LoadingError, match=f"{NAME} holds no complete"):
-        spacy.load(attacked)
+        spacy.load(damaged)
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_a_file_of_another_model_of_the_same_shapes_is_told(attacked, sister, name):
-    shutil.copy(sister / NAME / name, attacked / NAME / name)
+def test_a_file_of_another_model_of_the_same_shapes_is_refused(damaged, sister, name):
+    shutil.copy(sister / NAME / name, damaged / NAME / name)
     with pytest.raises(LoadingError, match=f"{name} is not what was saved"):
-        spacy.load(attacked)
+        spacy.load(damaged)
 
 
-def test_labels_that_were_edited_are_told(attacked):
-    path = attacked / NAME / "cfg"
+def test_labels_that_were_edited_are_refused(damaged):
+    path = damaged / NAME / "cfg"
     path.write_text(path.read_text().replace('"PER"', '"PER","LOC"'))
     with pytest.raises(LoadingError, match="cfg is not what was saved"):
-        spacy.load(attacked)
+        spacy.load(damaged)
 
 
-def test_what_was_interrupted_while_it_was_saved_over_another_is_told(attacked, sister):
+def test_what_was_interrupted_while_it_was_saved_over_another_is_refused(damaged, sister):
     for name in ("cfg", "featurizers.msgpack"):
-        shutil.copy(sister / NAME / name, attacked / NAME / name)
+        shutil.copy(sister / NAME / name, damaged / NAME / name)
     with pytest.raises(LoadingError, match="is not what was saved"):
-        spacy.load(attacked)
+        spacy.load(damaged)
 
 
-def test_bytes_that_are_cut_off_flipped_or_lack_a_part_are_told(reader):
+def test_bytes_that_are_cut_off_flipped_or_lack_a_part_are_refused(reader):
     data = reader.to_bytes(exclude=["vocab"])
     for end in (0, 1, len(data) // 2, len(data) - 1):
-        with pytest.raises(LoadingError, match="cut off or damaged"):
+        with pytest.raises(LoadingError, match="truncated or damaged"):
             reader.from_bytes(data[:end], exclude=["vocab"])
     for name in FILES:
         parts = srsly.msgpack_loads(data)
@@ -98,23 +102,54 @@ def test_bytes_that_are_cut_off_flipped_or_lack_a_part_are_told(reader):
     reader.from_bytes(data, exclude=["vocab"])
 
 
-def test_a_refused_file_changes_nothing(attacked, sister):
+def test_a_refused_file_changes_nothing(damaged, sister):
     nlp = spacy.load(sister)
     before = answers(nlp)
-    path = attacked / NAME / "network.safetensors"
+    path = damaged / NAME / "network.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(LoadingError):
-        nlp.get_pipe(NAME).from_disk(attacked / NAME, exclude=["vocab"])
+        nlp.get_pipe(NAME).from_disk(damaged / NAME, exclude=["vocab"])
     assert answers(nlp) == before
 
 
-def test_a_format_of_the_future_and_of_the_past_are_named(attacked, monkeypatch):
-    monkeypatch.setattr("spacy_mner.pipeline.saving.FORMAT", 2)
-    with pytest.raises(LoadingError, match=r"saved by spacy-mner [\d.]+ in the format 1"):
-        spacy.load(attacked)
-    (attacked / NAME / "manifest.json").unlink()
+def change_manifest(folder: Path, **entries: Any) -> None:
+    manifest = {**srsly.read_json(folder / "manifest.json"), **entries}
+    manifest["checksum"] = saving._checksum(manifest)
+    srsly.write_json(folder / "manifest.json", manifest)
+
+
+@pytest.mark.parametrize(
+    "version, remedy", [(1, "train the pipeline again"), (3, "Install spacy-mner 9.0.0 or later")]
+)
+def test_a_format_that_is_not_supported_is_refused_with_the_remedy(damaged, version, remedy):
+    change_manifest(damaged / NAME, format=version, versions={"spacy-mner": "9.0.0"})
+    with pytest.raises(LoadingError, match=remedy):
+        spacy.load(damaged)
+
+
+def test_a_pipeline_of_an_earlier_format_is_migrated(damaged, saved, monkeypatch):
+    def to_format_3(manifest, contents):
+        cfg = srsly.json_loads(contents["cfg"])
+        cfg["labels"] = cfg.pop("entity_types")
+        return manifest, {**contents, "cfg": srsly.json_dumps(cfg).encode()}
+
+    expected = answers(spacy.load(saved))
+    path = damaged / NAME / "cfg"
+    cfg = srsly.read_json(path)
+    cfg["entity_types"] = cfg.pop("labels")
+    srsly.write_json(path, cfg)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    parts = srsly.read_json(damaged / NAME / "manifest.json")["parts"]
+    change_manifest(damaged / NAME, parts={**parts, "cfg": digest})
+    monkeypatch.setattr(saving, "FORMAT", 3)
+    monkeypatch.setitem(saving.MIGRATIONS, 2, to_format_3)
+    assert answers(spacy.load(damaged)) == expected
+
+
+def test_a_missing_manifest_is_named(damaged):
+    (damaged / NAME / "manifest.json").unlink()
     with pytest.raises(LoadingError, match="no complete multimodal_ner component"):
-        spacy.load(attacked)
+        spacy.load(damaged)
 
 
 def test_a_component_that_was_saved_without_a_part_says_so(reader, tmp_path):

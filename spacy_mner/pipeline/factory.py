@@ -1,0 +1,62 @@
+"""The factory of `multimodal_ner`, which spaCy loads by its entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from spacy.language import Language
+
+from .multimodal_ner import MultimodalNER
+
+
+@Language.factory(
+    "multimodal_ner",
+    assigns=[
+        "doc.ents",
+        "token.ent_iob",
+        "token.ent_type",
+        "span._.score",
+        "doc._.image_status",
+        "doc._.modality_attention",
+        "doc._.image_attention",
+    ],
+    default_config={
+        "model": {"@architectures": "spacy_mner.DefaultTagger.v1"},
+        "threshold": 0.0,
+        "annotate_attention": False,
+        "images_root": None,
+        "overwrite": True,
+        "scorer": {"@scorers": "spacy_mner.mner_scorer.v1"},
+    },
+    default_score_weights={
+        "ents_f": 1.0,
+        "ents_p": 0.0,
+        "ents_r": 0.0,
+        "ents_per_type": None,
+        "segmentation_f": 0.0,
+        "segmentation_p": 0.0,
+        "segmentation_r": 0.0,
+    },
+)
+def make_multimodal_ner(
+    nlp: Language,
+    name: str,
+    model: Any,
+    threshold: float,
+    annotate_attention: bool,
+    images_root: str | None,
+    overwrite: bool,
+    scorer: Callable | None,
+) -> MultimodalNER:
+    """Named entities of posts with images."""
+    return MultimodalNER(
+        nlp.vocab,
+        model,
+        name,
+        threshold=threshold,
+        annotate_attention=annotate_attention,
+        images_root=images_root,
+        overwrite=overwrite,
+        scorer=scorer,
+    )

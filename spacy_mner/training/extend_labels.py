@@ -1,0 +1,33 @@
+"""New entity labels for a component that goes on training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from spacy.language import Language
+from spacy.util import registry, resolve_dot_names
+
+from ..models.allowed_tags import labels_of
+
+
+def build_extend_labels(component: str = "multimodal_ner") -> Callable[[Language], Language]:
+    """For `[initialize.before_init]`: add the labels of the training corpus to a component.
+
+    `spacy train` never initializes a sourced component, so that it does not see new labels. This
+    callback reads the corpus of `training.train_corpus` once and calls `add_label` for each label
+    that the component does not have. The corpus must be finite.
+
+    component: name of the component in the pipeline.
+    """
+
+    def extend_labels(nlp: Language) -> Language:
+        config = nlp.config.interpolate()
+        training: Any = registry.resolve({"training": config["training"]})["training"]
+        [corpus] = resolve_dot_names(config, [training["train_corpus"]])
+        pipe: Any = nlp.get_pipe(component)
+        for label in sorted(labels_of(example.reference for example in corpus(nlp))):
+            pipe.add_label(label)
+        return nlp
+
+    return extend_labels

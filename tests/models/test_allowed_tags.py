@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from spacy_mner.layers.decode import bio_tags
+from spacy_mner.layers.decode.bio import entities_of
+from spacy_mner.models.allowed_tags import labels_of, tags_allowed_around, tags_allowed_by_gold
+
+LABELS = ["LOC", "PER"]
+TAGS = bio_tags(LABELS)
+NLP = spacy.blank("xx")
+
+
+@st.composite
+def valid_tags(draw):
+    """A sequence that the BIO constraints allow."""
+    tags: list[str] = []
+    for _ in range(draw(st.integers(0, 10))):
+        previous = tags[-1] if tags else "O"
+        choices = ["O", "B-LOC", "B-PER"]
+        if previous != "O":
+            choices.append(f"I-{previous[2:]}")
+        tags.append(draw(st.sampled_from(choices)))
+    return tags
+
+
+def example(tags: list[str]) -> Example:
+    words = [f"w{i}" for i in range(len(tags))]
+    return Example(Doc(NLP.vocab, words=words), Doc(NLP.vocab, words=words, ents=tags))
+
+
+@given(valid_tags())
+def test_gold_tags_come_back_as_the_entities_of_the_doc(tags):
+    eg = example(tags)
+    allowed = tags_allowed_by_gold([eg], LABELS)
+    assert (allowed.sum(axis=1) == 1).all()
+    assert [TAGS[i] for i in allowed.argmax(axis=1)] == tags
+    spans = [(e.start, e.end, LABELS.index(e.label_)) for e in eg.reference.ents]
+    assert entities_of(allowed.argmax(axis=1)) == spans
+
+
+@given(valid_tags())
+def test_the_quick_way_agrees_with_spacys_alignment(tags):
+    eg = example(tags)
+    biluo = eg.get_aligned_ner()
+    bio = [t.replace("U-", "B-").replace("L-", "I-") for t in biluo]
+    assert [TAGS[i] for i in tags_allowed_by_gold([eg], LABELS).argmax(axis=1)] == bio
+
+
+def test_tokens_without_annotation_are_left_open():
+    reference = Doc(NLP.vocab, words=["a", "b", "c"])
+    reference.set_ents([Span(reference, 0, 1, "PER")], outside=[reference[2:3]], default="missing")
+    eg = Example(Doc(NLP.vocab, words=["a", "b", "c"]), reference)
+    assert tags_allowed_by_gold([eg], LABELS).sum(axis=1).tolist() == [1, len(TAGS), 1]
+
+
+def doc_of(tokens: str, ents: list[str] | None = None) -> Doc:
+    """A Doc of tokens that are separated by "|"; a token may end with its space."""
+    parts = tokens.split("|")
+    spaces = [part.endswith(" ") for part in parts]
+    return Doc(NLP.vocab, words=[part.strip() for part in parts], spaces=spaces, ents=ents)
+
+
+@pytest.mark.parametrize(
+    "predicted, gold, ents, tags",
+    [
+        ("hi |@Nike |!", "hi |@|Nike |!", ["O", "O", "B-PER", "O"], ["O", None, "O"]),
+        ("#|New|York", "#|NewYork", ["O", "B-LOC"], ["O", "B-LOC", "I-LOC"]),
+        ("Paris/Rome |!", "Paris|/|Rome |!", ["B-LOC", "O", "B-LOC", "O"], [None, "O"]),
+        ("New |York", "New |York", ["B-LOC", "I-LOC"], ["B-LOC", "I-LOC"]),
+    ],
+)
+def test_a_gold_span_that_does_not_align_with_the_tokens_is_missing(predicted, gold, ents, tags):
+    eg = Example(doc_of(predicted), doc_of(gold, ents))
+    assert eg.predicted.text == eg.reference.text
+    allowed = tags_allowed_by_gold([eg], LABELS)
+    assert [TAGS[row.argmax()] if row.sum() == 1 else None for row in allowed] == tags
+
+
+def test_the_tags_of_existing_entities_are_fixed_and_not_continued():
+    doc = Doc(NLP.vocab, words=list("abcde"), ents=["B-PER", "I-PER", "O", "B-NEW", "O"])
+    other = Doc(NLP.vocab, words=["f", "g"], ents=["B-LOC", "B-LOC"])
+    allowed = tags_allowed_around([doc, Doc(NLP.vocab), other], LABELS)
+    everything = set(TAGS)
+    assert [
+        {tag for tag, is_allowed in zip(TAGS, row, strict=True) if is_allowed} for row in allowed
+    ] == [
+        {"B-PER"},
+        {"I-PER"},
+        everything - {"I-PER"},
+        {"O"},
+        everything,
+        {"B-LOC"},
+        {"B-LOC"},
+    ]
+
+
+def test_labels_are_the_types_that_occur():
+    assert labels_of([example(["B-PER", "O", "B-LOC"]).reference]) == {"LOC", "PER"}

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import spacy
+import torch
+from spacy.tokens import Doc
+from spacy.training import Example
+
+import spacy_mner
+from spacy_mner.errors import MissingImagesWarning
+from spacy_mner.extensions import IMAGE_DROPOUT
+
+from ..conftest import examples_of, gold_docs, make_doc, train
+
+
+def test_the_same_seed_gives_the_same_weights(small_model, images):
+    weights = []
+    for _ in range(2):
+        nlp = spacy.blank("en")
+        nlp.add_pipe("multimodal_ner", config={"model": small_model, "images_root": str(images)})
+        train(nlp, examples_of(gold_docs(nlp)), steps=3)
+        weights.append(nlp.get_pipe("multimodal_ner").model.shims[0].network.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_the_image_encoder_is_bit_identical_after_training(untrained):
+    featurizer = untrained.get_pipe("multimodal_ner").model.attrs["featurizers"].by_name["image"]
+    encoder = featurizer.store.encoder
+    image = np.full((30, 30, 3), 200, np.uint8)
+    encoder.encode([image])
+    network = encoder._loaded()[0]
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    train(untrained, examples_of(gold_docs(untrained)), steps=3)
+    assert encoder._loaded()[0] is network
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert any("running_mean" in name for name in before)
+
+
+def test_tokens_without_annotation_do_not_count(untrained):
+    """A post of which nothing is annotated costs nothing and moves nothing."""
+    untrained.initialize(lambda: examples_of(gold_docs(untrained)))
+    component = untrained.get_pipe("multimodal_ner")
+    blank = Example(
+        make_doc(untrained, ["my", "jaguar"]),
+        Doc(untrained.vocab, words=["my", "jaguar"], ents=["", ""]),
+    )
+    output, _ = component.model.begin_update([blank.predicted])
+    loss, gradients = component.get_loss([blank], output)
+    assert loss == pytest.approx(0.0, abs=1e-5)
+    assert gradients.emissions.abs().max() < 1e-6
+
+
+def test_a_partial_annotation_sums_over_what_is_open(untrained):
+    """Its loss is -log of the summed probability of the complete annotations it leaves open."""
+    untrained.initialize(lambda: examples_of(gold_docs(untrained)))
+    component = untrained.get_pipe("multimodal_ner")
+    words = ["hi", "Bob"]
+
+    def loss(tags: list[str]) -> float:
+        reference = Doc(untrained.vocab, words=words, ents=tags)
+        example = Example(make_doc(untrained, words), reference)
+        return component.get_loss([example], component.model.predict([example.predicted]))[0]
+
+    complete = [["O", tag] for tag in ("O", "B-PER", "B-ORG")]
+    expected = -np.log(sum(np.exp(-loss(tags)) for tags in complete))
+    assert loss(["O", ""]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_other_tokens_than_the_gold_ones_are_aligned(untrained):
+    untrained.initialize(lambda: examples_of(gold_docs(untrained)))
+    reference = Doc(
+        untrained.vocab,
+        words=["Bob", "Dylan", "!"],
+        spaces=[True, False, False],
+        ents=["B-PER", "I-PER", "O"],
+    )
+    predicted = Doc(untrained.vocab, words=["Bob", "Dyl", "an!"], spaces=[True, False, False])
+    losses = untrained.get_pipe("multimodal_ner").update([Example(predicted, reference)])
+    assert np.isfinite(losses["multimodal_ner"])
+
+
+def test_image_dropout_takes_other_images_away_in_every_step_of_training_only(untrained):
+    examples = examples_of(gold_docs(untrained))
+    untrained.initialize(lambda: examples)
+    component = untrained.get_pipe("multimodal_ner")
+    docs = [make_doc(untrained, ["my", "ram"], "car.png") for _ in range(40)]
+    for doc in docs:
+        doc.user_data[IMAGE_DROPOUT] = 0.5
+    spacy.util.fix_random_seed(0)
+    drawn = []
+    for _ in range(2):
+        output, _ = component.model.begin_update(docs)
+        drawn.append([status.kind == "used" for status in output.image_status])
+    assert drawn[0] != drawn[1]
+    assert 5 < sum(drawn[0]) < 35
+    assert {str(one) for one in component.model.predict(docs).image_status} == {"used"}
+
+
+def test_an_unknown_gold_label_is_named(untrained):
+    untrained.initialize(lambda: examples_of(gold_docs(untrained)))
+    reference = Doc(untrained.vocab, words=["Oslo"], ents=["B-LOC"])
+    with pytest.raises(ValueError, match="'LOC'"):
+        untrained.update([Example(Doc(untrained.vocab, words=["Oslo"]), reference)])
+
+
+def test_a_reader_that_drops_the_images_is_told_of_once(untrained):
+    examples = examples_of(gold_docs(untrained))
+    untrained.initialize(lambda: examples)
+    for example in examples:
+        spacy_mner.extensions.drop_image(example.predicted)
+    with pytest.warns(MissingImagesWarning, match="MultimodalCorpus") as caught:
+        untrained.update(examples)
+        untrained.update(examples)
+    assert len([w for w in caught if w.category is MissingImagesWarning]) == 1
+
+
+def test_rehearsal_is_refused(trained):
+    with pytest.raises(ValueError, match="rehearsal"):
+        trained.rehearse(examples_of(gold_docs(trained)))
+
+
+def test_averaged_weights_are_used_and_taken_out_again(trained):
+    component = trained.get_pipe("multimodal_ner")
+    shim = component.model.shims[0]
+    name, parameter = next(iter(shim.network.named_parameters()))
+    before = parameter.detach().clone()
+    average = np.full(tuple(parameter.shape), 7.0, np.float32)
+    with trained.use_params({(shim.id, name): average}):
+        assert (parameter == 7.0).all()
+    assert torch.equal(parameter, before)
