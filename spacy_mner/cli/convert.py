@@ -113,12 +113,14 @@ def parse_names(pairs: list[str]) -> dict[str, str]:
 
 def show(summary: Summary, *, looked_for_images: bool, looked_for_captions: bool) -> None:
     """Print what a conversion did: counts, then everything that needs a look."""
+    from ..corpus.formats import format_of
     from ..corpus.summary import summary_path
 
+    unit = format_of(Path(summary.input)).unit
     rows = _rows(summary, looked_for_images, looked_for_captions)
     msg.table(rows, aligns=("l", "r"))
     for problem in first(summary.problems):
-        msg.warn(f"{summary.unit} {problem.line}: {problem.reason}")
+        msg.warn(f"{unit} {problem.line}: {problem.reason}")
     _print_more(summary.problems)
     _print_missing("image", summary.images_missing)
     _print_missing("caption", summary.captions_missing)

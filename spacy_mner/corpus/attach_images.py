@@ -1,4 +1,4 @@
-"""References of a corpus replaced by the images, descriptors and captions that were found."""
+"""Replacement of image references by the images, descriptors and captions found for them."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc
 
-from ..extensions import has_image
+from ..extensions import POST_ID, has_image
 from ..images.reference import references
 from ..images.safety.paths import LEADS_OUT, climbs
 from .image_lookup import (
     CaptionFile,
     FeatureFile,
     ImageFolder,
-    NoImage,
-    Source,
+    ImageIndex,
+    ImageNotFound,
     expand,
 )
-from .posts import POST_ID
 from .summary import MissingImage, Summary
 
 
-class Attach:
-    """Replaces the references of a Doc by what was found for them.
+class ImageAttacher:
+    """Replaces the image references of a Doc by what is found for them.
 
-    images_root, features, captions: where to look; see `Options`.
-    by_id: the references are ids of images, and so are no paths to any.
-    summary: is told what was found and what was not.
+    images_root, features, captions: see `convert.Options`.
+    by_id: references are ids of images, which are useless as paths.
+    summary: receives the numbers of matches and the missing images.
     """
 
     def __init__(
@@ -48,69 +47,69 @@ class Attach:
         self.summary = summary
 
     def __call__(self, doc: Doc) -> Doc:
-        """Give a Doc its images."""
+        """Set the image, descriptor and caption of a Doc, and return it."""
         given = references(doc._.image)
         if self.captions is not None:
-            wanted = expand(given, self.captions)
-            self._caption(doc, self.captions, [str(one) for one in wanted if _is_name(one)])
+            self._attach_caption(doc, self.captions, expand(given, self.captions))
         if given:
-            self._attach(doc, given)
+            self._attach_images(doc, given)
         return doc
 
-    def _attach(self, doc: Doc, given: list[Any]) -> None:
-        names = [one for one in given if _is_name(one)]
+    def _attach_images(self, doc: Doc, given: list[Any]) -> None:
+        names, contents = _partition(given)
         if self.features is not None:
-            doc._.image_features = _stacked(self._find(doc, self.features, names))
+            doc._.image_features = _concatenate(self._find_all(doc, self.features, names))
         if self.folder is not None:
-            doc._.image = _one_or_all(self._find(doc, self.folder, given))
+            doc._.image = _one_or_all(self._find_all(doc, self.folder, given))
         elif self.features is not None or self.by_id:
-            doc._.image = _one_or_all([one for one in given if not _is_name(one)])
+            doc._.image = _one_or_all(contents)
         else:
-            self._leave_out_what_climbs(doc, given)
+            self._drop_path_traversal(doc, given)
 
-    def _caption(self, doc: Doc, captions: CaptionFile, names: list[str]) -> None:
-        """Look captions up by the names of the images, else by the id of the post.
+    def _attach_caption(self, doc: Doc, captions: CaptionFile, given: list[Any]) -> None:
+        """Look captions up by the names of the images, or else by the id of the post.
 
-        A post that brings no image misses none.
+        A caption is missing only if the post has an image.
         """
+        names, _ = _partition(given)
         post_id = doc.user_data.get(POST_ID)
         found = []
-        for name in names or [str(post_id)] * (post_id is not None):
+        for name in names or [post_id] * (post_id is not None):
             try:
-                found.append(captions.find(name))
-            except NoImage as error:
+                found.append(captions.find(str(name)))
+            except ImageNotFound as error:
                 if names or has_image(doc):
-                    missing = MissingImage(self._name(doc), name, str(error))
+                    missing = MissingImage(self._name(doc), str(name), str(error))
                     self.summary.captions_missing.append(missing)
         self.summary.captions_matched += len(found)
         if found:
             doc._.image_text = "\n".join(found)
 
-    def _leave_out_what_climbs(self, doc: Doc, given: list[Any]) -> None:
-        """Wherever a path will be looked up: it is to stay below that folder."""
+    def _drop_path_traversal(self, doc: Doc, given: list[Any]) -> None:
+        """Drop paths with "..": whatever folder resolves them later, they must stay below it."""
         kept = []
         for reference in given:
             if _is_name(reference) and climbs(str(reference)):
-                self._miss(doc, reference, LEADS_OUT)
+                self._report_missing(doc, reference, LEADS_OUT)
             else:
                 kept.append(reference)
         if len(kept) < len(given):
             doc._.image = _one_or_all(kept)
 
-    def _find(self, doc: Doc, source: Source, references: Iterable[Any]) -> list[Any]:
+    def _find_all(self, doc: Doc, index: ImageIndex, given: Iterable[Any]) -> list[Any]:
         found = []
-        for reference in expand(references, source):
+        for reference in expand(given, index):
             if not _is_name(reference):
                 found.append(reference)
                 continue
             try:
-                found.append(source.find(str(reference)))
+                found.append(index.find(str(reference)))
                 self.summary.images_matched += 1
-            except NoImage as error:
-                self._miss(doc, reference, str(error))
+            except ImageNotFound as error:
+                self._report_missing(doc, reference, str(error))
         return found
 
-    def _miss(self, doc: Doc, reference: Any, reason: str) -> None:
+    def _report_missing(self, doc: Doc, reference: Any, reason: str) -> None:
         missing = MissingImage(self._name(doc), str(reference), reason)
         self.summary.images_missing.append(missing)
 
@@ -122,12 +121,18 @@ def _is_name(reference: Any) -> bool:
     return isinstance(reference, str | Path)
 
 
+def _partition(given: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """Separate names of images from images that are included in the corpus."""
+    items = list(given)
+    return [x for x in items if _is_name(x)], [x for x in items if not _is_name(x)]
+
+
 def _one_or_all(found: list[Any]) -> Any:
     return found[0] if len(found) == 1 else (found or None)
 
 
-def _stacked(found: list[np.ndarray]) -> np.ndarray | None:
-    """Descriptors of several images as regions, one after the other; None of none."""
+def _concatenate(found: list[np.ndarray]) -> np.ndarray | None:
+    """Concatenate the descriptors of several images as regions; None if there are none."""
     if len(found) < 2:
         return found[0] if found else None
     return np.concatenate([np.atleast_2d(features) for features in found])

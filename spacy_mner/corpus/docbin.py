@@ -6,24 +6,32 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from spacy.attrs import DEP, ENT_ID, ENT_KB_ID, ENT_TYPE, LEMMA, NORM, ORTH, TAG
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from srsly.msgpack import Unpacker
 
 from ..errors import CorpusError
+from ..images.reference import references
 from ..utils.atomic_file import atomic_file
+from .posts import ReadContext, rename_labels
+from .record import as_descriptor, as_objects
 
 SUFFIX = ".spacy"
 
-# Attributes of tokens that are strings, which a file holds by their hashes.
+# String attributes of tokens, stored as hashes.
 STRINGS = {ORTH, NORM, LEMMA, TAG, DEP, ENT_TYPE, ENT_KB_ID, ENT_ID}
+
+# Types of image references that a file can hold.
+REFERENCES = (str, Path, bytes, Image.Image, np.ndarray)
 
 
 def corpus_files(path: Path) -> list[Path]:
-    """The `.spacy` files that a path stands for: itself, or all below a folder, sorted.
+    """Return the `.spacy` file at a path, or all visible ones below a folder, sorted.
 
-    Raises CorpusError where there is none.
+    Raises CorpusError if there is none.
     """
     if path.is_dir():
         files = sorted(
@@ -36,7 +44,7 @@ def corpus_files(path: Path) -> list[Path]:
         files = [path] if path.is_file() else []
     if not files:
         raise CorpusError(
-            f"There is no corpus at {path}. `spacy-mner convert INPUT {path}` makes one "
+            f"There is no corpus at {path}. `spacy-mner convert INPUT {path}` writes one "
             "from IMGID: CoNLL, JSONL or the JSON of Label Studio."
         )
     return files
@@ -45,8 +53,8 @@ def corpus_files(path: Path) -> list[Path]:
 def read_docs(path: Path, vocab: Vocab, images_root: Path | None = None) -> Iterator[Doc]:
     """Read the Docs of a `.spacy` file or of a folder of them.
 
-    images_root: where given, a relative image path is taken from there. It becomes absolute, so
-        that the images_root of a component does not go in front of it once more.
+    images_root: folder against which relative image paths are resolved. They become absolute, so
+        that the component does not resolve them against its own images_root.
     """
     root = None if images_root is None else images_root.absolute()
     for file in corpus_files(path):
@@ -56,19 +64,50 @@ def read_docs(path: Path, vocab: Vocab, images_root: Path | None = None) -> Iter
             yield doc
 
 
+def read_docs_for_conversion(path: Path, context: ReadContext) -> Iterator[Doc]:
+    """Read Docs with renamed labels, without attribute values that other formats cannot hold."""
+    for number, doc in enumerate(read_docs(path, context.nlp.vocab), start=1):
+        if not len(doc):
+            context.report(number, "no text; left out")
+            continue
+        rename_labels(doc, context.labels)
+        for reason in _drop_invalid_attributes(doc):
+            context.report(number, f"{reason}; left out")
+        yield doc
+
+
+def _drop_invalid_attributes(doc: Doc) -> Iterator[str]:
+    """Reset attributes with invalid values in place, and yield the reasons."""
+    text, image = doc._.image_text, doc._.image
+    if not isinstance(text, str | None):
+        yield f"image_text is of type {type(text).__name__}, not a string"
+        doc._.image_text = None
+    for name, check in (("image_features", as_descriptor), ("image_objects", as_objects)):
+        value = doc._.get(name)
+        try:
+            _ = None if value is None else check(value)
+        except ValueError as error:
+            yield str(error)
+            doc._.set(name, None)
+    images = [one for one in references(image) if isinstance(one, REFERENCES)]
+    if len(images) < len(references(image)):
+        yield "image is neither a reference nor a list of references"
+        doc._.image = images or None
+
+
 def _docs_of(file: Path, vocab: Vocab) -> Iterator[Doc]:
     try:
         docbin = DocBin().from_disk(file)
         _check_strings(docbin, vocab)
         for doc in _unpack(docbin, vocab):
-            _ = doc.ents  # raises where tags are those of no entities
+            _ = doc.ents  # raises for an invalid sequence of tags
             yield doc
     except Exception as error:  # zlib, msgpack, numpy and spaCy each have errors of their own
         raise CorpusError(f"{file} is not a {SUFFIX} file, or a damaged one ({error}).") from error
 
 
 def _check_strings(docbin: DocBin, vocab: Vocab) -> None:
-    """Refuse what would fail wherever a string is asked for: tokens whose strings are not there."""
+    """Raise ValueError if strings of tokens are missing, which spaCy notices on access only."""
     for string in docbin.strings:
         vocab.strings.add(string)
     columns = [i for i, attribute in enumerate(docbin.attrs) if attribute in STRINGS]
@@ -78,8 +117,8 @@ def _check_strings(docbin: DocBin, vocab: Vocab) -> None:
 
 
 def _unpack(docbin: DocBin, vocab: Vocab) -> Iterator[Doc]:
-    # `get_docs` looks for entry points once a Doc, which takes longer than all the rest; training
-    # reads the corpus in every pass.
+    # `DocBin.get_docs` looks up entry points for each Doc, which takes most of its time, and
+    # training reads the corpus in every pass.
     unpacker = Unpacker(raw=False, use_list=False)
     packed = [*docbin.user_data]
     docbin.user_data = []
@@ -91,17 +130,17 @@ def _unpack(docbin: DocBin, vocab: Vocab) -> Iterator[Doc]:
 
 
 def write_docs(docs: Iterable[Doc], path: Path) -> None:
-    """Write Docs with their images to a `.spacy` file, making its folder."""
+    """Write Docs with their images to a `.spacy` file, creating its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         file.write(DocBin(docs=docs, store_user_data=True).to_bytes())
 
 
 def rebase(image: Any, root: Path) -> Any:
-    """Take relative paths in `doc._.image` from a folder; anything else stays as it is."""
+    """Resolve relative paths in `doc._.image` against a folder; other values are unchanged."""
     if isinstance(image, list | tuple):
         return [rebase(one, root) for one in image]
     if isinstance(image, str | Path):
-        # An absolute path on the right side of `/` wins.
+        # `/` returns its right operand if that is an absolute path.
         return str(root / image)
     return image

@@ -1,44 +1,43 @@
-"""JSONL, one post a line, with Prodigy's keys (see `record`)."""
+"""JSONL with Prodigy's keys, one post per line; see `record`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..utils.atomic_file import atomic_file
-from .posts import Labels, Post
-from .problems import Problem
-from .record import doc_to_record, read_posts
+from .conll import read_lines
+from .posts import Post, ReadContext, make_doc
+from .record import doc_to_record, parse_records
 
 SUFFIX = ".jsonl"
 
 
-def parse_jsonl(
-    lines: Iterable[str],
-    *,
-    nlp: Language,
-    labels: Labels,
-    report: Callable[[Problem], None],
-) -> Iterator[Post]:
-    """Read posts from lines of JSON, one at a time; see `read_posts`."""
+def read_jsonl(path: Path, context: ReadContext) -> Iterator[Doc]:
+    """Read the Docs of a file, one at a time; see `parse_jsonl`."""
+    for post in parse_jsonl(read_lines(path), context):
+        yield make_doc(post, context.nlp.vocab)
+
+
+def parse_jsonl(lines: Iterable[str], context: ReadContext) -> Iterator[Post]:
+    """Parse the posts of lines; see `parse_records`."""
     numbered = ((n, line) for n, line in enumerate(lines, start=1) if line.strip())
-    return read_posts(numbered, _load, noun="line", nlp=nlp, labels=labels, report=report)
+    return parse_records(numbered, _load, "line", context)
 
 
 def _load(line: str, _: int) -> Any:
     record = json.loads(line)
     if "\\u" in line:
-        refuse_half_characters(record)
+        refuse_lone_surrogates(record)
     return record
 
 
-def refuse_half_characters(value: Any) -> None:
-    """Raise ValueError for half of a surrogate pair: valid JSON, and no file can hold it."""
+def refuse_lone_surrogates(value: Any) -> None:
+    """Raise ValueError for lone surrogates: valid in JSON, but not in UTF-8."""
     json.dumps(value, ensure_ascii=False).encode("utf-8")
 
 

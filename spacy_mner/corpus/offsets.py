@@ -1,8 +1,8 @@
-"""Offsets of spans as Label Studio counts them.
+"""Character offsets of Label Studio's spans.
 
-Its releases of today count characters, as Python does; those until 2021 counted the units of
-UTF-16, in which an emoji is two (HumanSignal/label-studio, issue 1347). A file does not say which,
-but most spans bring the text they cover, and only one way of counting finds it there.
+Current releases count characters, as Python does; those until 2021 counted UTF-16 code units, in
+which an emoji has two (HumanSignal/label-studio, issue 1347). A file does not name the unit, but
+most spans include their text, which is found by one of the two units only.
 """
 
 from __future__ import annotations
@@ -13,76 +13,76 @@ from typing import Any
 
 from ..utils.text import brief
 
-# Offset as it is written → offset in characters.
-Counting = Mapping[int, int]
+# Offset in the file → offset in characters.
+OffsetMap = Mapping[int, int]
 
-# The last character that is one unit of UTF-16.
+# The last character of the Basic Multilingual Plane: a single UTF-16 code unit.
 LAST_OF_ONE_UNIT = 0xFFFF
 
 
 @dataclass(frozen=True)
-class WrittenSpan:
-    """A span as a file gives it. covered: the text that is said to stand there, if any."""
+class ExportedSpan:
+    """A span as exported. covered: its text, if any."""
 
     start: int
     end: int
     covered: Any
 
-    def stands_in(self, text: str, counting: Counting) -> bool:
-        """Whether the span is a stretch of the text, and the one that it says."""
-        start, end = counting.get(self.start), counting.get(self.end)
+    def matches(self, text: str, offsets: OffsetMap) -> bool:
+        """Whether the span is inside the text and covers the text that it claims to."""
+        start, end = offsets.get(self.start), offsets.get(self.end)
         if start is None or end is None or start >= end:
             return False
-        return not isinstance(self.covered, str) or _alike(self.covered, text[start:end])
+        return not isinstance(self.covered, str) or _equal_text(self.covered, text[start:end])
 
 
-def characters(
-    text: str, spans: Sequence[WrittenSpan], doubt: Callable[[str], None]
+def character_offsets(
+    text: str, spans: Sequence[ExportedSpan], report: Callable[[str], None]
 ) -> list[tuple[int, int]]:
-    """Start and end of each span, in characters.
+    """Return the start and end of each span in characters.
 
-    All spans are counted alike. Where both ways fit, they are taken for characters, and `doubt`
-    is told if that makes a difference. ValueError where neither fits.
+    The unit is the one by which all spans match. If both do, it is characters, and an ambiguity is
+    reported. Raises ValueError if neither does.
     """
     by_character = {i: i for i in range(len(text) + 1)}
-    fitting = [
-        counting
-        for counting in (by_character, _by_unit(text))
-        if all(span.stands_in(text, counting) for span in spans)
+    matching = [
+        offsets
+        for offsets in (by_character, _by_code_unit(text))
+        if all(span.matches(text, offsets) for span in spans)
     ]
-    if not fitting:
-        raise ValueError(_misfit(text, spans, by_character))
-    found = [[(counting[one.start], counting[one.end]) for one in spans] for counting in fitting]
+    if not matching:
+        raise ValueError(_mismatch(text, spans, by_character))
+    found = [[(offsets[one.start], offsets[one.end]) for one in spans] for offsets in matching]
     if found[0] != found[-1]:
-        doubt("spans after an emoji that fit in two ways; their offsets were taken for characters")
+        report("ambiguous offsets of spans after an emoji; read as characters, not UTF-16")
     return found[0]
 
 
-def as_shown(covered: str) -> str:
-    r"""The text of a span as Label Studio writes it: `\n`, in two characters, for a line break."""
+def exported_text(covered: str) -> str:
+    r"""Return the text of a span as Label Studio writes it: a line break as `\` and `n`."""
     return covered.replace("\r", "\\n").replace("\n", "\\n")
 
 
-def _by_unit(text: str) -> Counting:
-    counting = {0: 0}
-    at = 0
+def _by_code_unit(text: str) -> OffsetMap:
+    offsets = {0: 0}
+    units = 0
     for i, character in enumerate(text, start=1):
-        at += 1 + (ord(character) > LAST_OF_ONE_UNIT)
-        counting[at] = i
-    return counting
+        units += 1 + (ord(character) > LAST_OF_ONE_UNIT)
+        offsets[units] = i
+    return offsets
 
 
-def _alike(written: str, covered: str) -> bool:
-    # A browser shows several blanks as one, and a selection may end in one.
-    return as_shown(written).replace("\\n", " ").split() == (
-        as_shown(covered).replace("\\n", " ").split()
+def _equal_text(exported: str, covered: str) -> bool:
+    # A browser collapses white space, and a selection may end in some.
+    return exported_text(exported).replace("\\n", " ").split() == (
+        exported_text(covered).replace("\\n", " ").split()
     )
 
 
-def _misfit(text: str, spans: Sequence[WrittenSpan], counting: Counting) -> str:
-    first = next(span for span in spans if not span.stands_in(text, counting))
-    place = f"span {first.start}–{first.end}"
+def _mismatch(text: str, spans: Sequence[ExportedSpan], offsets: OffsetMap) -> str:
+    first = next(span for span in spans if not span.matches(text, offsets))
+    name = f"span {first.start}–{first.end}"
     if not 0 <= first.start < first.end <= len(text):
-        return f"{place} is not in the text of {len(text)} characters"
-    there = brief(text[first.start : first.end])
-    return f"{place} is said to be {brief(first.covered)}, but is {there}"
+        return f"{name} is outside the text of {len(text)} characters"
+    covered = text[first.start : first.end]
+    return f"{name} has the text {brief(first.covered)}, but covers {brief(covered)}"

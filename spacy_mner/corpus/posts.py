@@ -1,4 +1,4 @@
-"""One post as a corpus file gives it, before it is a Doc."""
+"""One post of a corpus file before it is a Doc, and the context in which files are read."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from ..extensions import POST_ID
-from .tags import Entity
+from .tags import Entity, Orphans
 
 
 @dataclass
 class Post:
     """A post with its gold tokens, entities and image.
 
-    words: the tokens, never re-tokenized.
-    spaces: whether a space follows each token; None where the file does not say.
-    entities: over tokens; None for a post that nobody has annotated.
-    missing: tokens whose annotation is unknown in a post that is annotated otherwise.
-    id: the name that the corpus gives to the post.
-    image, image_features, image_objects, image_text: as the attributes of a Doc of these names
-        take them.
-    line: where the post begins in its file, from 1.
+    words: gold tokens.
+    spaces: whether a space follows each token; None if unknown.
+    entities: token spans; None if the post is not annotated.
+    missing: tokens whose annotation is missing in an annotated post.
+    id: its name in the corpus.
+    image, image_features, image_objects, image_text: values of the Doc attributes of these names.
+    line: 1-based position in the file, see `Problem`.
     """
 
     words: list[str]
@@ -41,23 +41,58 @@ class Post:
 
 @dataclass
 class Labels:
-    """The labels of a corpus, renamed as the user asks.
+    """Maps the labels of a corpus to new names.
 
-    renamed: old name → new name; a label that is not among them stays as it is.
-    seen: the labels that were met in the input, under their old names.
+    renamed: old name → new name; other labels are unchanged.
+    seen: labels of the input, by their old names.
     """
 
     renamed: Mapping[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
 
     def __call__(self, label: str) -> str:
-        """Give the name that a label of the input has in the output."""
+        """Return the new name of a label."""
         self.seen.add(label)
         return self.renamed.get(label, label)
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Part of the input that was skipped or repaired.
+
+    line: 1-based line number; of a .spacy file the number of the Doc, of a Label Studio file
+        that of the task.
+    reason: what is wrong, and how it was handled.
+    """
+
+    line: int
+    reason: str
+
+
+@dataclass
+class ReadContext:
+    """Settings with which a corpus file is read, and what its reader reports.
+
+    nlp: provides the vocab, and the tokenizer for posts without tokens.
+    labels, orphans: see `Labels` and `read_entities`.
+    problems: skipped and repaired parts of the input.
+    n_orphans, n_changed: sums of `Repaired.orphans` and `Repaired.changed` over posts.
+    """
+
+    nlp: Language
+    labels: Labels = field(default_factory=Labels)
+    orphans: Orphans = "open"
+    problems: list[Problem] = field(default_factory=list)
+    n_orphans: int = 0
+    n_changed: int = 0
+
+    def report(self, line: int, reason: str) -> None:
+        """Add a problem."""
+        self.problems.append(Problem(line, reason))
+
+
 def make_doc(post: Post, vocab: Vocab) -> Doc:
-    """Make the Doc of a post: gold tokens, entities, image, and its name under `POST_ID`."""
+    """Create the Doc of a post: gold tokens, entities, image, and `doc.user_data[POST_ID]`."""
     doc = Doc(vocab, words=post.words, spaces=post.spaces)
     if post.entities is not None:
         doc.set_ents(
@@ -74,11 +109,11 @@ def make_doc(post: Post, vocab: Vocab) -> Doc:
 
 
 def rename_labels(doc: Doc, labels: Labels) -> None:
-    """Rename the entities of a Doc, leaving missing annotation missing."""
+    """Rename the labels of a Doc in place; missing annotation stays missing."""
     entities = [Span(doc, e.start, e.end, label=labels(e.label_)) for e in doc.ents]
     doc.set_ents(entities, default="unmodified")
 
 
 def missing_tokens(doc: Doc) -> list[int]:
-    """Tokens of a Doc whose entity annotation is unknown."""
+    """Return the indices of tokens whose entity annotation is missing."""
     return [token.i for token in doc if token.ent_iob == 0]

@@ -1,4 +1,4 @@
-"""Character spans laid over tokens."""
+"""Character spans, and the tokens that they cover."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Offsets = tuple[int, int]
 
 @dataclass(frozen=True)
 class CharSpan:
-    """A labeled stretch of a text. start, end: in characters, end exclusive."""
+    """A labeled span of a text. start, end: in characters, end exclusive."""
 
     start: int
     end: int
@@ -23,33 +23,32 @@ class CharSpan:
 
 
 def trim(text: str, span: CharSpan) -> CharSpan:
-    """Take white space off the ends of a span."""
+    """Remove white space from both ends of a span."""
     covered = text[span.start : span.end]
     start = span.start + len(covered) - len(covered.lstrip())
     return CharSpan(start, max(start, span.start + len(covered.rstrip())), span.label)
 
 
-def cut_at(tokens: Iterable[Offsets], spans: Iterable[CharSpan]) -> list[Offsets]:
+def split_at(tokens: Iterable[Offsets], spans: Iterable[CharSpan]) -> list[Offsets]:
     """Split tokens where a span begins or ends inside one."""
     edges = sorted({edge for span in spans for edge in (span.start, span.end)})
-    cut: list[Offsets] = []
+    result: list[Offsets] = []
     for start, end in tokens:
         inside = edges[bisect_right(edges, start) : bisect_left(edges, end)]
-        bounds = [start, *inside, end]
-        cut.extend(pairwise(bounds))
-    return cut
+        result.extend(pairwise([start, *inside, end]))
+    return result
 
 
 def words_and_spaces(text: str, tokens: Sequence[Offsets]) -> tuple[list[str], list[bool]]:
-    """Spell a text as tokens, each with or without a space after it.
+    """Return the words of a text and whether a space follows each; joined, they equal the text.
 
-    tokens: in order, without overlaps. What stands between them and is more than one space
-    becomes a token of its own, so that words and spaces always spell the text.
+    tokens: in order, without overlaps. Text between them, except for a single space, becomes a
+        token of its own.
     """
     words: list[str] = []
     spaces: list[bool] = []
 
-    def fill(gap: str) -> None:
+    def add_gap(gap: str) -> None:
         if gap.startswith(" ") and words:
             spaces[-1] = True
             gap = gap[1:]
@@ -57,44 +56,44 @@ def words_and_spaces(text: str, tokens: Sequence[Offsets]) -> tuple[list[str], l
             words.append(gap)
             spaces.append(False)
 
-    at = 0
+    position = 0
     for start, end in tokens:
-        fill(text[at:start])
+        add_gap(text[position:start])
         words.append(text[start:end])
         spaces.append(False)
-        at = end
-    fill(text[at:])
+        position = end
+    add_gap(text[position:])
     return words, spaces
 
 
 def token_offsets(words: Sequence[str], spaces: Sequence[bool]) -> list[Offsets]:
-    """Where each token stands in the text that words and spaces spell."""
+    """Return the character offsets of each word in the text."""
     offsets = []
-    at = 0
+    start = 0
     for word, space in zip(words, spaces, strict=True):
-        offsets.append((at, at + len(word)))
-        at += len(word) + space
+        offsets.append((start, start + len(word)))
+        start += len(word) + space
     return offsets
 
 
 def without_overlaps(
-    spans: Iterable[CharSpan], refuse: Callable[[CharSpan, str], None]
+    spans: Iterable[CharSpan], report: Callable[[CharSpan, str], None]
 ) -> list[CharSpan]:
-    """Keep the longest of spans that overlap, telling `refuse` of the others; in order."""
+    """Keep the longest, then the first, of overlapping spans, and report the others; in order."""
     kept: list[CharSpan] = []
     for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
-        at = bisect_left(kept, span.start, key=lambda other: other.start)
-        # Those kept do not overlap, and so only the neighbors can be in the way.
-        before, after = kept[max(at - 1, 0) : at], kept[at : at + 1]
-        if any(span.start < other.end and other.start < span.end for other in (*before, *after)):
-            refuse(span, "overlaps a longer or an earlier one; left out")
+        i = bisect_left(kept, span.start, key=lambda other: other.start)
+        # Kept spans do not overlap, so only the adjacent ones can overlap this one.
+        neighbors = (*kept[max(i - 1, 0) : i], *kept[i : i + 1])
+        if any(span.start < other.end and other.start < span.end for other in neighbors):
+            report(span, "overlaps a longer or an earlier one; left out")
         else:
-            kept.insert(at, span)
+            kept.insert(i, span)
     return kept
 
 
-def touched(tokens: Sequence[Offsets], span: CharSpan) -> range:
-    """The tokens that a span covers in part or whole. tokens: in order, without overlaps."""
+def overlapping_tokens(tokens: Sequence[Offsets], span: CharSpan) -> range:
+    """Return the indices of tokens that overlap a span. tokens: in order, without overlaps."""
     first = bisect_right(tokens, span.start, key=lambda token: token[1])
     return range(first, bisect_left(tokens, span.end, key=lambda token: token[0]))
 
@@ -102,22 +101,22 @@ def touched(tokens: Sequence[Offsets], span: CharSpan) -> range:
 def align(
     spans: Iterable[CharSpan],
     tokens: Sequence[Offsets],
-    refuse: Callable[[CharSpan, str], None],
+    report: Callable[[CharSpan, str], None],
 ) -> tuple[list[Entity], list[int]]:
-    """Find the tokens of each span.
+    """Convert character spans to token spans.
 
-    Returns the entities, and the tokens that are touched by a span which does not begin and end
-    where tokens do: `refuse` is told of it, and the annotation of these tokens is unknown.
+    Returns the entities, and the tokens that overlap a span which does not begin and end at token
+    boundaries: the span is reported, and the annotation of these tokens is missing.
     """
     starts = {start: i for i, (start, _) in enumerate(tokens)}
     ends = {end: i for i, (_, end) in enumerate(tokens)}
     entities: list[Entity] = []
-    unknown: set[int] = set()
+    missing: set[int] = set()
     for span in spans:
         if span.start in starts and span.end in ends:
             entities.append((starts[span.start], ends[span.end] + 1, span.label))
             continue
-        unknown.update(touched(tokens, span))
-        refuse(span, "does not begin and end where tokens do; annotation there is missing")
+        missing.update(overlapping_tokens(tokens, span))
+        report(span, "does not begin and end at token boundaries; its annotation is missing")
     covered = {i for start, end, _ in entities for i in range(start, end)}
-    return entities, sorted(unknown - covered)
+    return entities, sorted(missing - covered)

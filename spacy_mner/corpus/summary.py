@@ -1,4 +1,4 @@
-"""What a conversion did, for the screen and as JSON."""
+"""Summary of a conversion, for the console and as JSON."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ from typing import Any
 
 import srsly
 
+from .posts import Problem
 from .predicted import SpanAlignment
-from .problems import Problem
 from .tags import Orphans
 
-# Labels of the sentiment task that is published on the same posts under the same file names.
+# Labels of the sentiment data that is published for the same posts under the same file names.
 SENTIMENTS = frozenset(
     {"POS", "NEG", "NEU", "POSITIVE", "NEGATIVE", "NEUTRAL", "-1", "0", "1", "2"}
 )
 
-UNITS = {".json": "task", ".spacy": "post"}
-
 
 @dataclass(frozen=True)
 class MissingImage:
-    """A reference that led to no image, or to no caption.
+    """An image reference without an image, or without a caption.
 
-    post: its id, or its number where it has none.
+    post: its id, or its number if it has none.
     """
 
     post: str
@@ -35,16 +33,14 @@ class MissingImage:
 
 @dataclass
 class Summary:
-    """Counts and complaints of one conversion.
+    """Counts and problems of a conversion.
 
-    entities: by type, as written to the output.
-    repaired_tags: `I-` with no opening tag; repaired_tokens: tags that read differently now.
-    images_matched, images_missing: references found and not found.
-    captions_matched, captions_missing: the same for captions.
-    posts_with_image: posts of the output that bring an image or a descriptor.
+    entities: by label, in the output.
+    repaired_tags: `I-` without a preceding tag. repaired_tokens: tags changed by the protocol.
+    posts_with_image: posts of the output with an image or a descriptor.
     alignment: of the gold spans with the tokens of a pipeline.
-    problems: input that could not be taken as it stands, by line (or what `unit` says).
-    unused_names: labels that were to be renamed and do not occur.
+    problems: skipped and repaired parts of the input.
+    unused_names: labels to be renamed that do not occur.
     """
 
     input: str
@@ -66,30 +62,20 @@ class Summary:
 
     @property
     def looks_like_sentiment(self) -> bool:
-        """Whether the labels are those of another task on the same posts."""
+        """Whether all labels are those of sentiment analysis."""
         return bool(self.entities) and {label.upper() for label in self.entities} <= SENTIMENTS
 
-    @property
-    def unit(self) -> str:
-        """What the numbers of problems count in the input."""
-        return UNITS.get(Path(self.input).suffix.lower(), "line")
-
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON takes it: entities by name, files without the folders they are in.
-
-        A corpus may move to another folder, and its summary goes along.
-        """
+        """Return a JSON-serializable dict, with files by name so that the corpus can be moved."""
         files = {"input": Path(self.input).name, "output": Path(self.output).name}
         return asdict(self) | files | {"entities": dict(sorted(self.entities.items()))}
 
 
 def summary_path(output: Path) -> Path:
-    """Where the summary of a conversion stands: beside its output."""
+    """Return the path of the summary of an output."""
     return output.with_name(f"{output.name}.summary.json")
 
 
-def write_summary(summary: Summary) -> Path:
-    """Write a summary beside the output it speaks of."""
-    path = summary_path(Path(summary.output))
-    srsly.write_json(path, summary.to_dict())
-    return path
+def write_summary(summary: Summary) -> None:
+    """Write a summary next to its output."""
+    srsly.write_json(summary_path(Path(summary.output)), summary.to_dict())

@@ -1,4 +1,4 @@
-"""BIO tags, and what becomes of an `I-` that nothing opens."""
+"""BIO tags, and the two protocols for an `I-` without a preceding `B-` (orphan)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Tag:
 
 @dataclass(frozen=True)
 class Repaired:
-    """The entities that a sequence of tags stands for.
+    """The entities of a tag sequence.
 
     entities: in order, without overlaps.
-    orphans: how many `I-` had no opening tag before them.
-    changed: how many tags read differently after the repair: under "drop", an orphan takes the
-        `I-` that follow it along.
+    orphans: number of `I-` without a preceding tag of the same label.
+    changed: number of tags that the protocol changed; "drop" also changes the `I-` that continue
+        an orphan.
     """
 
     entities: list[Entity]
@@ -36,7 +36,7 @@ class Repaired:
 
 
 def parse_tag(text: str) -> Tag | None:
-    """Read "O", "B-PER" or "I-PER"; None for anything else."""
+    """Parse "O", "B-PER" or "I-PER"; return None for anything else."""
     if text == "O":
         return Tag("O")
     prefix, dash, label = text.partition("-")
@@ -46,30 +46,29 @@ def parse_tag(text: str) -> Tag | None:
 
 
 def read_entities(tags: Sequence[Tag | None], orphans: Orphans) -> Repaired:
-    """Turn tags into entities under a protocol for `I-` with no opening.
+    """Return the entities of a tag sequence.
 
-    tags: one per token; None where the annotation is missing.
-    orphans: "open" (lenient, as conlleval has it) lets the orphan begin an entity, "drop"
-        (strict) reads it as outside, and with it the `I-` of the same label that follow.
-    An `I-` of another label than the tag before it has no opening either.
+    tags: one per token; None for missing annotation.
+    orphans: "open" (lenient, as in conlleval) begins an entity at an orphan; "drop" (strict)
+        reads the orphan, and the `I-` of the same label after it, as outside.
     """
     entities: list[Entity] = []
     n_orphans = changed = 0
-    before = Tag("O")
-    open_entity = False
+    previous = Tag("O")
+    in_entity = False
     for i, given in enumerate(tags):
         tag = given or Tag("O")
-        continues = tag.prefix == "I" and tag.label == before.label
+        continues = tag.prefix == "I" and tag.label == previous.label
         if tag.prefix == "I" and not continues:
             n_orphans += 1
-            open_entity = orphans == "open"
+            in_entity = orphans == "open"
             changed += 1
         elif tag.prefix == "B":
-            open_entity = True
-        elif continues and not open_entity:
+            in_entity = True
+        elif continues and not in_entity:
             changed += 1
-        if tag.prefix != "O" and open_entity:
+        if tag.prefix != "O" and in_entity:
             start = entities.pop()[0] if continues else i
             entities.append((start, i + 1, tag.label))
-        before = tag
+        previous = tag
     return Repaired(entities, n_orphans, changed)

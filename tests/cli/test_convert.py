@@ -30,7 +30,7 @@ def test_a_corpus_is_converted_and_the_summary_printed(run, tmp_path):
     assert (tmp_path / "train.spacy").exists()
     summary = json.loads((tmp_path / "train.spacy.summary.json").read_text())
     assert summary["entities"] == {"MISC": 1, "ORG": 1}
-    for words in ("entities MISC", "line 6", "no image for 2 (2): not there"):
+    for words in ("entities MISC", "line 6", "no image for 2 (2): not found"):
         assert words in result.stdout
 
 
@@ -47,7 +47,7 @@ def test_matched_and_missing_captions_are_printed(run, tmp_path):
     assert result.exit_code == 0
     rows = {line[:-8].strip(): line.split()[-1] for line in result.stdout.splitlines() if line}
     assert (rows["captions matched"], rows["captions missing"]) == ("1", "1")
-    assert "no caption for 2 (2): not there" in result.stdout
+    assert "no caption for 2 (2): not found" in result.stdout
     assert "captions" not in run("train.txt", "train.spacy").stdout
 
 
@@ -107,7 +107,7 @@ def test_plain_conll_has_no_problems(run, tmp_path):
     ("arguments", "reason"),
     [
         (["gone.txt", "x.spacy"], "no file"),
-        (["train.txt", "x.csv"], "output ends in"),
+        (["train.txt", "x.csv"], "output must end in"),
         (["train.txt", "x.spacy", "--map", "OTHER"], "OLD=NEW"),
         (["train.txt", "x.spacy", "--images-root", "gone"], "no folder gone"),
         (["train.txt", "x.spacy", "--features", "train.txt"], "npz"),

@@ -32,7 +32,7 @@ def test_the_images_of_a_weibo_post_are_those_with_its_id(images, tmp_path):
     assert first._.image == ("L364I3366_a.jpg", "L364I3366_b.jpg")
     assert second._.image is None
     assert [(one.post, one.reason) for one in summary.images_missing] == [
-        ("LmQ1sizor", "not there")
+        ("LmQ1sizor", "not found")
     ]
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import pytest
+import spacy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_mner.corpus.conll import Repairs, parse_conll, read_lines
+from spacy_mner.corpus.conll import parse_conll, read_lines
 from spacy_mner.corpus.image_names import AllImagesOf
-from spacy_mner.corpus.posts import Labels
+from spacy_mner.corpus.posts import Labels, ReadContext
 from spacy_mner.errors import CorpusError
+
+NLP = spacy.blank("en")
 
 # Characters that a line of the file can hold: all but its end.
 characters = st.characters(exclude_characters="\n", exclude_categories=("Cs",))
@@ -15,15 +18,8 @@ characters = st.characters(exclude_characters="\n", exclude_categories=("Cs",))
 
 def parse(text, *, orphans="open", rename=None):
     """Posts and problems of a file with this text."""
-    problems: list = []
-    posts = parse_conll(
-        text.split("\n"),
-        labels=Labels(rename or {}),
-        orphans=orphans,
-        report=problems.append,
-        repairs=Repairs(),
-    )
-    return list(posts), problems
+    context = ReadContext(NLP, Labels(rename or {}), orphans)
+    return list(parse_conll(text.split("\n"), context)), context.problems
 
 
 def parse_bytes(content, tmp_path):

@@ -10,7 +10,6 @@ import spacy
 from PIL import Image
 from spacy.tokens import Doc, DocBin
 
-from spacy_mner.corpus import convert as convert_module
 from spacy_mner.corpus import jsonl, labelstudio, record
 from spacy_mner.corpus.convert import Options, blank_pipeline, convert
 from spacy_mner.corpus.docbin import read_docs
@@ -94,7 +93,7 @@ def test_images_are_stored_relative_to_their_folder(source, images, tmp_path):
     ]
     assert (summary.images_matched, summary.posts_with_image) == (1, 1)
     assert [(one.reference, one.reason) for one in summary.images_missing] == [
-        ("17_06_4705", "not there"),
+        ("17_06_4705", "not found"),
         ("../../etc/passwd", "leads out of the image folder"),
     ]
 
@@ -154,8 +153,8 @@ def test_captions_are_found_by_the_id_of_the_image(source, captions, tmp_path):
     assert [doc._.image for doc in docs] == [None] * 3
     assert summary.captions_matched == 1
     assert [(one.post, one.reason) for one in summary.captions_missing] == [
-        ("17_06_4705", "not there"),
-        ("../../etc/passwd", "not there"),
+        ("17_06_4705", "not found"),
+        ("../../etc/passwd", "not found"),
     ]
     assert (summary.posts_with_image, summary.images_missing) == (0, [])
 
@@ -319,7 +318,7 @@ def test_a_corpus_may_be_converted_in_place(tmp_path):
 def test_posts_pass_through_one_at_a_time(suffix, tmp_path, monkeypatch):
     events = []
 
-    def reading(post, vocab, make=convert_module.make_doc):
+    def reading(post, vocab, make=jsonl.make_doc):
         events.append("read")
         return make(post, vocab)
 
@@ -327,7 +326,7 @@ def test_posts_pass_through_one_at_a_time(suffix, tmp_path, monkeypatch):
         events.append("written")
         return to_record(doc)
 
-    monkeypatch.setattr(convert_module, "make_doc", reading)
+    monkeypatch.setattr(jsonl, "make_doc", reading)
     for module in (jsonl, labelstudio):
         monkeypatch.setattr(module, "doc_to_record", writing)
     source = write_jsonl(tmp_path / "in.jsonl", *[{"text": "a"}] * 3)
@@ -378,11 +377,11 @@ def test_labels_of_the_sentiment_task_are_noticed(tmp_path):
         ("IMGID:1\n", "x.txt", "x.spacy", "no tokens"),
         ("{", "x.jsonl", "x.spacy", "no post"),
         ("x", "x.spacy", "y.spacy", "not a .spacy file"),
-        ("x", "x.csv", "x.spacy", "input ends in"),
-        ("IMGID:1\na\tO\n", "x.txt", "x.csv", "output ends in"),
+        ("x", "x.csv", "x.spacy", "input must end in"),
+        ("IMGID:1\na\tO\n", "x.txt", "x.csv", "output must end in"),
         ("{", "x.json", "x.spacy", "not JSON"),
         ("[]", "x.json", "x.spacy", "no post"),
-        ("3", "x.json", "x.spacy", "no list of tasks"),
+        ("3", "x.json", "x.spacy", "not a list of tasks"),
         ("[3]", "x.json", "x.spacy", "the first in task 1: not a JSON object"),
     ],
 )

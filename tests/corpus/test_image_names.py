@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_mner.corpus.image_names import Names
+from spacy_mner.corpus.image_names import NameIndex
 
 NAMES = [
     "L5.jpg",
@@ -18,16 +18,16 @@ NAMES = [
 
 
 def test_the_images_of_a_post_begin_with_its_id_and_a_low_line():
-    assert Names(NAMES).of_post("L5") == ["L5.jpg", "L5_a.jpg", "L5_a.png", "L5_b.jpg"]
+    assert NameIndex(NAMES).of_post("L5") == ["L5.jpg", "L5_a.jpg", "L5_a.png", "L5_b.jpg"]
 
 
 def test_a_post_without_images_has_none():
-    assert Names(NAMES).of_post("L7") == []
-    assert Names([]).of_post("L5") == []
+    assert NameIndex(NAMES).of_post("L7") == []
+    assert NameIndex([]).of_post("L5") == []
 
 
 def test_an_id_is_found_however_its_accents_are_composed():
-    assert Names(["cafe\u0301_1.jpg"]).of_post("café") == ["cafe\u0301_1.jpg"]
+    assert NameIndex(["cafe\u0301_1.jpg"]).of_post("café") == ["cafe\u0301_1.jpg"]
 
 
 parts = st.text(st.sampled_from("Lab_`^.1"), min_size=1, max_size=4)
@@ -36,4 +36,4 @@ parts = st.text(st.sampled_from("Lab_`^.1"), min_size=1, max_size=4)
 @given(st.lists(parts, unique=True), parts)
 def test_looking_up_by_id_finds_what_reading_all_names_finds(names, post_id):
     expected = [name for name in names if name == post_id or name.startswith(f"{post_id}_")]
-    assert Names(names).of_post(post_id) == sorted(expected)
+    assert NameIndex(names).of_post(post_id) == sorted(expected)

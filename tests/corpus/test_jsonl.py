@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 
 from spacy_mner.corpus.jsonl import parse_jsonl
-from spacy_mner.corpus.posts import Labels, make_doc
+from spacy_mner.corpus.posts import Labels, ReadContext, make_doc
 from spacy_mner.corpus.record import doc_to_record
 
 from .made import NLP, annotated_docs, content
@@ -19,10 +19,8 @@ from .made import NLP, annotated_docs, content
 def parse(*records, rename=None):
     """Posts and problems of records, or of lines as they stand."""
     lines = [one if isinstance(one, str) else json.dumps(one) for one in records]
-    problems: list = []
-    labels = Labels(rename or {})
-    posts = list(parse_jsonl(lines, nlp=NLP, labels=labels, report=problems.append))
-    return posts, problems
+    context = ReadContext(NLP, Labels(rename or {}))
+    return list(parse_jsonl(lines, context)), context.problems
 
 
 def entities(post):
@@ -137,10 +135,10 @@ def test_labels_are_renamed():
         ({"text": ""}, "no text"),
         ({"image": "1.jpg"}, 'no "text"'),
         ({"text": "a", "answer": "reject"}, "reject"),
-        ({"text": "a", "spans": [span(0, 2)]}, "not in the text"),
-        ({"text": "a", "spans": [span(-1, 1)]}, "not in the text"),
-        ({"text": "a", "spans": [span(0, 0)]}, "not in the text"),
-        ({"text": "a", "spans": [span("0", 1)]}, "whole numbers"),
+        ({"text": "a", "spans": [span(0, 2)]}, "outside the text"),
+        ({"text": "a", "spans": [span(-1, 1)]}, "outside the text"),
+        ({"text": "a", "spans": [span(0, 0)]}, "outside the text"),
+        ({"text": "a", "spans": [span("0", 1)]}, "integer"),
         ({"text": "a", "spans": [{"start": 0, "end": 1}]}, "no label"),
         ({"text": "a", "spans": ["PER"]}, "not an object"),
         ({"text": "a", "spans": {}}, "not a list"),
@@ -154,7 +152,7 @@ def test_labels_are_renamed():
         ({"text": "a", "image_features": [float("nan")]}, "finite"),
         ({"text": "a", "image_objects": "cat"}, "image_objects is not a list"),
         ({"text": "a", "image_objects": [{"label": "cat", "score": "x"}]}, "score of object 1"),
-        ({"text": "ab", "tokens": [{"text": "b", "start": 0, "end": 1}]}, "not what stands"),
+        ({"text": "ab", "tokens": [{"text": "b", "start": 0, "end": 1}]}, "covers"),
         ({"text": "ab", "tokens": [span(0, 2), span(1, 2)]}, "overlaps"),
         ('{"text": "\\ud83c"}', "left out"),
     ],
@@ -175,7 +173,7 @@ def test_a_doc_written_as_json_reads_back(doc):
 
 def test_lines_are_read_as_they_come():
     lines = (json.dumps({"text": str(number)}) for number in itertools.count())
-    posts = parse_jsonl(lines, nlp=NLP, labels=Labels(), report=print)
+    posts = parse_jsonl(lines, ReadContext(NLP))
     assert [post.words for post in itertools.islice(posts, 2)] == [["0"], ["1"]]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacy_mner.corpus.labelstudio import parse_tasks, read_tasks, write_tasks
-from spacy_mner.corpus.posts import Labels, Post, make_doc
+from spacy_mner.corpus.posts import Labels, Post, ReadContext, make_doc
 from spacy_mner.errors import CorpusError
 
 from .made import NLP, annotated_docs, content
@@ -64,9 +64,8 @@ TASK = {
 
 def parse(*tasks, rename=None):
     """Posts and problems of tasks."""
-    problems: list = []
-    posts = parse_tasks(tasks, nlp=NLP, labels=Labels(rename or {}), report=problems.append)
-    return list(posts), problems
+    context = ReadContext(NLP, Labels(rename or {}))
+    return list(parse_tasks(tasks, context)), context.problems
 
 
 def reasons(problems):
@@ -104,7 +103,7 @@ def test_a_span_that_is_not_where_it_says_leaves_the_task_out():
     [post], [problem] = parse(TASK, with_result(region(2, 6, "PER", text="Duck")))
     assert post.line == 1
     assert problem.line == 2
-    assert problem.reason == "span 2–6 is said to be 'Duck', but is 'Duke'; task left out"
+    assert problem.reason == "span 2–6 has the text 'Duck', but covers 'Duke'; task left out"
 
 
 def test_json_min_is_the_same_post():
@@ -141,20 +140,20 @@ def test_of_several_annotations_the_first_that_was_not_skipped_is_taken_and_told
     ]
     [post], problems = parse({**TASK, "annotations": annotations})
     assert entities(post) == [("Duke", "PER")]
-    assert reasons(problems) == ["2 annotations; the first was taken"]
+    assert reasons(problems) == ["2 annotations; the first was used"]
 
 
 def test_of_several_annotations_the_ground_truth_is_taken():
     annotations = [annotation(), annotation(region(17, 22, "LOC"), ground_truth=True)]
     [post], problems = parse({**TASK, "annotations": annotations})
     assert entities(post) == [("Ibiza", "LOC")]
-    assert reasons(problems) == ["2 annotations; the ground truth among them was taken"]
+    assert reasons(problems) == ["2 annotations; the ground truth was used"]
 
 
 def test_a_task_that_everybody_skipped_is_left_out_and_reported():
     posts, [problem] = parse({**TASK, "annotations": [annotation(was_canceled=True)]})
     assert posts == []
-    assert problem.reason == "skipped by whoever annotated it; task left out"
+    assert problem.reason == "skipped by all annotators; task left out"
 
 
 def test_what_is_no_label_on_the_text_is_counted_and_reported():
@@ -238,7 +237,7 @@ def test_the_id_of_the_data_comes_before_that_of_the_task():
         (with_data() | {"annotations": {"result": []}}, "not a list of objects"),
         (with_data() | {"annotations": [3]}, "not a list of objects"),
         (with_data() | {"annotations": [{"result": None}]}, "not a list"),
-        (with_result(region(2, 99, "PER")), "not in the text"),
+        (with_result(region(2, 99, "PER")), "outside the text"),
         (with_result(region(2, 6, 5)), "no label"),
         ({**TASK, "data": {"text": ""}, "annotations": []}, "no text"),
         (with_data(image=3), "neither a reference"),
@@ -297,7 +296,7 @@ def test_a_doc_written_as_a_task_reads_back(doc, tmp_path_factory):
     write_tasks([doc], path)
     [post], problems = parse(*read_tasks(path))
     assert content(make_doc(post, NLP.vocab)) == content(doc)
-    assert all("taken for characters" in problem.reason for problem in problems)
+    assert all("ambiguous offsets" in problem.reason for problem in problems)
 
 
 def test_a_file_may_hold_a_single_task(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from spacy_mner.corpus.offsets import WrittenSpan, as_shown, characters
+from spacy_mner.corpus.offsets import ExportedSpan, character_offsets, exported_text
 
 
 def units(text):
@@ -15,7 +15,7 @@ def units(text):
 def found(text, *spans):
     """What the spans are taken for, and the doubts about it."""
     doubts: list[str] = []
-    offsets = characters(text, [WrittenSpan(*span) for span in spans], doubts.append)
+    offsets = character_offsets(text, [ExportedSpan(*span) for span in spans], doubts.append)
     return [text[start:end] for start, end in offsets], doubts
 
 
@@ -55,16 +55,16 @@ def test_a_span_that_fits_in_one_way_only_needs_no_text():
 def test_spans_that_fit_in_two_ways_are_taken_for_characters_with_a_doubt():
     words, [doubt] = found("💩 Rio!", (2, 5, None))
     assert words == ["Rio"]
-    assert "taken for characters" in doubt
+    assert "read as characters" in doubt
 
 
 @pytest.mark.parametrize(
     ("span", "reason"),
     [
-        ((0, 3, "Rom"), "is said to be 'Rom', but is 'Rio'"),
-        ((0, 99, None), "0–99 is not in the text of 7 characters"),
-        ((3, 3, None), "not in the text"),
-        ((-1, 3, None), "not in the text"),
+        ((0, 3, "Rom"), "has the text 'Rom', but covers 'Rio'"),
+        ((0, 99, None), "0–99 is outside the text of 7 characters"),
+        ((3, 3, None), "outside the text"),
+        ((-1, 3, None), "outside the text"),
     ],
 )
 def test_a_span_that_fits_in_no_way_is_refused(span, reason):
@@ -82,15 +82,15 @@ def text_and_stretches(draw):
 @given(text_and_stretches())
 def test_spans_in_characters_come_back(given_text):
     text, stretches = given_text
-    spans = [WrittenSpan(s, e, as_shown(text[s:e])) for s, e in stretches]
-    assert characters(text, spans, lambda _: None) == stretches
+    spans = [ExportedSpan(s, e, exported_text(text[s:e])) for s, e in stretches]
+    assert character_offsets(text, spans, lambda _: None) == stretches
 
 
 @given(text_and_stretches())
 def test_spans_in_utf_16_come_back_or_are_doubted(given_text):
     text, stretches = given_text
-    spans = [WrittenSpan(units(text[:s]), units(text[:e]), text[s:e]) for s, e in stretches]
+    spans = [ExportedSpan(units(text[:s]), units(text[:e]), text[s:e]) for s, e in stretches]
     assume(spans)
     doubts: list[str] = []
-    offsets = characters(text, spans, doubts.append)
+    offsets = character_offsets(text, spans, doubts.append)
     assert offsets == stretches or doubts

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spacy_mner.corpus.jsonl import parse_jsonl
-from spacy_mner.corpus.posts import Labels, Post, make_doc
+from spacy_mner.corpus.posts import Post, ReadContext, make_doc
 from spacy_mner.corpus.record import doc_to_record
 
 from .made import NLP
@@ -35,10 +35,9 @@ TASK = {
 
 def read(**changes):
     """The post and the problems of the task with changes."""
-    problems: list = []
     line = json.dumps({**TASK, **changes})
-    posts = parse_jsonl([line], nlp=NLP, labels=Labels(), report=problems.append)
-    return list(posts), [problem.reason for problem in problems]
+    context = ReadContext(NLP)
+    return list(parse_jsonl([line], context)), [problem.reason for problem in context.problems]
 
 
 def tags(post):

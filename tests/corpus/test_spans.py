@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from spacy_mner.corpus.spans import (
     CharSpan,
     align,
-    cut_at,
+    overlapping_tokens,
+    split_at,
     token_offsets,
-    touched,
     trim,
     without_overlaps,
     words_and_spaces,
@@ -32,11 +32,11 @@ def test_words_and_spaces_spell_the_text(given_text):
 
 
 @given(text_and_stretches())
-def test_a_span_falls_on_tokens_once_they_are_cut_at_it(given_text):
+def test_a_span_falls_on_tokens_once_they_are_split_at_it(given_text):
     text, stretches = given_text
     spans = [CharSpan(s, e, "X") for s, e in stretches if text[s:e].strip()]
     spans = [trim(text, span) for span in spans]
-    words, spaces = words_and_spaces(text, cut_at([(0, len(text))], spans))
+    words, spaces = words_and_spaces(text, split_at([(0, len(text))], spans))
     refused: list = []
     entities, unknown = align(spans, token_offsets(words, spaces), lambda *a: refused.append(a))
     assert refused == [] and unknown == []
@@ -82,7 +82,7 @@ def test_spans_are_kept_as_if_each_were_compared_with_all_others(spans):
 def test_a_span_touches_the_tokens_that_share_a_character_with_it(spans, start, length):
     tokens = [(one.start, one.end) for one in without_overlaps(spans, lambda *a: None)]
     places = set(range(start, start + length))
-    assert list(touched(tokens, CharSpan(start, start + length, ""))) == [
+    assert list(overlapping_tokens(tokens, CharSpan(start, start + length, ""))) == [
         i for i, token in enumerate(tokens) if places & set(range(*token))
     ]
 
