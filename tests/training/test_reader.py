@@ -11,7 +11,7 @@ import srsly
 from spacy.attrs import ENT_IOB
 from spacy.tokens import Doc, DocBin
 from spacy.util import registry
-from spacy_mner.models.annotation import allowed_tags
+from spacy_mner.models.allowed_tags import tags_allowed_by_gold
 
 from spacy_mner.corpus.docbin import read_docs, write_docs
 from spacy_mner.errors import AlignmentWarning, CorpusError, UsageError
@@ -79,9 +79,12 @@ def test_the_first_complete_pass_warns_of_misaligned_spans(corpus):
 @pytest.mark.filterwarnings("ignore::spacy_mner.errors.AlignmentWarning")
 def test_a_misaligned_span_is_missing_annotation_in_training(corpus):
     example = read(corpus, gold_preproc=False)[0]
-    assert allowed_tags([example], ["PER"]).tolist() == [[True, True, True]]
+    assert tags_allowed_by_gold([example], ["PER"]).tolist() == [[True, True, True]]
     example = read(corpus, gold_preproc=True)[0]
-    assert allowed_tags([example], ["PER"]).tolist() == [[True, False, False], [False, True, False]]
+    assert tags_allowed_by_gold([example], ["PER"]).tolist() == [
+        [True, False, False],
+        [False, True, False],
+    ]
 
 
 def test_relative_image_paths_are_resolved_against_images_root(tmp_path):
