@@ -31,7 +31,7 @@ from ..models.predictions import PostPrediction, loss_and_gradients, predict_pos
 from ..models.shim import TorchShim
 from ..models.tagger import TaggerOutput
 from .annotations import without_existing, write_prediction
-from .saving import Part, SavedComponent, is_excluded, read_bytes
+from .saving import Part, SavedComponent, is_excluded, read_bytes, read_file
 from .threads import use_one_thread_in_forked_child
 
 # Padded tokens of a batch of the network in prediction: bounds memory, does not affect results.
@@ -339,7 +339,7 @@ class MultimodalNER(TrainablePipe):
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> MultimodalNER:
         """Load what `to_disk` wrote. Raises LoadingError for anything else."""
         excluded = set(exclude)
-        self._saved(excluded).load(partial(_read, Path(path)), str(path), excluded)
+        self._saved(excluded).load(partial(read_file, Path(path)), str(path), excluded)
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -392,10 +392,3 @@ class MultimodalNER(TrainablePipe):
     def _is_initialized(self) -> bool:
         shim = self.model.shims[0]
         return isinstance(shim, TorchShim) and shim.is_built
-
-
-def _read(folder: Path, name: str) -> bytes | None:
-    try:
-        return (folder / name).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None

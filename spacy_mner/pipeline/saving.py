@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import spacy
@@ -116,6 +117,14 @@ class SavedComponent:
 def is_excluded(name: str, exclude: Collection[str]) -> bool:
     """Whether a part is excluded; as everywhere in spaCy, `exclude` has names without suffixes."""
     return name.split(".")[0] in exclude
+
+
+def read_file(folder: Path, name: str) -> bytes | None:
+    """The content of a file, or None where it is missing."""
+    try:
+        return (folder / name).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def read_bytes(data: bytes, where: str) -> Contents:
