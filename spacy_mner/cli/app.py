@@ -1,4 +1,4 @@
-"""`spacy-mner …`, and the same app as `python -m spacy mner …`."""
+"""The command-line app: `spacy-mner …`, and the same as `python -m spacy mner …`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .vectors import vectors_cli
 
 app = typer.Typer(
     name="mner",
-    help="Named entities in posts that come with images.",
+    help="Multimodal named entity recognition: text with images.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -29,10 +29,10 @@ app.command("experiment")(experiment_cli)
 app.command("explain")(explain_cli)
 app.command("vectors")(vectors_cli)
 
-# spaCy loads the entry point only to have this done.
+# spaCy imports this module by the entry point `spacy_cli` for this side effect.
 spacy_app.add_typer(app, name="mner")
 
 
 def main() -> None:
-    """Run the app under its own name."""
+    """Run the app as `spacy-mner`."""
     app(prog_name="spacy-mner")

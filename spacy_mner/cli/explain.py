@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from ..errors import CorpusError
+from ..errors import UsageError
 from .console import user_errors
+from .options import BatchSize, Code, Data, GpuId, Model
 
 if TYPE_CHECKING:
     from ..visualize.explain import Explanation
@@ -19,91 +20,96 @@ SUFFIXES = (".html", ".htm")
 
 
 def explain_cli(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Package name or folder of a pipeline.")
-    ],
-    data: Annotated[Path, typer.Argument(metavar="DATA.spacy", help="Annotated posts.")],
+    model: Model,
+    data: Data,
     output: Annotated[
         Path,
-        typer.Argument(
-            metavar="OUT.html", help="The page to write; it holds the images, made small."
-        ),
+        typer.Argument(metavar="OUT.html", help="The page to write; it contains the images."),
     ],
     against: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Another pipeline to compare with; else the same one without its images.",
+            help="Pipeline to compare with; by default MODEL without the images.",
         ),
     ] = None,
     images_root: Annotated[
         Path | None,
         typer.Option(
-            help="Folder from which relative image paths are taken; none outside it is shown."
+            help="Folder that relative image paths are resolved against; the page shows no image "
+            "outside of it."
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Show so many posts (0: all).")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Posts per batch.")] = 128,
-    gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
+    limit: Annotated[int, typer.Option(min=0, help="Number of posts to show (0: all).")] = 0,
+    batch_size: BatchSize = 128,
+    gpu_id: GpuId = -1,
+    code: Code = None,
 ) -> None:
-    """Write a page of posts: image, annotation, predictions, and attention token by token."""
+    """Write a page with the image, gold entities, predictions and attention of every post."""
     from ..corpus.docbin import read_docs
     from ..errors import ImageWarning
     from ..pipeline.loading import load_pipeline
     from ..visualize.explain import explain
     from ..visualize.explain_page import Names, render
-    from ..visualize.visible_names import shown
+    from ..visualize.private_paths import public_path
 
     with user_errors(), warnings.catch_warnings():
-        # The page says it of each post.
+        # The page shows the image status of each post.
         warnings.simplefilter("ignore", ImageWarning)
         if output.suffix.lower() not in SUFFIXES:
-            raise CorpusError(f"{output}: the page to write ends in {' or '.join(SUFFIXES)}.")
-        nlp = load_pipeline(model, gpu_id)
+            raise UsageError(f"The name of the page must end in .html or .htm, got {output}.")
+        nlp = load_pipeline(model, gpu_id, code)
         other = None if against is None else load_pipeline(against, gpu_id)
         docs = read_docs(data, nlp.vocab, images_root)
         explanation = explain(
-            nlp, docs, other, batch_size=batch_size, limit=limit, images_below=images_root
+            nlp, docs, other, batch_size=batch_size, limit=limit, allowed_folder=images_root
         )
-        names = Names(shown(model), shown(data), None if against is None else shown(against))
-        page = render(explanation, names)
+        other_name = None if against is None else public_path(against)
+        page = render(explanation, Names(public_path(model), public_path(data), other_name))
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8", newline="\n")
     show(explanation)
-    wrote, lacking = f"Wrote {output} ({len(page.encode()) / 1e6:,.1f} MB).", lacks(explanation)
-    if lacking:
-        msg.info(wrote)
-        msg.warn(lacking)
+    written, problem = (
+        f"Wrote {output} ({len(page.encode()) / 1e6:,.1f} MB).",
+        no_images(explanation),
+    )
+    if problem:
+        msg.info(written)
+        msg.warn(problem)
     else:
-        msg.good(wrote)
+        msg.good(written)
 
 
-def lacks(explanation: Explanation) -> str:
-    """Why a page shows nothing of what images are worth, and the remedy; "" where it does."""
+def no_images(explanation: Explanation) -> str:
+    """Return why no post shows an effect of its image, and the remedy; "" where one does."""
+    from ..features.image_status import ABSENT, IN_PART, UNREADABLE, USED
+
     kinds = set(explanation.images)
-    # Text about images is no image, but can be seen to help as well.
-    is_compared = any(post.verdict not in ("unseen", "unjudged") for post in explanation.posts)
-    if not explanation.posts or is_compared or kinds & {"used", "used in part"}:
+    # A post without an image can still have text about one.
+    is_compared = any(post.verdict not in ("no-image", "unannotated") for post in explanation.posts)
+    if not explanation.posts or is_compared or kinds & {USED, IN_PART}:
         return ""
-    nothing = "This page cannot show what images are worth:"
-    if "unreadable" in kinds:
-        status = next(p.status for p in explanation.posts if p.status.startswith("unreadable"))
-        told = f"{nothing} none could be used, the first is {status}."
-        is_lost = "no such file" in status
-        return f"{told} --images-root names the folder of their paths." if is_lost else told
-    if kinds == {"absent"}:
-        return f"{nothing} no post has one. `spacy-mner convert` attaches them by --images-root."
-    if explanation.own_ablation:
-        return f"{nothing} MODEL uses none. --against names another model to compare it with."
-    return f"{nothing} MODEL uses none. Give the one that does as MODEL, this one as --against."
+    problem = "The page cannot show the effect of images:"
+    if UNREADABLE in kinds:
+        statuses = (post.status for post in explanation.posts)
+        first = next(status for status in statuses if status and status.kind == UNREADABLE)
+        return (
+            f"{problem} none could be used; the first is {first}. Relative paths are resolved "
+            "against --images-root."
+        )
+    if kinds == {ABSENT}:
+        return f"{problem} no post has one. Attach them with `spacy-mner convert --images-root`."
+    if explanation.image_ablation:
+        return f"{problem} MODEL uses none. Compare it with another model by --against."
+    return f"{problem} MODEL uses none. Swap MODEL and --against."
 
 
 def show(explanation: Explanation) -> None:
-    """Print the number of posts by verdict."""
+    """Print the number of posts by verdict and by image status."""
     from ..visualize.explain_page import VERDICTS
 
     rows = [("posts", f"{len(explanation.posts):,}")]
     rows += [(name, f"{explanation.counts[verdict]:,}") for verdict, (_, name) in VERDICTS.items()]
-    rows.append(("left out: no token", f"{explanation.skipped:,}"))
+    rows.append(("skipped: no tokens", f"{explanation.skipped:,}"))
     rows += [(f"images {kind}", f"{n:,}") for kind, n in explanation.images.items()]
     msg.table(rows, aligns=("l", "r"))

@@ -112,6 +112,11 @@ class MultimodalNER(TrainablePipe):
         values = {name: getattr(self, name) for name in SETTINGS}
         return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
 
+    @property
+    def attention_bounds(self) -> tuple[float, float] | None:
+        """Lowest and highest weight of a modality, if the fuser bounds them and a post has all."""
+        return cast(Any, self._shim.network).attention_bounds
+
     # Labels
 
     @property

@@ -1,9 +1,13 @@
-"""A post's text cut where entities begin and end: as annotated, and as a pipeline reads it."""
+"""The text of a post split into segments at gold and predicted entities.
+
+Gold and predicted entities are compared by character offsets, since the two Docs may differ in
+their tokens: the gold Doc is tokenized by the corpus, the predicted one by the pipeline.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
@@ -11,107 +15,94 @@ from spacy.tokens import Doc
 
 from ..corpus.posts import missing_tokens
 
-# What a stretch of text is: nothing, an entity of the annotation, not annotated; predicted rightly,
-# predicted wrongly, predicted where nobody knows; an entity of the annotation that was not found.
-Kind = Literal["", "gold", "unknown", "right", "wrong", "open", "missed"]
+# "": no entity. In the gold text: "gold", "unannotated" (missing annotation). In a predicted text:
+# "correct", "wrong", "unverified" (the gold annotation is incomplete), "missed" (a gold entity that
+# no predicted entity overlaps).
+SegmentKind = Literal["", "gold", "unannotated", "correct", "wrong", "unverified", "missed"]
 
-# First character, last character + 1, label. Characters, since a pipeline may merge tokens.
-Span = tuple[int, int, str]
+# Start and end as character offsets, and the label.
+Offsets = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A stretch of a post's text.
+class Segment:
+    """A stretch of the text of a post.
 
-    score: the probability of a predicted entity, if there is one.
-    entity: which one of the predicted entities it is, from 1; 0 for none.
+    score: the probability of a predicted entity, if the pipeline sets one.
+    entity: the number of the predicted entity, from 1 in the order of `doc.ents`; 0 for others.
     """
 
     text: str
-    kind: Kind = ""
+    kind: SegmentKind = ""
     label: str = ""
     score: float | None = None
     entity: int = 0
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A post as somebody reads it.
+class AnnotatedText:
+    """A post with its gold or predicted entities.
 
-    pieces: spell the text of the post.
-    right: whether the entities are exactly those of the annotation; None where that is incomplete.
+    segments: their texts concatenated are the text of the post.
+    correct: whether the predicted entities are exactly the gold ones; None for the gold text, and
+        where the gold annotation is incomplete.
     """
 
-    pieces: list[Piece]
-    right: bool | None = None
+    segments: list[Segment]
+    correct: bool | None = None
 
 
-@dataclass(frozen=True)
-class _Mark:
-    start: int
-    end: int
-    kind: Kind
-    label: str = ""
-    score: float | None = None
-    entity: int = 0
+def annotate_gold(gold: Doc) -> AnnotatedText:
+    """Return the text of a gold Doc with its entities and its missing annotation."""
+    spans = [(start, end, Segment("", "gold", label)) for start, end, label in entity_offsets(gold)]
+    for first, last in _runs(missing_tokens(gold)):
+        span = gold[first : last + 1]
+        spans.append((span.start_char, span.end_char, Segment("", "unannotated")))
+    return AnnotatedText(_split(gold.text, spans))
 
 
-def is_annotated(gold: Doc) -> bool:
-    """Whether every token is annotated, so that a prediction can be right or wrong."""
-    return not missing_tokens(gold)
+def annotate_prediction(predicted: Doc, gold: Doc) -> AnnotatedText:
+    """Return the text with the predicted entities, each compared with the gold annotation.
 
-
-def read_gold(gold: Doc) -> Reading:
-    """The post as it is annotated."""
-    marks = [_Mark(start, end, "gold", label) for start, end, label in spans_of(gold)]
-    for start, end in _runs(missing_tokens(gold)):
-        covered = gold[start:end]
-        marks.append(_Mark(covered.start_char, covered.end_char, "unknown"))
-    return Reading(_cut(gold.text, marks))
-
-
-def read_prediction(predicted: Doc, gold: Doc) -> Reading:
-    """The post as a pipeline reads it, every entity judged by the annotation.
-
-    An entity of the annotation counts as missed where no predicted one touches it: elsewhere the
-    wrong one stands in its place.
+    A gold entity is "missed" only where no predicted entity overlaps it; elsewhere the overlapping
+    wrong one is shown in its place.
     """
-    judged = is_annotated(gold)
-    expected = set(spans_of(gold))
-    found = spans_of(predicted)
-    marks = []
-    for n, (entity, span) in enumerate(zip(predicted.ents, found, strict=True), start=1):
-        kind: Kind = "right" if span in expected else "wrong"
-        marks.append(_Mark(*span[:2], kind if judged else "open", span[2], entity._.score, n))
-    if judged:
-        for start, end, label in expected:
-            if not any(start < other_end and other < end for other, other_end, _ in found):
-                marks.append(_Mark(start, end, "missed", label))
-    return Reading(_cut(predicted.text, marks), set(found) == expected if judged else None)
+    expected, found = set(entity_offsets(gold)), entity_offsets(predicted)
+    is_complete = not missing_tokens(gold)
+    spans = []
+    for number, (entity, offsets) in enumerate(zip(predicted.ents, found, strict=True), start=1):
+        kind: SegmentKind = "correct" if offsets in expected else "wrong"
+        kind = kind if is_complete else "unverified"
+        start, end, label = offsets
+        spans.append((start, end, Segment("", kind, label, entity._.score, number)))
+    if not is_complete:
+        return AnnotatedText(_split(predicted.text, spans))
+    for start, end, label in expected:
+        if not any(start < other_end and other < end for other, other_end, _ in found):
+            spans.append((start, end, Segment("", "missed", label)))
+    return AnnotatedText(_split(predicted.text, spans), set(found) == expected)
 
 
-def spans_of(doc: Doc) -> list[Span]:
-    """The entities of a post, in order."""
+def entity_offsets(doc: Doc) -> list[Offsets]:
+    """Return the entities of a Doc in order."""
     return [(entity.start_char, entity.end_char, entity.label_) for entity in doc.ents]
 
 
-def _runs(tokens: Iterable[int]) -> list[tuple[int, int]]:
-    """Neighboring tokens as (first, last + 1)."""
-    runs = []
-    for _, group in groupby(enumerate(tokens), key=lambda pair: pair[1] - pair[0]):
-        run = [token for _, token in group]
-        runs.append((run[0], run[-1] + 1))
-    return runs
+def _runs(indices: Iterable[int]) -> list[tuple[int, int]]:
+    """Group consecutive indices into (first, last)."""
+    groups = groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0])
+    runs = [[index for _, index in group] for _, group in groups]
+    return [(run[0], run[-1]) for run in runs]
 
 
-def _cut(text: str, marks: Iterable[_Mark]) -> list[Piece]:
-    pieces = []
-    at = 0
-    for mark in sorted(marks, key=lambda mark: mark.start):
-        if at < mark.start:
-            pieces.append(Piece(text[at : mark.start]))
-        covered = text[mark.start : mark.end]
-        pieces.append(Piece(covered, mark.kind, mark.label, mark.score, mark.entity))
-        at = mark.end
-    rest = text[at:].rstrip(" ")
-    return [*pieces, Piece(rest)] if rest else pieces
+def _split(text: str, spans: Iterable[tuple[int, int, Segment]]) -> list[Segment]:
+    """Split a text at spans that do not overlap; each gives the attributes of its segment."""
+    segments = []
+    position = 0
+    for start, end, segment in sorted(spans, key=lambda span: span[0]):
+        if position < start:
+            segments.append(Segment(text[position:start]))
+        segments.append(replace(segment, text=text[start:end]))
+        position = end
+    rest = text[position:].rstrip(" ")
+    return [*segments, Segment(rest)] if rest else segments

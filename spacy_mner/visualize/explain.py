@@ -1,80 +1,68 @@
-"""Every post with its image, annotation, predictions and attention, beside another pipeline's.
+"""Compares two pipelines post by post, with images, gold entities, predictions and attention.
 
-What figure 3 and table 2 of Moon et al. 2018 show for single posts, for a whole corpus.
+The page shows what figure 3 and table 2 of Moon et al. 2018 show for single posts.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..corpus.posts import POST_ID
 from ..evaluation.evaluate import count_status, images_root_of, predict
 from ..evaluation.image_ablation import ImageCondition
 from ..evaluation.scorer import score_entities
-from ..extensions import has_image, has_image_text
+from ..extensions import POST_ID, has_image, has_image_text
 from ..features import Featurizers
 from ..features.image import ImageFeaturizer
-from ..features.image_status import ABSENT, USED
+from ..features.image_status import ABSENT, USED, ImageStatus
 from ..images.encoders.image_encoder import ImageEncoder
-from ..layers.fuse import ModalityAttention
 from ..pipeline.multimodal_ner import MultimodalNER
-from .annotated_text import Reading, read_gold, read_prediction
-from .region_attention import Look, read_looks
-from .thumbnails import PostImages, Thumbnail, collect_images, without_folders
+from .annotated_text import AnnotatedText, annotate_gold, annotate_prediction
+from .private_paths import redact_folders
+from .region_attention import RegionAttention, region_attention
+from .thumbnails import PostImages, Thumbnail, collect_images
 
-# "unseen": the first pipeline saw nothing of an image, so that none can have helped or hurt.
-Verdict = Literal["helped", "hurt", "both-wrong", "both-right", "unseen", "unjudged"]
+# "no-image": the first pipeline used no image, so none can have helped or hurt.
+Verdict = Literal["helped", "hurt", "both-wrong", "both-right", "no-image", "unannotated"]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How one of the two pipelines does. Shares in [0, 1]; None where nothing is annotated.
+    """Entity scores of one pipeline in [0, 1]; None where nothing is annotated.
 
-    right: number of posts on which it finds exactly the annotated entities.
+    correct_posts: number of posts whose predicted entities are exactly the gold ones.
     """
 
     precision: float | None
     recall: float | None
     f1: float | None
-    right: int
+    correct_posts: int
 
 
 @dataclass(frozen=True)
-class TokenAttention:
-    """Attention over a post. weights: modality → one number in [0, 1] per token."""
+class ModalityWeights:
+    """Attention over modalities. weights: modality → one number in [0, 1] per predicted token."""
 
     tokens: list[str]
     weights: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """Between what a bounded fuser weighs each of its modalities, where a post has them all."""
-
-    modalities: int
-    lowest: float
-    highest: float
-
-
-@dataclass(frozen=True)
 class ExplainedPost:
-    """Everything to show of one post.
+    """What the page shows of one post.
 
-    number: its place among those shown, from 1. id: its name in the corpus, may be empty.
-    status: what became of its image in the first pipeline; "" where that says nothing.
-    looks: for each entity of the first pipeline, how it looks at the regions of the modalities
-        that it is told of.
+    number: position on the page, from 1. id: as the corpus names the post, may be empty.
+    status: of the images under the first pipeline; None if it sets none.
+    region_attention: of each entity of the first pipeline, per modality with regions.
     images: keys into `Explanation.thumbnails`.
     caption: `doc._.image_text`, may be empty.
     notes: why images are not shown or not used.
@@ -83,12 +71,12 @@ class ExplainedPost:
     number: int
     id: str
     verdict: Verdict
-    status: str
-    gold: Reading
-    model: Reading
-    against: Reading
-    heat: TokenAttention | None
-    looks: list[list[Look]]
+    status: ImageStatus | None
+    gold: AnnotatedText
+    model: AnnotatedText
+    against: AnnotatedText
+    modality_weights: ModalityWeights | None
+    region_attention: list[list[RegionAttention]]
     images: list[str]
     caption: str
     notes: list[str]
@@ -96,24 +84,24 @@ class ExplainedPost:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Two pipelines on a corpus, post by post.
+    """Two pipelines compared on a corpus.
 
-    own_ablation: the second one is the first with its images taken away.
-    skipped: posts left out because they have no token.
-    images: number of posts by what became of their image in the first pipeline.
-    descriptors: number of posts that bring a descriptor, which pipelines take instead of pixels.
-    bounds: of the attention of the first pipeline; None where its fuser is not bounded.
+    image_ablation: the second pipeline is the first one without images.
+    skipped: number of posts without tokens, which are left out.
+    images: number of posts by image status under the first pipeline.
+    descriptors: number of posts with `doc._.image_features`.
+    attention_bounds: see `MultimodalNER.attention_bounds`.
     """
 
     model: Scores
     against: Scores
-    own_ablation: bool
+    image_ablation: bool
     posts: list[ExplainedPost]
     thumbnails: dict[str, Thumbnail]
     skipped: int
     images: dict[str, int]
     descriptors: int
-    bounds: Bounds | None
+    attention_bounds: tuple[float, float] | None
 
     @property
     def counts(self) -> Counter[Verdict]:
@@ -128,24 +116,26 @@ def explain(
     *,
     batch_size: int = 128,
     limit: int = 0,
-    images_below: Path | None = None,
+    allowed_folder: Path | None = None,
 ) -> Explanation:
-    """Read annotated posts with a pipeline and with another. The posts stay as they are.
+    """Compare the predictions of two pipelines on annotated posts. The Docs are not changed.
 
-    docs: gold tokens and entities, and an image where there is one.
-    against: the other pipeline; None: the same one with the images taken away.
-    limit: take so many posts with tokens (0: all).
-    images_below: folder outside of which no image file is shown; None: all that posts name.
+    docs: with gold entities and images.
+    against: the second pipeline; None: `nlp` without images.
+    limit: number of posts to read (0: all).
+    allowed_folder: image files outside this folder are not shown; None: all are.
     """
     gold, skipped = _take(docs, limit)
-    with _attention(nlp):
+    tagger = next((pipe for _, pipe in nlp.pipeline if isinstance(pipe, MultimodalNER)), None)
+    with _annotating_attention(tagger):
         first = predict(nlp, gold, batch_size=batch_size).examples
     other_images: ImageCondition = "on" if against else "off"
     second = predict(against or nlp, gold, images=other_images, batch_size=batch_size).examples
-    tagger, folders = _tagger(nlp), (images_root_of(nlp), images_below)
     featurizers = tagger.model.attrs["featurizers"] if tagger else Featurizers({})
-    references = [doc._.image for doc in gold]
-    images, thumbnails = collect_images(references, _encoder(featurizers), *folders)
+    folders = (images_root_of(nlp), allowed_folder)
+    images, thumbnails = collect_images(
+        [doc._.image for doc in gold], _image_encoder(featurizers), *folders
+    )
     posts = [
         _explain_post(number, *post, featurizers, folders)
         for number, post in enumerate(zip(first, second, images, strict=True), start=1)
@@ -153,17 +143,18 @@ def explain(
     return Explanation(
         model=_score(first, [post.model for post in posts]),
         against=_score(second, [post.against for post in posts]),
-        own_ablation=against is None,
+        image_ablation=against is None,
         posts=posts,
         thumbnails=thumbnails,
         skipped=skipped,
         images=count_status(example.predicted for example in first),
         descriptors=sum(doc._.image_features is not None for doc in gold),
-        bounds=_bounds(tagger),
+        attention_bounds=tagger.attention_bounds if tagger else None,
     )
 
 
 def _take(docs: Iterable[Doc], limit: int) -> tuple[list[Doc], int]:
+    """Return up to `limit` Docs with tokens, and the number of Docs without any before them."""
     kept: list[Doc] = []
     skipped = 0
     for doc in docs:
@@ -176,32 +167,16 @@ def _take(docs: Iterable[Doc], limit: int) -> tuple[list[Doc], int]:
     return kept, skipped
 
 
-def _tagger(nlp: Language) -> MultimodalNER | None:
-    return next((pipe for _, pipe in nlp.pipeline if isinstance(pipe, MultimodalNER)), None)
-
-
-def _encoder(featurizers: Featurizers) -> ImageEncoder | None:
-    """The first image encoder among the modalities of a pipeline."""
+def _image_encoder(featurizers: Featurizers) -> ImageEncoder | None:
+    """Return the first image encoder among the modalities of a pipeline."""
     for featurizer in featurizers.by_name.values():
         if isinstance(featurizer, ImageFeaturizer) and featurizer.store is not None:
             return featurizer.store.encoder
     return None
 
 
-def _bounds(tagger: MultimodalNER | None) -> Bounds | None:
-    shim: Any = tagger.model.shims[0] if tagger else None
-    fuser = shim and shim.network.fuse
-    if not isinstance(fuser, ModalityAttention) or not fuser.bounded or len(fuser.names) < 2:
-        return None
-    # The softmax of scores of which one is 0 and the others are 1, and the other way round.
-    n, e = len(fuser.names), math.e
-    return Bounds(n, 1 / (1 + (n - 1) * e), e / (e + n - 1))
-
-
 @contextmanager
-def _attention(nlp: Language) -> Iterator[None]:
-    """Have the attention annotated, whatever the config of the pipeline says."""
-    tagger = _tagger(nlp)
+def _annotating_attention(tagger: MultimodalNER | None) -> Iterator[None]:
     if tagger is None:
         yield
         return
@@ -213,10 +188,10 @@ def _attention(nlp: Language) -> Iterator[None]:
         tagger.annotate_attention = before
 
 
-def _score(examples: Sequence[Example], readings: Sequence[Reading]) -> Scores:
+def _score(examples: Sequence[Example], texts: Sequence[AnnotatedText]) -> Scores:
     scores = score_entities(examples)
-    right = sum(reading.right is True for reading in readings)
-    return Scores(scores["ents_p"], scores["ents_r"], scores["ents_f"], right)
+    correct = sum(text.correct is True for text in texts)
+    return Scores(scores["ents_p"], scores["ents_r"], scores["ents_f"], correct)
 
 
 def _explain_post(
@@ -228,69 +203,71 @@ def _explain_post(
     folders: tuple[Path | None, Path | None],
 ) -> ExplainedPost:
     gold, predicted = first.reference, first.predicted
-    model, against = read_prediction(predicted, gold), read_prediction(second.predicted, gold)
-    status = predicted._.image_status or ""
+    model = annotate_prediction(predicted, gold)
+    against = annotate_prediction(second.predicted, gold)
+    text = predicted._.image_status
+    status = ImageStatus.parse(text) if text else None
     notes = _notes(gold, status, images)
     return ExplainedPost(
         number=number,
         id=str(gold.user_data.get(POST_ID) or ""),
-        verdict=judge(model.right, against.right, used=_saw(gold, status, featurizers)),
+        verdict=verdict_of(
+            model.correct, against.correct, image_used=_image_used(gold, status, featurizers)
+        ),
         status=status,
-        gold=read_gold(gold),
+        gold=annotate_gold(gold),
         model=model,
         against=against,
-        heat=_heat(predicted),
-        looks=read_looks(predicted, featurizers, images.places),
-        images=images.keys,
+        modality_weights=_modality_weights(predicted),
+        region_attention=region_attention(predicted, featurizers, images.keys),
+        images=images.shown,
         caption=gold._.image_text.strip() if isinstance(gold._.image_text, str) else "",
-        notes=[without_folders(note, gold._.image, *folders) for note in notes],
+        notes=[redact_folders(note, gold._.image, *folders) for note in notes],
     )
 
 
-def _saw(gold: Doc, status: str, featurizers: Featurizers) -> bool:
-    """Whether anything of the image reached a pipeline: itself, or the text about it."""
+def _image_used(gold: Doc, status: ImageStatus | None, featurizers: Featurizers) -> bool:
+    """Whether the pipeline used the image of a post, or the text about it."""
     reads_text = any(settings.get("context") for settings in featurizers.settings.values())
-    return status.startswith(USED) or (reads_text and has_image_text(gold))
+    is_used = status is not None and status.kind == USED
+    return is_used or (reads_text and has_image_text(gold))
 
 
-def judge(model: bool | None, against: bool | None, *, used: bool) -> Verdict:
-    """Compare two pipelines on a post. Each is right, wrong, or (both of them) not to be judged.
+def verdict_of(model: bool | None, against: bool | None, *, image_used: bool) -> Verdict:
+    """Compare two pipelines on a post.
 
-    used: whether the first one used an image, a descriptor, or text about the image.
+    model, against: whether each is correct; None for both if the annotation is incomplete.
+    image_used: whether the first one used an image, a descriptor, or text about the image.
     """
     if model is None or against is None:
-        return "unjudged"
-    if not used:
-        return "unseen"
+        return "unannotated"
+    if not image_used:
+        return "no-image"
     if model:
         return "both-right" if against else "helped"
     return "hurt" if against else "both-wrong"
 
 
-def _heat(doc: Doc) -> TokenAttention | None:
-    """The attention over a post; None where there is none, or it is of other tokens."""
+def _modality_weights(doc: Doc) -> ModalityWeights | None:
+    """Return the attention of each token; None if a later component changed the tokens."""
     attention: dict[str, np.ndarray] = doc._.modality_attention or {}
     if not attention or any(len(weights) != len(doc) for weights in attention.values()):
         return None
     tokens = [token.text for token in doc]
-    return TokenAttention(tokens, {name: weights.tolist() for name, weights in attention.items()})
+    return ModalityWeights(tokens, {name: weights.tolist() for name, weights in attention.items()})
 
 
-def _notes(gold: Doc, status: str, images: PostImages) -> list[str]:
-    """Why there is no image, or what else a person should know of it."""
-    notes = _caption_notes(gold._.image_text)
+def _notes(gold: Doc, status: ImageStatus | None, images: PostImages) -> list[str]:
+    caption = gold._.image_text
+    notes = []
+    if not isinstance(caption, str | None):  # a corpus file can hold any type
+        notes.append(f"Caption not shown: its type is {type(caption).__name__}, not string.")
     if not has_image(gold):
         return [*notes, "This post has no image."]
     if gold._.image_features is not None:
         shape = " × ".join(map(str, np.shape(gold._.image_features)))
-        notes.append(f"The model takes a descriptor ({shape} numbers) in place of pixels.")
-    if status not in ("", USED, ABSENT):
-        notes.append(f"The model says of the image: “{status}”.")
-    untold = [reason for reason in images.problems if reason not in status]
-    return notes + [f"An image is not shown: {reason}." for reason in untold]
-
-
-def _caption_notes(caption: Any) -> list[str]:
-    if isinstance(caption, str | None):
-        return []
-    return [f"The caption is not shown: it is of type {type(caption).__name__}, not a string."]
+        notes.append(f"The model reads a precomputed descriptor ({shape}) instead of pixels.")
+    if status and (status.reasons or status.kind not in (USED, ABSENT)):
+        notes.append(f"Image status: {status}.")
+    known = status.reasons if status else ()
+    return notes + [f"Image not shown: {one}." for one in images.problems if one not in known]

@@ -1,4 +1,7 @@
-"""One self-contained page that shows an `Explanation`: no script but ours, no network, no files."""
+"""Renders an `Explanation` as one self-contained HTML page, which needs no network and no files.
+
+All data is untrusted: it is escaped (XSS), and a Content-Security-Policy blocks any other script.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from markupsafe import Markup
 
 from ..about import __version__
 from .explain import Explanation, Verdict
-from .region_attention import Look
+from .region_attention import RegionAttention
 
 # Verdict → (sign, name), in the order of the page.
 VERDICTS: dict[Verdict, tuple[str, str]] = {
@@ -22,22 +25,22 @@ VERDICTS: dict[Verdict, tuple[str, str]] = {
     "hurt": ("▼", "image hurt"),
     "both-wrong": ("✗", "both wrong"),
     "both-right": ("✓", "both right"),
-    "unseen": ("○", "no image used"),
-    "unjudged": ("?", "not annotated"),
+    "no-image": ("○", "no image used"),
+    "unannotated": ("?", "not annotated"),
 }
-# Colors that the style sheet has for labels.
+# Number of label colors in the style sheet.
 N_COLORS = 8
-# Letters, numbers, punctuation and symbols; separators, controls and lone accents show nothing.
-_SEEN = ("L", "N", "P", "S")
-# They turn the direction of all that follows, or break the lines of a tooltip or an attribute.
+# Unicode categories with a visible glyph: letters, numbers, punctuation, symbols.
+_VISIBLE = ("L", "N", "P", "S")
+# Bidirectional controls reorder the text after them; line separators break attributes.
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029)
 
 
 @dataclass(frozen=True)
 class Names:
-    """What the page is about, as strangers may read it: no path says whose machine this is.
+    """Names in the header, without private folders.
 
-    against: None where the model is compared with itself.
+    against: of the second pipeline; None where it is the first one without images.
     """
 
     model: str
@@ -46,13 +49,14 @@ class Names:
 
 
 def render(explanation: Explanation, names: Names) -> str:
-    """Write the page. Nothing that comes from data is taken for markup, style or script."""
+    """Return the page as HTML."""
     css, js = _asset("explain.css"), _asset("explain.js")
     template = _environment().get_template("explain.html")
+    posts = explanation.posts
     return template.render(
         css=Markup(css),
         js=Markup(js),
-        policy=_policy(css, js),
+        policy=_content_security_policy(css, js),
         version=__version__,
         explanation=explanation,
         names=names,
@@ -60,8 +64,8 @@ def render(explanation: Explanation, names: Names) -> str:
         meanings=_meanings(explanation),
         colors=_colors(explanation),
         image_ids={key: i for i, key in enumerate(explanation.thumbnails, start=1)},
-        weighs=not explanation.posts or any(post.heat for post in explanation.posts),
-        looks_at_regions=any(any(post.looks) for post in explanation.posts),
+        has_modality_weights=not posts or any(post.modality_weights for post in posts),
+        has_region_attention=any(any(post.region_attention) for post in posts),
     )
 
 
@@ -75,7 +79,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, token=_token, levels=_levels)
+    environment.filters.update(percent=_percent, token=_token, cell_paths=_cell_paths)
     return environment
 
 
@@ -85,8 +89,7 @@ def _asset(name: str) -> str:
     return environment.loader.get_source(environment, name)[0].strip()
 
 
-def _policy(css: str, js: str) -> str:
-    """The Content-Security-Policy: our style, our script, embedded images, and nothing else."""
+def _content_security_policy(css: str, js: str) -> str:
     return "; ".join(
         (
             "default-src 'none'",
@@ -104,77 +107,78 @@ def _source_hash(text: str) -> str:
 
 
 def _meanings(explanation: Explanation) -> dict[Verdict, str]:
-    """What each verdict says; empty where the page has no use for it."""
-    if explanation.own_ablation:
+    """Return the definition of each verdict; empty for a group that this page leaves out."""
+    if explanation.image_ablation:
         first, second = "with the image", "without it"
     else:
         first, second = "by the model", "by the comparison"
-    unseen = "the post has no image, or the model did not use it: none helped, and none hurt"
-    unjudged = "the annotation is incomplete, so that nobody can say"
-    return {
-        "helped": f"read rightly {first}, wrongly {second}",
-        "hurt": f"read wrongly {first}, rightly {second}",
-        "both-wrong": f"read wrongly {first} and {second}",
-        "both-right": f"read rightly {first} and {second}",
-        "unseen": unseen if explanation.counts["unseen"] else "",
-        "unjudged": unjudged if explanation.counts["unjudged"] else "",
+    meanings: dict[Verdict, str] = {
+        "helped": f"correct {first}, wrong {second}",
+        "hurt": f"wrong {first}, correct {second}",
+        "both-wrong": f"wrong {first} and {second}",
+        "both-right": f"correct {first} and {second}",
+        "no-image": "the post has no image, or the model did not use it",
+        "unannotated": "the gold annotation is incomplete",
     }
+    optional: tuple[Verdict, ...] = ("no-image", "unannotated")
+    return meanings | {verdict: "" for verdict in optional if not explanation.counts[verdict]}
 
 
 def _colors(explanation: Explanation) -> dict[str, int]:
-    """A color for every label, the same in all posts."""
+    """Return the color of every label, the same in all posts."""
     labels = {
-        piece.label
+        segment.label
         for post in explanation.posts
-        for reading in (post.gold, post.model, post.against)
-        for piece in reading.pieces
-        if piece.label
+        for text in (post.gold, post.model, post.against)
+        for segment in text.segments
+        if segment.label
     }
     return {label: i % N_COLORS for i, label in enumerate(sorted(labels))}
 
 
 def _finalize(value: Any) -> Any:
-    """Make text safe to look at; escaping comes after."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Escape control characters; Jinja escapes HTML afterwards."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return escape_controls(value) if is_text else value
 
 
-def visible(text: str) -> str:
-    """Spell out characters that are not to act: controls, changes of direction, half surrogates."""
-    return text.translate(_spelled_out())
+def escape_controls(text: str) -> str:
+    """Replace control characters, bidirectional controls and lone surrogates by their code."""
+    return text.translate(_control_escapes())
 
 
 @cache
-def _spelled_out() -> dict[int, str]:
+def _control_escapes() -> dict[int, str]:
     controls = (*range(0x20), *range(0x7F, 0xA0), *_BIDI, *range(0xD800, 0xE000))
-    return {code: _code(code) for code in controls} | {0x09: "⇥", 0x0A: "↵"}
+    return {code: _code_point(code) for code in controls} | {0x09: "⇥", 0x0A: "↵"}
 
 
-def _code(code: int) -> str:
+def _code_point(code: int) -> str:
     return f"⟨U+{code:04X}⟩"
 
 
 def _token(text: str) -> str:
-    """A token that stands alone: one without anything to see is spelled out."""
-    if any(unicodedata.category(character)[0] in _SEEN for character in text):
+    """Return a token as a column header; one without a visible glyph by its code points."""
+    if any(unicodedata.category(character)[0] in _VISIBLE for character in text):
         return text
-    return "".join(_code(ord(character)) for character in text)
+    return "".join(_code_point(ord(character)) for character in text)
 
 
 def _percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f}"
 
 
-def _levels(look: Look, key: str) -> list[tuple[str, str]]:
-    """The cells of an image by how bright they are, as (class, outline) in units of a cell."""
-    outlines: dict[str, str] = {}
-    for y, row in enumerate(look.cells[key]):
+def _cell_paths(attention: RegionAttention, key: str) -> list[tuple[str, str]]:
+    """Return SVG paths over the cells of an image as (CSS class, path), one per brightness."""
+    paths: dict[str, str] = {}
+    for y, row in enumerate(attention.cells[key]):
         for x, share in enumerate(row):
-            for kind in _kinds(share, look.largest):
-                outlines[kind] = f"{outlines.get(kind, '')}M{x} {y}h1v1h-1z"
-    # The frame comes last, above the cells around it.
-    return sorted(outlines.items(), key=lambda item: item[0] == "most")
+            for css_class in _cell_classes(share, attention.largest):
+                paths[css_class] = f"{paths.get(css_class, '')}M{x} {y}h1v1h-1z"
+    # Drawn last, so that neighboring cells do not cover the frame.
+    return sorted(paths.items(), key=lambda item: item[0] == "largest")
 
 
-def _kinds(share: float, largest: float) -> list[str]:
+def _cell_classes(share: float, largest: float) -> list[str]:
     level = round(10 * share / largest) if largest else 0
-    return [f"w{level}"] * (level > 0) + ["most"] * (share == largest > 0)
+    return [f"w{level}"] * (level > 0) + ["largest"] * (share == largest > 0)

@@ -1,4 +1,4 @@
-"""Where the tokens of an entity look: how they share their attention out among regions."""
+"""Attention of entities over image regions, as shares per region and as cells of an image grid."""
 
 from __future__ import annotations
 
@@ -12,78 +12,80 @@ from spacy.tokens import Doc, Span
 
 from ..features import Featurizer, Featurizers, ImageFeaturizer
 
-# Regions that are named: those with most of the attention.
-N_TOLD = 4
+# Regions listed by name, those with the largest shares.
+N_TOP_REGIONS = 4
 
-# Key of an image → the shares of its cells, rows of columns.
+# Key of an image → the shares of its cells, as rows of columns.
 Cells = dict[str, list[list[float]]]
 
 
 @dataclass(frozen=True)
-class Look:
-    """How the tokens of one entity look at the regions of one modality, in the mean.
+class RegionAttention:
+    """Attention of one entity over the regions of one modality, the mean over its tokens.
 
-    modality: its name.
-    told: names and shares of the regions with most of the attention, largest first.
-    even: the share that each region had, were they all alike.
-    cells: of each image that can be shown; empty where the regions are no cells of images.
+    top_regions: names and shares of the regions with the largest shares, in descending order.
+    uniform: the share of a region under uniform attention.
+    cells: the shares as a grid for each image that can be shown; empty where the regions are not
+        the cells of a square grid.
     """
 
     modality: str
-    told: list[tuple[str, float]]
-    even: float
+    top_regions: list[tuple[str, float]]
+    uniform: float
     cells: Cells
 
     @property
     def largest(self) -> float:
-        """The share of the cell with most of the attention."""
+        """The largest share of a cell."""
         return max(share for rows in self.cells.values() for row in rows for share in row)
 
 
 @dataclass
 class _Layout:
-    """What the regions of a post are: their names, and those that fill an image.
+    """The regions of a post: their names, and the images that they tile.
 
-    grids: (first region, cells along a side, key of the image).
+    grids: (index of the first region, cells per side, key of the image).
     """
 
     names: list[str] = field(default_factory=list)
     grids: list[tuple[int, int, str]] = field(default_factory=list)
 
 
-def read_looks(
-    doc: Doc, featurizers: Featurizers, places: Sequence[str | None]
-) -> list[list[Look]]:
-    """How each entity of a post looks at the regions of every modality that has some.
+def region_attention(
+    doc: Doc, featurizers: Featurizers, image_keys: Sequence[str | None]
+) -> list[list[RegionAttention]]:
+    """Return the attention of each entity over the regions of each modality that has regions.
 
-    doc: as the pipeline left it; where its attention is of other tokens, nothing is told.
-    places: the key of each image of the post, in order; None for one that cannot be shown.
+    doc: as predicted; the lists are empty if a later component changed its tokens.
+    image_keys: the key of each image of the post, in order; None for one that cannot be shown.
     """
     attention: Mapping[str, np.ndarray] = doc._.image_attention or {}
     layouts = {}
     for name, weights in attention.items():
         featurizer, n_regions = featurizers.by_name[name], weights.shape[1]
-        layout = _layout(doc, featurizer, featurizers.images_root, places, n_regions)
+        layout = _layout(doc, featurizer, featurizers.images_root, image_keys, n_regions)
         if layout.names and len(weights) == len(doc):
             layouts[name] = layout
     return [
-        [_look(entity, name, attention[name], layout) for name, layout in layouts.items()]
+        [_of_entity(entity, name, attention[name], layout) for name, layout in layouts.items()]
         for entity in doc.ents
     ]
 
 
-def _look(entity: Span, modality: str, attention: np.ndarray, layout: _Layout) -> Look:
+def _of_entity(
+    entity: Span, modality: str, attention: np.ndarray, layout: _Layout
+) -> RegionAttention:
     shares = attention[entity.start : entity.end].mean(axis=0)
-    order = np.argsort(-shares, kind="stable")[:N_TOLD]
+    top = np.argsort(-shares, kind="stable")[:N_TOP_REGIONS]
     cells: dict[str, np.ndarray] = {}
     for start, side, key in layout.grids:
         grid = shares[start : start + side * side].reshape(side, side)
-        # A post may name an image twice, which is then shown once.
+        # The page shows an image once even if the post refers to it twice.
         cells[key] = cells[key] + grid if key in cells else grid
-    return Look(
+    return RegionAttention(
         modality=modality,
-        told=[(layout.names[i], float(shares[i])) for i in order],
-        even=1 / len(shares),
+        top_regions=[(layout.names[i], float(shares[i])) for i in top],
+        uniform=1 / len(shares),
         cells={key: grid.tolist() for key, grid in cells.items()},
     )
 
@@ -92,41 +94,43 @@ def _layout(
     doc: Doc,
     featurizer: Featurizer,
     images_root: Path | None,
-    places: Sequence[str | None],
+    image_keys: Sequence[str | None],
     n_regions: int,
 ) -> _Layout:
     names = featurizer.region_names(doc, images_root)
     if len(names) == n_regions:
         return _Layout(names)
-    if n_regions == 1:  # without a name there is nothing to tell: it gets all of the attention
+    if n_regions == 1:  # it has all of the attention, and no name to list
         return _Layout()
-    sizes = _sizes(doc, featurizer, images_root)
-    # A file may have changed, or come back, since the pipeline saw it.
-    if sum(sizes) == n_regions and len(sizes) == len(places):
-        return _of_images(sizes, places)
+    sizes = _regions_per_image(doc, featurizer, images_root)
+    # They differ if a file was changed or added since the prediction.
+    if sum(sizes) == n_regions and len(sizes) == len(image_keys):
+        return _image_layout(sizes, image_keys)
     return _Layout([f"region {i}" for i in range(1, n_regions + 1)])
 
 
-def _sizes(doc: Doc, featurizer: Featurizer, images_root: Path | None) -> list[int]:
-    """Regions of each image; none where the regions are those of a descriptor."""
+def _regions_per_image(doc: Doc, featurizer: Featurizer, images_root: Path | None) -> list[int]:
+    """Number of regions of each image; empty where the regions are those of a descriptor."""
     if not isinstance(featurizer, ImageFeaturizer) or doc._.image_features is not None:
         return []
     return featurizer.regions_of(doc, images_root)
 
 
-def _of_images(sizes: Sequence[int], places: Sequence[str | None]) -> _Layout:
+def _image_layout(sizes: Sequence[int], image_keys: Sequence[str | None]) -> _Layout:
     layout = _Layout()
-    for number, (size, key) in enumerate(zip(sizes, places, strict=True), start=1):
+    for number, (size, key) in enumerate(zip(sizes, image_keys, strict=True), start=1):
         side = math.isqrt(size)
         if key is not None and size and side * side == size:
             layout.grids.append((len(layout.names), side, key))
         image = f"image {number}" if len(sizes) > 1 else ""
-        layout.names += [", ".join(filter(None, (image, _place(i, size)))) for i in range(size)]
+        layout.names += [
+            ", ".join(filter(None, (image, _region_name(i, size)))) for i in range(size)
+        ]
     return layout
 
 
-def _place(index: int, size: int) -> str:
-    """Where in its image a region is."""
+def _region_name(index: int, size: int) -> str:
+    """Return the name of a region within its image of `size` regions."""
     side = math.isqrt(size)
     if size == 1:
         return ""

@@ -4,102 +4,122 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span
 
-from spacy_mner.visualize.annotated_text import Piece, is_annotated, read_gold, read_prediction
+from spacy_mner.visualize.annotated_text import Segment, annotate_gold, annotate_prediction
 
 VOCAB = spacy.blank("en").vocab
 WORDS = ["Bob", "Dylan", "sings", "in", "New", "York"]
 GOLD = ["B-PER", "I-PER", "O", "O", "B-LOC", "I-LOC"]
+PARTIAL = ["B-PER", "I-PER", "O", None, None, "O"]
 
 
-def a_doc(tags, scores=()):
+def make_doc(tags, scores=()):
     doc = Doc(VOCAB, words=WORDS, ents=tags)
     for entity, score in zip(doc.ents, scores, strict=False):
         entity._.score = score
     return doc
 
 
-def marked(reading):
-    return [(piece.text, piece.kind, piece.label) for piece in reading.pieces if piece.kind]
+def entities(annotated):
+    return [(one.text, one.kind, one.label) for one in annotated.segments if one.kind]
 
 
-def text_of(reading):
-    return "".join(piece.text for piece in reading.pieces)
-
-
-def test_the_annotation_is_cut_at_its_entities():
-    reading = read_gold(a_doc(GOLD))
-    assert [piece.text for piece in reading.pieces] == ["Bob Dylan", " sings in ", "New York"]
-    assert marked(reading) == [("Bob Dylan", "gold", "PER"), ("New York", "gold", "LOC")]
+def compare(tags, gold=GOLD):
+    return annotate_prediction(make_doc(tags), make_doc(gold))
 
 
 @pytest.mark.parametrize("tags", [GOLD, ["O"] * 6, ["B-PER"] * 6, [None] * 6])
-def test_the_pieces_spell_the_text(tags):
-    for reading in (read_gold(a_doc(tags)), read_prediction(a_doc(tags), a_doc(GOLD))):
-        assert text_of(reading) == " ".join(WORDS)
+def test_segments_concatenate_to_the_text(tags):
+    for annotated in (annotate_gold(make_doc(tags)), compare(tags)):
+        assert "".join(segment.text for segment in annotated.segments) == " ".join(WORDS)
 
 
-def test_a_prediction_is_right_if_every_entity_is():
-    reading = read_prediction(a_doc(GOLD, [0.75, 0.5]), a_doc(GOLD))
-    assert reading.right is True
-    assert [(p.kind, p.score) for p in reading.pieces if p.kind] == [
-        ("right", 0.75),
-        ("right", 0.5),
-    ]
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        (GOLD, [("Bob Dylan", "gold", "PER"), ("New York", "gold", "LOC")]),
+        (PARTIAL, [("Bob Dylan", "gold", "PER"), ("in New", "unannotated", "")]),
+    ],
+)
+def test_gold_text_shows_entities_and_missing_annotation(tags, expected):
+    annotated = annotate_gold(make_doc(tags))
+    assert entities(annotated) == expected
+    assert annotated.correct is None
 
 
-def test_predicted_entities_are_numbered_and_missed_ones_are_not():
-    reading = read_prediction(a_doc(["O"] * 2 + ["B-PER", "O", "B-LOC", "I-LOC"]), a_doc(GOLD))
-    numbers = [(piece.text, piece.entity) for piece in reading.pieces if piece.kind]
-    assert numbers == [("Bob Dylan", 0), ("sings", 1), ("New York", 2)]
-    assert not any(piece.entity for piece in read_gold(a_doc(GOLD)).pieces)
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        (GOLD, [("Bob Dylan", "correct", "PER"), ("New York", "correct", "LOC")]),
+        # Another label, no entity, other boundaries.
+        (
+            [*GOLD[:4], "B-PER", "I-PER"],
+            [("Bob Dylan", "correct", "PER"), ("New York", "wrong", "PER")],
+        ),
+        ([*GOLD[:4], "O", "O"], [("Bob Dylan", "correct", "PER"), ("New York", "missed", "LOC")]),
+        (["O", "B-PER", *"OOOO"], [("Dylan", "wrong", "PER"), ("New York", "missed", "LOC")]),
+    ],
+)
+def test_a_prediction_is_correct_only_if_all_entities_are(tags, expected):
+    annotated = compare(tags)
+    assert entities(annotated) == expected
+    assert annotated.correct is (tags == GOLD)
 
 
-def test_one_wrong_entity_is_enough():
-    reading = read_prediction(a_doc([*GOLD[:4], "B-PER", "I-PER"]), a_doc(GOLD))
-    assert reading.right is False
-    assert marked(reading) == [("Bob Dylan", "right", "PER"), ("New York", "wrong", "PER")]
+def test_a_prediction_without_entities_is_correct_where_there_are_none():
+    assert compare(["O"] * 6, gold=["O"] * 6).correct is True
 
 
-def test_an_entity_that_is_not_found_is_missed():
-    reading = read_prediction(a_doc([*GOLD[:4], "O", "O"]), a_doc(GOLD))
-    assert marked(reading) == [("Bob Dylan", "right", "PER"), ("New York", "missed", "LOC")]
+@pytest.mark.parametrize("gold", [[None] * 6, PARTIAL])
+def test_predictions_are_unverified_where_the_annotation_is_incomplete(gold):
+    annotated = compare(GOLD, gold)
+    assert annotated.correct is None
+    assert {segment.kind for segment in annotated.segments} == {"unverified", ""}
 
 
-def test_an_entity_with_other_ends_stands_for_the_one_it_touches():
-    reading = read_prediction(a_doc(["O", "B-PER", "O", "O", "O", "O"]), a_doc(GOLD))
-    assert marked(reading) == [("Dylan", "wrong", "PER"), ("New York", "missed", "LOC")]
+def test_predicted_entities_have_numbers_and_scores():
+    predicted = make_doc(["O", "O", "B-PER", "O", "B-LOC", "I-LOC"], [0.75, 0.5])
+    annotated = annotate_prediction(predicted, make_doc(GOLD))
+    numbered = [(one.text, one.entity, one.score) for one in annotated.segments if one.kind]
+    assert numbered == [("Bob Dylan", 0, None), ("sings", 1, 0.75), ("New York", 2, 0.5)]
+    assert not any(segment.entity for segment in annotate_gold(make_doc(GOLD)).segments)
 
 
-def test_no_entity_is_right_where_there_is_none():
-    assert read_prediction(a_doc(["O"] * 6), a_doc(["O"] * 6)).right is True
+@pytest.mark.parametrize(
+    ("gold", "predicted", "tags", "kind"),
+    [
+        # The gold Doc is cut at its entity, the tokenizer does not cut: no prediction can match.
+        (["thanks ", "@", "Nike"], ["thanks ", "@Nike"], ["O", "B-ORG"], "wrong"),
+        (["thanks ", "@", "Nike"], ["thanks ", "@Nike"], ["O", "O"], "missed"),
+        (["the ", "#", "NewYork"], ["the ", "#NewYork"], ["O", "B-ORG"], "wrong"),
+        (["Paris", "/London"], ["Paris/London"], ["B-ORG"], "wrong"),
+        # Other tokens, but the same span.
+        (["for ", "Nike"], ["fo", "r ", "Ni", "ke"], ["O", "O", "B-ORG", "I-ORG"], "correct"),
+    ],
+)
+def test_entities_are_compared_by_character_offsets(gold, predicted, tags, kind):
+    entity = next(i for i, token in enumerate(gold) if token in ("Nike", "NewYork", "Paris"))
+    gold_tags = ["B-ORG" if i == entity else "O" for i in range(len(gold))]
+    annotated = annotate_prediction(doc_of(predicted, tags), doc_of(gold, gold_tags))
+    assert [one.kind for one in annotated.segments if one.kind] == [kind]
+    assert annotated.correct is (kind == "correct")
+    assert "".join(one.text for one in annotated.segments) == "".join(gold)
+    assert entities(annotate_gold(doc_of(gold, gold_tags))) == [(gold[entity], "gold", "ORG")]
 
 
-@pytest.mark.parametrize("tags", [[None] * 6, ["B-PER", "I-PER", "O", None, None, "O"]])
-def test_an_incomplete_annotation_judges_nothing(tags):
-    assert not is_annotated(a_doc(tags))
-    reading = read_prediction(a_doc(GOLD), a_doc(tags))
-    assert reading.right is None
-    assert {piece.kind for piece in reading.pieces} == {"open", ""}
+def doc_of(tokens, tags):
+    spaces = [token.endswith(" ") for token in tokens]
+    return Doc(VOCAB, words=[token.strip() for token in tokens], spaces=spaces, ents=tags)
 
 
-def test_what_is_not_annotated_is_shown_as_such():
-    reading = read_gold(a_doc(["B-PER", "I-PER", "O", None, None, "O"]))
-    assert marked(reading) == [("Bob Dylan", "gold", "PER"), ("in New", "unknown", "")]
-
-
-def test_a_pipeline_may_merge_the_tokens_of_an_entity():
-    predicted = a_doc(GOLD)
-    with predicted.retokenize() as retokenizer:
-        retokenizer.merge(predicted[4:6])
-    assert read_prediction(predicted, a_doc(GOLD)).right is True
-
-
-def test_a_pipeline_of_another_vocab_is_judged_alike():
+def test_a_pipeline_may_merge_tokens_and_have_another_vocab():
+    merged = make_doc(GOLD)
+    with merged.retokenize() as retokenizer:
+        retokenizer.merge(merged[4:6])
     other = Doc(spacy.blank("de").vocab, words=WORDS)
     other.set_ents([Span(other, 0, 2, "PER"), Span(other, 4, 6, "LOC")])
-    assert read_prediction(other, a_doc(GOLD)).right is True
+    assert all(annotate_prediction(doc, make_doc(GOLD)).correct for doc in (merged, other))
 
 
-def test_spaces_inside_the_text_are_kept():
+def test_whitespace_within_the_text_is_kept():
     doc = Doc(VOCAB, words=["a", "\n", "b"], spaces=[False, False, False], ents=["O", "O", "B-PER"])
-    assert read_gold(doc).pieces == [Piece("a\n"), Piece("b", "gold", "PER")]
+    assert annotate_gold(doc).segments == [Segment("a\n"), Segment("b", "gold", "PER")]

@@ -6,14 +6,14 @@ import spacy
 from spacy.tokens import Doc
 
 from spacy_mner.features import Featurizer, Featurizers, ImageFeaturizer
-from spacy_mner.visualize.region_attention import N_TOLD, read_looks
+from spacy_mner.visualize.region_attention import N_TOP_REGIONS, region_attention
 
 VOCAB = spacy.blank("en").vocab
 GRID = np.arange(4) / 10 + 0.1  # 0.1, 0.2, 0.3, 0.4
 
 
-class Images(ImageFeaturizer):
-    """Stands in for one that has seen images: how many regions it took of each."""
+class ImagesOfSizes(ImageFeaturizer):
+    """Stand-in with a given number of regions per image."""
 
     def __init__(self, *sizes):
         super().__init__(None)
@@ -23,8 +23,8 @@ class Images(ImageFeaturizer):
         return self.sizes
 
 
-class Objects(ImageFeaturizer):
-    """Stands in for a featurizer that knows what its regions are called."""
+class NamedRegions(ImageFeaturizer):
+    """Stand-in with a given name per region."""
 
     def __init__(self, *names):
         super().__init__(None)
@@ -34,118 +34,120 @@ class Objects(ImageFeaturizer):
         return self.names
 
 
-def a_doc(weights, tags=("B-PER", "I-PER", "O", "B-LOC"), **attributes):
-    doc = Doc(VOCAB, words=["Bob", "Dylan", "in", "Rome"], ents=list(tags))
+def make_doc(weights, **attributes):
+    """A Doc with the entities Bob Dylan and Rome. weights: modality → [n_tokens, n_regions]."""
+    doc = Doc(VOCAB, words=["Bob", "Dylan", "in", "Rome"], ents=["B-PER", "I-PER", "O", "B-LOC"])
     doc._.image_attention = {name: np.float32(rows) for name, rows in weights.items()}
     for name, value in attributes.items():
         doc._.set(name, value)
     return doc
 
 
-def looks(weights, featurizer, places=(), **options):
-    """How the entities of a post look at the one modality it has."""
-    doc = a_doc({"image": weights}, **options)
-    return [one for [one] in read_looks(doc, Featurizers({"image": featurizer}), places)]
+def attention_of(weights, featurizer, image_keys=(), **attributes):
+    """The attention of each entity over the regions of the only modality."""
+    doc = make_doc({"image": weights}, **attributes)
+    found = region_attention(doc, Featurizers({"image": featurizer}), image_keys)
+    return [one for [one] in found]
 
 
-def alike(*rows):
+def same_for_all_tokens(*rows):
     return np.stack([np.concatenate(rows)] * 4)
 
 
-def test_an_entity_looks_as_its_tokens_do_in_the_mean():
+def test_the_attention_of_an_entity_is_the_mean_over_its_tokens():
     weights = np.zeros((4, 4))
     weights[0], weights[1], weights[2], weights[3] = [1, 0, 0, 0], [0, 1, 0, 0], 9, GRID
-    bob, rome = looks(weights, Images(4), ["a"])
+    bob, rome = attention_of(weights, ImagesOfSizes(4), ["a"])
     assert bob.cells == {"a": [[0.5, 0.5], [0, 0]]}
-    assert bob.told[:2] == [("row 1, column 1", 0.5), ("row 1, column 2", 0.5)]
+    assert bob.top_regions[:2] == [("row 1, column 1", 0.5), ("row 1, column 2", 0.5)]
     np.testing.assert_allclose(rome.cells["a"], [[0.1, 0.2], [0.3, 0.4]], rtol=1e-6)
-    assert rome.told[0] == ("row 2, column 2", pytest.approx(0.4))
-    assert (rome.modality, rome.even, rome.largest) == ("image", 0.25, pytest.approx(0.4))
+    assert rome.top_regions[0] == ("row 2, column 2", pytest.approx(0.4))
+    assert (rome.modality, rome.uniform, rome.largest) == ("image", 0.25, pytest.approx(0.4))
 
 
-def test_only_the_regions_with_most_attention_are_named():
-    weights = alike(np.linspace(0, 1, 49))
-    look = looks(weights, Images(49), ["a"])[0]
-    assert [name for name, _ in look.told] == [f"row 7, column {n}" for n in (7, 6, 5, 4)]
-    assert len(look.told) == N_TOLD
+def test_only_the_regions_with_the_largest_shares_are_listed():
+    attention = attention_of(same_for_all_tokens(np.linspace(0, 1, 49)), ImagesOfSizes(49), ["a"])
+    names = [name for name, _ in attention[0].top_regions]
+    assert names == [f"row 7, column {n}" for n in (7, 6, 5, 4)][:N_TOP_REGIONS]
 
 
-def test_regions_after_an_image_that_failed_are_those_of_the_next():
-    look = looks(alike(GRID, GRID * 2), Images(0, 4, 4), [None, "b", "c"])[0]
-    np.testing.assert_allclose(look.cells["b"], [[0.1, 0.2], [0.3, 0.4]], rtol=1e-6)
-    np.testing.assert_allclose(look.cells["c"], [[0.2, 0.4], [0.6, 0.8]], rtol=1e-6)
-    assert look.told[0][0] == "image 3, row 2, column 2"
+@pytest.mark.parametrize(
+    ("sizes", "keys", "cells", "largest"),
+    [
+        # The first image is masked.
+        ((0, 4, 4), [None, "b", "c"], {"b": GRID, "c": GRID * 2}, "image 3, row 2, column 2"),
+        # The second image cannot be shown.
+        ((4, 4), ["a", None], {"a": GRID}, "image 2, row 2, column 2"),
+        # Both references are to the same image.
+        ((4, 4), ["a", "a"], {"a": GRID * 3}, "image 2, row 2, column 2"),
+    ],
+)
+def test_cells_belong_to_the_image_of_their_region(sizes, keys, cells, largest):
+    weights = same_for_all_tokens(GRID, GRID * 2)
+    attention = attention_of(weights, ImagesOfSizes(*sizes), keys)[0]
+    assert list(attention.cells) == list(cells)
+    for key, expected in cells.items():
+        np.testing.assert_allclose(np.ravel(attention.cells[key]), expected, rtol=1e-6)
+    assert attention.top_regions[0][0] == largest
 
 
-def test_an_image_that_is_not_shown_is_told_of_in_words():
-    look = looks(alike(GRID, GRID * 2), Images(4, 4), ["a", None])[0]
-    assert list(look.cells) == ["a"]
-    assert look.told[0][0] == "image 2, row 2, column 2"
+def test_images_with_one_region_each_are_named_as_a_whole():
+    attention = attention_of(same_for_all_tokens([0.25, 0.75]), ImagesOfSizes(1, 1), ["a", "b"])[0]
+    assert attention.cells == {"a": [[0.25]], "b": [[0.75]]}
+    assert attention.top_regions == [("image 2", 0.75), ("image 1", 0.25)]
 
 
-def test_an_image_that_a_post_names_twice_gets_what_both_get():
-    look = looks(alike(GRID, GRID * 2), Images(4, 4), ["a", "a"])[0]
-    np.testing.assert_allclose(look.cells["a"], [[0.3, 0.6], [0.9, 1.2]], rtol=1e-6)
+@pytest.mark.parametrize(
+    ("featurizer", "keys", "attributes", "names"),
+    [
+        (ImagesOfSizes(3), ["a"], {}, ["region 2", "region 3", "region 1"]),
+        (NamedRegions("dog", "ball", "dog"), ["a"], {}, ["ball", "dog", "dog"]),
+        # The files have changed since the prediction.
+        (ImagesOfSizes(9), ["a"], {}, ["region 2", "region 3", "region 1"]),
+        (ImagesOfSizes(3), [], {}, ["region 2", "region 3", "region 1"]),
+        # The model read the descriptor, not the image.
+        (
+            ImagesOfSizes(3),
+            ["a"],
+            {"image_features": np.ones((3, 3))},
+            ["region 2", "region 3", "region 1"],
+        ),
+    ],
+)
+def test_regions_that_are_no_grid_are_listed_and_not_drawn(featurizer, keys, attributes, names):
+    weights = same_for_all_tokens([0.2, 0.5, 0.3])
+    attention = attention_of(weights, featurizer, keys, **attributes)[0]
+    assert attention.cells == {}
+    assert [name for name, _ in attention.top_regions] == names
 
 
-def test_images_of_one_region_each_are_compared_as_a_whole():
-    look = looks(alike([0.25, 0.75]), Images(1, 1), ["a", "b"])[0]
-    assert look.cells == {"a": [[0.25]], "b": [[0.75]]}
-    assert look.told == [("image 2", 0.75), ("image 1", 0.25)]
+def test_every_modality_with_regions_is_listed():
+    doc = make_doc({"image": same_for_all_tokens(GRID), "objects": same_for_all_tokens([0.1, 0.9])})
+    featurizers = Featurizers({"image": ImagesOfSizes(4), "objects": NamedRegions("dog", "ball")})
+    for of_entity in region_attention(doc, featurizers, ["a"]):
+        assert [attention.modality for attention in of_entity] == ["image", "objects"]
 
 
-def test_regions_that_are_no_square_are_not_drawn():
-    look = looks(alike([0.2, 0.5, 0.3]), Images(3), ["a"])[0]
-    assert look.cells == {}
-    assert [name for name, _ in look.told] == ["region 2", "region 3", "region 1"]
-
-
-@pytest.mark.parametrize("sizes, places", [((9,), ["a"]), ((4,), []), ((), ["a"])])
-def test_nothing_is_drawn_over_images_that_are_no_longer_those_the_model_saw(sizes, places):
-    look = looks(alike(GRID), Images(*sizes), places)[0]
-    assert look.cells == {} and look.told[0][0] == "region 4"
-
-
-def test_the_regions_of_a_descriptor_are_no_cells_of_the_image_beside_it():
-    descriptor = np.ones((4, 3))
-    look = looks(alike(GRID), Images(4), ["a"], image_features=descriptor)[0]
-    assert look.cells == {} and look.told[0][0] == "region 4"
-
-
-def test_objects_go_by_their_names():
-    look = looks(alike([0.2, 0.5, 0.3]), Objects("dog", "ball", "dog"), ["a"])[0]
-    assert look.cells == {}
-    assert [name for name, _ in look.told] == ["ball", "dog", "dog"]
-
-
-def test_every_modality_with_regions_is_told_of():
-    doc = a_doc({"image": alike(GRID), "objects": alike([0.1, 0.9])})
-    by_name = {"image": Images(4), "objects": Objects("dog", "ball")}
-    for entity in read_looks(doc, Featurizers(by_name), ["a"]):
-        assert [look.modality for look in entity] == ["image", "objects"]
-
-
-def test_a_single_object_is_named_and_gets_everything():
-    assert looks(alike([1.0]), Objects("dog"))[0].told == [("dog", 1.0)]
-
-
-def test_a_single_region_or_none_tells_nothing():
+def test_a_single_region_is_listed_only_if_it_has_a_name():
+    [dog, _] = attention_of(same_for_all_tokens([1.0]), NamedRegions("dog"))
+    assert dog.top_regions == [("dog", 1.0)]
     for n_regions in (0, 1):
-        doc = a_doc({"image": np.ones((4, n_regions))})
-        assert read_looks(doc, Featurizers({"image": Images(n_regions)}), ["a"]) == [[], []]
+        doc = make_doc({"image": np.ones((4, n_regions))})
+        featurizers = Featurizers({"image": ImagesOfSizes(n_regions)})
+        assert region_attention(doc, featurizers, ["a"]) == [[], []]
 
 
-def test_attention_of_tokens_that_were_merged_later_tells_nothing():
-    doc = a_doc({"image": alike(GRID)})
+def test_attention_of_tokens_that_were_merged_later_is_left_out():
+    doc = make_doc({"image": same_for_all_tokens(GRID)})
     with doc.retokenize() as retokenizer:
         retokenizer.merge(doc[0:2])
-    assert read_looks(doc, Featurizers({"image": Images(4)}), ["a"]) == [[], []]
+    assert region_attention(doc, Featurizers({"image": ImagesOfSizes(4)}), ["a"]) == [[], []]
 
 
-def test_without_attention_to_regions_there_is_nothing_to_tell():
+def test_a_doc_without_region_attention_has_none():
     doc = Doc(VOCAB, words=["Rome"], ents=["B-LOC"])
-    assert read_looks(doc, Featurizers({}), []) == [[]]
+    assert region_attention(doc, Featurizers({}), []) == [[]]
 
 
-def test_regions_have_no_names_unless_their_featurizer_gives_some():
-    assert Featurizer.region_names(Images(4), a_doc({}), None) == []
+def test_regions_have_no_names_by_default():
+    assert Featurizer.region_names(ImagesOfSizes(4), make_doc({}), None) == []

@@ -4,70 +4,67 @@
   const filters = document.getElementById("filters");
   const posts = [...document.querySelectorAll(".post")];
 
-  const show = (verdict) => {
+  const filter = (verdict) => {
     root.dataset.show = verdict;
     const n = posts.filter((post) => verdict === "all" || post.dataset.verdict === verdict).length;
     document.getElementById("none").hidden = n > 0;
     document.getElementById("shown").textContent = `${n} of ${posts.length} posts shown`;
   };
 
-  // The address keeps the choice, so that it can be sent to somebody.
-  const choose = () => {
-    const wanted = [...filters.elements].find((one) => `#${one.value}` === location.hash);
-    if (wanted) wanted.checked = true;
-    show(filters.querySelector(":checked").value);
+  // The filter is in the URL fragment, so that a filtered page can be linked to.
+  const filterByFragment = () => {
+    const input = [...filters.elements].find((one) => `#${one.value}` === location.hash);
+    if (input) input.checked = true;
+    filter(filters.querySelector(":checked").value);
   };
 
-  // What is chosen in a post shows: an entity, its line, and where it looks. "" for none.
-  const look = (post, entity) => {
-    for (const one of post.querySelectorAll("[data-entity]")) {
-      one.classList.toggle("chosen", one.dataset.entity === entity);
+  // Highlights an entity of a post, its list of regions and its overlays; "" for none.
+  const highlight = (post, entity) => {
+    for (const element of post.querySelectorAll("[data-entity]")) {
+      element.classList.toggle("selected", element.dataset.entity === entity);
     }
   };
 
-  const choices = new Map();
+  const selection = new Map();
   const toggle = (link) => {
     const post = link.closest(".post");
-    const entity = choices.get(post) === link.dataset.entity ? "" : link.dataset.entity;
-    choices.set(post, entity);
-    for (const one of post.querySelectorAll(".asks")) {
-      one.ariaPressed = one.dataset.entity === entity;
+    const entity = selection.get(post) === link.dataset.entity ? "" : link.dataset.entity;
+    selection.set(post, entity);
+    for (const other of post.querySelectorAll(".entity")) {
+      other.ariaPressed = other.dataset.entity === entity;
     }
-    look(post, entity);
-    post.querySelector(".look.chosen")?.parentElement.scrollIntoView({ block: "nearest" });
+    highlight(post, entity);
+    post.querySelector(".overlay.selected")?.parentElement.scrollIntoView({ block: "nearest" });
   };
 
-  for (const link of document.querySelectorAll(".asks")) {
+  for (const link of document.querySelectorAll(".entity")) {
     link.role = "button";
     link.ariaPressed = false;
   }
-  const asked = (event) => event.target.closest(".asks");
-  document.addEventListener("click", (event) => {
-    if (!asked(event)) return;
+  const entityLink = (event) => event.target.closest(".entity");
+  const onActivate = (event) => {
+    if (!entityLink(event) || (event.type === "keydown" && event.key !== " ")) return;
     event.preventDefault();
-    toggle(asked(event));
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== " " || !asked(event)) return;
-    event.preventDefault();
-    toggle(asked(event));
-  });
-  // A mouse need only point; a finger that scrolls past an entity chooses nothing.
+    toggle(entityLink(event));
+  };
+  document.addEventListener("click", onActivate);
+  document.addEventListener("keydown", onActivate);
+  // Hovering previews with a mouse only: a touch that scrolls across an entity selects nothing.
   document.addEventListener("pointerover", (event) => {
-    const link = event.pointerType === "mouse" && asked(event);
-    if (link) look(link.closest(".post"), link.dataset.entity);
+    const link = event.pointerType === "mouse" && entityLink(event);
+    if (link) highlight(link.closest(".post"), link.dataset.entity);
   });
   document.addEventListener("pointerout", (event) => {
-    const post = event.pointerType === "mouse" && asked(event)?.closest(".post");
-    if (post) look(post, choices.get(post) ?? "");
+    const post = event.pointerType === "mouse" && entityLink(event)?.closest(".post");
+    if (post) highlight(post, selection.get(post) ?? "");
   });
 
   root.dataset.live = "";
   filters.disabled = false;
   filters.addEventListener("change", (event) => {
     history.replaceState(null, "", `#${event.target.value}`);
-    show(event.target.value);
+    filter(event.target.value);
   });
-  addEventListener("hashchange", choose);
-  choose();
+  addEventListener("hashchange", filterByFragment);
+  filterByFragment();
 })();

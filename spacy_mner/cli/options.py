@@ -1,0 +1,29 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Package name or folder of a pipeline.")
+]
+Data = Annotated[Path, typer.Argument(metavar="DATA.spacy", help="Annotated posts.")]
+ImagesRoot = Annotated[
+    Path | None, typer.Option(help="Folder that relative image paths are resolved against.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Posts per batch.")]
+GpuId = Annotated[
+    int, typer.Option("--gpu-id", "-g", min=-1, help="GPU to use, or -1 for the CPU.")
+]
+Code = Annotated[
+    Path | None,
+    typer.Option(
+        "--code",
+        "-c",
+        metavar="FILE",
+        help="Python file to import first: it registers functions that the config names.",
+    ),
+]
