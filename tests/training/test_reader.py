@@ -11,11 +11,11 @@ import srsly
 from spacy.attrs import ENT_IOB
 from spacy.tokens import Doc, DocBin
 from spacy.util import registry
-from spacy_mner.models.allowed_tags import tags_allowed_by_gold
 
 from spacy_mner.corpus.docbin import read_docs, write_docs
 from spacy_mner.errors import AlignmentWarning, CorpusError, UsageError
 from spacy_mner.extensions import IMAGE_DROPOUT
+from spacy_mner.models.allowed_tags import tags_allowed_by_gold
 
 NLP = spacy.blank("en")
 
