@@ -1,10 +1,10 @@
-"""The attributes a user touches, and how their values travel in a DocBin.
+"""The extension attributes of Doc and Span, and their serialization in a DocBin.
 
-`doc._.image`, `doc._.image_features`, `doc._.image_objects` (a list of labels, or of mappings with
-"label" and perhaps "score", "box" and "vector"; see `images.objects`) and `doc._.image_text` (text
-about the image, of which a caption is one kind; a string, or TypeError) are set by the user;
-`doc._.modality_attention`, `doc._.image_attention`, `doc._.image_status` and `span._.score` by
-the component.
+Set by the user: `doc._.image`, `doc._.image_features`, `doc._.image_objects` (a list of labels, or
+of mappings with "label" and optional "score", "box" and "vector"; see `images.image_objects`) and
+`doc._.image_text` (text about the image, such as a caption; a string, or TypeError).
+Set by the component: `doc._.modality_attention`, `doc._.image_attention`, `doc._.image_status` and
+`span._.score`.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ SPAN_ATTRIBUTES = ("score",)
 POST_ID = "spacy_mner.post_id"
 IMAGE_DROPOUT = "spacy_mner.image_dropout"
 
-# What makes a post one with an image.
+# The attributes that give a post an image.
 IMAGE_ATTRIBUTES = ("image", "image_features", "image_objects")
-# Where spaCy keeps the attribute `image_text`; by its own types a key is a string.
+# The key of the attribute `image_text` in doc.user_data; spaCy types keys as strings.
 IMAGE_TEXT: Any = ("._.", "image_text", None, None)
 
 
 def register() -> None:
-    """Add the attributes to Doc and Span, leaving alone any that are there already.
+    """Add the attributes to Doc and Span, where they do not exist.
 
-    Codecs are registered here and not by srsly's entry points: those are loaded while spaCy itself
-    is being imported, when no Doc exists yet.
+    The msgpack codecs are registered here and not by entry points of srsly, which are loaded while
+    spaCy itself is imported.
     """
     srsly.msgpack_encoders("spacy_mner.image", func=encode)
     srsly.msgpack_decoders("spacy_mner.image", func=decode)
@@ -68,54 +68,54 @@ def _set_image_text(doc: Doc, value: str | None) -> None:
     doc.user_data[IMAGE_TEXT] = value
 
 
-# The other attributes take many kinds of values: what is wrong with one shows when it is used.
+# The other attributes take many types of values, which are validated when they are used.
 _OPTIONS = {"image_text": {"getter": _get_image_text, "setter": _set_image_text}}
 
 
 def has_image(doc: Doc) -> bool:
-    """Whether the post brings an image: a reference, a descriptor, or the objects in it.
+    """Whether the post has an image: a reference, a descriptor, or objects.
 
-    Text about an image (`doc._.image_text`, such as a caption) does not make one.
+    Text about an image (`doc._.image_text`) does not count.
     """
     return any(has_value(doc, name) for name in IMAGE_ATTRIBUTES)
 
 
 def has_value(doc: Doc, name: str) -> bool:
-    """Whether an attribute of the post holds anything: an empty list of images is none."""
+    """Whether an attribute of the post has a value; an empty list has none."""
     value = doc._.get(name)
     is_empty = isinstance(value, list | tuple) and not value
     return value is not None and not is_empty
 
 
 def has_image_text(doc: Doc) -> bool:
-    """Whether the post brings text about an image."""
-    text = doc._.image_text  # a file may have brought anything
+    """Whether the post has text about an image."""
+    text = doc._.image_text  # a DocBin may hold any value
     return isinstance(text, str) and bool(text.strip())
 
 
 def copy_image(source: Doc, target: Doc) -> None:
-    """Give `target` the image of `source`, and the text about it."""
+    """Copy the image attributes of a post, and the text about the image."""
     for name in IMAGE_ATTRIBUTES:
         target._.set(name, source._.get(name))
-    # Not through the check: a file may have brought anything, which is no reason to stop here.
+    # Not through the validating setter: a DocBin may hold any value.
     target.user_data[IMAGE_TEXT] = source._.image_text
 
 
 def drop_image(doc: Doc) -> None:
-    """Take the image away from a post, and the text about it."""
+    """Remove the image attributes of a post, and the text about the image."""
     for name in (*IMAGE_ATTRIBUTES, "image_text"):
         doc._.set(name, None)
 
 
 def encode(value: Any, chain: Any = None) -> Any:
-    """msgpack encoder for what `doc._.image` may hold and msgpack does not know.
+    """msgpack encoder for paths and PIL images.
 
-    A PIL image travels as the RGB that a person sees, so that a post is answered the same before
-    and after.
+    A PIL image is encoded as the RGB pixels that its encoder would see, so that predictions are
+    the same before and after.
     """
     if isinstance(value, Path):
         return {"__mner_path__": str(value)}
-    # Asked of the class alone, so that Pillow is not imported for a Doc without images.
+    # By the name of the class, so that Pillow is not imported for a Doc without images.
     if any(base.__module__ == "PIL.Image" for base in type(value).__mro__):
         return {"__mner_image__": image_as_png(value)}
     return value if chain is None else chain(value)
@@ -132,9 +132,9 @@ def decode(value: Any, chain: Any = None) -> Any:
 
 
 def image_as_png(image: Any) -> bytes:
-    """A PIL image or uint8 array as a PNG of the RGB that a person sees.
+    """A PIL image or uint8 array as a PNG of its RGB pixels.
 
-    Empty for an image that cannot be loaded: where it is used, it is masked with that reason.
+    Empty for an image that cannot be loaded, which is masked where it is used.
     """
     from PIL import Image
 
@@ -151,11 +151,11 @@ def image_as_png(image: Any) -> bytes:
 
 
 def _open(png: bytes) -> Any:
-    """The image, or its bytes where it is none: using them says what is wrong with it."""
+    """The image, or its bytes where they are no image: they are masked where they are used."""
     from PIL import Image
 
     try:
-        # No other format, whatever a file brings: some are programs.
+        # No other format: some, such as EPS, are programs.
         return Image.open(io.BytesIO(png), formats=["PNG"])
     except Exception:
         return png

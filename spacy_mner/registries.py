@@ -1,4 +1,4 @@
-"""The registries that spaCy does not have, for `@image_encoders` and `@object_detectors`."""
+"""The registries for `@image_encoders` and `@object_detectors`."""
 
 from __future__ import annotations
 

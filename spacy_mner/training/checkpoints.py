@@ -1,4 +1,4 @@
-"""Checkpoints of `spacy train` that are there whole or not at all."""
+"""Atomic checkpoints for `spacy train`: complete, or not there."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ..models.nonfinite import nonfinite_parameters
 
 
 def build_atomic_checkpoints() -> Callable[[Language], Language]:
-    """For `[training.before_to_disk]`: spaCy saves by `save_atomically` in place of `nlp.to_disk`.
+    """For `[training.before_to_disk]`: spaCy saves with `save_atomically`, not `nlp.to_disk`.
 
-    spaCy writes model-last through this hook, and copies it to model-best without one. So at every
-    moment one of the two is whole: where model-best was being copied, model-last is the same model;
-    where model-last was being exchanged, model-best is not touched.
+    spaCy writes model-last through this hook and copies it to model-best without one. At every
+    moment one of the two is complete: while model-best is copied, model-last is the same model;
+    while model-last is replaced, model-best is not touched.
     """
     return atomic_checkpoints
 
 
 def atomic_checkpoints(nlp: Language) -> Language:
-    """The same pipeline, that is written to disk by `save_atomically`."""
+    """The same pipeline, with `save_atomically` as its `to_disk`."""
     saved = copy.copy(nlp)
     save: Any = partial(save_atomically, nlp)
     saved.to_disk = save  # type: ignore[method-assign]
@@ -37,17 +37,16 @@ def atomic_checkpoints(nlp: Language) -> Language:
 
 
 def save_atomically(nlp: Language, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-    """Write a pipeline into a folder beside `path` and, once it is on the disk, exchange the two.
+    """Write a pipeline into a folder beside `path`, flush it to disk, and replace `path` with it.
 
-    No system renames over a folder that holds something. So there is an instant in which what was
-    at `path` lies beside it, as `NAME.old`; what was being written is left as `NAME.new`. The next
-    call removes both.
-    Raises ValueError where weights are not finite, and leaves what is at `path`; warns in place of
-    it while another error is under way.
+    A folder with content cannot be replaced by a rename. For an instant, the previous checkpoint
+    is `NAME.old` and the new one `NAME.new`. The next call removes what an interrupted one left.
+    Raises ValueError where weights are not finite and leaves `path` as it is; while another
+    exception is handled, it warns instead.
     """
     path = Path(path)
-    if spoiled := _spoiled(nlp):
-        _refuse(path, spoiled)
+    if components := _nonfinite_components(nlp):
+        _refuse(path, components)
         return
     new, old = (path.with_name(f"{path.name}.{state}") for state in ("new", "old"))
     _remove(new, old)
@@ -64,15 +63,18 @@ def save_atomically(nlp: Language, path: str | Path, *, exclude: Iterable[str] =
     _remove(old)
 
 
-def _spoiled(nlp: Language) -> list[str]:
+def _nonfinite_components(nlp: Language) -> list[str]:
     models = {name: getattr(pipe, "model", None) for name, pipe in nlp.components}
     return [name for name, model in models.items() if nonfinite_parameters(model)]
 
 
-def _refuse(path: Path, spoiled: list[str]) -> None:
-    kept = "what is there stays" if path.exists() else "nothing is written"
-    message = f"The weights of {', '.join(map(repr, spoiled))} are not finite: {path}: {kept}."
-    # spaCy saves once more on its way out of an error, and that error is the one to tell.
+def _refuse(path: Path, components: list[str]) -> None:
+    kept = "is left as it is" if path.exists() else "is not written"
+    message = (
+        f"The weights of {', '.join(map(repr, components))} are not finite: {path} {kept}. "
+        "Lower training.optimizer.learn_rate, or set its grad_clip."
+    )
+    # spaCy saves again while it handles an exception, which must not be replaced by this one.
     if sys.exc_info()[1] is None:
         raise ValueError(message)
     warnings.warn(message, CheckpointWarning, stacklevel=3)
@@ -85,7 +87,7 @@ def _remove(*folders: Path) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Have everything in a folder written to the disk, so that a power cut tears nothing."""
+    """Flush all files of a folder to disk, so that a power failure truncates none."""
     for parent, _, names in os.walk(folder):
         for name in names:
             with open(os.path.join(parent, name), "r+b") as file:

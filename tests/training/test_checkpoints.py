@@ -71,7 +71,7 @@ def save_as_spacy_does(nlp: Language, output: Path) -> None:
 
 
 @forking
-def test_one_of_the_two_is_whole_at_whatever_change_a_save_is_killed(
+def test_one_of_two_checkpoints_is_complete_whenever_a_save_is_killed(
     trained, tmp_path, monkeypatch
 ):
     # A power cut is not tested, and waiting for the disk is most of the time.
@@ -92,7 +92,7 @@ def test_one_of_the_two_is_whole_at_whatever_change_a_save_is_killed(
         if child.exitcode == 0:
             break
         assert child.exitcode == -signal.SIGKILL
-        # The one is exchanged whole while the other is whole; then this is copied while that is.
+        # model-last is replaced while model-best is complete, which is then copied from it.
         assert last == new or best == old
         assert last in (old, new, {})
         torn["model-best"] += best not in (old, new)
@@ -102,9 +102,7 @@ def test_one_of_the_two_is_whole_at_whatever_change_a_save_is_killed(
     assert torn["model-last"] == 1 and torn["model-best"] > len(old)
 
 
-def test_a_model_best_that_was_not_copied_to_its_end_is_refused_or_answers_the_same(
-    trained, tmp_path
-):
+def test_a_partial_copy_of_model_best_is_refused_or_predicts_the_same(trained, tmp_path):
     save_as_spacy_does(trained, tmp_path)
     expected = answer(tmp_path / "model-best")
     refused = set()
@@ -122,14 +120,14 @@ def test_a_model_best_that_was_not_copied_to_its_end_is_refused_or_answers_the_s
     assert {"config.cfg", "meta.json", "multimodal_ner/network.safetensors"} < refused
 
 
-def test_what_an_earlier_kill_left_is_removed(trained, tmp_path):
+def test_the_remains_of_a_killed_save_are_removed(trained, tmp_path):
     for name in ("model-last.new", "model-last.old"):
         (tmp_path / name / "vocab").mkdir(parents=True)
     save_atomically(trained, tmp_path / "model-last")
     assert os.listdir(tmp_path) == ["model-last"]
 
 
-def test_a_save_that_fails_leaves_the_checkpoint_that_is_there(trained, tmp_path, monkeypatch):
+def test_a_save_that_fails_leaves_the_existing_checkpoint(trained, tmp_path, monkeypatch):
     save_atomically(trained, tmp_path / "model-last")
     before = contents(tmp_path / "model-last")
 
@@ -146,9 +144,9 @@ def test_a_save_that_fails_leaves_the_checkpoint_that_is_there(trained, tmp_path
 def test_the_hook_leaves_the_pipeline_as_it_is(trained, tmp_path):
     saved = atomic_checkpoints(trained)
     assert isinstance(saved, type(trained)) and saved is not trained
-    saved.to_disk(tmp_path / "whole", exclude=["vocab"])
+    saved.to_disk(tmp_path / "atomic", exclude=["vocab"])
     trained.to_disk(tmp_path / "plain", exclude=["vocab"])
-    assert contents(tmp_path / "whole") == contents(tmp_path / "plain") != {}
+    assert contents(tmp_path / "atomic") == contents(tmp_path / "plain") != {}
 
 
 def test_weights_that_are_not_finite_are_not_saved(trained, tmp_path):
@@ -156,10 +154,10 @@ def test_weights_that_are_not_finite_are_not_saved(trained, tmp_path):
     before = contents(tmp_path / "model-last")
     with torch.no_grad():
         trained.get_pipe("multimodal_ner").model.shims[0].network.decode.start.fill_(torch.inf)
-    with pytest.raises(ValueError, match=r"'multimodal_ner' are not finite.*what is there stays"):
+    with pytest.raises(ValueError, match=r"'multimodal_ner' are not finite.*is left as it is"):
         save_atomically(trained, tmp_path / "model-last")
     assert contents(tmp_path / "model-last") == before
-    with pytest.raises(ValueError, match="nothing is written"):
+    with pytest.raises(ValueError, match="is not written"):
         save_atomically(trained, tmp_path / "elsewhere")
 
 
@@ -209,7 +207,7 @@ def test_a_killed_training_leaves_a_model_that_answers(corpus_path, tmp_path):
         assert any(answer(output / name) is not None for name in ("model-best", "model-last"))
 
 
-def test_an_interrupted_training_ends_without_a_mess(corpus_path, tmp_path):
+def test_an_interrupted_training_leaves_no_temporary_folders(corpus_path, tmp_path):
     endless_training(corpus_path).to_disk(tmp_path / "endless.cfg")
     command = [sys.executable, "-m", "spacy", "train", "endless.cfg", "--output", "output"]
     with (tmp_path / "log").open("w") as log:
