@@ -1,4 +1,4 @@
-"""Small images in the formats that Pillow does not write (or not small), made by hand."""
+"""Small images in formats that Pillow does not write, or not as small files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GREY = bytes(range(64))
 
 
 def rare_images() -> dict[str, bytes]:
-    """Images of 8 x 8 pixels, or nothing but a header where Pillow reads no more; by format."""
+    """Return images of 8 x 8 pixels by format, only a header where Pillow reads no more."""
     return {
         "BUFR": b"BUFR" + GREY,
         "CUR": _cursor(),
@@ -57,7 +57,7 @@ def _fits() -> bytes:
 
 
 def _fli() -> bytes:
-    # Of each line, one packet of eight colors as they are.
+    # One uncompressed packet per line.
     lines = b"".join(struct.pack("<BB", 1, 256 - 8) + GREY[8 * i : 8 * i + 8] for i in range(8))
     chunk = struct.pack("<IH", len(lines) + 6, 15) + lines
     frame = struct.pack("<IHH8x", len(chunk) + 16, 0xF1FA, 1) + chunk
@@ -66,7 +66,7 @@ def _fli() -> bytes:
 
 
 def _icon() -> bytes:
-    """One of the sizes that Pillow writes all of, up to 1024 x 1024 pixels."""
+    """A single size; Pillow writes all up to 1024 x 1024 pixels."""
     png = _written("PNG")
     return struct.pack(">4sI4sI", b"icns", len(png) + 16, b"icp4", len(png) + 8) + png
 

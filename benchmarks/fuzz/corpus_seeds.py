@@ -1,4 +1,4 @@
-"""Small sound corpora to be damaged, in every format that is read."""
+"""Small valid corpora, in every format."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ TASKS: list[dict[str, Any]] = [
 
 
 def corpus_seeds() -> dict[str, list[bytes]]:
-    """Corpora by the suffix of their files."""
+    """Return corpora by file suffix."""
     return {
         ".txt": [CONLL.encode(), WEIBO.encode(), CONLL.replace("\n", "\r\n").encode()],
         ".jsonl": [_lines(RECORDS)],
@@ -118,8 +118,8 @@ def corpus_seeds() -> dict[str, list[bytes]]:
     }
 
 
-def lookup_seeds() -> dict[str, list[bytes]]:
-    """The files in which a conversion looks images up, by suffix: descriptors and captions."""
+def attachment_seeds() -> dict[str, list[bytes]]:
+    """Return descriptors and captions for a conversion, by file suffix."""
     ids = np.array(["1015799", "17_06_4705.jpg", "a"])
     return {
         ".npz": [
@@ -147,7 +147,7 @@ def _docs() -> list[Doc]:
 
 
 def _odd_docs() -> list[Doc]:
-    """Values of types that no converter writes."""
+    """Docs with values of unexpected types."""
     image = Image.new("RGB", (2, 2))
     odd: list[Any] = [5, {"a": [1]}, [[], [None]], True, b"", "", Path("a.jpg"), 1e300, [image]]
     vocab = spacy.blank("en").vocab
@@ -155,7 +155,7 @@ def _odd_docs() -> list[Doc]:
     for value in odd:
         doc = Doc(vocab, words=["a", "b"])
         doc.user_data["spacy_mner.post_id"] = value
-        # The attributes themselves take no such values; files of other programs may hold them.
+        # Bypasses the checks of the attributes, as files of other programs do.
         for name in ("image", "image_features", "image_objects", "image_text"):
             doc.user_data["._.", name, None, None] = value
         docs.append(doc)

@@ -1,4 +1,4 @@
-"""Small sound inputs of bulk annotation to be damaged, in every format that is read."""
+"""Small valid inputs of bulk annotation, in every format."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# Rows of a chunk: few, so that a file of several is a small one.
+# Rows of a chunk: few, so that small files have several chunks.
 SIZE = 8
-# A row as its columns stand in a line of JSON, a name perhaps twice: each with its value as JSON.
+# A row as (column, value as JSON); columns may be repeated.
 Pairs = list[tuple[str, str]]
 
 POSTS: list[dict[str, Any]] = [
@@ -44,7 +44,7 @@ POSTS: list[dict[str, Any]] = [
     {"id": 2**60, "text": None, "image": "data:image/png;base64,iVBORw0KGgo="},
     {"id": ["x"], "text": "猫 Duke Dumont", "image": "http://[::1]/a.png"},
 ]
-# More of them cannot be read from a string by Python's own parser at any depth of calls.
+# Too deep for the json module.
 DEEP = re.compile(r'(?:\[|\{"a":){200}')
 
 
@@ -57,7 +57,7 @@ def row_seeds() -> dict[str, list[bytes]]:
 
 
 def pairs_of(rows: list[dict[str, Any]]) -> list[Pairs]:
-    """Rows with their values as JSON."""
+    """Convert rows."""
     return [
         [(name, json.dumps(value, ensure_ascii=False)) for name, value in row.items()]
         for row in rows
@@ -71,7 +71,7 @@ def write_lines(rows: list[Pairs]) -> bytes:
 
 
 def write_cells(rows: list[Pairs], delimiter: str) -> bytes:
-    """Rows as CSV; one that has a column twice has a cell too many."""
+    """Rows as CSV; a repeated column becomes an additional cell."""
     header = _names(rows)
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter)
@@ -83,10 +83,10 @@ def write_cells(rows: list[Pairs], delimiter: str) -> bytes:
 
 
 def write_columns(rows: list[Pairs]) -> bytes:
-    """Rows as Parquet, with the types that Arrow sees in a column; text where it sees none."""
+    """Rows as Parquet with inferred types, columns of mixed types as text."""
     found = [dict(pairs) for pairs in rows]
     arrays = [_array([row.get(name, "null") for row in found]) for name in _names(rows)]
-    return _parquet(pa.table(arrays, [_whole(name) for name in _names(rows)]))
+    return _parquet(pa.table(arrays, [_valid(name) for name in _names(rows)]))
 
 
 WRITERS: dict[str, Callable[[list[Pairs]], bytes]] = {
@@ -102,7 +102,7 @@ def _names(rows: list[Pairs]) -> list[str]:
 
 
 def _value(text: str) -> Any:
-    """What JSON says, and the text itself where it says nothing."""
+    """Parse JSON, or return the text if it is invalid."""
     if DEEP.search(text):
         return text
     try:
@@ -122,26 +122,26 @@ def _array(texts: list[str]) -> pa.Array:
         array = pa.array(values)
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
         array = None
-    # An object without a key is the one type of these that Parquet has not.
+    # Parquet has no structs without fields.
     if array is None or "struct<>" in str(array.type):
         cells = map(_cell, texts)
         array = pa.array(
             [
-                None if value is None else _whole(cell)
+                None if value is None else _valid(cell)
                 for value, cell in zip(values, cells, strict=True)
             ]
         )
     return array
 
 
-def _whole(text: str) -> str:
-    """Text as Arrow can hold it, which knows no half surrogate pairs."""
+def _valid(text: str) -> str:
+    """Replace unpaired surrogates, which Arrow does not support."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
-    # Packed, most damage would end in the unpacking.
+    # Most mutations of compressed data would fail in decompression.
     pq.write_table(table, buffer, compression="none")
     return buffer.getvalue()
 

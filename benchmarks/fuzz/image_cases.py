@@ -1,4 +1,4 @@
-"""Damaged images, which are decoded or refused with a reason."""
+"""Corrupted images, which are decoded or rejected with an ImageError."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from spacy_mner.images.decoding import decode
 from spacy_mner.images.safety.limits import TRUSTED, UNTRUSTED, Limits
 from spacy_mner.images.safety.untrusted_references import FolderImages
 
-from .cases import Verdict, chance_of, kind_of
-from .containers import seal_png
+from .cases import Verdict, category, random_of
+from .containers import fix_png_checksums
 from .image_seeds import image_seeds
-from .mutations import BINARY, damage
+from .mutations import BINARY, mutate
 
-# What a user is told where the memory was not enough: here, more than any image may take.
+# Message of an ImageError after a MemoryError; here, the limit of a case is exceeded.
 OUT_OF_MEMORY = "too large for the memory"
 
 
 @dataclass(frozen=True)
 class ImageCases:
-    """Damaged images: half of the formats that people post, half of any that Pillow knows."""
+    """Corrupted images, half of them in the formats of UNTRUSTED, half in any of Pillow's."""
 
     seed: int
     seeds: dict[str, list[bytes]] = field(default_factory=image_seeds)
 
     def file(self, number: int) -> tuple[bytes, str]:
-        """A damaged image, and how it was made."""
-        chance = chance_of(self.seed, number)
-        posted = sorted((UNTRUSTED.formats or frozenset()) & self.seeds.keys())
-        formats = chance.choice((posted, sorted(self.seeds)))
-        format, other = chance.choice(formats), chance.choice(formats)
-        content, ways = damage(
-            chance.choice(self.seeds[format]), chance.choice(self.seeds[other]), chance, BINARY
+        """Return a corrupted image and how it was made."""
+        rng = random_of(self.seed, number)
+        untrusted_formats = sorted((UNTRUSTED.formats or frozenset()) & self.seeds.keys())
+        formats = rng.choice((untrusted_formats, sorted(self.seeds)))
+        format, other = rng.choice(formats), rng.choice(formats)
+        content, names = mutate(
+            rng.choice(self.seeds[format]), rng.choice(self.seeds[other]), rng, BINARY
         )
-        if format == "PNG" and chance.random() < 0.75:
-            content = seal_png(content)
-            ways.append("seal_png")
-        return content, f"{format} with {other}: {', '.join(ways)}"
+        if format == "PNG" and rng.random() < 0.75:
+            content = fix_png_checksums(content)
+            names.append("fix_png_checksums")
+        return content, f"{format} with {other}: {', '.join(names)}"
 
     def prepare(self, folder: Path) -> None:
         """Load all of Pillow's plugins."""
@@ -50,14 +50,14 @@ class ImageCases:
                 judge(content, folder / "image")
 
     def __call__(self, number: int, folder: Path) -> Verdict:
-        """Decode a damaged image."""
+        """Decode a corrupted image."""
         return judge(self.file(number)[0], folder / "image")
 
 
 def judge(content: bytes, path: Path) -> Verdict:
-    """Decode an image under both limits, and once more from a file.
+    """Decode an image under both limits, and from a file.
 
-    Raises whatever `decode` may not raise, and AssertionError for what it may not give.
+    Raises AssertionError for an invalid result; an ImageError is a result.
     """
     path.write_bytes(content)
     untrusted = _outcome(lambda: decode(content, UNTRUSTED), UNTRUSTED)
@@ -75,7 +75,7 @@ def _outcome(pixels_of: Callable[[], np.ndarray], limits: Limits) -> str:
         if str(error) == OUT_OF_MEMORY:
             raise MemoryError from error
         assert str(error).isprintable(), f"not printable: {str(error)!r}"
-        return kind_of(str(error))
+        return category(str(error))
     assert isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8
     assert pixels.ndim == 3 and pixels.shape[2] == 3, f"shape {pixels.shape}"
     assert 0 < pixels.shape[0] * pixels.shape[1] <= limits.pixels, f"shape {pixels.shape}"

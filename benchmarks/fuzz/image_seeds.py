@@ -1,4 +1,4 @@
-"""Small sound images to be damaged: all that this Pillow can write, and more that it can read."""
+"""Small valid images in all formats that Pillow writes, and more that it reads."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from PIL import Image
 from .rare_images import rare_images
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F")
-# These hold when they were written, unless they are told a time.
+# Formats that store the time of writing unless it is an option.
 TIMED = ("PDF",)
-# What a format writes otherwise: other ways of packing pixels are other code that reads them.
+# Options of formats that are decoded by other code.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "JPEG": [{"progressive": True}, {"restart_marker_blocks": 1, "subsampling": 0}],
     "TIFF": [{"compression": name} for name in ("tiff_lzw", "tiff_deflate", "packbits", "jpeg")]
@@ -35,13 +35,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 
 
 def image_seeds() -> dict[str, list[bytes]]:
-    """Images by the format that each is of; of some formats but a header.
-
-    Pillow's own version decides what they are.
-    """
+    """Return images by format, only a header of some; they depend on the version of Pillow."""
     Image.init()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of formats that Pillow gives up
+        warnings.simplefilter("ignore", DeprecationWarning)
         return dict(sorted(_seeds().items()))
 
 
@@ -49,22 +46,22 @@ def _seeds() -> dict[str, list[bytes]]:
     seeds = {format: [content] for format, content in rare_images().items()}
     for format in Image.SAVE:
         if format not in seeds:
-            seeds[format] = list(dict.fromkeys(_stills(format)))
+            seeds[format] = list(dict.fromkeys(_single_frames(format)))
     for format in ("AVIF", "GIF", "MPO", "PNG", "TIFF", "WEBP"):
-        seeds[format].append(_film(format))
+        seeds[format].append(_animation(format))
     for format in ("AVIF", "JPEG", "PNG", "TIFF", "WEBP"):
-        seeds[format].append(_turned(format))
+        seeds[format].append(_rotated(format))
     return seeds
 
 
-def _stills(format: str) -> list[bytes]:
+def _single_frames(format: str) -> list[bytes]:
     plain: list[dict[str, Any]] = [] if format in TIMED else [{}]
     written = []
     for mode in MODES:
         for options in plain + VARIANTS.get(format, []):
             if options.get("compression") == "jpeg" and mode not in ("L", "RGB", "CMYK"):
-                continue  # libtiff would complain on the standard error of the process
-            # Few formats take every mode, and few options every image.
+                continue  # libtiff would print errors
+            # Most formats support some modes and options only.
             with suppress(OSError, ValueError, KeyError, TypeError, RuntimeError):
                 written.append(_content(_image(mode), format, **options))
     return written
@@ -90,22 +87,22 @@ def _content(image: Image.Image, format: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _film(format: str) -> bytes:
+def _animation(format: str) -> bytes:
     frames = [Image.new("RGB", (12, 12), (60 * i, 255 - 60 * i, 20)) for i in range(4)]
-    film = _content(frames[0], format, save_all=True, append_images=frames[1:])
-    return _without_time(film) if format == "AVIF" else film
+    animation = _content(frames[0], format, save_all=True, append_images=frames[1:])
+    return _without_time(animation) if format == "AVIF" else animation
 
 
-def _without_time(film: bytes) -> bytes:
-    """An AVIF holds when it was made: in three boxes, after their names, versions and flags."""
-    timeless = bytearray(film)
+def _without_time(animation: bytes) -> bytes:
+    """Clear the times of an AVIF, which follow name, version and flags of three boxes."""
+    timeless = bytearray(animation)
     for box in (b"mvhd", b"tkhd", b"mdhd"):
-        place = film.index(box) + 8
-        timeless[place : place + 16] = bytes(16)
+        position = animation.index(box) + 8
+        timeless[position : position + 16] = bytes(16)
     return bytes(timeless)
 
 
-def _turned(format: str) -> bytes:
+def _rotated(format: str) -> bytes:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E], exif[0x0132] = 6, "an image", "2020:01:01 00:00:00"
     exif.get_ifd(0x8769)[0x9286] = b"a comment"
