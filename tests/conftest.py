@@ -40,8 +40,12 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return car_and_animal(tmp_path_factory.mktemp("session") / "images")
+
+
+def car_and_animal(folder: Path) -> Path:
     """A folder with car.png and animal.png, whose features differ under any encoder."""
-    folder = tmp_path_factory.mktemp("images")
+    folder.mkdir()
     car = np.zeros((48, 64, 3), np.uint8)
     car[:, ::8] = (250, 30, 30)
     animal = np.full((64, 48, 3), (40, 160, 60), np.uint8)

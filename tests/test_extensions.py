@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -135,3 +137,34 @@ def test_a_file_that_says_png_of_another_format_is_not_opened(format):
 @pytest.mark.parametrize("name", ["__mner_image__", "__mner_path__"])
 def test_what_no_encoder_wrote_stays_as_it_is(name):
     assert srsly.msgpack_loads(srsly.msgpack_dumps({name: 5})) == {name: 5}
+
+
+ASSIGNED = """
+import spacy
+from spacy.tokens import Doc, Span, Token
+
+{setup}
+assigned = spacy.language.Language.get_factory_meta("multimodal_ner").assigns
+for name in assigned:
+    owner, _, attribute = name.partition("._.")
+    if attribute:
+        assert {{"doc": Doc, "span": Span}}[owner].has_extension(attribute), name
+print(sorted(name for name in assigned if "._." in name))
+"""
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        'spacy.blank("en").add_pipe("multimodal_ner")',
+        'import spacy_mner; spacy.blank("en").create_pipe("multimodal_ner")',
+    ],
+)
+def test_the_factory_registers_every_attribute_that_it_assigns(setup):
+    result = subprocess.run(
+        [sys.executable, "-c", ASSIGNED.format(setup=setup)], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == str(
+        ["doc._.image_attention", "doc._.image_status", "doc._.modality_attention", "span._.score"]
+    )
