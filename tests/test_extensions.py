@@ -18,13 +18,13 @@ from spacy_mner.images.reference import open_image
 NLP = spacy.blank("en")
 
 
-def test_attributes_begin_empty():
+def test_attributes_are_none_by_default():
     doc = NLP.make_doc("a post")
     assert all(doc._.get(name) is None for name in extensions.DOC_ATTRIBUTES)
     assert doc[0:1]._.score is None
 
 
-def test_registering_again_leaves_a_users_own_default_alone():
+def test_registering_again_keeps_the_default_of_a_user():
     Doc.remove_extension("image")
     Doc.set_extension("image", default="mine")
     try:
@@ -35,7 +35,7 @@ def test_registering_again_leaves_a_users_own_default_alone():
     assert Span.has_extension("score")
 
 
-def test_a_caption_comes_and_goes_with_its_image():
+def test_a_caption_is_copied_and_removed_with_its_image():
     source, target = NLP.make_doc("a"), NLP.make_doc("b")
     source._.image_text = "a red car"
     extensions.copy_image(source, target)
@@ -53,14 +53,14 @@ def test_a_caption_is_a_string(value):
     assert doc._.image_text is None
 
 
-def test_a_caption_that_is_no_string_in_a_file_travels_on():
+def test_a_caption_of_another_type_in_a_file_is_copied():
     source, target = NLP.make_doc("a"), NLP.make_doc("b")
     source.user_data[extensions.IMAGE_TEXT] = ["a cat"]
     extensions.copy_image(source, target)
     assert target._.image_text == ["a cat"]
 
 
-def test_a_caption_travels_in_a_docbin():
+def test_a_caption_survives_a_docbin():
     doc = NLP.make_doc("a")
     doc._.image_text = "ein roter Wagen 🚗\nzweite Zeile"
     data = DocBin(docs=[doc], store_user_data=True).to_bytes()
@@ -91,7 +91,7 @@ def test_an_empty_list_is_no_image(attribute, value):
     assert not extensions.has_image(doc)
 
 
-def test_objects_travel_in_a_docbin():
+def test_objects_survive_a_docbin():
     doc = NLP.make_doc("a")
     vector = np.float32([0.1, 2])
     doc._.image_objects = ["cat", {"label": "dog", "score": 0.5, "vector": vector}]
@@ -106,20 +106,20 @@ MODES = ["RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "I"
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_pil_image_of_any_mode_travels_as_a_person_sees_it(mode):
+def test_a_pil_image_of_any_mode_is_serialized_as_rgb(mode):
     image = Image.new(mode, (3, 2))
     again = srsly.msgpack_loads(srsly.msgpack_dumps({"image": image}))["image"]
     np.testing.assert_array_equal(np.asarray(again), open_image(image, None).pixels())
 
 
-def test_a_pil_image_travels_the_right_way_up():
+def test_a_pil_image_is_serialized_upright():
     image = Image.new("RGB", (3, 2))
     image.getexif()[0x0112] = 6
     again = srsly.msgpack_loads(srsly.msgpack_dumps({"image": image}))["image"]
     assert again.size == (2, 3)
 
 
-def test_a_closed_pil_image_travels_as_an_empty_file(tmp_path):
+def test_a_closed_pil_image_is_serialized_as_an_empty_file(tmp_path):
     Image.new("RGB", (3, 2)).save(tmp_path / "x.png")
     image = Image.open(tmp_path / "x.png")
     image.close()
@@ -127,7 +127,7 @@ def test_a_closed_pil_image_travels_as_an_empty_file(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["EPS", "GIF"])
-def test_a_file_that_says_png_of_another_format_is_not_opened(format):
+def test_a_png_entry_of_another_format_is_not_opened(format):
     buffer = io.BytesIO()
     Image.new("RGB", (3, 2)).save(buffer, format)
     packed = srsly.msgpack_dumps({"image": {"__mner_image__": buffer.getvalue()}})
@@ -135,7 +135,7 @@ def test_a_file_that_says_png_of_another_format_is_not_opened(format):
 
 
 @pytest.mark.parametrize("name", ["__mner_image__", "__mner_path__"])
-def test_what_no_encoder_wrote_stays_as_it_is(name):
+def test_a_value_of_another_codec_is_unchanged(name):
     assert srsly.msgpack_loads(srsly.msgpack_dumps({name: 5})) == {name: 5}
 
 

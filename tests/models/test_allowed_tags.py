@@ -35,7 +35,7 @@ def example(tags: list[str]) -> Example:
 
 
 @given(valid_tags())
-def test_gold_tags_come_back_as_the_entities_of_the_doc(tags):
+def test_gold_tags_are_the_entities_of_the_doc(tags):
     eg = example(tags)
     allowed = tags_allowed_by_gold([eg], LABELS)
     assert (allowed.sum(axis=1) == 1).all()
@@ -45,14 +45,14 @@ def test_gold_tags_come_back_as_the_entities_of_the_doc(tags):
 
 
 @given(valid_tags())
-def test_the_quick_way_agrees_with_spacys_alignment(tags):
+def test_gold_tags_agree_with_the_alignment_of_spacy(tags):
     eg = example(tags)
     biluo = eg.get_aligned_ner()
     bio = [t.replace("U-", "B-").replace("L-", "I-") for t in biluo]
     assert [TAGS[i] for i in tags_allowed_by_gold([eg], LABELS).argmax(axis=1)] == bio
 
 
-def test_tokens_without_annotation_are_left_open():
+def test_all_tags_are_allowed_where_annotation_is_missing():
     reference = Doc(NLP.vocab, words=["a", "b", "c"])
     reference.set_ents([Span(reference, 0, 1, "PER")], outside=[reference[2:3]], default="missing")
     eg = Example(Doc(NLP.vocab, words=["a", "b", "c"]), reference)
@@ -100,5 +100,5 @@ def test_the_tags_of_existing_entities_are_fixed_and_not_continued():
     ]
 
 
-def test_labels_are_the_types_that_occur():
+def test_labels_are_those_of_the_entities():
     assert labels_of([example(["B-PER", "O", "B-LOC"]).reference]) == {"LOC", "PER"}

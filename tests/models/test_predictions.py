@@ -62,7 +62,7 @@ def test_the_gradient_by_the_head_is_the_formula_and_the_others_stay_as_they_are
         assert torch.equal(ours, theirs)
 
 
-def test_a_head_with_a_crf_of_its_own_adds_its_weighted_loss_and_all_its_scores_learn():
+def test_a_head_with_a_crf_adds_its_weighted_loss_and_all_its_scores_learn():
     decode, plain = crf_with(0.5, "bio"), crf_with(None)
     without = loss_and_gradients(
         TaggerOutput(plain(VECTORS, LENGTHS), LENGTHS, None, [], []), ALLOWED
@@ -126,7 +126,7 @@ CROSS_MODAL = {
     [("binary", {}), ("bio", {}), ("bio", CROSS_MODAL)],
     ids=["binary", "bio", "bio of its own vectors"],
 )
-def test_a_pipeline_learns_the_second_task_beside_its_own(small_model, images, kind, stages):
+def test_a_pipeline_learns_the_auxiliary_task(small_model, images, kind, stages):
     nlp = spacy.blank("en")
     decode = {"@architectures": "spacy_mner.CRF.v1", "segmentation": kind}
     model = {**small_model, **stages, "decode": decode}

@@ -30,14 +30,14 @@ def test_bytes_rebuild_the_network_from_its_plan(shim):
         assert torch.equal(one, two)
 
 
-def test_an_unbuilt_shim_survives_bytes_and_says_that_it_is_unbuilt():
+def test_an_unbuilt_shim_is_serialized():
     shim = TorchShim(linear).from_bytes(TorchShim(linear).to_bytes())
     assert not shim.is_built
     with pytest.raises(ValueError, match="initialize"):
         shim.network  # noqa: B018 - reading it is what is tested
 
 
-def test_weights_that_do_not_fit_the_plan_are_refused(shim):
+def test_weights_that_do_not_match_the_plan_are_refused(shim):
     with pytest.raises(RuntimeError, match="bias"):
         TorchShim(partial(linear, bias=False)).from_bytes(shim.to_bytes())
 
@@ -58,7 +58,7 @@ def test_an_update_moves_the_weights_as_adam_would(shim):
         np.testing.assert_allclose(one.detach().numpy(), two.detach().numpy(), atol=1e-4)
 
 
-def test_parameters_stay_where_they_are_in_memory(shim):
+def test_parameters_are_updated_in_place(shim):
     """cuDNN lays a recurrent layer's weights out as one block, which replacing them would undo."""
     before = [parameter.data_ptr() for parameter in shim.network.parameters()]
     output, backprop = shim((torch.ones(1, 3),), is_train=True)
@@ -67,7 +67,7 @@ def test_parameters_stay_where_they_are_in_memory(shim):
     assert [parameter.data_ptr() for parameter in shim.network.parameters()] == before
 
 
-def test_averages_of_the_optimizer_reach_the_network(shim):
+def test_averages_of_the_optimizer_are_used_by_the_network(shim):
     optimizer = Adam(0.5, use_averages=True)
     for _ in range(3):
         output, backprop = shim((torch.ones(1, 3),), is_train=True)
@@ -83,7 +83,7 @@ def test_averages_of_the_optimizer_reach_the_network(shim):
     assert torch.equal(weight, trained)
 
 
-def test_weights_come_back_when_the_block_fails(shim):
+def test_weights_are_restored_when_the_block_raises(shim):
     before = shim.network.weight.detach().clone()
     averages = {(shim.id, "weight"): np.zeros((2, 3), np.float32)}
     with pytest.raises(RuntimeError), shim.use_params(averages):

@@ -11,7 +11,7 @@ from spacy.tokens import DocBin
 from ..conftest import make_doc
 
 
-def test_bytes_and_disk_hold_the_whole_component(trained, tmp_path):
+def test_a_component_is_restored_from_bytes_and_from_disk(trained, tmp_path):
     doc = trained(make_doc(trained, ["my", "jaguar", "!"], "car.png"))
     trained.to_disk(tmp_path / "model")
     loaded = [
@@ -82,7 +82,7 @@ def test_a_model_of_other_modalities_is_refused(trained, small_model, tmp_path):
         component.from_disk(tmp_path / "component", exclude=["vocab"])
 
 
-def test_images_and_answers_survive_a_docbin(trained, images):
+def test_images_and_predictions_survive_a_docbin(trained, images):
     from PIL import Image
 
     references = [

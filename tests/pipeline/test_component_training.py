@@ -51,7 +51,7 @@ def test_tokens_without_annotation_do_not_count(untrained):
     assert gradients.emissions.abs().max() < 1e-6
 
 
-def test_a_partial_annotation_sums_over_what_is_open(untrained):
+def test_the_loss_of_a_partial_annotation_sums_over_the_missing_tags(untrained):
     """Its loss is -log of the summed probability of the complete annotations it leaves open."""
     untrained.initialize(lambda: examples_of(gold_docs(untrained)))
     component = untrained.get_pipe("multimodal_ner")
@@ -67,7 +67,7 @@ def test_a_partial_annotation_sums_over_what_is_open(untrained):
     assert loss(["O", ""]) == pytest.approx(expected, abs=1e-5)
 
 
-def test_other_tokens_than_the_gold_ones_are_aligned(untrained):
+def test_predicted_tokens_are_aligned_with_gold_tokens(untrained):
     untrained.initialize(lambda: examples_of(gold_docs(untrained)))
     reference = Doc(
         untrained.vocab,
@@ -80,7 +80,7 @@ def test_other_tokens_than_the_gold_ones_are_aligned(untrained):
     assert np.isfinite(losses["multimodal_ner"])
 
 
-def test_image_dropout_takes_other_images_away_in_every_step_of_training_only(untrained):
+def test_image_dropout_masks_other_images_in_every_training_step(untrained):
     examples = examples_of(gold_docs(untrained))
     untrained.initialize(lambda: examples)
     component = untrained.get_pipe("multimodal_ner")
@@ -104,7 +104,7 @@ def test_an_unknown_gold_label_is_named(untrained):
         untrained.update([Example(Doc(untrained.vocab, words=["Oslo"]), reference)])
 
 
-def test_a_reader_that_drops_the_images_is_told_of_once(untrained):
+def test_a_reader_that_drops_the_images_raises_one_warning(untrained):
     examples = examples_of(gold_docs(untrained))
     untrained.initialize(lambda: examples)
     for example in examples:
@@ -120,7 +120,7 @@ def test_rehearsal_is_refused(trained):
         trained.rehearse(examples_of(gold_docs(trained)))
 
 
-def test_averaged_weights_are_used_and_taken_out_again(trained):
+def test_averaged_weights_are_swapped_in_and_out(trained):
     component = trained.get_pipe("multimodal_ner")
     shim = component.model.shims[0]
     name, parameter = next(iter(shim.network.named_parameters()))

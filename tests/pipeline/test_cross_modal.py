@@ -101,7 +101,7 @@ def answers(docs: Any) -> list[Any]:
     ]
 
 
-def test_objects_tell_what_the_text_leaves_open_also_after_loading(trained):
+def test_objects_disambiguate_the_text_also_after_loading(trained):
     for doc, gold in zip(trained.pipe(bare(trained)), posts_with_objects(trained), strict=True):
         assert [(e.text, e.label_) for e in doc.ents] == [(e.text, e.label_) for e in gold.ents]
         assert doc._.image_status == ("used" if gold._.image_objects else "absent")
@@ -117,20 +117,20 @@ def test_objects_that_cannot_be_used_are_masked_and_no_post_fails(trained):
     assert answers([doc])[0][0] == answers([without])[0][0]
 
 
-def test_tokens_say_which_objects_they_look_at(trained):
+def test_image_attention_has_one_column_per_object(trained):
     doc = trained(bare(trained)[0])
     weights = doc._.image_attention["objects"]
     assert weights.shape == (3, 2)
     np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-4)
 
 
-def test_several_processes_answer_as_one(trained):
+def test_several_processes_predict_the_same_as_one(trained):
     one = answers(trained.pipe(bare(trained)))
     two = answers(trained.pipe(bare(trained), n_process=2, batch_size=4))
     assert one == two
 
 
-def test_a_word_that_training_did_not_have_finds_its_neighbors_after_loading(trained):
+def test_an_unseen_word_is_augmented_after_loading(trained):
     featurizer = trained.get_pipe(NAME).model.attrs["featurizers"].by_name["augmentation"]
     saved = featurizer.state
     trained(make_doc(trained, ["Dylan", "viper", "Bob"]))
@@ -140,7 +140,7 @@ def test_a_word_that_training_did_not_have_finds_its_neighbors_after_loading(tra
         trained(make_doc(trained, ["viper"]))
 
 
-def test_training_is_the_same_from_labels_made_before(model, images):
+def test_training_from_label_data_is_the_same(model, images):
     """`spacy init labels` finds the neighbors and object labels; training takes them from it."""
     model = {**model, "embed": {**model["embed"], "image": None}}
     first, again = pipeline(model, images), pipeline(model, images)
@@ -151,7 +151,7 @@ def test_training_is_the_same_from_labels_made_before(model, images):
     assert again.get_pipe(NAME).label_data == labels
 
 
-def test_objects_travel_through_the_reader_of_training(tmp_path):
+def test_the_reader_keeps_image_objects(tmp_path):
     nlp = spacy.blank("en")
     docs = posts_with_objects(nlp)
     DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "c.spacy")
@@ -173,7 +173,7 @@ def detecting(model, images, tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_detector_and_a_grid_look_at_the_same_images(detecting):
+def test_a_detector_and_a_grid_encoder_read_the_same_images(detecting):
     nlp = spacy.load(detecting)
     docs = [example.predicted for example in examples_of(gold_docs(nlp))]
     first = answers(nlp.pipe(docs))

@@ -70,7 +70,7 @@ def test_a_kept_entity_is_kept_below_the_threshold(keeping):
     assert entities(predicted(keeping, (1, 3, "ANIMAL"))) == [("Bob Dylan", "ANIMAL")]
 
 
-def test_posts_of_a_batch_are_decoded_as_alone(keeping):
+def test_posts_are_decoded_the_same_in_a_batch_as_alone(keeping):
     component = keeping.get_pipe("multimodal_ner")
     spans = [[], [(1, 2, "PER")], [(0, 4, "ANIMAL")], [(3, 4, "ORG")]]
     together = list(component.pipe([post(keeping, *one) for one in spans]))

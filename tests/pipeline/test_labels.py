@@ -46,7 +46,7 @@ def test_a_label_must_be_a_string(untrained, label):
         untrained.get_pipe("multimodal_ner").add_label(label)
 
 
-def test_label_data_initializes_another_pipeline_from_no_more_than_a_sample(untrained, small_model):
+def test_label_data_initializes_another_pipeline_from_a_sample(untrained, small_model):
     examples = examples_of(gold_docs(untrained))
     untrained.initialize(lambda: examples)
     data = untrained.get_pipe("multimodal_ner").label_data
@@ -56,7 +56,7 @@ def test_label_data_initializes_another_pipeline_from_no_more_than_a_sample(untr
     assert component.label_data == data
 
 
-def test_a_new_label_changes_no_answer_before_it_is_trained(trained):
+def test_a_new_label_changes_no_prediction_before_it_is_trained(trained):
     component = trained.get_pipe("multimodal_ner")
     before = answers(trained), scores(trained)
     network = component.model.shims[0].network

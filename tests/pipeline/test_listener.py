@@ -130,7 +130,7 @@ def hidden(folder: Path) -> Iterator[None]:
         elsewhere.rename(folder)
 
 
-def test_it_trains_the_transformer_and_so_does_a_component_beside_it(shared):
+def test_two_components_train_one_transformer(shared):
     train(shared, posts(shared), steps=3)
     for alone, others in (("multimodal_ner", ["ner"]), ("ner", ["multimodal_ner"])):
         before = weights(shared)
@@ -140,7 +140,7 @@ def test_it_trains_the_transformer_and_so_does_a_component_beside_it(shared):
 
 
 @pytest.mark.parametrize(("rate", "moves"), [(0.0, False), (1e-4, True)])
-def test_our_optimizer_gives_the_transformer_the_learning_rate_of_encoders(shared, rate, moves):
+def test_a_shared_transformer_is_trained_with_encoder_learn_rate(shared, rate, moves):
     shared.remove_pipe("ner")
     train(shared, posts(shared), steps=1)  # spacy-transformers begins to learn in the second step
     before = weights(shared)
@@ -153,7 +153,7 @@ def test_our_optimizer_gives_the_transformer_the_learning_rate_of_encoders(share
     assert differ(others, ours.state_dict())
 
 
-def test_a_frozen_transformer_does_not_move(shared):
+def test_a_frozen_transformer_is_not_updated(shared):
     shared.initialize(lambda: posts(shared))
     before = weights(shared)
     shared.update(
@@ -165,7 +165,7 @@ def test_a_frozen_transformer_does_not_move(shared):
     assert not differ(before, weights(shared))
 
 
-def test_replaced_listeners_answer_the_same_also_from_disk_and_without_the_encoder(
+def test_replaced_listeners_predict_the_same_also_from_disk_without_the_encoder(
     shared, tmp_path, bert
 ):
     train(shared, posts(shared), steps=40)
@@ -196,7 +196,7 @@ WIRINGS = pytest.mark.parametrize("wiring", ["shared", "replaced", "loaded"])
 
 @WIRINGS
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
-def test_posts_without_tokens_have_no_entities_and_leave_others_their_answers(
+def test_posts_without_tokens_have_no_entities_and_do_not_affect_others(
     shared, tmp_path, wiring, batch_size
 ):
     train(shared, posts(shared), steps=40)
@@ -212,7 +212,7 @@ def test_posts_without_tokens_have_no_entities_and_leave_others_their_answers(
 
 
 @WIRINGS
-def test_posts_without_tokens_count_as_posts_that_cost_nothing(shared, tmp_path, wiring):
+def test_posts_without_tokens_count_with_loss_zero(shared, tmp_path, wiring):
     shared.initialize(lambda: posts(shared))
     nlp = rewired(shared, wiring, tmp_path)
     disable_dropout(nlp)
@@ -229,7 +229,7 @@ def test_posts_without_tokens_count_as_posts_that_cost_nothing(shared, tmp_path,
 
 
 @WIRINGS
-def test_a_batch_of_posts_without_tokens_teaches_an_encoder_nothing(shared, tmp_path, wiring):
+def test_a_batch_of_posts_without_tokens_does_not_update_an_encoder(shared, tmp_path, wiring):
     shared.initialize(lambda: posts(shared))
     nlp = rewired(shared, wiring, tmp_path)
     losses: dict[str, float] = {}
@@ -240,9 +240,7 @@ def test_a_batch_of_posts_without_tokens_teaches_an_encoder_nothing(shared, tmp_
 
 
 @WIRINGS
-def test_accumulated_gradients_are_a_mean_but_in_a_component_that_is_shared(
-    shared, tmp_path, wiring
-):
+def test_accumulated_gradients_are_a_mean_except_in_a_shared_component(shared, tmp_path, wiring):
     """There spaCy sums over batches, here of 5 and 10 posts, in units of the mean of the first."""
     shared.initialize(lambda: posts(shared))
     nlp = rewired(shared, wiring, tmp_path)
@@ -261,7 +259,7 @@ def test_accumulated_gradients_are_a_mean_but_in_a_component_that_is_shared(
     assert {"decode.start", "embeddings.word_embeddings.weight"} <= names
 
 
-def test_a_component_beside_it_learns_from_batches_with_posts_without_tokens(shared):
+def test_another_component_learns_from_batches_with_posts_without_tokens(shared):
     train(shared, posts(shared), steps=1)
     examples = [*of_words(shared, []), *posts(shared)]
     before = weights(shared)
@@ -270,7 +268,7 @@ def test_a_component_beside_it_learns_from_batches_with_posts_without_tokens(sha
     assert min(losses.values()) > 0.0 and differ(before, weights(shared))
 
 
-def test_a_frozen_transformer_may_read_posts_without_tokens(shared):
+def test_a_frozen_transformer_accepts_posts_without_tokens(shared):
     shared.initialize(lambda: posts(shared))
     losses: dict[str, float] = {}
     for examples in ([*of_words(shared, []), *posts(shared)], of_words(shared, [])):
@@ -285,13 +283,13 @@ def test_a_frozen_transformer_may_read_posts_without_tokens(shared):
 
 
 @pytest.mark.parametrize("n_empty", [1, 12])
-def test_a_corpus_may_begin_with_posts_without_tokens(shared, n_empty):
+def test_the_first_posts_of_a_corpus_may_have_no_tokens(shared, n_empty):
     shared.remove_pipe("ner")  # it fails where the first ten have none
     train(shared, [*of_words(shared, *[[]] * n_empty), *posts(shared)], steps=40)
     assert scores(shared)
 
 
-def test_two_processes_answer_odd_posts_as_one(shared):
+def test_two_processes_predict_unusual_posts_the_same_as_one(shared):
     train(shared, posts(shared), steps=40)
     words = [[], ["hi", "Bob", "Dylan", "ram"], [" "], ["\u200b"], ["x"] * 90, []] * 2
     alone, forked = (

@@ -8,7 +8,7 @@ from spacy_mner.pipeline.loading import FILES, load_pipeline
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_of_spacy_that_is_cut_off_is_named(name, tmp_path):
+def test_a_truncated_file_of_spacy_is_named(name, tmp_path):
     spacy.blank("en").to_disk(tmp_path / "model")
     path = tmp_path / "model" / name
     content = path.read_bytes()
@@ -18,12 +18,12 @@ def test_a_file_of_spacy_that_is_cut_off_is_named(name, tmp_path):
         load_pipeline(str(tmp_path / "model"))
 
 
-def test_what_is_no_pipeline_is_named():
+def test_a_missing_pipeline_is_named():
     with pytest.raises(LoadingError, match="Cannot load the pipeline nowhere: "):
         load_pipeline("nowhere")
 
 
-def test_a_gpu_that_is_not_there_is_one_line(tmp_path):
+def test_a_missing_gpu_raises_a_loading_error(tmp_path):
     spacy.blank("en").to_disk(tmp_path / "model")
     with pytest.raises(LoadingError, match="Cannot load the pipeline"):
         load_pipeline(str(tmp_path / "model"), gpu_id=99)

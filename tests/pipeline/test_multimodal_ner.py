@@ -19,7 +19,7 @@ def answer(nlp: Language, doc: Doc) -> list[tuple[str, str]]:
     return [(entity.text, entity.label_) for entity in nlp(doc).ents]
 
 
-def test_the_image_decides_what_the_text_leaves_open(trained):
+def test_the_image_disambiguates_the_text(trained):
     assert answer(trained, make_doc(trained, ["my", "lynx", "!"], "car.png")) == [("lynx", "ORG")]
     assert answer(trained, make_doc(trained, ["my", "lynx", "!"], "animal.png")) == []
 
@@ -55,7 +55,7 @@ def test_attention_of_every_token_sums_to_one_and_an_absent_modality_has_none(tr
     np.testing.assert_allclose(without["word"] + without["char"], 1.0, atol=1e-6)
 
 
-def test_attention_is_left_out_unless_asked_for(trained, cross_modal_pipeline):
+def test_attention_is_none_unless_annotated(trained, cross_modal_pipeline):
     assert trained("my jaguar")._.image_attention is None
     trained.get_pipe("multimodal_ner").annotate_attention = False
     assert trained("my jaguar")._.modality_attention is None
@@ -66,7 +66,7 @@ def test_attention_is_left_out_unless_asked_for(trained, cross_modal_pipeline):
     )
 
 
-def test_attention_to_regions_is_that_of_the_posts_own_regions_in_any_batch(cross_modal_pipeline):
+def test_image_attention_covers_the_regions_of_the_post_in_any_batch(cross_modal_pipeline):
     posts = [
         (["my", "jaguar", "!"], ["car.png", "animal.png"]),
         (["my", "jaguar"], "car.png"),
@@ -88,7 +88,7 @@ def test_attention_to_regions_is_that_of_the_posts_own_regions_in_any_batch(cros
         np.testing.assert_allclose(weights, alone, atol=1e-6)
 
 
-def test_attention_to_regions_travels_in_a_docbin(cross_modal_pipeline):
+def test_image_attention_survives_a_docbin(cross_modal_pipeline):
     doc = cross_modal_pipeline(make_doc(cross_modal_pipeline, ["my", "jaguar"], "car.png"))
     data = DocBin(docs=[doc], store_user_data=True).to_bytes()
     [read] = DocBin().from_bytes(data).get_docs(cross_modal_pipeline.vocab)
@@ -105,7 +105,7 @@ def test_attention_to_regions_travels_in_a_docbin(cross_modal_pipeline):
     ],
 )
 @pytest.mark.filterwarnings("ignore::spacy_mner.errors.ImageWarning")
-def test_the_status_says_what_became_of_the_image(trained, image, status):
+def test_the_image_status_gives_the_reason(trained, image, status):
     assert trained(make_doc(trained, ["hi"], image))._.image_status == status
 
 
@@ -121,7 +121,7 @@ def test_a_broken_image_is_masked_with_one_warning(trained):
     )
 
 
-def test_bytes_arrays_and_pil_images_are_answered_as_their_file(trained, images):
+def test_bytes_arrays_and_pil_images_are_predicted_as_their_file(trained, images):
     from PIL import Image
 
     path = images / "car.png"
@@ -155,7 +155,7 @@ POSTS = st.lists(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @pytest.mark.filterwarnings("ignore::spacy_mner.errors.ImageWarning")
-def test_a_post_is_answered_the_same_in_any_batch_and_order(trained, posts, batch_size, shuffled):
+def test_a_prediction_does_not_depend_on_batch_and_order(trained, posts, batch_size, shuffled):
     alone = [trained(make_doc(trained, words, image)) for words, image in posts]
     order = list(range(len(posts)))
     shuffled.shuffle(order)
@@ -172,7 +172,7 @@ def test_a_post_is_answered_the_same_in_any_batch_and_order(trained, posts, batc
             np.testing.assert_allclose(doc._.modality_attention[name], weights, atol=1e-5)
 
 
-def test_large_batches_are_cut_without_changing_the_answer(trained, monkeypatch):
+def test_large_batches_are_split_without_changing_predictions(trained, monkeypatch):
     words = [["hi", "Bob", "Dylan"] * n for n in (5, 1, 3, 8, 2)]
     whole = list(trained.pipe([make_doc(trained, w, "car.png") for w in words]))
     monkeypatch.setattr("spacy_mner.pipeline.multimodal_ner.PADDED_TOKENS", 10)
@@ -227,12 +227,12 @@ def test_an_empty_post_and_an_empty_stream_are_ordinary_input(trained):
     assert list(trained.pipe([])) == []
 
 
-def test_an_uninitialized_pipeline_says_so(untrained):
+def test_an_uninitialized_pipeline_raises(untrained):
     with pytest.raises(ValueError, match="initialize"):
         untrained("hi Bob")
 
 
-def test_two_processes_answer_as_one_after_training_in_the_parent(trained):
+def test_two_processes_predict_the_same_as_one_after_training_in_the_parent(trained):
     # Running torch in the parent first is what makes a forked child hang.
     trained.update(examples_of(gold_docs(trained)), sgd=trained.create_optimizer())
     texts = ["hi Bob Dylan", "my jaguar !"] * 5

@@ -78,7 +78,7 @@ def model(paths: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output / "model-best"
 
 
-def test_the_component_is_found_without_importing_us_first():
+def test_the_component_is_found_without_an_import():
     program = (
         "import spacy; nlp = spacy.blank('en'); nlp.add_pipe('multimodal_ner');"
         "print(nlp.pipe_names)"
@@ -86,7 +86,7 @@ def test_the_component_is_found_without_importing_us_first():
     assert output_of(program) == "['multimodal_ner']"
 
 
-def test_importing_us_imports_neither_torchvision_nor_transformers():
+def test_importing_the_package_imports_no_heavy_library():
     program = (
         "import sys, spacy_mner; print([m for m in ('torchvision', 'transformers',"
         " 'efficientnet_lite_pytorch', 'PIL', 'spacy_mner.pipeline.multimodal_ner')"
@@ -95,7 +95,7 @@ def test_importing_us_imports_neither_torchvision_nor_transformers():
     assert output_of(program) == "[]"
 
 
-def test_a_trained_pipeline_is_loaded_and_answers(model: Path, images: Path):
+def test_a_trained_pipeline_is_loaded_and_predicts(model: Path, images: Path):
     nlp = spacy.load(model)
     doc = nlp.make_doc("hi Bob Dylan jaguar")
     doc._.image = images / "car.png"
@@ -116,9 +116,7 @@ def test_a_relative_images_root_finds_the_images_in_training_and_evaluation(
     assert scores["image_status"] == {"used": 80, "absent": 40}
 
 
-def test_training_goes_on_from_a_checkpoint_by_source(
-    model: Path, paths: list[str], tmp_path: Path
-):
+def test_training_resumes_from_a_sourced_checkpoint(model: Path, paths: list[str], tmp_path: Path):
     config = load_config(CONFIG)
     config["components"]["multimodal_ner"] = {"source": str(model)}
     config.to_disk(tmp_path / "more.cfg")
@@ -187,7 +185,7 @@ def test_init_labels_writes_what_initialize_reads(paths: list[str], tmp_path: Pa
 
 
 @pytest.mark.parametrize("command", ["config", "data"])
-def test_debug_commands_find_nothing_wrong(command: str, paths: list[str]):
+def test_debug_commands_report_no_problems(command: str, paths: list[str]):
     log = run("spacy", "debug", command, CONFIG, *paths)
     assert "✘" not in log
 

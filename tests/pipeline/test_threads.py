@@ -87,7 +87,7 @@ def often() -> Any:
 
 
 @pytest.mark.filterwarnings("ignore::spacy_mner.errors.ImageWarning")
-def test_eight_threads_answer_as_one_from_the_first_post_on(trained_bytes, trained, many, often):
+def test_eight_threads_predict_the_same_as_one(trained_bytes, trained, many, often):
     """Each round begins with a fresh pipeline: encoder not loaded, network as it was built."""
     config, data = trained_bytes
     expected = [answer(trained(doc)) for doc in posts(trained, many)]
@@ -105,7 +105,7 @@ def test_eight_threads_answer_as_one_from_the_first_post_on(trained_bytes, train
 
 
 @pytest.mark.filterwarnings("ignore::spacy_mner.errors.ImageWarning")
-def test_eight_streams_of_one_pipeline_answer_as_one(trained, many, often):
+def test_eight_streams_of_one_pipeline_predict_the_same_as_one(trained, many, often):
     expected = [answer(trained(doc)) for doc in posts(trained, many)]
     streams = at_once(
         lambda i: [answer(d) for d in trained.pipe(posts(trained, many), batch_size=3 + i)]
@@ -123,7 +123,7 @@ def test_texts_are_tokenized_in_the_threads_too(trained, often):
             check_same(found, one)
 
 
-def test_one_pil_image_may_stand_in_posts_of_several_threads(trained, images, often):
+def test_one_pil_image_may_be_shared_by_posts_of_several_threads(trained, images, often):
     expected = answer(trained(make_doc(trained, ["my", "ram", "!"], "car.png")))
     for _ in range(5):
         image = Image.open(images / "car.png")  # its pixels are read when they are asked for
@@ -190,7 +190,7 @@ if __name__ == "__main__":
 """
 
 
-def test_forked_and_spawned_processes_answer_as_one_after_training_in_the_parent(
+def test_forked_and_spawned_processes_predict_the_same_after_training_in_the_parent(
     trained, images, tmp_path
 ):
     trained.to_disk(tmp_path / "model")
@@ -240,7 +240,7 @@ os.wait()
 """
 
 
-def test_only_children_of_multiprocessing_get_one_thread_and_only_once_we_run(trained, tmp_path):
+def test_only_children_that_multiprocessing_forked_get_one_thread(trained, tmp_path):
     trained.to_disk(tmp_path / "model")
     (tmp_path / "main.py").write_text(FORKED)
     command = [sys.executable, str(tmp_path / "main.py"), str(tmp_path / "model")]

@@ -83,7 +83,7 @@ def test_an_embedded_tok2vec_is_a_modality_and_learns(embedded):
     assert list(embedded("hi Bob")._.modality_attention) == ["char", "tok2vec"]
 
 
-def test_its_gradient_is_the_slope_of_the_loss(embedded):
+def test_the_gradient_of_a_tok2vec_matches_finite_differences(embedded):
     """Checked against finite differences of the loss by one weight of the tok2vec."""
     examples = examples_of(gold_docs(embedded))
     embedded.initialize(lambda: examples)
@@ -109,7 +109,7 @@ def test_its_gradient_is_the_slope_of_the_loss(embedded):
     assert slope == pytest.approx(gradient[place], rel=0.05)
 
 
-def test_its_accumulated_gradients_are_those_of_all_posts_at_once(embedded):
+def test_accumulated_gradients_of_a_tok2vec_are_those_of_all_posts_at_once(embedded):
     examples = examples_of(gold_docs(embedded))
     embedded.initialize(lambda: examples)
     disable_dropout(embedded)
@@ -125,7 +125,7 @@ def test_its_accumulated_gradients_are_those_of_all_posts_at_once(embedded):
         np.testing.assert_allclose(in_parts[key], gradient, atol=1e-5, rtol=1e-3)
 
 
-def test_it_forgets_a_gradient_that_is_refused(embedded):
+def test_a_rejected_gradient_of_a_tok2vec_is_discarded(embedded):
     examples = examples_of(gold_docs(embedded))
     embedded.initialize(lambda: examples)
     disable_dropout(embedded)
@@ -152,7 +152,7 @@ def test_a_listener_trains_the_shared_tok2vec(listening):
     assert len(scores(listening)) == 1
 
 
-def test_a_frozen_tok2vec_does_not_move(listening):
+def test_a_frozen_tok2vec_is_not_updated(listening):
     listening.initialize(lambda: examples_of(gold_docs(listening)))
     tok2vec = listening.get_pipe("tok2vec").model
     before = parameters(tok2vec)
@@ -165,7 +165,7 @@ def test_a_frozen_tok2vec_does_not_move(listening):
     assert not changed(before, tok2vec)
 
 
-def test_a_frozen_tok2vec_may_read_posts_without_tokens(listening):
+def test_a_frozen_tok2vec_accepts_posts_without_tokens(listening):
     listening.initialize(lambda: examples_of(gold_docs(listening)))
     losses: dict[str, float] = {}
     listening.update(
@@ -179,7 +179,7 @@ def test_a_frozen_tok2vec_may_read_posts_without_tokens(listening):
 
 
 @pytest.mark.parametrize("pipeline", ["embedded", "listening"])
-def test_posts_without_tokens_leave_others_their_answers(pipeline, request):
+def test_posts_without_tokens_do_not_affect_others(pipeline, request):
     nlp = request.getfixturevalue(pipeline)
     gold = [make_doc(nlp, [], tags=[]), *gold_docs(nlp), make_doc(nlp, [], tags=[])]
     train(nlp, examples_of(gold), steps=40)
@@ -190,7 +190,7 @@ def test_posts_without_tokens_leave_others_their_answers(pipeline, request):
     assert len(found.ents) == 1 and first.ents == last.ents == nlp("").ents == ()
 
 
-def test_listeners_are_replaced_without_changing_the_answer(listening, tmp_path):
+def test_replacing_listeners_does_not_change_predictions(listening, tmp_path):
     train(listening, examples_of(gold_docs(listening)), steps=40)
     expected = scores(listening)
     listening.replace_listeners("tok2vec", "multimodal_ner", ["model.tok2vec"])
@@ -210,7 +210,7 @@ def test_a_pipeline_with_a_listener_survives_the_disk(listening, tmp_path):
     assert scores(again) == pytest.approx(expected, abs=1e-5)
 
 
-def test_batches_with_a_listener_are_answered_as_single_posts(listening):
+def test_batches_with_a_listener_are_predicted_as_single_posts(listening):
     train(listening, examples_of(gold_docs(listening)), steps=40)
     words = [["hi", "Bob", "Dylan", "ram"], ["my"], ["hi", "Bob"] * 5]
     alone = [listening(make_doc(listening, w)) for w in words]
@@ -221,7 +221,7 @@ def test_batches_with_a_listener_are_answered_as_single_posts(listening):
         )
 
 
-def test_a_gradient_that_is_not_finite_does_not_spoil_what_others_share(listening):
+def test_a_nonfinite_gradient_does_not_reach_a_shared_component(listening):
     examples = examples_of(gold_docs(listening))
     optimizer = listening.initialize(lambda: examples)
     network = listening.get_pipe("multimodal_ner").model.shims[0].network

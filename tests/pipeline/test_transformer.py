@@ -107,7 +107,7 @@ def test_tokens_have_the_vectors_that_the_encoder_gives_to_their_first_piece(ber
     torch.testing.assert_close(seen[0].vectors, expected[firsts], atol=1e-5, rtol=0)
 
 
-def test_it_learns_and_moves_the_encoder(trained, bert):
+def test_training_updates_the_encoder(trained, bert):
     assert [e[:2] for e in entities(trained, WORDS)] == [("Bob Dylan", "PER")]
     fresh = pipeline(bert)
     fresh.initialize(lambda: examples_of(gold_docs(fresh)))
@@ -242,7 +242,7 @@ def test_bytes_hold_the_whole_encoder(trained):
     assert entities(again, WORDS) == entities(trained, WORDS)
 
 
-def test_two_processes_answer_as_one_after_training_in_the_parent(trained):
+def test_two_processes_predict_the_same_as_one_after_training_in_the_parent(trained):
     texts = ["hi Bob Dylan ram", "my jaguar !"] * 5
     alone = [[e.text for e in doc.ents] for doc in trained.pipe(texts)]
     forked = [[e.text for e in doc.ents] for doc in trained.pipe(texts, n_process=2, batch_size=3)]

@@ -58,7 +58,7 @@ def test_mixed_precision_affects_the_last_digits_only(saved):
         assert scores == pytest.approx(exact, abs=0.02)
 
 
-def test_averaged_weights_are_what_is_saved_while_they_are_in_use(saved, tmp_path):
+def test_averaged_weights_in_use_are_saved(saved, tmp_path):
     nlp = spacy.load(saved)
     shim = nlp.get_pipe(NAME).model.shims[0]
     name, parameter = next(iter(shim.network.named_parameters()))

@@ -19,7 +19,7 @@ from spacy_mner.pipeline import saving
 from .pipelines import FILES, NAME, PARTS, answers, make_pipeline, table
 
 
-def test_what_nobody_touched_is_loaded_and_answers_as_before(model, images, saved):
+def test_an_intact_pipeline_predicts_as_before(model, images, saved):
     made = make_pipeline(model, images, table())
     assert answers(spacy.load(saved)) == answers(made)
     again = spacy.util.load_model_from_config(made.config).from_bytes(made.to_bytes())
@@ -40,7 +40,7 @@ def test_one_bit_flipped_anywhere_is_refused(saved, reader, tmp_path_factory, na
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999, 1.001])
-def test_a_file_that_is_cut_off_or_goes_on_is_refused(damaged, name, share):
+def test_a_truncated_or_extended_file_is_refused(damaged, name, share):
     path = damaged / NAME / name
     content = path.read_bytes()
     end = int(share * len(content))
@@ -76,14 +76,14 @@ def test_labels_that_were_edited_are_refused(damaged):
         spacy.load(damaged)
 
 
-def test_what_was_interrupted_while_it_was_saved_over_another_is_refused(damaged, sister):
+def test_an_interrupted_save_over_another_component_is_refused(damaged, sister):
     for name in ("cfg", "featurizers.msgpack"):
         shutil.copy(sister / NAME / name, damaged / NAME / name)
     with pytest.raises(LoadingError, match="is not what was saved"):
         spacy.load(damaged)
 
 
-def test_bytes_that_are_cut_off_flipped_or_lack_a_part_are_refused(reader):
+def test_damaged_bytes_are_refused(reader):
     data = reader.to_bytes(exclude=["vocab"])
     for end in (0, 1, len(data) // 2, len(data) - 1):
         with pytest.raises(LoadingError, match="truncated or damaged"):
@@ -152,7 +152,7 @@ def test_a_missing_manifest_is_named(damaged):
         spacy.load(damaged)
 
 
-def test_a_component_that_was_saved_without_a_part_says_so(reader, tmp_path):
+def test_a_component_that_was_saved_without_a_part_names_it(reader, tmp_path):
     reader.to_disk(tmp_path / "component", exclude=["vocab"])
     with pytest.raises(LoadingError, match=r'saved without vocab.*exclude=\["vocab"\]'):
         reader.from_disk(tmp_path / "component")

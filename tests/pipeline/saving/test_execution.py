@@ -103,7 +103,7 @@ print([e for e in events[:loading] if e.startswith("pickle.")])
 """
 
 
-def test_loading_unpickles_nothing_and_no_step_reaches_for_the_network(saved):
+def test_loading_uses_neither_pickle_nor_the_network(saved):
     command = [sys.executable, "-c", WATCHED, str(saved)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert result.returncode == 0, result.stderr

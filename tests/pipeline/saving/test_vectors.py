@@ -43,7 +43,7 @@ def test_a_damaged_table_of_vectors_is_refused(damaged):
         spacy.load(damaged)
 
 
-def test_a_model_without_vectors_does_not_mind_some(trained, tmp_path):
+def test_a_model_without_vectors_loads_into_a_vocab_with_vectors(trained, tmp_path):
     trained.to_disk(tmp_path / "model")
     other = spacy.blank("en")
     set_vectors(other.vocab, table())
@@ -60,7 +60,7 @@ def test_a_pipeline_that_shares_the_vocab_of_another_is_saved_without_it(saved, 
 
 
 @pytest.mark.filterwarnings("ignore:.*W113")
-def test_a_component_that_comes_to_other_vectors_refuses_to_answer(saved):
+def test_a_sourced_component_raises_with_other_vectors(saved):
     equal, other = spacy.blank("en"), spacy.blank("en")
     set_vectors(equal.vocab, table())
     equal.add_pipe(NAME, source=spacy.load(saved))
@@ -72,7 +72,7 @@ def test_a_component_that_comes_to_other_vectors_refuses_to_answer(saved):
 
 
 @pytest.mark.filterwarnings("ignore:.*W113")
-def test_a_component_named_as_source_in_a_config_keeps_to_its_vectors(saved):
+def test_a_component_sourced_in_a_config_requires_its_vectors(saved):
     config = {"nlp": {"pipeline": [NAME]}, "components": {NAME: {"source": str(saved)}}}
     nlp = spacy.util.load_model_from_config(
         spacy.util.load_config_from_str(spacy.blank("en").config.to_str()).merge(config),
@@ -85,7 +85,7 @@ def test_a_component_named_as_source_in_a_config_keeps_to_its_vectors(saved):
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])
-def test_a_copy_of_the_component_keeps_to_its_vectors(saved, again: Callable):
+def test_a_copy_of_the_component_requires_its_vectors(saved, again: Callable):
     nlp = spacy.load(saved)
     component = again(nlp.get_pipe(NAME))
     component(make_doc(nlp, ["hi", "Bob"]))
