@@ -81,11 +81,11 @@ class CRF(nn.Module):
         )
 
     def add_labels(self, n: int) -> None:
-        """Append n labels; the scores of known labels stay bit by bit.
+        """Append n labels; the parameters of known labels do not change.
 
-        The new tags get the scores of O, with emissions lower by NEW_LABEL_MARGIN. A path with
-        new tags therefore always scores lower than the same path with O in their place: the best
-        path stays, and probabilities change by less than 2 n e^-10 per token.
+        New tags get the parameters of O, and emissions lower by NEW_LABEL_MARGIN. Each path with
+        new tags therefore scores lower than the same path with O in their place: the best path
+        does not change, and probabilities change by less than 2 n e^-10 per token.
         """
         device = self.emission.weight.device
         self.n_labels += n

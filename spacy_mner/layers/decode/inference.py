@@ -1,8 +1,7 @@
-"""Loss, best path and probabilities under the CRF.
+"""Loss, best path and probabilities of a linear-chain CRF.
 
-Every function takes the potentials of a batch and the lengths of its posts (int64 [n_posts], on
-the CPU), works on all posts at once, and answers for flat tokens. Posts without tokens and batches
-without posts are ordinary input.
+All functions take the potentials of a batch and the lengths of its posts (int64 [n_posts], on the
+CPU), and compute all posts at once. Empty posts and empty batches are valid.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from .potentials import FORBIDDEN, Potentials
 
 
 def negative_log_likelihood(potentials: Potentials, lengths: Tensor, allowed: Tensor) -> Tensor:
-    """-log of the probability that a path is compatible with the annotation: [n_posts].
+    """-log of the total probability of all paths of allowed tags: [n_posts].
 
-    allowed: bool [n_tokens, n_tags], the tags that the annotation leaves possible: one where it is
-        known, all where it is missing. On the CPU it costs a GPU no waiting.
+    allowed: bool [n_tokens, n_tags], one tag where the annotation is known, all where it is
+        missing. On the CPU, it causes no synchronization with a GPU.
 
-    A post whose annotation no path can satisfy has loss 0 and no gradient. So has an empty post.
-    NaN in the potentials stays NaN. The gradient can be taken once, not twice.
+    The loss is 0, without gradient, for an empty post and for a post without a path of allowed
+    tags that the BIO scheme permits. NaN potentials give a NaN loss. Differentiable once.
     """
     packing = Packing.of(lengths, potentials.emissions.device)
     if (allowed.sum(dim=1) == 1).all():
@@ -54,25 +53,24 @@ def viterbi(potentials: Potentials, lengths: Tensor) -> Tensor:
     if not len(tags):
         return tags
     steps = potentials.emissions[packing.forward].split(packing.counts.tolist())
-    best, came_from = steps[0] + potentials.start, []
+    best, backpointers = steps[0] + potentials.start, []
     finished = []
     for step in steps[1:]:
         finished.append(best[len(step) :])
         scores, origin = (best[: len(step)].unsqueeze(2) + potentials.transitions).max(dim=1)
         best = scores + step
-        came_from.append(origin)
-    # Posts end longest first, so that what finished later stands before what finished earlier.
-    at_end = (torch.cat([best, *reversed(finished)]) + potentials.end).argmax(dim=1)
-    path = _trace_back(at_end, came_from)
-    tags[packing.forward] = path
+        backpointers.append(origin)
+    # Posts are sorted by length, longest first; the shortest finished first.
+    last_tags = (torch.cat([best, *reversed(finished)]) + potentials.end).argmax(dim=1)
+    tags[packing.forward] = _trace_back(last_tags, backpointers)
     return tags
 
 
-def _trace_back(at_end: Tensor, came_from: list[Tensor]) -> Tensor:
-    """The best path in the order of steps, from the last tag of each post and the way there."""
-    current = at_end
+def _trace_back(last_tags: Tensor, backpointers: list[Tensor]) -> Tensor:
+    """The best path in packed order: int64 [n_tokens]."""
+    current = last_tags
     path = []
-    for origin in reversed(came_from):
+    for origin in reversed(backpointers):
         path.append(current[: len(origin)])
         earlier = origin.gather(1, path[-1].unsqueeze(1)).squeeze(1)
         current = torch.cat([earlier, current[len(origin) :]])
@@ -81,26 +79,26 @@ def _trace_back(at_end: Tensor, came_from: list[Tensor]) -> Tensor:
 
 @torch.no_grad()
 def marginals(potentials: Potentials, lengths: Tensor) -> Tensor:
-    """The probability of every tag at every token: [n_tokens, n_tags].
+    """The probability of each tag at each token: [n_tokens, n_tags].
 
-    Sums over a whole post lose too much in float32, so this is float64 inside.
+    Computed in float64, because sums over a whole post are too inexact in float32.
     """
     exact = _double(potentials)
     packing = Packing.of(lengths, exact.emissions.device)
     forward, backward = both_messages(exact, packing)
-    # Normalizing each token by itself equals subtracting the log partition function.
+    # A softmax per token is the same as subtracting the log partition function.
     return (forward + backward - exact.emissions).softmax(dim=1).to(potentials.emissions.dtype)
 
 
 @torch.no_grad()
 def span_probabilities(potentials: Potentials, lengths: Tensor, spans: Tensor) -> Tensor:
-    """The probability of exactly these entities: [n_spans].
+    """The probability of each entity with exactly this span and label: [n_spans].
 
-    spans: int64 [n_spans, 3], rows of (first token, last token, label): flat indices, the last
-        token included, both in one post; the label's place among the labels.
+    spans: int64 [n_spans, 3], rows of (first token, last token, label index); flat token indices,
+        the last one included.
 
-    It is the summed probability of all paths with `B` at the first token, `I` at the rest, and no
-    `I` of the label behind. Float64 inside, as `marginals`.
+    That is the total probability of all paths with `B` at the first token, `I` at the others, and
+    no `I` of the label after them. Computed in float64, as `marginals`.
     """
     exact = _double(potentials)
     spans = spans.to(exact.emissions.device)
@@ -111,7 +109,7 @@ def span_probabilities(potentials: Potentials, lengths: Tensor, spans: Tensor) -
     first, _, label = spans.unbind(dim=1)
     scores = forward[first, begin_tag(label)]
     scores = scores + _inner_scores(exact, lengths, spans)
-    scores = scores + _closing_scores(exact, packing, backward, spans)
+    scores = scores + _scores_after(exact, packing, backward, spans)
     total = exact.emissions.new_zeros(len(lengths))
     total = total.index_copy(0, packing.posts, totals(forward, exact.end, packing))
     post = posts_of_tokens(lengths).to(spans.device)[first]
@@ -134,8 +132,8 @@ def _inner_scores(exact: Potentials, lengths: Tensor, spans: Tensor) -> Tensor:
     return emissions + FORBIDDEN * n_forbidden + torch.where(last > first, entry + stay, 0)
 
 
-def _closing_scores(exact: Potentials, packing: Packing, backward: Tensor, spans: Tensor) -> Tensor:
-    """The summed score of all that may come behind a span: [n_spans]."""
+def _scores_after(exact: Potentials, packing: Packing, backward: Tensor, spans: Tensor) -> Tensor:
+    """The log-sum-exp of the scores of all continuations after a span: [n_spans]."""
     first, last, label = spans.unbind(dim=1)
     tag = torch.where(last > first, inside_tag(label), begin_tag(label))
     is_end = torch.zeros(len(backward), dtype=torch.bool, device=spans.device)

@@ -1,9 +1,9 @@
-"""The forward-backward algorithm, batched over posts: the only loop is over time.
+"""The forward-backward algorithm, batched over posts, with one loop over time.
 
-A forward message at a token is the log of the summed score of all paths from the start of the post
-that reach this token with this tag; a backward message the same from the end of the post. Both
-include the token's own emission, so that one recursion serves both: a post read backwards, with
-its transitions transposed and start and end exchanged, is a post.
+A forward message at a token is the log-sum-exp of the scores of all paths from the start of the
+post to this token and tag; a backward message, of all paths from the end. Both include the token's
+emission, so that one recursion computes both: the backward messages are the forward messages of the
+reversed post, with transposed transitions and with start and end exchanged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def forward_messages(potentials: Potentials, packing: Packing) -> Tensor:
 
 
 def both_messages(potentials: Potentials, packing: Packing) -> tuple[Tensor, Tensor]:
-    """Forward and backward, each [n_tokens, n_tags], from one loop."""
+    """Forward and backward messages, each [n_tokens, n_tags], in one loop."""
     emissions = potentials.emissions
     messages = _recur(
         emissions[torch.stack([packing.forward, packing.backward])],
@@ -41,10 +41,10 @@ def both_messages(potentials: Potentials, packing: Packing) -> tuple[Tensor, Ten
 
 
 def _recur(emissions: Tensor, transitions: Tensor, start: Tensor, packing: Packing) -> Tensor:
-    """Messages in the order of steps, for one or two directions at once.
+    """Messages [n_directions, n_tokens, n_tags] in packed order, for one or two directions.
 
-    emissions: [n_directions, n_tokens, n_tags], packed; transitions: [n_directions, n_tags,
-    n_tags]; start: [n_directions, n_tags].
+    emissions: [n_directions, n_tokens, n_tags], in packed order. transitions: [n_directions,
+    n_tags, n_tags]. start: [n_directions, n_tags].
     """
     if not len(packing.counts):
         return emissions
@@ -52,9 +52,9 @@ def _recur(emissions: Tensor, transitions: Tensor, start: Tensor, packing: Packi
     steps = emissions.split(packing.counts.tolist(), dim=1)
     messages = [steps[0] + start.unsqueeze(1)]
     for step in steps[1:]:
-        alive = messages[-1][:, : step.shape[1]]
-        scores = alive.unsqueeze(3) + transitions
-        # By hand: torch.logsumexp guards against infinities that FORBIDDEN rules out.
+        previous = messages[-1][:, : step.shape[1]]
+        scores = previous.unsqueeze(3) + transitions
+        # Faster than torch.logsumexp, which handles infinities; FORBIDDEN is finite.
         top = scores.amax(dim=2)
         total = scores.sub_(top.unsqueeze(2)).exp_().sum(dim=2).log_()
         messages.append(total.add_(top).add_(step))
@@ -62,16 +62,15 @@ def _recur(emissions: Tensor, transitions: Tensor, start: Tensor, packing: Packi
 
 
 def totals(forward: Tensor, end: Tensor, packing: Packing) -> Tensor:
-    """The log partition function of the posts that have tokens, in the order of the packing."""
+    """The log partition function of the posts with tokens, in the order of `packing.posts`."""
     return torch.logsumexp(forward[packing.last] + end, dim=1)
 
 
 class LogPartition(torch.autograd.Function):
-    """The log of the summed score of all paths of each post: [n_posts], 0 for an empty post.
+    """The log partition function of each post: [n_posts], 0 for an empty post.
 
-    Its gradient is the expected number of times that a path uses a tag or a transition. Taking it
-    from the messages costs one more recursion in the same loop, where recording the loop for
-    autograd costs several times as much.
+    Its gradient is the expected count of each tag and transition. The backward messages give it for
+    one more recursion in the same loop; autograd through the loop costs several times as much.
     """
 
     @staticmethod
@@ -90,8 +89,8 @@ class LogPartition(torch.autograd.Function):
             forward, backward = both_messages(potentials, packing)
         else:
             forward, backward = forward_messages(potentials, packing), emissions
-        alive = totals(forward, end, packing)
-        result = emissions.new_zeros(len(lengths)).index_copy_(0, packing.posts, alive)
+        nonempty = totals(forward, end, packing)
+        result = emissions.new_zeros(len(lengths)).index_copy_(0, packing.posts, nonempty)
         ctx.save_for_backward(emissions, transitions, forward, backward, result)
         return result
 
@@ -102,8 +101,7 @@ class LogPartition(torch.autograd.Function):
         packing: Packing = ctx.packing
         posts = posts_of_tokens(ctx.lengths).to(emissions.device)
         weight, total = upstream[posts].unsqueeze(1), result[posts].unsqueeze(1)
-        # Rounding must not lift a probability above 1: in a post where every path is forbidden
-        # it would overflow.
+        # Clamped, because in a post where every path is forbidden rounding errors overflow.
         tags = (forward + backward - emissions - total).clamp_(max=0).exp_().mul_(weight)
         after = packing.following
         before = after - 1
@@ -114,7 +112,7 @@ class LogPartition(torch.autograd.Function):
 
 
 def log_partition(potentials: Potentials, packing: Packing, lengths: Tensor) -> Tensor:
-    """The log of the summed score of all paths of each post: [n_posts]; differentiable once."""
+    """The log partition function of each post: [n_posts]; differentiable once."""
     result: Tensor = LogPartition.apply(
         potentials.emissions,
         potentials.transitions,
