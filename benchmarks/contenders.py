@@ -1,4 +1,4 @@
-"""The two sides of the comparison, set up for the same posts, weights and settings."""
+"""Both sides of a comparison, with the same posts, weights and settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from spacy_mner.pipeline import multimodal_ner as component_module
 TEMPLATES = Path(spacy_mner.__file__).parent / "templates"
 
 
-# What the hand-written network is: equation 4 as printed, frozen vectors, one dropout everywhere.
+# Settings of the hand-written network: equation 4 as published, frozen word vectors, one dropout.
 PLAIN: dict[str, dict[str, Any]] = {
     "word": {"finetune": False, "dropout": 0.3},
     "char": {"dropout": 0.3},
@@ -38,9 +38,9 @@ PRINTED = {"bounded": True, "combine": "sum", "skip_unknown": False, "dropout": 
 
 
 def plain_config(*, images: bool) -> Config:
-    """`templates/base.cfg`, set to what the hand-written network is where it goes beyond that.
+    """`templates/base.cfg` with the settings of the hand-written network.
 
-    images: posts bring files; without, they bring descriptors.
+    images: posts have image files; otherwise, precomputed descriptors.
     """
     config = load_config(TEMPLATES / "base.cfg")
     model = config["components"]["multimodal_ner"]["model"]
@@ -79,7 +79,7 @@ class Ours:
         return self.pipe.model.shims[0].network
 
     def examples(self, posts: Sequence[Post]) -> list[Example]:
-        """A batch as the corpus reader and the batcher hand it over."""
+        """A batch as the corpus reader and the batcher return it."""
         return [self._example(post) for post in posts]
 
     def step(self, examples: list[Example]) -> None:
@@ -89,7 +89,7 @@ class Ours:
         self.optimizer.step_schedules()
 
     def loss(self, examples: list[Example]) -> float:
-        """As in training, auxiliary heads and all, but without dropout."""
+        """The training loss, auxiliary heads included, without dropout."""
         with without_dropout(self.network):
             output, _ = self.pipe.model([example.predicted for example in examples], is_train=True)
         return float(self.pipe.get_loss(examples, output)[0])
@@ -103,7 +103,7 @@ class Ours:
 
 
 def watch_stages(pipe: Any, clock: StageClock) -> None:
-    """What no stage claims is spaCy's: copying and checking the examples."""
+    """Time the stages of a step; the rest is spaCy's: copying and validating examples."""
     run = pipe.model._func
 
     def forward(model: Any, docs: list[Doc], is_train: bool) -> Any:
@@ -117,9 +117,9 @@ def watch_stages(pipe: Any, clock: StageClock) -> None:
     pipe.get_loss = clock.timed(pipe.get_loss, "loss")
     pipe.finish_update = clock.timed(pipe.finish_update, "optimizer")
     # Reading the annotation belongs to the same stage as in the hand-written loop's collate.
-    # A former comparison may have left its own clock there.
-    allowed_tags = inspect.unwrap(component_module.allowed_tags)
-    component_module.allowed_tags = clock.timed(allowed_tags, "featurize")
+    # An earlier comparison may have wrapped it already.
+    tags_allowed_by_gold = inspect.unwrap(component_module.tags_allowed_by_gold)
+    component_module.tags_allowed_by_gold = clock.timed(tags_allowed_by_gold, "featurize")
 
 
 def make_loop(
@@ -127,7 +127,7 @@ def make_loop(
 ) -> TrainingLoop:
     """The hand-written loop with the sizes, settings and weights of `ours`.
 
-    own_crf: take the loss from the package in place of pytorch-crf.
+    own_crf: compute the loss with the package instead of pytorch-crf.
     """
     model = ours.config.interpolate()["components"]["multimodal_ner"]["model"]
     training = ours.config["training"]["optimizer"]
@@ -162,7 +162,7 @@ def make_loop(
 
 
 def package_crf_loss(crf: CRF, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-    """The loss that the package computes, for a loop that has it as a library."""
+    """The loss computed by the package, as a function of the tensors of pytorch-crf."""
     lengths = mask.sum(dim=1)
     flat, gold = from_grid(emissions, lengths), from_grid(tags, lengths)
     allowed = torch.nn.functional.one_hot(gold, flat.shape[1]).bool()
@@ -175,7 +175,7 @@ def _with_unknown(lexicon: Lexicon) -> Tensor:
 
 
 def _encoded_images(store: Any, posts: Sequence[Post]) -> dict[str, Tensor]:
-    """The features of every image, looked up by its path; warms the store as well."""
+    """The features of each image by path; fills the cache as well."""
     from spacy_mner.images.reference import open_image
 
     paths = sorted({post.image for post in posts if post.image is not None})
@@ -186,15 +186,15 @@ def _encoded_images(store: Any, posts: Sequence[Post]) -> dict[str, Tensor]:
 
 
 NAMES = {
-    "unknown": "embed.word.unknown_vector",
+    "unknown_vector": "embed.word.unknown_vector",
     "project_word": "embed.word.projection",
     "characters": "embed.char.embedding",
-    "spell": "embed.char.lstm",
-    "normalize": "embed.image.input_norm",
+    "character_lstm": "embed.char.lstm",
+    "input_norm": "embed.image.input_norm",
     "project_image": "embed.image.projection",
     "score": "fuse.score",
-    "read": "encode.lstm",
-    "emit": "decode.emission",
+    "lstm": "encode.lstm",
+    "emission": "decode.emission",
     "crf.start_transitions": "decode.start",
     "crf.end_transitions": "decode.end",
     "crf.transitions": "decode.transitions",
@@ -205,9 +205,9 @@ NAMES = {
 def copy_weights(
     source: torch.nn.Module, target: torch.nn.Module, names: Mapping[str, str]
 ) -> None:
-    """Give a hand-written network the package's weights; fails where they differ in shape.
+    """Copy the parameters; raises AssertionError for different names or shapes.
 
-    names: the beginnings of ours by those of theirs.
+    names: prefixes of names in the target -> those in the source.
     """
     ours = dict(source.named_parameters())
     for name, parameter in target.named_parameters():
@@ -216,13 +216,13 @@ def copy_weights(
         stem = next(stem for stem in names if name == stem or name.startswith(f"{stem}."))
         value = ours.pop(names[stem] + name[len(stem) :])
         assert value.shape == parameter.shape, f"{name}: {value.shape} and {parameter.shape}"
-        # Scores that only the hand-written network has to be told are forbidden.
+        # Forbidden scores are parameters in the hand-written network only.
         parameter.copy_(torch.where(parameter < -1e3, parameter, value))
     assert not ours, f"the hand-written network has no {sorted(ours)}"
 
 
 def n_parameters(network: torch.nn.Module) -> int:
-    """Trained numbers."""
+    """Number of trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
@@ -234,7 +234,7 @@ def loss_without_dropout(loop: TrainingLoop, posts: Sequence[Post]) -> float:
 
 @contextmanager
 def without_dropout(network: torch.nn.Module) -> Iterator[None]:
-    """A network in training mode that leaves nothing to chance."""
+    """A network in training mode with all dropouts set to 0."""
     # The names under which torch and transformers keep the probability.
     rates = [
         (module, name, getattr(module, name))

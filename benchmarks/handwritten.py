@@ -1,8 +1,9 @@
-"""What we measure ourselves against: the same network as a plain PyTorch training loop.
+"""The reference of the benchmarks: the same network in a plain PyTorch training loop.
 
-It knows nothing of spaCy, Thinc or this package. Posts of a batch are padded to a grid, the
-distinct tokens of a batch are spelled once, both recurrences run over packed sequences, and the CRF
-is the package pytorch-crf. Strings become ids in the loop, as in a DataLoader's `collate_fn`.
+It uses neither spaCy nor Thinc nor this package. Posts of a batch are padded to a grid, the
+characters of the distinct tokens of a batch are embedded once, both LSTMs run over packed
+sequences, and the CRF is that of pytorch-crf. Strings are converted to ids in the loop, as in the
+`collate_fn` of a DataLoader.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Batch:
     words: Tensor  # [n_posts, longest], 0 for unknown words and padding
     characters: Tensor  # [n_distinct, longest word]
     word_lengths: Tensor  # [n_distinct]
-    distinct: Tensor  # [n_posts, longest], the place of every token among the distinct ones
+    distinct: Tensor  # [n_posts, longest], the index of each token among the distinct ones
     lengths: Tensor  # [n_posts]
     mask: Tensor  # [n_posts, longest]
     images: Tensor  # [n_posts, dim]
@@ -51,7 +52,7 @@ class Batch:
 
 
 class Collate:
-    """Posts to tensors, by dictionaries of the words, characters, tags and images."""
+    """Converts posts to tensors with vocabularies of words, characters and tags."""
 
     def __init__(
         self,
@@ -104,43 +105,45 @@ class Collate:
 
 
 def grid_of(rows: list[list[int]]) -> Tensor:
-    """Rows of ids, padded with 0: one tensor made at once, not one a row."""
+    """Rows of ids as one tensor, padded with 0."""
     return torch.tensor(list(zip_longest(*rows, fillvalue=0))).T
 
 
 class Tagger(nn.Module):
-    """Word, character and image, merged by modality attention into a BiLSTM-CRF."""
+    """Word, character and image, fused by modality attention, and a BiLSTM-CRF."""
 
     def __init__(self, sizes: Sizes, tag_ids: dict[str, int]) -> None:
         super().__init__()
         vectors, width = sizes.word_vectors, sizes.width
         self.words = nn.Embedding.from_pretrained(vectors, freeze=True)
-        self.unknown = nn.Parameter(torch.zeros(vectors.shape[1]))
+        self.unknown_vector = nn.Parameter(torch.zeros(vectors.shape[1]))
         self.project_word = nn.Linear(vectors.shape[1], width)
         self.characters = nn.Embedding(sizes.n_characters + 1, sizes.character_width, padding_idx=0)
-        self.spell = nn.LSTM(
+        self.character_lstm = nn.LSTM(
             sizes.character_width, width // 2, bidirectional=True, batch_first=True
         )
-        self.normalize = nn.LayerNorm(sizes.image_dim)
+        self.input_norm = nn.LayerNorm(sizes.image_dim)
         self.project_image = nn.Linear(sizes.image_dim, width)
         self.score = nn.Linear(3 * width, 3)
-        self.read = nn.LSTM(width, sizes.hidden_width, bidirectional=True, batch_first=True)
-        self.emit = nn.Linear(2 * sizes.hidden_width, len(tag_ids))
+        self.lstm = nn.LSTM(width, sizes.hidden_width, bidirectional=True, batch_first=True)
+        self.emission = nn.Linear(2 * sizes.hidden_width, len(tag_ids))
         self.crf = CRF(len(tag_ids), batch_first=True)
         self.dropout = nn.Dropout(sizes.dropout)
         forbid(self.crf, tag_ids)
 
     def forward(self, batch: Batch) -> Tensor:
         """Emissions [n_posts, longest, n_tags]."""
-        vectors = torch.stack([self._word(batch), self._spelling(batch), self._image(batch)], dim=2)
+        vectors = torch.stack(
+            [self._word(batch), self._characters(batch), self._image(batch)], dim=2
+        )
         scores = self.score(vectors.flatten(2)).sigmoid()
         absent = torch.zeros_like(scores, dtype=torch.bool)
         absent[:, :, 2] = ~batch.has_image.unsqueeze(1)
         attention = scores.masked_fill(absent, -torch.inf).softmax(dim=2)
         fused = self.dropout((attention.unsqueeze(3) * vectors).sum(dim=2))
         packed = pack_padded_sequence(fused, batch.lengths, True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.read(packed)[0], batch_first=True)
-        emissions: Tensor = self.emit(self.dropout(states))
+        states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
+        emissions: Tensor = self.emission(self.dropout(states))
         return emissions
 
     def loss(self, emissions: Tensor, batch: Batch, of_crf: CRFLoss) -> Tensor:
@@ -149,26 +152,26 @@ class Tagger(nn.Module):
 
     def _word(self, batch: Batch) -> Tensor:
         known = (batch.words != 0).unsqueeze(2)
-        vectors = torch.where(known, self.words(batch.words), self.unknown)
+        vectors = torch.where(known, self.words(batch.words), self.unknown_vector)
         projected: Tensor = self.project_word(self.dropout(vectors))
         return projected
 
-    def _spelling(self, batch: Batch) -> Tensor:
+    def _characters(self, batch: Batch) -> Tensor:
         packed = pack_padded_sequence(
             self.characters(batch.characters), batch.word_lengths, True, enforce_sorted=False
         )
-        _, (last, _) = self.spell(packed)
+        _, (last, _) = self.character_lstm(packed)
         words = self.dropout(torch.cat([last[0], last[1]], dim=1))
         return nn.functional.embedding(batch.distinct, words)
 
     def _image(self, batch: Batch) -> Tensor:
-        vectors = self.project_image(self.dropout(self.normalize(batch.images)))
+        vectors = self.project_image(self.dropout(self.input_norm(batch.images)))
         vectors = vectors.masked_fill(~batch.has_image.unsqueeze(1), 0)
         return vectors.unsqueeze(1).expand(-1, batch.words.shape[1], -1)
 
 
 def forbid(crf: CRF, tag_ids: dict[str, int]) -> None:
-    """The usual way to BIO constraints with pytorch-crf: prohibitive scores to start from."""
+    """BIO constraints as usual with pytorch-crf: very low initial scores."""
     with torch.no_grad():
         for tag, i in tag_ids.items():
             if tag.startswith("I-"):
@@ -185,7 +188,7 @@ def crf_loss(crf: CRF, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
 
 
 class AdamWithAverages:
-    """Clips the norm of the gradient of each tensor and averages the weights, as Thinc does it.
+    """Adam with clipping per parameter and averages of the parameters, as Thinc's.
 
     average: keep an exponential average of the weights.
     """
@@ -213,10 +216,10 @@ class AdamWithAverages:
 class TrainingLoop:
     """One training step at a time.
 
-    network: from a batch to emissions, and with a `loss` of these.
-    collate: posts to a batch.
-    update: changes the network by its gradients, and drops those.
-    of_crf: (crf, emissions, tags, mask) to the loss of a CRF.
+    network: computes emissions from a batch; its method `loss` computes their loss.
+    collate: converts posts to a batch.
+    update: updates the parameters and removes their gradients.
+    of_crf: (crf, emissions, tags, mask) -> loss of a CRF.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 """The network of `configs/mner_trf.cfg` in plain PyTorch and transformers, and its update.
 
-It knows nothing of spaCy, Thinc or this package. A batch is padded to its longest post, as
-everybody does; a fast tokenizer of transformers aligns words and pieces in the loop; distinct
-tokens are spelled once; the CRFs are the package pytorch-crf. A post has all regions of an image,
-or none, so that no region needs a mask.
+It uses neither spaCy nor Thinc nor this package. A batch is padded to its longest post; a fast
+tokenizer of transformers aligns words and pieces in the loop; the characters of distinct tokens are
+embedded once; the CRFs are those of pytorch-crf. A post has all regions of an image or none, so
+that regions need no mask.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from transformers import AutoModel
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the network and its dropouts, as the config has them."""
+    """Widths and dropouts of the config."""
 
     n_characters: int
     character_width: int
-    spelled_width: int
+    character_output_width: int
     n_regions: int
     image_dim: int
     width: int
@@ -67,12 +67,12 @@ class Collate:
 
     def __call__(self, posts: Sequence[Post]) -> Batch:
         words = [post.words for post in posts]
-        read = self.tokenizer(
+        encoded = self.tokenizer(
             words, is_split_into_words=True, padding=True, truncation=True, return_tensors="pt"
         )
         distinct: dict[str, int] = {}
         places = [[distinct.setdefault(word, len(distinct)) for word in p.words] for p in posts]
-        spelled = [[self.character_ids.get(c, 1) for c in word] for word in distinct]
+        characters = [[self.character_ids.get(c, 1) for c in word] for word in distinct]
         tags = grid_of([[self.tag_ids[tag] for tag in post.tags] for post in posts])
         lengths = torch.tensor([len(one) for one in words])
         images = np.zeros((len(posts), *self.image_shape), dtype=np.float32)
@@ -80,14 +80,14 @@ class Collate:
             if post.descriptor is not None:
                 images[i] = post.descriptor
         return Batch(
-            ids=read["input_ids"],
-            attended=read["attention_mask"],
-            firsts=grid_of([_first_pieces(read.word_ids(i)) for i in range(len(posts))]),
+            ids=encoded["input_ids"],
+            attended=encoded["attention_mask"],
+            firsts=grid_of([_first_pieces(encoded.word_ids(i)) for i in range(len(posts))]),
             tags=tags,
             lengths=lengths,
             mask=torch.arange(tags.shape[1]) < lengths.unsqueeze(1),
-            characters=grid_of(spelled),
-            word_lengths=torch.tensor([len(ids) for ids in spelled]),
+            characters=grid_of(characters),
+            word_lengths=torch.tensor([len(ids) for ids in characters]),
             distinct=grid_of(places),
             images=torch.from_numpy(images),
             has_image=torch.tensor([post.descriptor is not None for post in posts]),
@@ -98,46 +98,62 @@ def _first_pieces(of_piece: Sequence[int | None]) -> list[int]:
     return [c for c, w in enumerate(of_piece) if w is not None and w != of_piece[c - 1]]
 
 
-class Cross(nn.Module):
-    """A transformer layer where the first sequence asks the second."""
+class TransformerLayer(nn.Module):
+    """A transformer layer with queries and keys from different sequences."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         width, dropout = sizes.width, sizes.dropout
-        self.attend = nn.MultiheadAttention(width, sizes.heads, dropout=dropout, batch_first=True)
-        self.normalize_attended, self.normalize = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.think = nn.Sequential(
+        self.attention = nn.MultiheadAttention(
+            width, sizes.heads, dropout=dropout, batch_first=True
+        )
+        self.attention_norm, self.output_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.feedforward = nn.Sequential(
             nn.Linear(width, sizes.feedforward), nn.GELU(), nn.Linear(sizes.feedforward, width)
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, asking: Tensor, asked: Tensor, ignored: Tensor | None = None) -> Tensor:
-        heard, _ = self.attend(asking, asked, asked, key_padding_mask=ignored, need_weights=False)
-        heard = self.normalize_attended(asking + self.dropout(heard))
-        result: Tensor = self.normalize(heard + self.dropout(self.think(heard)))
-        return result
+    def forward(self, queries: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
+        attended, _ = self.attention(queries, keys, keys, key_padding_mask=mask, need_weights=False)
+        attended = self.attention_norm(queries + self.dropout(attended))
+        output: Tensor = self.output_norm(attended + self.dropout(self.feedforward(attended)))
+        return output
+
+
+LAYERS = (
+    "text_self_attention",
+    "auxiliary_self_attention",
+    "region_self_attention",
+    "text_to_region",
+    "region_self_attention_2",
+    "region_to_text",
+    "text_to_region_2",
+)
 
 
 class Tagger(nn.Module):
-    """Encoder, characters and regions, with the attention across them of Liu et al. 2022."""
+    """Encoder, characters and regions, with the cross-modal attention of Liu et al. 2022."""
 
     def __init__(self, encoder: str, sizes: Sizes, tag_ids: dict[str, int]) -> None:
         super().__init__()
         width = sizes.width
         self.encoder = AutoModel.from_pretrained(encoder)
         self.characters = nn.Embedding(sizes.n_characters + 1, sizes.character_width, padding_idx=0)
-        half = sizes.spelled_width // 2
-        self.spell = nn.LSTM(sizes.character_width, half, bidirectional=True, batch_first=True)
-        self.project_characters = nn.Linear(sizes.spelled_width, width)
-        self.normalize = nn.LayerNorm(sizes.image_dim)
+        half = sizes.character_output_width // 2
+        self.character_lstm = nn.LSTM(
+            sizes.character_width, half, bidirectional=True, batch_first=True
+        )
+        self.project_characters = nn.Linear(sizes.character_output_width, width)
+        self.input_norm = nn.LayerNorm(sizes.image_dim)
         self.project_image = nn.Linear(sizes.image_dim, width)
-        self.read, self.read_auxiliary = Cross(sizes), Cross(sizes)
-        self.project_direct, self.project_first = nn.Linear(width, width), nn.Linear(width, width)
-        self.read_direct, self.read_first = Cross(sizes), Cross(sizes)
-        self.ask, self.answer, self.ask_answered = Cross(sizes), Cross(sizes), Cross(sizes)
+        for name in LAYERS:
+            setattr(self, name, TransformerLayer(sizes))
+        self.region_projection = nn.Linear(width, width)
+        self.region_projection_2 = nn.Linear(width, width)
         self.gate = nn.Linear(2 * width, width)
-        self.join, self.finish = nn.Linear(width, width), nn.Linear(2 * width, width)
-        self.emit, self.emit_auxiliary = nn.Linear(width, len(tag_ids)), nn.Linear(width, 3)
+        self.image_projection = nn.Linear(width, width)
+        self.output_projection = nn.Linear(2 * width, width)
+        self.emission, self.auxiliary_emission = nn.Linear(width, len(tag_ids)), nn.Linear(width, 3)
         self.crf = CRF(len(tag_ids), batch_first=True)
         self.crf_auxiliary = CRF(3, batch_first=True)
         forbid(self.crf, tag_ids)
@@ -148,13 +164,14 @@ class Tagger(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Emissions [n_posts, longest, n_tags], in training those of B, I and O as well."""
-        text = self.dropout(self._pieces(batch) + self._spelling(batch))
-        read = self.read(text, text, ~batch.mask)
-        seen = self.join(self.dropout(self._look(read, batch))).relu()
-        emissions = self.emit(self.finish(torch.cat([read, seen], dim=2)))
+        inputs = self.dropout(self._pieces(batch) + self._characters(batch))
+        text = self.text_self_attention(inputs, inputs, ~batch.mask)
+        image = self.image_projection(self.dropout(self._cross_attention(text, batch))).relu()
+        emissions = self.emission(self.output_projection(torch.cat([text, image], dim=2)))
         if not self.training:
             return emissions, None
-        return emissions, self.emit_auxiliary(self.read_auxiliary(text, text, ~batch.mask))
+        auxiliary = self.auxiliary_self_attention(inputs, inputs, ~batch.mask)
+        return emissions, self.auxiliary_emission(auxiliary)
 
     def loss(
         self, emissions: tuple[Tensor, Tensor | None], batch: Batch, of_crf: CRFLoss
@@ -168,27 +185,29 @@ class Tagger(nn.Module):
         return loss + self.segmentation_weight * auxiliary
 
     def _pieces(self, batch: Batch) -> Tensor:
-        read = self.encoder(input_ids=batch.ids, attention_mask=batch.attended).last_hidden_state
-        index = batch.firsts.unsqueeze(2).expand(-1, -1, read.shape[2])
-        pieces: Tensor = self.dropout(read.gather(1, index))
-        return pieces
+        pieces = self.encoder(input_ids=batch.ids, attention_mask=batch.attended).last_hidden_state
+        index = batch.firsts.unsqueeze(2).expand(-1, -1, pieces.shape[2])
+        tokens: Tensor = self.dropout(pieces.gather(1, index))
+        return tokens
 
-    def _spelling(self, batch: Batch) -> Tensor:
+    def _characters(self, batch: Batch) -> Tensor:
         packed = pack_padded_sequence(
             self.characters(batch.characters), batch.word_lengths, True, enforce_sorted=False
         )
-        _, (last, _) = self.spell(packed)
+        _, (last, _) = self.character_lstm(packed)
         words = self.character_dropout(torch.cat([last[0], last[1]], dim=1))
         return nn.functional.embedding(batch.distinct, self.project_characters(words))
 
-    def _look(self, text: Tensor, batch: Batch) -> Tensor:
-        regions = self.project_image(self.dropout(self.normalize(batch.images)))
-        direct, first = self.project_direct(regions), self.project_first(regions)
-        heard = self.ask(text, self.read_direct(direct, direct))
-        answered = self.answer(self.read_first(first, first), text, ~batch.mask)
-        around = self.ask_answered(text, answered)
-        gate = self.gate(torch.cat([heard, around], dim=2)).sigmoid()
-        mixed = gate * heard + (1 - gate) * around
+    def _cross_attention(self, text: Tensor, batch: Batch) -> Tensor:
+        regions = self.project_image(self.dropout(self.input_norm(batch.images)))
+        projected = self.region_projection(regions)
+        first = self.text_to_region(text, self.region_self_attention(projected, projected))
+        projected = self.region_projection_2(regions)
+        attended = self.region_self_attention_2(projected, projected)
+        attended = self.region_to_text(attended, text, ~batch.mask)
+        second = self.text_to_region_2(text, attended)
+        gate = self.gate(torch.cat([first, second], dim=2)).sigmoid()
+        mixed = gate * first + (1 - gate) * second
         return mixed.masked_fill(~batch.has_image[:, None, None], 0)
 
 

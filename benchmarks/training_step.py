@@ -1,4 +1,4 @@
-"""What a training step costs, against a hand-written PyTorch loop of the same network.
+"""The time of a training step relative to a hand-written PyTorch loop of the same network.
 
     python benchmarks/training_step.py
 
@@ -65,7 +65,7 @@ def parse_arguments() -> argparse.Namespace:
         nargs="+",
         choices=["descriptor", "image"],
         default=["descriptor", "image"],
-        help="what posts bring: image_features, or image files that are encoded already",
+        help="input: image_features, or image files with cached features",
     )
     parser.add_argument("--batches", type=int, default=20, help="in a round")
     parser.add_argument("--rounds", type=int, default=5, help="passes over the batches")
@@ -82,7 +82,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def compare(batch_size: int, image: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time both sides on the same batches: milliseconds of a step, as a whole and by stage."""
+    """Milliseconds of a step and of its stages for both sides on the same batches."""
     torch.manual_seed(arguments.seed)
     rng = np.random.default_rng(arguments.seed)
     lexicon = make_lexicon(rng)
@@ -115,7 +115,7 @@ def compare(batch_size: int, image: str, arguments: argparse.Namespace) -> dict[
 
 
 def check_same_network(ours: Ours, loops: list[Any], examples: list, posts: list[Post]) -> None:
-    """The same parameters give the same loss, or there is nothing to compare."""
+    """Raise AssertionError unless both sides compute the same loss with the same parameters."""
     for loop in loops:
         assert n_parameters(loop.network) == n_parameters(ours.network)
         losses = loss_without_dropout(loop, posts), ours.loss(examples)
@@ -128,7 +128,7 @@ def take_turns(
     n_batches: int,
     rounds: int,
 ) -> None:
-    """Each batch goes to every side in turn, and each side is as often the first."""
+    """Run all sides on each batch in turn, with each side first equally often."""
     names = list(steps)
     for i in range(WARM_UP):
         for name in names:
@@ -152,7 +152,7 @@ def summarize(clocks: dict[str, StageClock], n_batches: int) -> dict[str, Any]:
 
 
 def ratio(ours: list[float], other: list[float], n_batches: int) -> dict[str, float]:
-    """Of the median steps of a round: its median over rounds, and how far the rounds lie apart."""
+    """The ratio of the median steps of a round: its median, lowest and highest over rounds."""
     starts = range(0, len(ours), n_batches)
     rounds = [median(ours[i : i + n_batches]) / median(other[i : i + n_batches]) for i in starts]
     return {"median": median(rounds), "lowest": min(rounds), "highest": max(rounds)}

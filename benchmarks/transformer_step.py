@@ -3,11 +3,11 @@
     python benchmarks/transformer_step.py
     python benchmarks/transformer_step.py --encoder FOLDER
 
-The yardstick: a step costs at most 1.15 times that of plain PyTorch. Both sides train the network
+The goal: a step takes at most 1.15 times as long as in plain PyTorch. Both sides train the network
 of `configs/mner_trf.cfg` (`handwritten_transformer.py`) on the same batches, in turn, in one
-process, from the same weights: before anything is timed, both must give the same loss. Nine posts
-in ten bring the grid of an image, 7 x 7 regions, encoded before. What our side may gain by: it
-reads posts of similar length together, and its CRF is not pytorch-crf, but for the last row.
+process, from the same weights, and must compute the same loss first. Nine posts in ten have the
+precomputed grid of an image, 7 x 7 regions. The package has two advantages: it encodes posts of
+similar length together, and (except in the last row) it does not use pytorch-crf.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ LEARN_RATE, ENCODER_LEARN_RATE = 1e-4, 1e-5
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--encoder", help="name or folder; MiniLM's shape at random by default")
+    parser.add_argument(
+        "--encoder", help="name or folder; default: random weights in the size of MiniLM"
+    )
     parser.add_argument("--batch-size", type=int, nargs="+", default=[32, 16])
     parser.add_argument("--batches", type=int, default=10, help="in a round")
     parser.add_argument("--rounds", type=int, default=5, help="passes over the batches")
@@ -67,7 +69,7 @@ def main() -> None:
 
 
 def compare(batch_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time both sides on the same batches: milliseconds of a step, as a whole and by stage."""
+    """Milliseconds of a step and of its stages for both sides on the same batches."""
     torch.manual_seed(arguments.seed)
     rng = np.random.default_rng(arguments.seed)
     lexicon = make_lexicon(rng)
@@ -97,7 +99,7 @@ def compare(batch_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def make_config(encoder: str) -> Config:
-    """`templates/trf.cfg` for posts that bring their regions, with constant learning rates."""
+    """`templates/trf.cfg` for posts with precomputed regions, with constant learning rates."""
     config = load_config(TEMPLATES / "trf.cfg")
     config["paths"]["encoder"] = encoder
     image = config["components"]["multimodal_ner"]["model"]["embed"]["image"]
@@ -108,7 +110,7 @@ def make_config(encoder: str) -> Config:
 
 
 def write_encoder(folder: Path, lexicon: Lexicon) -> str:
-    """A BERT of MiniLM's shape with random weights, that has a piece for frequent words."""
+    """A BERT of the size of MiniLM with random weights, and with word pieces for frequent words."""
     letters = [chr(i) for i in range(33, 127)]
     frequent = [word.lower() for word in lexicon.words[:4000]]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -130,7 +132,7 @@ def make_loop(ours: Ours, encoder: str, clock: StageClock, of_crf: CRFLoss) -> T
     sizes = Sizes(
         n_characters=featurizers.dims()["char"]["n_characters"],
         character_width=char["character_width"],
-        spelled_width=char["width"],
+        character_output_width=char["width"],
         n_regions=N_REGIONS,
         image_dim=IMAGE_DIM,
         width=fuse["width"],
@@ -156,30 +158,31 @@ def make_loop(ours: Ours, encoder: str, clock: StageClock, of_crf: CRFLoss) -> T
     return TrainingLoop(network, collate, update, clock, of_crf)
 
 
+GRID = "fuse.cross_attention.grid"
 NAMES = {
     "encoder": "embed.text.encoder",
     "characters": "embed.char.embedding",
-    "spell": "embed.char.lstm",
+    "character_lstm": "embed.char.lstm",
     "project_characters": "fuse.text_sum.projections.1",
-    "normalize": "embed.image.input_norm",
+    "input_norm": "embed.image.input_norm",
     "project_image": "embed.image.projection",
-    "read": "fuse.text_self_attention",
-    "read_auxiliary": "fuse.auxiliary_self_attention",
-    "project_direct": "fuse.cross_attention.grid.region_projection",
-    "read_direct": "fuse.cross_attention.grid.region_self_attention",
-    "ask": "fuse.cross_attention.grid.text_to_region",
-    "project_first": "fuse.cross_attention.grid.region_projection_2",
-    "read_first": "fuse.cross_attention.grid.region_self_attention_2",
-    "answer": "fuse.cross_attention.grid.region_to_text",
-    "ask_answered": "fuse.cross_attention.grid.text_to_region_2",
-    "gate": "fuse.cross_attention.grid.gate.linear",
-    "join": "fuse.image_projection",
-    "finish": "fuse.output_projection",
-    "emit": "decode.emission",
+    "text_self_attention": "fuse.text_self_attention",
+    "auxiliary_self_attention": "fuse.auxiliary_self_attention",
+    "region_projection": f"{GRID}.region_projection",
+    "region_self_attention": f"{GRID}.region_self_attention",
+    "text_to_region": f"{GRID}.text_to_region",
+    "region_projection_2": f"{GRID}.region_projection_2",
+    "region_self_attention_2": f"{GRID}.region_self_attention_2",
+    "region_to_text": f"{GRID}.region_to_text",
+    "text_to_region_2": f"{GRID}.text_to_region_2",
+    "gate": f"{GRID}.gate.linear",
+    "image_projection": "fuse.image_projection",
+    "output_projection": "fuse.output_projection",
+    "emission": "decode.emission",
     "crf.start_transitions": "decode.start",
     "crf.end_transitions": "decode.end",
     "crf.transitions": "decode.transitions",
-    "emit_auxiliary": "decode.segmentation_head.emission",
+    "auxiliary_emission": "decode.segmentation_head.emission",
     "crf_auxiliary.start_transitions": "decode.segmentation_head.start",
     "crf_auxiliary.end_transitions": "decode.segmentation_head.end",
     "crf_auxiliary.transitions": "decode.segmentation_head.transitions",

@@ -51,7 +51,7 @@ class Stage:
     stage: the block of the config that it belongs to.
     name: the registered name of the block in the config.
     build: returns the module. Keyword arguments: `widths` of the modalities for a fuser,
-        `input_width` for an encoder; `input_width`, `labels` and `auxiliary_width` for a decoder.
+        `input_width` for an encoder; `input_width`, `n_labels` and `auxiliary_width` for a decoder.
     """
 
     stage: Literal["fuse", "encode", "decode"]

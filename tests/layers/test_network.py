@@ -45,7 +45,7 @@ def network(*, attention: bool = True, recurrent: bool = True) -> TaggerNetwork:
 
 
 def cross_modal(segmentation: str | None = "bio") -> TaggerNetwork:
-    """The same modalities under cross-modal attention, with an auxiliary head or without."""
+    """The same modalities with cross-modal attention and an optional auxiliary head."""
     embed = network().embed
     fuse = CrossModal(
         widths=dict.fromkeys(embed, WIDTH),
@@ -69,7 +69,7 @@ def cross_modal(segmentation: str | None = "bio") -> TaggerNetwork:
 
 
 def features_of(posts: list[int]) -> dict[str, Features]:
-    """The features of some of four posts that are always the same."""
+    """The features of some of four fixed posts."""
     generator = torch.Generator().manual_seed(1)
     vectors = torch.randn(6, 5, generator=generator)
     characters = torch.randint(1, 10, (6, 4), generator=generator)
@@ -92,7 +92,7 @@ def features_of(posts: list[int]) -> dict[str, Features]:
 
 @pytest.mark.parametrize("attention", [True, False])
 @pytest.mark.parametrize("recurrent", [True, False])
-def test_every_parameter_learns(attention: bool, recurrent: bool):
+def test_all_parameters_get_gradients(attention: bool, recurrent: bool):
     tagger = network(attention=attention, recurrent=recurrent)
     potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
     tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
@@ -101,23 +101,23 @@ def test_every_parameter_learns(attention: bool, recurrent: bool):
         assert parameter.grad is not None and parameter.grad.any(), name
 
 
-def test_a_post_does_not_depend_on_its_batch_or_order():
+def test_the_output_of_a_post_does_not_depend_on_its_batch():
     tagger = network().eval()
-    alone = {}
+    separate = {}
     for post in range(4):
         lengths = LENGTHS[[post]]
         output = tagger(features_of([post]), lengths)
-        alone[post] = (marginals(output.potentials, lengths), output.attention)
+        separate[post] = (marginals(output.potentials, lengths), output.attention)
     for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0], [1]):
         lengths = LENGTHS[order]
         output = tagger(features_of(order), lengths)
         probabilities = marginals(output.potentials, lengths)
-        expected = [torch.cat(parts) for parts in zip(*(alone[p] for p in order), strict=True)]
+        expected = [torch.cat(parts) for parts in zip(*(separate[p] for p in order), strict=True)]
         assert torch.allclose(probabilities, expected[0], atol=1e-5)
         assert torch.allclose(output.attention, expected[1], atol=1e-5)
 
 
-def test_attention_is_told_in_the_order_of_the_modalities_and_only_where_there_is_one():
+def test_attention_has_one_column_per_modality_or_is_none():
     tagger = network()
     assert list(tagger.embed) == ["word", "char", "image"]
     attention = tagger(features_of([0, 2]), LENGTHS[[0, 2]]).attention
@@ -128,7 +128,7 @@ def test_attention_is_told_in_the_order_of_the_modalities_and_only_where_there_i
     assert output.attention is None
 
 
-def test_a_batch_without_posts_or_tokens_is_answered():
+def test_an_empty_batch_has_outputs_of_length_zero():
     for posts in ([], [1]):
         output = network()(features_of(posts), LENGTHS[posts])
         assert output.potentials.emissions.shape == (0, 5)
@@ -138,44 +138,44 @@ def test_a_batch_without_posts_or_tokens_is_answered():
         assert output.region_attention["image"].shape == (0, 2)
 
 
-def test_the_auxiliary_task_teaches_the_layer_that_is_made_for_it():
+def test_the_auxiliary_loss_trains_the_auxiliary_layer_and_the_embedders():
     tagger = cross_modal()
     potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
     tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
     own = ("fuse.auxiliary_self_attention.", "decode.segmentation_head.")
 
-    def learns(losses: torch.Tensor) -> set[str]:
+    def trained_by(losses: torch.Tensor) -> set[str]:
         tagger.zero_grad()
         losses.sum().backward(retain_graph=True)
         return {n for n, p in tagger.named_parameters() if p.grad is not None and p.grad.any()}
 
-    by_task = learns(potentials.segmentation.losses(LENGTHS, tags))
-    by_crf = learns(negative_log_likelihood(potentials, LENGTHS, tags))
-    assert by_task | by_crf == {name for name, _ in tagger.named_parameters()}
+    by_auxiliary = trained_by(potentials.segmentation.losses(LENGTHS, tags))
+    by_crf = trained_by(negative_log_likelihood(potentials, LENGTHS, tags))
+    assert by_auxiliary | by_crf == {name for name, _ in tagger.named_parameters()}
     assert not any(name.startswith(own) for name in by_crf)
-    assert {name.split(".")[0] for name in by_task if not name.startswith(own)} == {"embed"}
+    assert {name.split(".")[0] for name in by_auxiliary if not name.startswith(own)} == {"embed"}
 
 
-@pytest.mark.parametrize(("segmentation", "n_reads"), [("bio", 1), ("binary", 1), (None, 0)])
-def test_nothing_is_computed_for_an_auxiliary_head_that_the_decoder_lacks(segmentation, n_reads):
+@pytest.mark.parametrize(("segmentation", "n_calls"), [("bio", 1), ("binary", 1), (None, 0)])
+def test_auxiliary_vectors_are_only_computed_for_an_auxiliary_head(segmentation, n_calls):
     tagger = cross_modal(segmentation).train()
-    reads = []
-    tagger.fuse.auxiliary_self_attention.register_forward_hook(lambda *call: reads.append(call))
+    calls = []
+    tagger.fuse.auxiliary_self_attention.register_forward_hook(lambda *call: calls.append(call))
     potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
-    assert len(reads) == n_reads
-    assert (potentials.segmentation is not None) == bool(n_reads)
+    assert len(calls) == n_calls
+    assert (potentials.segmentation is not None) == bool(n_calls)
 
 
-def test_attention_to_regions_is_told_on_request_by_a_fuser_that_attends():
+def test_region_attention_is_returned_on_request_by_a_cross_modal_fuser():
     features, lengths = features_of([0, 2, 3]), LENGTHS[[0, 2, 3]]
-    told = cross_modal().eval()(features, lengths, region_attention=True)
-    assert told.attention is None
-    sums = told.region_attention["image"].sum(1)
-    assert sums.tolist() == pytest.approx([1, 1, 0, 0, 0, 1])
-    assert told.region_attention["image"][5].tolist() == [1, 0]
-    assert torch.equal(told.regions["image"], features["image"]["available"])
-    untold = cross_modal().eval()(features, lengths)
-    assert (untold.region_attention, untold.regions) == (None, {})
+    output = cross_modal().eval()(features, lengths, region_attention=True)
+    assert output.attention is None
+    weights = output.region_attention["image"]
+    assert weights.sum(1).tolist() == pytest.approx([1, 1, 0, 0, 0, 1])
+    assert weights[5].tolist() == [1, 0]
+    assert torch.equal(output.regions["image"], features["image"]["available"])
+    plain = cross_modal().eval()(features, lengths)
+    assert (plain.region_attention, plain.regions) == (None, {})
     assert network()(features, lengths, region_attention=True).region_attention is None
 
 
@@ -216,8 +216,8 @@ def test_a_modality_name_that_torch_reserves_raises_an_error():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_computes_what_the_cpu_computes():
-    def answers(device: str) -> list[torch.Tensor]:
+def test_gpu_results_equal_cpu_results():
+    def results(device: str) -> list[torch.Tensor]:
         tagger = network().to(device)
         features = {
             name: {key: t if key == "lengths" else t.to(device) for key, t in modality.items()}
@@ -231,5 +231,5 @@ def test_a_gpu_computes_what_the_cpu_computes():
         losses.sum().backward()
         return [t.cpu() for t in [*found, *(p.grad for p in tagger.parameters())]]
 
-    for ours, theirs in zip(answers("cuda"), answers("cpu"), strict=True):
+    for ours, theirs in zip(results("cuda"), results("cpu"), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-3)

@@ -21,7 +21,7 @@ def lengths_of(lengths: list[int]) -> torch.Tensor:
     return torch.tensor(lengths, dtype=torch.int64)
 
 
-def test_a_grid_holds_each_post_in_a_row_and_zeros_behind_it():
+def test_a_grid_has_a_zero_padded_row_per_post():
     flat = torch.tensor([[1.0], [2.0], [3.0]])
     grid, mask = to_grid(flat, lengths_of([1, 0, 2]))
     assert grid.squeeze(2).tolist() == [[1, 0], [0, 0], [2, 3]]
@@ -29,7 +29,7 @@ def test_a_grid_holds_each_post_in_a_row_and_zeros_behind_it():
 
 
 @pytest.mark.parametrize("lengths", BATCHES)
-def test_there_and_back_again(lengths: list[int]):
+def test_from_grid_inverts_to_grid(lengths: list[int]):
     flat = torch.randn(sum(lengths), 3)
     grid, mask = to_grid(flat, lengths_of(lengths))
     assert torch.equal(from_grid(grid, lengths_of(lengths)), flat)
@@ -47,11 +47,11 @@ def test_gradients_pass_through_the_grid():
     assert flat.grad.tolist() == [[1, 1], [2, 2], [3, 3]]
 
 
-def test_every_token_knows_its_post():
+def test_posts_of_tokens_returns_the_post_of_each_token():
     assert posts_of_tokens(lengths_of([2, 0, 1])).tolist() == [0, 0, 2]
 
 
-def test_pooling_takes_the_mean_of_what_is_available():
+def test_pooling_returns_the_mean_of_the_available_regions():
     regions = torch.tensor([[[1.0], [3.0]], [[5.0], [7.0]], [[9.0], [11.0]]])
     available = torch.tensor([[True, True], [False, True], [False, False]])
     pooled = pool_regions(RegionVectors(regions, available), lengths_of([2, 1, 1]))
@@ -59,14 +59,14 @@ def test_pooling_takes_the_mean_of_what_is_available():
     assert pooled.available.tolist() == [True, True, True, False]
 
 
-def test_pooling_a_memory_without_regions_gives_nothing():
-    memory = RegionVectors(torch.zeros(2, 0, 3), torch.zeros(2, 0, dtype=torch.bool))
-    pooled = pool_regions(memory, lengths_of([1, 2]))
+def test_pooling_without_regions_returns_unavailable_zeros():
+    modality = RegionVectors(torch.zeros(2, 0, 3), torch.zeros(2, 0, dtype=torch.bool))
+    pooled = pool_regions(modality, lengths_of([1, 2]))
     assert torch.equal(pooled.vectors, torch.zeros(3, 3))
     assert not pooled.available.any()
 
 
-def test_packing_is_that_of_torch():
+def test_packing_equals_pack_sequence_of_torch():
     lengths = [2, 0, 3, 1, 3]
     flat = torch.randn(sum(lengths), 2)
     packing = Packing.of(lengths_of(lengths), flat.device)
@@ -79,7 +79,7 @@ def test_packing_is_that_of_torch():
 
 
 @pytest.mark.parametrize("lengths", BATCHES)
-def test_packing_knows_first_last_and_following_tokens(lengths: list[int]):
+def test_packing_returns_first_last_and_following_tokens(lengths: list[int]):
     packing = Packing.of(lengths_of(lengths), torch.device("cpu"))
     ends = torch.tensor(lengths, dtype=torch.int64).cumsum(0).tolist()
     first = [end - length for end, length in zip(ends, lengths, strict=True) if length]

@@ -1,4 +1,4 @@
-"""Sizes below 1 are refused wherever a config gives one."""
+"""Validation of the sizes in a config."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 from spacy_mner.layers.embed import Tok2VecEmbedding, TransformerEmbedding
 from spacy_mner.models import architectures
 
-# Of every block: what builds it, what the posts tell of its sizes, and the settings that are sizes.
+# Builder of a block, sizes that depend on data, and settings that are sizes.
 EMBEDDERS = [
     (architectures.build_word_vectors, {"dim": 0, "n_words": 3}, ["width"]),
     (architectures.build_word_vectors, {"dim": 5, "n_words": 3}, ["width"]),
@@ -27,33 +27,36 @@ STAGES = [
     (architectures.build_coupled_bilstm, {"input_width": 8}, ["hidden_width"]),
 ]
 CASES = [
-    pytest.param(build, of_posts, setting, id=f"{build.__name__}.{setting}")
-    for build, of_posts, settings in [*EMBEDDERS, *STAGES]
+    pytest.param(build, of_data, setting, id=f"{build.__name__}.{setting}")
+    for build, of_data, settings in [*EMBEDDERS, *STAGES]
     for setting in settings
 ]
 
 
+def builder_of(block: Any) -> Callable:
+    return block.embedder if hasattr(block, "embedder") else block.build
+
+
 @pytest.mark.parametrize("size", [0, -2])
-@pytest.mark.parametrize(("build", "of_posts", "setting"), CASES)
-def test_a_block_names_the_setting_that_is_below_one(
-    build: Callable, of_posts: dict[str, Any], setting: str, size: int
+@pytest.mark.parametrize(("build", "of_data", "setting"), CASES)
+def test_a_size_below_one_raises_an_error_with_the_setting(
+    build: Callable, of_data: dict[str, Any], setting: str, size: int
 ):
     block = build(**{setting: size})
-    build_module = block.embedder if hasattr(block, "embedder") else block.build
     with pytest.raises(ValueError, match=rf"needs {setting} to be at least 1, got {size}"):
-        build_module(**of_posts)
+        builder_of(block)(**of_data)
 
 
-@pytest.mark.parametrize(("build", "of_posts", "setting"), CASES)
-def test_a_size_of_one_is_taken(build: Callable, of_posts: dict[str, Any], setting: str):
+@pytest.mark.parametrize(("build", "of_data", "setting"), CASES)
+def test_a_size_of_one_is_valid(build: Callable, of_data: dict[str, Any], setting: str):
     size = 2 if build is architectures.build_char_bilstm else 1
     one_head = {"heads": 1} if build is architectures.build_cross_modal else {}
     block = build(**{**one_head, setting: size})
-    (block.embedder if hasattr(block, "embedder") else block.build)(**of_posts)
+    builder_of(block)(**of_data)
 
 
 @pytest.mark.parametrize("size", [0, -2])
-def test_blocks_that_stand_on_other_networks_name_the_setting_as_well(size: int):
+def test_a_size_below_one_raises_an_error_for_blocks_that_need_other_networks(size: int):
     def message(setting: str) -> str:
         return re.escape(f"needs {setting} to be at least 1, got {size}")
 

@@ -24,7 +24,7 @@ def all_of(n: int) -> torch.Tensor:
     return torch.ones(2, n, dtype=torch.bool)
 
 
-def test_asking_oneself_is_the_encoder_layer_of_torch():
+def test_self_attention_equals_the_encoder_layer_of_torch():
     ours = layer()
     theirs = nn.TransformerEncoderLayer(6, 3, 8, 0.0, "gelu", batch_first=True).double()
     names = {
@@ -44,7 +44,7 @@ def test_asking_oneself_is_the_encoder_layer_of_torch():
     assert torch.allclose(result, theirs(x, src_key_padding_mask=~available), atol=1e-12)
 
 
-def test_what_is_not_available_is_not_asked():
+def test_masked_keys_get_no_weight_and_do_not_change_the_output():
     ours, q, k = layer(), vectors(3), vectors(4, seed=2)
     available = torch.tensor([[True, False, True, False], [False, True, True, True]])
     result, weights = ours(q, k, available, need_weights=True)
@@ -52,14 +52,14 @@ def test_what_is_not_available_is_not_asked():
     assert not weights.masked_select(~available.unsqueeze(1)).any()
     assert torch.allclose(weights.sum(2), torch.ones(2, 3, dtype=torch.float64))
     for post in range(2):
-        alone, _ = ours(
+        unmasked, _ = ours(
             q[[post]], k[[post]][:, available[post]], all_of(4)[[post], : available[post].sum()]
         )
-        assert torch.allclose(result[post], alone[0], atol=1e-12)
+        assert torch.allclose(result[post], unmasked[0], atol=1e-12)
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_keeping_the_weights_changes_no_result(training: bool):
+def test_returning_the_weights_does_not_change_the_output(training: bool):
     ours, q, k = layer().train(training), vectors(3), vectors(4, seed=2)
     with torch.set_grad_enabled(training):
         plain, _ = ours(q, k, all_of(4))
@@ -67,7 +67,7 @@ def test_keeping_the_weights_changes_no_result(training: bool):
     assert torch.allclose(plain, kept, atol=1e-12)
 
 
-def test_a_post_with_nobody_to_ask_stays_finite_backwards_too():
+def test_outputs_and_gradients_are_finite_without_available_keys():
     ours, q, k = layer(), vectors(3).requires_grad_(), vectors(4, seed=2).requires_grad_()
     available = torch.tensor([[False] * 4, [True] * 4])
     result, weights = ours(q, k, available, need_weights=True)
@@ -76,20 +76,20 @@ def test_a_post_with_nobody_to_ask_stays_finite_backwards_too():
         assert tensor.isfinite().all()
 
 
-def test_without_queries_or_keys_the_queries_come_back():
+def test_without_queries_or_keys_the_output_are_the_queries():
     for n, m in ((0, 4), (3, 0), (0, 0)):
         result, weights = layer()(vectors(n), vectors(m), all_of(m), need_weights=True)
         assert torch.equal(result, vectors(n)) and weights.shape == (2, n, m)
         assert layer()(vectors(n), vectors(m), all_of(m))[1] is None
 
 
-def test_dropout_falls_on_all_that_is_added_to_a_residual():
+def test_dropout_applies_before_both_residual_connections():
     ours, q = layer(dropout=1 - 1e-9), vectors(3)
     result, _ = ours(q, vectors(4, seed=2), all_of(4))
     assert torch.allclose(result, ours.output_norm(ours.attention_norm(q)), atol=1e-12)
 
 
-def test_dropout_is_for_training():
+def test_dropout_applies_in_training_only():
     ours, q = layer(dropout=0.5), vectors(3)
     assert not torch.equal(ours(q, q, all_of(3))[0], ours(q, q, all_of(3))[0])
     ours.eval()

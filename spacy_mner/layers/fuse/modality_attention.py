@@ -27,8 +27,8 @@ class ModalityAttention(nn.Module):
     bounded: apply the sigmoid, as published; it bounds the weights (see `attention_bounds`).
     combine: "sum" as published, or "concatenate": x = [n alpha_1 x_1; ...; n alpha_k x_k] for n
         available modalities, so that equal weights are plain concatenation.
-    skip_unknown: treat a modality as absent at a token that it does not know (a word without
-        vector) if another modality knows the token; not in the publication.
+    skip_unknown: treat a modality as absent at a token that is unknown to it (a word without
+        vector) if the token is known to another modality; not in the publication.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class ModalityAttention(nn.Module):
 
 
 def _known(modalities: Sequence[TokenVectors], available: Tensor) -> Tensor:
-    """`available` without the modalities that do not know a token, if another one does."""
+    """`available` without modalities to which a token is unknown, if it is known to another one."""
     known = torch.stack([m.available if m.known is None else m.known for m in modalities], dim=1)
     known = known & available
     return torch.where(known.any(dim=1, keepdim=True), known, available)

@@ -68,7 +68,7 @@ def trained_crf(n_labels: int = 2, segmentation: str | None = None) -> CRF:
 
 
 @pytest.mark.parametrize("n_known", [0, 1, 2])
-def test_added_labels_keep_the_scores_and_the_answers_of_known_ones(n_known: int):
+def test_adding_labels_keeps_parameters_and_predictions_of_known_labels(n_known: int):
     crf, grown = trained_crf(n_known), trained_crf(n_known)
     grown.add_labels(2)
     size = 2 * n_known + 1

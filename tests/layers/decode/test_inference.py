@@ -97,7 +97,7 @@ def test_span_probabilities_equal_enumeration(lengths: list[int], constrained: b
     assert result.tolist() == pytest.approx(list(expected.values()), abs=1e-8)
 
 
-def test_the_best_path_agrees_with_pytorch_crf():
+def test_viterbi_equals_pytorch_crf():
     torch.manual_seed(0)
     lengths, reference = torch.tensor([5, 1, 8, 3]), torchcrf.CRF(7, batch_first=True).double()
     emissions = torch.randn(17, 7, dtype=torch.float64)
@@ -113,7 +113,7 @@ def test_the_best_path_agrees_with_pytorch_crf():
 
 
 @pytest.mark.parametrize("n_tokens", [1, 200])
-def test_probabilities_in_single_precision_stay_exact_in_long_posts(n_tokens: int):
+def test_probabilities_from_float32_potentials_are_exact_in_long_posts(n_tokens: int):
     potentials = random_potentials(n_tokens, 3, dtype=torch.float32)
     potentials = replace(potentials, emissions=potentials.emissions * 10)
     exact = potentials.with_tensors([tensor.double() for tensor in potentials.tensors()])
@@ -136,7 +136,7 @@ def test_a_certain_span_has_probability_one():
     assert span_probabilities(potentials, torch.tensor([4]), spans).tolist() == [1, 0, 0]
 
 
-def test_without_labels_everything_is_outside():
+def test_without_labels_all_tokens_are_outside():
     potentials, lengths = random_potentials(3, 0), torch.tensor([1, 2])
     assert viterbi(potentials, lengths).tolist() == [0, 0, 0]
     assert marginals(potentials, lengths).tolist() == [[1], [1], [1]]
@@ -144,24 +144,24 @@ def test_without_labels_everything_is_outside():
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 9), max_size=6), st.integers(1, 3))
-def test_the_answer_for_a_post_does_not_depend_on_its_batch(lengths: list[int], n_labels: int):
+def test_the_results_of_a_post_do_not_depend_on_its_batch(lengths: list[int], n_labels: int):
     tensor = torch.tensor(lengths, dtype=torch.int64)
     potentials = random_potentials(sum(lengths), n_labels, dtype=torch.float32)
     spans = all_spans(lengths, n_labels)
     tags, tag_probabilities = viterbi(potentials, tensor), marginals(potentials, tensor)
     scores = span_probabilities(potentials, tensor, spans)
     for post in post_slices(lengths):
-        alone = replace(potentials, emissions=potentials.emissions[post])
+        separate = replace(potentials, emissions=potentials.emissions[post])
         length = torch.tensor([post.stop - post.start])
         own = (spans[:, 0] >= post.start) & (spans[:, 0] < post.stop)
         shifted = spans[own] - torch.tensor([post.start, post.start, 0])
-        assert torch.equal(tags[post], viterbi(alone, length))
-        assert torch.allclose(tag_probabilities[post], marginals(alone, length), atol=1e-6)
-        expected = span_probabilities(alone, length, shifted)
+        assert torch.equal(tags[post], viterbi(separate, length))
+        assert torch.allclose(tag_probabilities[post], marginals(separate, length), atol=1e-6)
+        expected = span_probabilities(separate, length, shifted)
         assert torch.allclose(scores[own], expected, atol=1e-6)
 
 
-def test_what_is_not_a_number_in_one_post_stays_in_that_post():
+def test_nan_potentials_change_only_their_post():
     potentials = random_potentials(6, 2)
     clean = span_probabilities(potentials, torch.tensor([3, 3]), torch.tensor([[3, 4, 0]]))
     potentials.emissions[0] = torch.nan

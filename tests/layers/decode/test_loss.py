@@ -28,7 +28,7 @@ def some_path(potentials: Potentials, lengths: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("lengths", BATCHES)
-def test_the_loss_is_that_of_all_paths_written_out(lengths: list[int]):
+def test_the_loss_equals_enumeration(lengths: list[int]):
     potentials = random_potentials(sum(lengths), 2, seed=len(lengths))
     tags = some_path(potentials, torch.tensor(lengths, dtype=torch.int64))
     allowed = one_hot(tags, 5)
@@ -41,7 +41,7 @@ def test_the_loss_is_that_of_all_paths_written_out(lengths: list[int]):
 
 
 @pytest.mark.parametrize("lengths", BATCHES)
-def test_missing_annotation_sums_over_all_compatible_paths(lengths: list[int]):
+def test_the_loss_with_missing_annotation_equals_enumeration(lengths: list[int]):
     potentials = random_potentials(sum(lengths), 2, seed=len(lengths))
     tensor = torch.tensor(lengths, dtype=torch.int64)
     allowed = one_hot(some_path(potentials, tensor), 5)
@@ -58,14 +58,14 @@ def test_missing_annotation_sums_over_all_compatible_paths(lengths: list[int]):
     assert loss.tolist() == pytest.approx(expected, abs=1e-8)
 
 
-def test_without_any_annotation_there_is_no_loss():
+def test_the_loss_is_zero_without_annotation():
     potentials = random_potentials(7, 2)
     allowed = torch.ones(7, 5, dtype=torch.bool)
     loss = negative_log_likelihood(potentials, torch.tensor([3, 4]), allowed)
     assert loss.tolist() == [0.0, 0.0]
 
 
-def test_loss_and_gradients_agree_with_pytorch_crf():
+def test_loss_and_gradients_equal_those_of_pytorch_crf():
     torch.manual_seed(0)
     lengths, reference = torch.tensor([5, 1, 8, 3]), torchcrf.CRF(5, batch_first=True).double()
     scores = [
@@ -95,7 +95,7 @@ def test_loss_and_gradients_agree_with_pytorch_crf():
 
 @pytest.mark.parametrize("partial", [False, True])
 @pytest.mark.parametrize("lengths", [[3, 0, 1, 4], [1], [0]])
-def test_the_gradient_is_that_of_finite_differences(lengths: list[int], partial: bool):
+def test_gradients_equal_finite_differences(lengths: list[int], partial: bool):
     tensor = torch.tensor(lengths)
     potentials = random_potentials(sum(lengths), 2)
     allowed = one_hot(some_path(potentials, tensor), 5)
@@ -111,7 +111,7 @@ def test_the_gradient_is_that_of_finite_differences(lengths: list[int], partial:
 
 
 @pytest.mark.parametrize("partial", [False, True])
-def test_an_annotation_that_no_path_satisfies_costs_nothing(partial: bool):
+def test_an_annotation_that_bio_excludes_has_no_loss_and_no_gradient(partial: bool):
     potentials = random_potentials(5, 1, dtype=torch.float32)
     emissions = potentials.emissions.requires_grad_()
     allowed = one_hot(torch.tensor([0, 2, 0, 1, 2]), 3)  # O I-X | O B-X I-X
@@ -119,16 +119,16 @@ def test_an_annotation_that_no_path_satisfies_costs_nothing(partial: bool):
         allowed[2] = True
     loss = negative_log_likelihood(potentials, torch.tensor([2, 3]), allowed)
     loss.sum().backward()
-    alone = negative_log_likelihood(
+    separate = negative_log_likelihood(
         replace(potentials, emissions=emissions[2:]), torch.tensor([3]), allowed[2:]
     )
     assert loss[0] == 0
-    assert loss[1].item() == pytest.approx(alone.item(), abs=1e-5)
+    assert loss[1].item() == pytest.approx(separate.item(), abs=1e-5)
     assert torch.equal(emissions.grad[:2], torch.zeros(2, 3))
     assert emissions.grad[2:].abs().sum() > 0
 
 
-def test_a_diverged_network_shows_in_the_loss():
+def test_nan_potentials_give_a_nan_loss_for_their_post_only():
     potentials = random_potentials(5, 1)
     potentials.emissions[0, 0] = math.nan
     loss = negative_log_likelihood(
@@ -138,7 +138,7 @@ def test_a_diverged_network_shows_in_the_loss():
     assert loss[1].isfinite()
 
 
-def test_far_apart_scores_overflow_nothing():
+def test_large_scores_do_not_overflow():
     potentials = random_potentials(40, 2, dtype=torch.float32)
     emissions = (potentials.emissions * 1000).requires_grad_()
     potentials = replace(potentials, emissions=emissions)
@@ -161,9 +161,9 @@ def test_the_loss_of_a_post_does_not_depend_on_its_batch(
         allowed[::3] = True
     together = negative_log_likelihood(potentials, tensor, allowed)
     for post, loss in zip(post_slices(lengths), together, strict=True):
-        alone = negative_log_likelihood(
+        separate = negative_log_likelihood(
             replace(potentials, emissions=potentials.emissions[post]),
             torch.tensor([post.stop - post.start]),
             allowed[post],
         )
-        assert loss.item() == pytest.approx(alone.item(), abs=1e-5)
+        assert loss.item() == pytest.approx(separate.item(), abs=1e-5)

@@ -63,7 +63,7 @@ def test_the_binary_loss_of_a_post_is_the_weighted_cross_entropy_of_its_tokens()
     assert loss.tolist() == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_gradient_of_a_logit_is_its_probability_less_the_truth():
+def test_the_gradient_of_a_logit_is_its_probability_minus_the_target():
     logits = torch.tensor([0.5, -1.0, 2.0, 3.0, -0.3], requires_grad=True)
     allowed = rows(OUTSIDE, B_PER, ENTITY, UNKNOWN, O_OR_B_PER)
     BinarySegmentation(logits, 0.7).losses(LENGTHS, allowed).sum().backward()
@@ -72,7 +72,7 @@ def test_the_gradient_of_a_logit_is_its_probability_less_the_truth():
     assert torch.allclose(logits.grad, expected)
 
 
-def test_tokens_that_the_annotation_leaves_open_do_not_count_for_the_binary_head():
+def test_tokens_with_missing_annotation_have_no_binary_loss():
     logits = torch.tensor([0.5, -1.0, 2.0, 3.0, -0.3])
     with_open = rows(OUTSIDE, UNKNOWN, B_PER, UNKNOWN, O_OR_B_PER)
     loss = BinarySegmentation(logits, 1.0).losses(LENGTHS, with_open)
@@ -90,7 +90,7 @@ def test_tokens_that_the_annotation_leaves_open_do_not_count_for_the_binary_head
         ((UNKNOWN, UNKNOWN, UNKNOWN, ANY_B, I_PER), ("OBI", "OBI", "OBI", "B", "I")),
     ],
 )
-def test_the_bio_loss_is_that_of_all_paths_without_types_written_out(
+def test_the_bio_loss_equals_enumeration(
     annotation: tuple[list[int], ...], prefixes: tuple[str, ...]
 ):
     potentials = random_potentials(5, 1)
@@ -107,7 +107,7 @@ def test_the_bio_loss_is_that_of_all_paths_without_types_written_out(
     assert loss.tolist() == pytest.approx(expected, abs=1e-8)
 
 
-def test_types_mean_nothing_to_the_bio_head():
+def test_the_bio_loss_ignores_labels():
     segmentation = BIOSegmentation(random_potentials(5, 1), 1.0)
     per = rows(OUTSIDE, B_PER, I_PER, OUTSIDE, B_PER)
     loc = per[:, [0, 3, 4, 1, 2]]
@@ -115,13 +115,13 @@ def test_types_mean_nothing_to_the_bio_head():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_any_annotation_there_is_no_loss(kind: Kind):
+def test_the_loss_is_zero_without_annotation(kind: Kind):
     losses = some_segmentation(kind, 5, 1.0).losses(LENGTHS, rows(*[UNKNOWN] * 5))
     assert losses.tolist() == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_batch_without_posts_or_tokens_has_no_loss(kind: Kind):
+def test_an_empty_batch_has_no_loss(kind: Kind):
     for lengths in ([], [0]):
         loss = some_segmentation(kind, 0, 1.0).losses(
             torch.tensor(lengths, dtype=torch.int64), torch.zeros(0, 5, dtype=torch.bool)
@@ -130,7 +130,7 @@ def test_a_batch_without_posts_or_tokens_has_no_loss(kind: Kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_head_speaks_in_training_only_and_only_where_there_is_one(kind: Kind):
+def test_the_head_computes_an_output_in_training_only(kind: Kind):
     vectors = torch.randn(5, 3)
     with_head = crf(kind)
     assert with_head(vectors, LENGTHS).segmentation.tensors()[0].shape[0] == 5
@@ -139,7 +139,7 @@ def test_the_head_speaks_in_training_only_and_only_where_there_is_one(kind: Kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_predicted_does_not_depend_on_the_head(kind: Kind):
+def test_predictions_do_not_depend_on_the_head(kind: Kind):
     vectors = torch.randn(5, 3)
     plain, with_head = crf(None)(vectors, LENGTHS), crf(kind)(vectors, LENGTHS)
     assert torch.equal(viterbi(plain, LENGTHS), viterbi(with_head, LENGTHS))
@@ -152,24 +152,24 @@ def test_what_is_predicted_does_not_depend_on_the_head(kind: Kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_head_reads_what_the_fuser_makes_for_it_and_else_the_encoded_vectors(kind: Kind):
+def test_the_input_of_the_head_are_auxiliary_vectors_or_else_encoded_vectors(kind: Kind):
     vectors, auxiliary = torch.randn(5, 3), torch.randn(5, 4)
     own = crf(kind, auxiliary_width=4)
-    heard = own(vectors, LENGTHS, auxiliary).segmentation.tensors()[0]
+    output = own(vectors, LENGTHS, auxiliary).segmentation.tensors()[0]
     other = own(torch.randn(5, 3), LENGTHS, auxiliary).segmentation.tensors()[0]
-    assert torch.equal(heard, other)
-    assert not torch.equal(heard, own(vectors, LENGTHS, -auxiliary).segmentation.tensors()[0])
+    assert torch.equal(output, other)
+    assert not torch.equal(output, own(vectors, LENGTHS, -auxiliary).segmentation.tensors()[0])
     assert torch.equal(
         own(vectors, LENGTHS, auxiliary).emissions, own(vectors, LENGTHS, -auxiliary).emissions
     )
     shared = crf(kind)
     emit = shared.segmentation_head if kind == "binary" else shared.segmentation_head.emission
     expected = functional.linear(vectors, emit.weight, emit.bias)
-    heard = shared(vectors, LENGTHS).segmentation.tensors()[0]
-    assert torch.allclose(heard.view_as(expected), expected)
+    output = shared(vectors, LENGTHS).segmentation.tensors()[0]
+    assert torch.allclose(output.view_as(expected), expected)
 
 
-def test_the_bio_head_may_not_begin_with_inside():
+def test_the_bio_head_forbids_inside_at_the_first_token():
     potentials = crf("bio")(torch.randn(5, 3), LENGTHS).segmentation.potentials
     allowed = rows(I_PER, OUTSIDE, OUTSIDE, OUTSIDE, B_PER)
     losses = BIOSegmentation(potentials, 1.0).losses(LENGTHS, allowed)
@@ -177,7 +177,7 @@ def test_the_bio_head_may_not_begin_with_inside():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_autocast_does_not_reach_the_head(kind: Kind):
+def test_the_head_is_computed_without_autocast(kind: Kind):
     decode, vectors = crf(kind), torch.randn(5, 3)
     expected = decode(vectors, LENGTHS).segmentation.tensors()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -189,7 +189,7 @@ def test_autocast_does_not_reach_the_head(kind: Kind):
 
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
-def test_tensors_are_exchanged_in_the_order_in_which_they_are_told(kind: Kind | None):
+def test_with_tensors_replaces_tensors_in_their_order(kind: Kind | None):
     potentials = crf(kind)(torch.randn(5, 3), LENGTHS)
     doubled = potentials.with_tensors([2 * tensor for tensor in potentials.tensors()])
     for name in ("emissions", "transitions", "start", "end"):

@@ -27,7 +27,7 @@ def features(available: list[list[bool]]) -> Features:
     }
 
 
-def test_a_word_is_its_neighbors_by_the_softmax_of_their_similarities():
+def test_the_output_equals_the_published_equation():
     embed = augmentation().double()
     given = features([[True, True], [True, False]])
     given |= {name: given[name].double() for name in ("vectors", "similarity")}
@@ -45,7 +45,7 @@ def test_a_word_is_its_neighbors_by_the_softmax_of_their_similarities():
     assert result.available.all()
 
 
-def test_what_stands_at_a_neighbor_that_is_not_available_does_not_matter():
+def test_unavailable_nearest_words_are_ignored():
     embed, given = augmentation(), features([[True, False], [False, True]])
     expected = embed(given, LENGTHS).vectors
     for name in ("vectors", "similarity"):
@@ -53,7 +53,7 @@ def test_what_stands_at_a_neighbor_that_is_not_available_does_not_matter():
     assert torch.equal(embed(given, LENGTHS).vectors, expected)
 
 
-def test_words_without_neighbors_share_a_small_vector_that_learns():
+def test_words_without_nearest_words_share_a_learned_vector():
     embed = augmentation()
     vectors = embed(features([[False, False], [False, False]]), LENGTHS).vectors
     assert torch.equal(vectors, vectors[:1].expand(4, -1))
@@ -62,19 +62,19 @@ def test_words_without_neighbors_share_a_small_vector_that_learns():
     assert embed.unknown_vector.grad.all()
 
 
-def test_a_vocabulary_without_any_neighbor_or_a_batch_without_tokens_is_embedded():
+def test_batches_without_nearest_words_or_tokens_are_embedded():
     embed = augmentation()
-    nobody = features([[True], [True]])
-    nobody = {n: t if n == "token" else t[:, :0] for n, t in nobody.items()}
+    no_neighbors = features([[True], [True]])
+    no_neighbors = {n: t if n == "token" else t[:, :0] for n, t in no_neighbors.items()}
     assert torch.equal(
-        embed(nobody, LENGTHS).vectors,
+        embed(no_neighbors, LENGTHS).vectors,
         embed(features([[False], [False]]), LENGTHS).vectors,
     )
     empty = {name: tensor[:0] for name, tensor in features([[True]]).items()}
     assert embed(empty, torch.tensor([0])).vectors.shape == (0, 3)
 
 
-def test_dropout_falls_on_the_mean_of_the_neighbors():
+def test_dropout_applies_to_the_mean_of_the_nearest_words():
     torch.manual_seed(0)
     embed, given = augmentation(dropout=0.999999), features([[True], [True]])
     assert torch.allclose(embed(given, LENGTHS).vectors, embed.projection.bias.expand(4, -1))

@@ -40,7 +40,7 @@ def embed(request: pytest.FixtureRequest) -> nn.Module:
     return module
 
 
-def test_each_word_is_read_as_by_a_plain_lstm():
+def test_the_output_equals_a_plain_lstm_per_word():
     embed = bilstm()
     result = embed(features(WORDS), LENGTHS).vectors
     for word, vector in zip(WORDS, result, strict=True):
@@ -49,7 +49,7 @@ def test_each_word_is_read_as_by_a_plain_lstm():
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 4])
-def test_each_word_gets_the_maximum_of_its_convolution(window: int):
+def test_the_output_is_the_maximum_of_the_convolution_per_word(window: int):
     embed = cnn(window)
     result = embed(features(WORDS), LENGTHS).vectors
     for word, vector in zip(WORDS, result, strict=True):
@@ -57,19 +57,19 @@ def test_each_word_gets_the_maximum_of_its_convolution(window: int):
         assert torch.allclose(vector, embed.convolution(around).amax(1), atol=1e-6)
 
 
-def test_padding_changes_nothing(embed: nn.Module):
+def test_the_output_does_not_depend_on_padding(embed: nn.Module):
     expected = embed(features(WORDS), LENGTHS).vectors
     assert torch.allclose(embed(features(WORDS, 7), LENGTHS).vectors, expected, atol=1e-6)
 
 
-def test_a_word_does_not_depend_on_the_others(embed: nn.Module):
+def test_the_output_of_a_word_does_not_depend_on_the_others(embed: nn.Module):
     together = embed(features(WORDS), LENGTHS).vectors
     for i, word in enumerate(WORDS):
-        alone = embed(features([word]), torch.tensor([1])).vectors[0]
-        assert torch.allclose(together[i], alone, atol=1e-6)
+        separate = embed(features([word]), torch.tensor([1])).vectors[0]
+        assert torch.allclose(together[i], separate, atol=1e-6)
 
 
-def test_padding_never_wins_over_negative_responses():
+def test_padding_is_excluded_from_the_maximum():
     embed = cnn()
     with torch.no_grad():
         embed.convolution.weight.zero_()
@@ -94,13 +94,13 @@ def test_words_without_characters_get_zeros(embed: nn.Module, words: list[list[i
         assert bool(vector.any()) == bool(word)
 
 
-def test_padding_learns_nothing(embed: nn.Module):
+def test_padding_gets_no_gradient(embed: nn.Module):
     embed(features(WORDS, 2), LENGTHS).vectors.sum().backward()
     gradient = embed.embedding.weight.grad
     assert not gradient[0].any()
     assert gradient[5].any()
 
 
-def test_an_odd_width_is_refused():
+def test_an_odd_width_raises_an_error():
     with pytest.raises(ValueError, match=r"even width.*got 5"):
         CharBiLSTM(width=5, n_characters=9, character_width=4, dropout=0.0)

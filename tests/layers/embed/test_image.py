@@ -12,14 +12,14 @@ def embedding(bottleneck: int | None = None) -> ImageEmbedding:
     return ImageEmbedding(width=3, dim=5, dropout=0.0, bottleneck=bottleneck)
 
 
-def test_what_is_not_available_comes_out_as_zeros():
+def test_unavailable_regions_are_zero():
     available = torch.tensor([[True, False], [False, False]])
-    memory = embedding()({"regions": torch.randn(2, 2, 5), "available": available}, LENGTHS)
-    assert memory.regions.any(dim=2).tolist() == available.tolist()
-    assert torch.equal(memory.available, available)
+    embedded = embedding()({"regions": torch.randn(2, 2, 5), "available": available}, LENGTHS)
+    assert embedded.regions.any(dim=2).tolist() == available.tolist()
+    assert torch.equal(embedded.available, available)
 
 
-def test_the_scale_of_an_encoder_does_not_matter():
+def test_the_output_does_not_depend_on_the_scale_of_the_features():
     embed, regions = embedding(), torch.randn(2, 1, 5)
     available = torch.ones(2, 1, dtype=torch.bool)
     small = embed({"regions": regions, "available": available}, LENGTHS).regions
@@ -27,7 +27,7 @@ def test_the_scale_of_an_encoder_does_not_matter():
     assert torch.allclose(small, large, atol=1e-3)
 
 
-def test_a_bottleneck_leaves_as_many_dimensions_as_it_is_wide():
+def test_the_rank_of_the_output_is_the_width_of_the_bottleneck():
     features = {
         "regions": torch.randn(40, 1, 5),
         "available": torch.ones(40, 1, dtype=torch.bool),
@@ -42,7 +42,7 @@ def test_a_bottleneck_leaves_as_many_dimensions_as_it_is_wide():
     assert rank(embedding(bottleneck=1)) == 1
 
 
-def test_a_batch_without_any_region_is_embedded():
+def test_a_batch_without_regions_is_embedded():
     available = torch.zeros(2, 0, dtype=torch.bool)
-    memory = embedding()({"regions": torch.zeros(2, 0, 5), "available": available}, LENGTHS)
-    assert memory.regions.shape == (2, 0, 3)
+    embedded = embedding()({"regions": torch.zeros(2, 0, 5), "available": available}, LENGTHS)
+    assert embedded.regions.shape == (2, 0, 3)

@@ -21,52 +21,52 @@ def features(dim: int = 0) -> Features:
     return {"label": LABEL, "available": AVAILABLE, **({"vectors": vectors} if dim else {})}
 
 
-def test_objects_of_one_label_have_one_vector_and_those_not_there_have_zeros():
-    memory = embedding()(features(), LENGTHS)
-    assert torch.equal(memory.available, AVAILABLE)
-    assert memory.regions.any(dim=2).tolist() == AVAILABLE.tolist()
-    assert torch.equal(memory.regions[0, 0], memory.regions[1, 0])
-    assert not torch.equal(memory.regions[0, 0], memory.regions[0, 1])
+def test_objects_of_one_label_share_a_vector_and_unavailable_ones_are_zero():
+    embedded = embedding()(features(), LENGTHS)
+    assert torch.equal(embedded.available, AVAILABLE)
+    assert embedded.regions.any(dim=2).tolist() == AVAILABLE.tolist()
+    assert torch.equal(embedded.regions[0, 0], embedded.regions[1, 0])
+    assert not torch.equal(embedded.regions[0, 0], embedded.regions[0, 1])
 
 
-def test_an_object_is_its_label_plus_its_own_vector_projected():
+def test_an_object_is_its_label_embedding_plus_its_projected_vector():
     embed, given = embedding(dim=5).double(), features(dim=5)
     vectors = given["vectors"].double()
-    memory = embed({**given, "vectors": vectors}, LENGTHS)
+    embedded = embed({**given, "vectors": vectors}, LENGTHS)
     v, label = vectors.numpy(), embed.embedding.weight.detach().numpy()[LABEL.numpy()]
     normed = (v - v.mean(-1, keepdims=True)) / np.sqrt(v.var(-1, keepdims=True) + 1e-5)
     weight, bias = (p.detach().numpy() for p in embed.projection[1].parameters())
     expected = (label + normed @ weight.T + bias)[AVAILABLE.numpy()]
-    np.testing.assert_allclose(memory.regions[AVAILABLE].detach(), expected, atol=1e-12)
-    assert not memory.regions[~AVAILABLE].any()
+    np.testing.assert_allclose(embedded.regions[AVAILABLE].detach(), expected, atol=1e-12)
+    assert not embedded.regions[~AVAILABLE].any()
 
 
-def test_the_scale_of_a_detector_does_not_matter():
+def test_the_output_does_not_depend_on_the_scale_of_the_vectors():
     embed, given = embedding(dim=5), features(dim=5)
     larger = {**given, "vectors": 1000 * given["vectors"]}
     ours, theirs = embed(given, LENGTHS).regions, embed(larger, LENGTHS).regions
     assert torch.allclose(ours, theirs, atol=1e-3)
 
 
-def test_an_object_without_a_label_is_its_vector_alone():
+def test_an_object_without_label_is_its_projected_vector():
     embed, given = embedding(dim=5), features(dim=5)
     given = {**given, "label": torch.zeros_like(LABEL)}
     expected = embed.projection(given["vectors"])
     assert torch.equal(embed(given, LENGTHS).regions[AVAILABLE], expected[AVAILABLE])
 
 
-def test_labels_learn_only_where_they_are_seen():
+def test_only_labels_in_the_batch_get_gradients():
     embed = embedding()
     embed(features(), LENGTHS).regions.sum().backward()
     assert embed.embedding.weight.grad.any(dim=1).tolist() == [False, True, False, True]
 
 
-def test_a_batch_without_any_object_is_embedded():
+def test_a_batch_without_objects_is_embedded():
     nothing = {"label": LABEL[:, :0], "available": AVAILABLE[:, :0]}
     assert embedding()(nothing, LENGTHS).regions.shape == (2, 0, 4)
 
 
-def test_dropout_falls_on_what_comes_out():
+def test_dropout_applies_to_the_output():
     full, dropped = (embedding(dropout=p)(features(), LENGTHS).regions for p in (0.0, 0.5))
     kept = dropped != 0
     assert kept.any() and not kept[AVAILABLE].all()

@@ -10,7 +10,7 @@ from spacy_mner.layers.embed import TransformerEmbedding, transformer
 
 
 class Neighbors(nn.Module):
-    """Stands for an encoder: the mean of all pieces that it may see, beside the piece itself.
+    """A stub of an encoder: the vector of a piece is its id and the mean of the attended ids.
 
     Two numbers a piece, the second one of the pieces' types where there are any.
     """
@@ -50,14 +50,14 @@ def test_a_token_has_the_vector_of_its_piece_computed_in_its_segment():
     assert embedded.available.all()
 
 
-def test_the_encoder_is_told_the_types_of_pieces_where_there_are_any():
+def test_token_types_are_passed_to_the_encoder_if_features_have_them():
     types = torch.tensor([0, 0, 1, 1, 0, 1, 0])
     vectors = embedding()({**FEATURES, "types": types}, LENGTHS).vectors
     assert vectors[:, 1].tolist() == [0.0, 0.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("cells", [1, 4, 7, 8])
-def test_reading_few_segments_at_once_bounds_the_grid_and_changes_nothing(monkeypatch, cells):
+def test_the_size_of_encoder_batches_is_bounded_and_does_not_change_the_output(monkeypatch, cells):
     whole = embedding()(FEATURES, LENGTHS).vectors
     monkeypatch.setitem(transformer.PADDED_PIECES, "cpu", cells)
     one = embedding()
@@ -67,14 +67,14 @@ def test_reading_few_segments_at_once_bounds_the_grid_and_changes_nothing(monkey
 
 
 @pytest.mark.parametrize("width, is_projected", [(None, False), (2, False), (5, True)])
-def test_vectors_are_projected_where_another_width_is_asked_for(width, is_projected):
+def test_vectors_are_projected_if_another_width_is_configured(width, is_projected):
     one = embedding(width=width)
     assert one.width == (width or 2)
     assert one(FEATURES, LENGTHS).vectors.shape == (4, one.width)
     assert isinstance(one.projection, nn.Linear) == is_projected
 
 
-def test_dropout_is_drawn_in_training_only():
+def test_dropout_applies_in_training_only():
     one = embedding(dropout=0.5)
     assert (one.train()(FEATURES, LENGTHS).vectors == 0).any()
     assert (one.eval()(FEATURES, LENGTHS).vectors != 0).all()
@@ -90,7 +90,7 @@ def test_a_frozen_encoder_gets_no_gradient_and_stays_in_eval_mode(freeze):
     assert one.encoder.training != freeze
 
 
-def test_the_gradient_is_that_of_the_segments_read_together(monkeypatch):
+def test_gradients_do_not_depend_on_the_size_of_encoder_batches(monkeypatch):
     gradients = []
     for cells in (1, 100):
         monkeypatch.setitem(transformer.PADDED_PIECES, "cpu", cells)

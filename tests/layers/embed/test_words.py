@@ -16,7 +16,7 @@ def test_pretrained_vectors_are_projected_and_repeated_for_every_token():
     assert embedded.available.all()
 
 
-def test_unknown_words_share_one_vector_that_learns():
+def test_unknown_words_share_a_learned_vector():
     embed = WordVectors(width=3, dim=5, n_words=0, dropout=0.0)
     with torch.no_grad():
         embed.unknown_vector.fill_(2)
@@ -28,7 +28,7 @@ def test_unknown_words_share_one_vector_that_learns():
     assert embed.unknown_vector.grad.abs().sum() > 0
 
 
-def test_fine_tuning_starts_from_the_pretrained_vectors_and_changes_the_words_of_training_alone():
+def test_fine_tuning_starts_from_pretrained_vectors_and_changes_training_words_only():
     embed = WordVectors(width=3, dim=5, n_words=2, dropout=0.0)
     vectors, token = torch.randn(3, 5), torch.arange(3)
     features = {"vectors": vectors, "known": torch.tensor([True, True, False]), "token": token}
@@ -54,7 +54,7 @@ def test_without_pretrained_vectors_a_table_is_learned():
     assert embedded.available.all()
 
 
-def test_an_empty_batch_is_embedded():
+def test_an_empty_batch_has_outputs_of_length_zero():
     none = torch.zeros(0, dtype=torch.int64)
     for dim in (0, 5):
         features = {

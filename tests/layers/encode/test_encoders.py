@@ -14,7 +14,7 @@ def bilstm() -> BiLSTM:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 12), max_size=6))
-def test_a_post_is_read_as_by_a_plain_lstm_whatever_its_batch(lengths: list[int]):
+def test_the_output_equals_a_plain_lstm_per_post(lengths: list[int]):
     encode = bilstm()
     vectors = torch.randn(sum(lengths), 4)
     encoded = encode(vectors, torch.tensor(lengths, dtype=torch.int64))
@@ -27,7 +27,7 @@ def test_a_post_is_read_as_by_a_plain_lstm_whatever_its_batch(lengths: list[int]
             assert torch.allclose(result, encode.lstm(post)[0], atol=1e-6)
 
 
-def test_gradients_are_those_of_a_plain_lstm():
+def test_gradients_equal_those_of_a_plain_lstm():
     encode, lengths = bilstm(), [3, 0, 5, 1]
     vectors, upstream = torch.randn(9, 4, requires_grad=True), torch.randn(9, 6)
     parameters = [vectors, *encode.parameters()]
@@ -39,12 +39,12 @@ def test_gradients_are_those_of_a_plain_lstm():
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 
-def test_dropout_falls_on_what_comes_out():
+def test_dropout_applies_to_the_output():
     encoded = bilstm().train()(torch.randn(50, 4), torch.tensor([50]))
     assert 0.3 < (encoded == 0).float().mean() < 0.7
 
 
-def test_no_encoder_changes_nothing():
+def test_no_encoder_returns_its_input():
     vectors = torch.randn(3, 4)
     encode = NoEncoder(input_width=4)
     assert encode.width == 4

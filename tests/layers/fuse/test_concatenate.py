@@ -9,7 +9,7 @@ from spacy_mner.layers.types import RegionVectors, TokenVectors
 LENGTHS = torch.tensor([1, 2])
 
 
-def test_modalities_stand_side_by_side_in_the_order_of_the_widths():
+def test_modalities_are_concatenated_in_the_order_of_the_widths():
     word = TokenVectors(torch.randn(3, 2), torch.ones(3, dtype=torch.bool))
     image = RegionVectors(torch.randn(2, 1, 4), torch.ones(2, 1, dtype=torch.bool))
     fuser = Concatenate(widths={"word": 2, "image": 4}, dropout=0.0)
@@ -20,7 +20,7 @@ def test_modalities_stand_side_by_side_in_the_order_of_the_widths():
     assert torch.equal(fused.vectors[:, 2:], image.regions[[0, 1, 1], 0])
 
 
-def test_an_absent_modality_is_replaced_by_a_vector_that_learns():
+def test_an_absent_modality_is_replaced_by_a_learned_vector():
     fuser = Concatenate(widths={"word": 2, "image": 4}, dropout=0.0)
     with torch.no_grad():
         fuser.absent_vectors.copy_(torch.arange(6.0))
@@ -33,6 +33,6 @@ def test_an_absent_modality_is_replaced_by_a_vector_that_learns():
     assert fuser.absent_vectors.grad.tolist() == [0, 0, 2, 2, 2, 2]
 
 
-def test_no_modality_is_refused():
+def test_no_modality_raises_an_error():
     with pytest.raises(ValueError, match="at least one modality"):
         Concatenate(widths={}, dropout=0.0)

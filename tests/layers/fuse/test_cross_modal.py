@@ -331,7 +331,7 @@ def test_null_and_unused_names_are_valid(valid):
 def test_the_builder_passes_the_config_and_the_widths_of_the_modalities():
     stage = build_cross_modal(objects=None)
     fuser = stage.build(widths={"transformer": 384, "image": 150})
-    assert stage.name == "fuse"
+    assert (stage.stage, stage.name) == ("fuse", "spacy_mner.CrossModal.v1")
     assert isinstance(fuser, CrossModal)
     assert (fuser.width, fuser.auxiliary_width) == (384, 384)
     assert fuser.region_modalities == {"grid": "image"}

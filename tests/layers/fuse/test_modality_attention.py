@@ -50,7 +50,7 @@ def without(fuser: ModalityAttention, modality: int) -> ModalityAttention:
 
 
 @pytest.mark.parametrize("bounded", [True, False])
-def test_it_is_equation_4(bounded: bool):
+def test_outputs_equal_equation_4(bounded: bool):
     fuser = attention(bounded=bounded)
     embedded = {name: tokens() for name in NAMES}
     fused = fuser(embedded, LENGTHS)
@@ -67,7 +67,7 @@ def test_it_is_equation_4(bounded: bool):
         assert fused.vectors[i].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
 
 
-def test_laid_side_by_side_each_modality_is_as_loud_as_its_weight_says():
+def test_concatenated_modalities_are_scaled_by_their_weights():
     fuser = attention(combine="concatenate")
     embedded: dict[str, Embedded] = {name: tokens() for name in NAMES}
     embedded["image"] = tokens([True, True, True, True, False])
@@ -81,7 +81,7 @@ def test_laid_side_by_side_each_modality_is_as_loud_as_its_weight_says():
     assert torch.equal(fused.vectors[4, 2 * WIDTH :], torch.zeros(WIDTH))
 
 
-def test_laid_side_by_side_with_even_weights_it_is_concatenation():
+def test_with_equal_weights_combine_concatenate_equals_concatenation():
     fuser = attention(combine="concatenate")
     torch.nn.init.zeros_(fuser.score.weight)
     torch.nn.init.zeros_(fuser.score.bias)
@@ -94,7 +94,7 @@ def test_laid_side_by_side_with_even_weights_it_is_concatenation():
 
 @pytest.mark.parametrize("bounded", [True, False])
 @pytest.mark.parametrize("absent", [0, 1, 2])
-def test_an_absent_modality_leaves_the_equation_of_the_others(absent: int, bounded: bool):
+def test_without_one_modality_outputs_equal_equation_5(absent: int, bounded: bool):
     fuser = attention(bounded=bounded)
     embedded: dict[str, Embedded] = {name: tokens() for name in NAMES}
     embedded[NAMES[absent]] = tokens([False] * N_TOKENS)
@@ -106,11 +106,11 @@ def test_an_absent_modality_leaves_the_equation_of_the_others(absent: int, bound
     assert torch.equal(fused.attention[:, absent], torch.zeros(N_TOKENS))
 
 
-def test_a_post_without_image_scores_as_without_the_modality():
+def test_a_post_without_image_gets_the_output_of_the_text_modalities():
     fuser = attention()
     available = torch.tensor([[True], [True], [False]])
-    memory = RegionVectors(torch.randn(3, 1, WIDTH), available)
-    embedded: dict[str, Embedded] = {"word": tokens(), "char": tokens(), "image": memory}
+    image = RegionVectors(torch.randn(3, 1, WIDTH), available)
+    embedded: dict[str, Embedded] = {"word": tokens(), "char": tokens(), "image": image}
     fused = fuser(embedded, LENGTHS)
     text_only = without(fuser, 2)(embedded, LENGTHS)
     assert torch.allclose(fused.vectors[2:], text_only.vectors[2:], atol=1e-6)
@@ -119,18 +119,18 @@ def test_a_post_without_image_scores_as_without_the_modality():
     assert (fused.attention[:2, 2] > 0).all()
 
 
-def test_every_token_of_a_post_sees_the_same_image():
+def test_all_tokens_of_a_post_get_the_pooled_regions():
     fuser = ModalityAttention(
         widths={"image": WIDTH}, dropout=0.0, bounded=True, combine="sum", skip_unknown=False
     )
     regions = torch.randn(3, 2, WIDTH)
-    memory = RegionVectors(regions, torch.ones(3, 2, dtype=torch.bool))
-    vectors = fuser({"image": memory}, LENGTHS).vectors
+    image = RegionVectors(regions, torch.ones(3, 2, dtype=torch.bool))
+    vectors = fuser({"image": image}, LENGTHS).vectors
     pooled = regions.mean(1)
     assert torch.allclose(vectors, pooled[[0, 0, 2, 2, 2]], atol=1e-6)
 
 
-def test_a_token_without_any_modality_gets_zeros_and_no_nan():
+def test_a_token_without_any_modality_gets_zeros_and_finite_gradients():
     fuser = attention()
     embedded = {name: tokens([True, False, True, True, True]) for name in NAMES}
     vectors = embedded["word"].vectors.requires_grad_()
@@ -142,7 +142,7 @@ def test_a_token_without_any_modality_gets_zeros_and_no_nan():
     assert fuser.score.weight.grad.isfinite().all()
 
 
-def test_the_printed_sigmoid_bounds_the_weights_and_leaving_it_out_frees_them():
+def test_the_sigmoid_bounds_the_weights():
     embedded = {name: tokens(scale=100) for name in NAMES}
     bounded = attention()(embedded, LENGTHS).attention
     assert bounded.min() >= 0.155 and bounded.max() <= 0.577
@@ -150,7 +150,7 @@ def test_the_printed_sigmoid_bounds_the_weights_and_leaving_it_out_frees_them():
     assert free.min() < 0.01 and free.max() > 0.99
 
 
-def test_an_empty_batch_is_fused():
+def test_an_empty_batch_has_outputs_of_length_zero():
     empty = TokenVectors(torch.zeros(0, WIDTH), torch.zeros(0, dtype=torch.bool))
     fused = attention()(dict.fromkeys(NAMES, empty), torch.zeros(0, dtype=torch.int64))
     assert fused.vectors.shape == (0, WIDTH) and fused.attention.shape == (0, 3)
@@ -168,13 +168,13 @@ def test_modalities_of_different_widths_raise_an_error_that_lists_them(combine):
         )
 
 
-def test_no_modality_is_refused():
+def test_no_modality_raises_an_error():
     with pytest.raises(ValueError, match="at least one modality"):
         ModalityAttention(widths={}, dropout=0.0, bounded=True, combine="sum", skip_unknown=False)
 
 
 @pytest.mark.parametrize("combine", ["sum", "concatenate"])
-def test_a_word_without_vector_leaves_the_token_to_the_other_modalities(combine):
+def test_skip_unknown_treats_an_unknown_word_as_absent(combine):
     fuser = attention(bounded=False, combine=combine, skip_unknown=True)
     known = torch.tensor([True, True, False, True, False])
     embedded = {name: tokens() for name in NAMES}
@@ -187,7 +187,7 @@ def test_a_word_without_vector_leaves_the_token_to_the_other_modalities(combine)
     assert (fused.attention[~known, 0] == 0).all() and (fused.attention[known, 0] > 0).all()
 
 
-def test_a_token_that_no_modality_knows_keeps_those_that_are_there():
+def test_skip_unknown_keeps_available_modalities_where_none_is_known():
     fuser = attention(1, skip_unknown=True)
     word = tokens([True, True, True, True, False])
     unknown = torch.zeros(N_TOKENS, dtype=torch.bool)

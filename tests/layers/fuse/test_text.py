@@ -40,7 +40,7 @@ def test_modalities_are_added_and_only_those_of_another_width_are_projected(embe
     assert torch.allclose(summed(embedded), expected)
 
 
-def test_the_gate_mixes_the_augmentation_into_the_rest_of_the_text(embedded):
+def test_the_gate_mixes_the_augmentation_and_the_other_text_modalities(embedded):
     summed = text_sum(gated="near")
     x = (embedded["word"].vectors + projected(summed, embedded)).detach().numpy()
     a = embedded["near"].vectors.numpy()
@@ -49,7 +49,7 @@ def test_the_gate_mixes_the_augmentation_into_the_rest_of_the_text(embedded):
     np.testing.assert_allclose(summed(embedded).detach(), g * x + (1 - g) * a, atol=1e-12)
 
 
-def test_what_is_unavailable_adds_nothing(embedded):
+def test_unavailable_modalities_are_left_out_of_the_sum(embedded):
     embedded["char"] = tokens(3, [True, False, True, False, True])
     embedded["char"].vectors[[1, 3]] = 1e6
     summed = text_sum()
@@ -60,7 +60,7 @@ def test_what_is_unavailable_adds_nothing(embedded):
     assert torch.allclose(text[[0, 2, 4]], expected[[0, 2, 4]])
 
 
-def test_a_token_without_augmentation_has_the_rest_of_the_text_ungated(embedded):
+def test_a_token_without_augmentation_is_not_gated(embedded):
     embedded["near"] = tokens(4, [True, True, False, True, True])
     summed = text_sum(gated="near")
     rest = embedded["word"].vectors + projected(summed, embedded)
@@ -69,19 +69,19 @@ def test_a_token_without_augmentation_has_the_rest_of_the_text_ungated(embedded)
     assert not torch.isclose(text[[0, 1, 3, 4]], rest[[0, 1, 3, 4]]).any()
 
 
-def test_a_gate_for_a_modality_that_is_not_there_is_refused():
+def test_a_gate_for_an_unknown_modality_raises_an_error():
     with pytest.raises(ValueError, match=r"'nowhere'.*'word', 'near', 'char'.*augmentation_gate"):
         text_sum(gated="nowhere")
 
 
-def test_regions_are_no_text(embedded):
+def test_modalities_with_regions_are_ignored(embedded):
     summed = text_sum()
     expected = embedded["word"].vectors + projected(summed, embedded)
     embedded["near"] = RegionVectors(torch.randn(2, 1, 4), torch.ones(2, 1, dtype=torch.bool))
     assert torch.allclose(summed(embedded), expected)
 
 
-def test_dropout_falls_on_the_sum(embedded):
+def test_dropout_applies_to_the_sum(embedded):
     full, dropped = text_sum()(embedded), text_sum(dropout=0.5)(embedded)
     kept = dropped != 0
     assert kept.any() and not kept.all()
