@@ -1,4 +1,4 @@
-"""`spacy-mner convert`: corpora from one format to another."""
+"""`spacy-mner convert`: conversion of corpora between formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OrphanChoice(str, Enum):
-    """What becomes of an `I-` that no tag opens."""
+    """Protocol for an `I-` without a preceding tag."""
 
     open = "open"
     drop = "drop"
@@ -48,13 +48,13 @@ def convert_cli(
     ] = None,
     orphans: Annotated[
         OrphanChoice,
-        typer.Option(help="An I- with no opening tag opens an entity (lenient) or is dropped."),
+        typer.Option(
+            help="An I- without a preceding tag begins an entity (lenient) or is dropped (strict)."
+        ),
     ] = OrphanChoice.open,
     rename: Annotated[
         list[str] | None,
-        typer.Option(
-            "--map", metavar="OLD=NEW", help="Rename a label; may be given several times."
-        ),
+        typer.Option("--map", metavar="OLD=NEW", help="Rename a label; repeatable."),
     ] = None,
     lang: Annotated[
         str | None,
@@ -84,8 +84,8 @@ def convert_cli(
         summary = convert(source, target, options)
     show(
         summary,
-        looked_for_images=bool(images_root or features),
-        looked_for_captions=bool(captions),
+        has_image_source=bool(images_root or features),
+        has_captions=bool(captions),
     )
 
 
@@ -101,23 +101,23 @@ def _tokenizer(lang: str | None, model: str | None, code: Path | None) -> Langua
 
 
 def parse_names(pairs: list[str]) -> dict[str, str]:
-    """Read "OTHER=MISC" and the like; raises UsageError for anything else."""
+    """Parse pairs such as "OTHER=MISC". Raises UsageError for anything else."""
     names = {}
     for pair in pairs:
         old, _, new = pair.partition("=")
         if not old or not new:
-            raise UsageError(f"--map takes OLD=NEW, for instance OTHER=MISC, not {pair!r}.")
+            raise UsageError(f"--map expects OLD=NEW, such as OTHER=MISC, got {pair!r}.")
         names[old] = new
     return names
 
 
-def show(summary: Summary, *, looked_for_images: bool, looked_for_captions: bool) -> None:
-    """Print what a conversion did: counts, then everything that needs a look."""
+def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> None:
+    """Print the counts of a conversion, then its problems and missing images."""
     from ..corpus.formats import format_of
     from ..corpus.summary import summary_path
 
     unit = format_of(Path(summary.input)).unit
-    rows = _rows(summary, looked_for_images, looked_for_captions)
+    rows = _rows(summary, has_image_source, has_captions)
     msg.table(rows, aligns=("l", "r"))
     for problem in first(summary.problems):
         msg.warn(f"{unit} {problem.line}: {problem.reason}")
@@ -127,25 +127,23 @@ def show(summary: Summary, *, looked_for_images: bool, looked_for_captions: bool
     if summary.alignment.misaligned:
         msg.warn(f"{summary.alignment}. Training treats them as missing annotation.")
     for name in summary.unused_names:
-        msg.warn(f"--map {name}=…: there is no label {name} in {summary.input}")
+        msg.warn(f"--map {name}=…: {summary.input} has no label {name}")
     if summary.looks_like_sentiment:
-        msg.warn("These labels are of sentiment, not of entities: is it the right file?")
-    if not looked_for_images and not summary.posts_with_image:
-        msg.warn("No post has an image: name them by --images-root or --features.")
-    msg.good(f"Wrote {summary.output}, and {summary_path(Path(summary.output)).name} beside it.")
+        msg.warn("The labels are those of sentiment, not of entities: is this the right file?")
+    if not has_image_source and not summary.posts_with_image:
+        msg.info("No post has an image; --images-root or --features attaches them.")
+    msg.good(f"Wrote {summary.output} and {summary_path(Path(summary.output)).name}.")
 
 
-def _rows(
-    summary: Summary, looked_for_images: bool, looked_for_captions: bool
-) -> list[tuple[str, str]]:
+def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[tuple[str, str]]:
     rows = [("posts", summary.posts), ("tokens", summary.tokens)]
     rows += [(f"entities {label}", n) for label, n in sorted(summary.entities.items())]
-    rows.append((f"I- with no opening tag ({summary.orphans})", summary.repaired_tags))
+    rows.append((f"I- without a preceding tag ({summary.orphans})", summary.repaired_tags))
     rows.append(("posts with an image", summary.posts_with_image))
-    if looked_for_images:
+    if has_image_source:
         rows.append(("images matched", summary.images_matched))
         rows.append(("images missing", len(summary.images_missing)))
-    if looked_for_captions:
+    if has_captions:
         rows.append(("captions matched", summary.captions_matched))
         rows.append(("captions missing", len(summary.captions_missing)))
     rows.append(("spans that do not align", summary.alignment.misaligned))
@@ -153,9 +151,9 @@ def _rows(
     return [(name, f"{count:,}") for name, count in rows]
 
 
-def _print_missing(what: str, items: list[MissingImage]) -> None:
+def _print_missing(kind: str, items: list[MissingImage]) -> None:
     for missing in first(items):
-        msg.warn(f"no {what} for {missing.post} ({missing.reference}): {missing.reason}")
+        msg.warn(f"no {kind} for {missing.post} ({missing.reference}): {missing.reason}")
     _print_more(items)
 
 

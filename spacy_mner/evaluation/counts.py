@@ -1,4 +1,4 @@
-"""How many entities are right, post by post: what totals and significance are made of."""
+"""Numbers of gold, predicted and correct entities per post, for significance tests."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from spacy.training import Example
 
 from .scorer import entities_by_offset, without_labels
 
-# Measure → annotated, predicted and both → one number per post.
+# Measure → part → one number per post.
 Counts = dict[str, dict[str, list[int]]]
 PARTS = ("gold", "predicted", "correct")
 
 
 def count_entities(examples: Sequence[Example]) -> Counts:
-    """Count by post, for `types` and for `segmentation`, where the type does not matter.
+    """Count entities per post, for `types` and for `segmentation`, which ignores the label.
 
-    Summed up, they give the scores of `score_entities`. A post without annotation counts zero.
+    Their sums give the scores of `score_entities`. A post without annotation counts zero.
     """
     counts: Counts = {
         measure: {part: [] for part in PARTS} for measure in ("types", "segmentation")

@@ -23,7 +23,7 @@ def docs_of(path):
 WEIBO = "WID:L364I3366\n甘\tB-LOC\n肃\tI-LOC\n\nWID:LmQ1sizor\n突\tO\n"
 
 
-def test_the_images_of_a_weibo_post_are_those_with_its_id(images, tmp_path):
+def test_images_of_a_weibo_post_are_found_by_its_id(images, tmp_path):
     for name in ("L364I3366_b.jpg", "L364I3366_a.jpg", "L364I3366_a.txt", "L364I33667_a.jpg"):
         (images / name).write_bytes(b"image")
     (tmp_path / "train.txt").write_text(WEIBO, encoding="utf-8")
@@ -36,7 +36,7 @@ def test_the_images_of_a_weibo_post_are_those_with_its_id(images, tmp_path):
     ]
 
 
-def test_descriptors_and_captions_of_a_weibo_post_are_found_by_its_id_too(tmp_path):
+def test_descriptors_and_captions_of_a_weibo_post_are_found_by_its_id(tmp_path):
     np.savez(tmp_path / "f.npz", ids=["L364I3366_b", "L364I3366_a"], features=[[1.0], [2.0]])
     (tmp_path / "c.tsv").write_text("L364I3366_b\ttwo\nL364I3366_a\tone\n")
     (tmp_path / "train.txt").write_text(WEIBO, encoding="utf-8")
@@ -48,7 +48,7 @@ def test_descriptors_and_captions_of_a_weibo_post_are_found_by_its_id_too(tmp_pa
     assert (second._.image_features, second._.image_text) == (None, None)
 
 
-def test_images_that_a_header_lists_are_looked_up_one_by_one(images, tmp_path):
+def test_each_image_of_a_header_is_looked_up(images, tmp_path):
     (images / "2.jpg").write_bytes(b"image")
     (tmp_path / "train.txt").write_text("IMGID:1015799,2,3\na\tO\n")
     summary = convert(tmp_path / "train.txt", tmp_path / "x.spacy", Options(images_root=images))

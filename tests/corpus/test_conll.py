@@ -28,7 +28,7 @@ def parse_bytes(content, tmp_path):
     return parse("\n".join(read_lines(path)))
 
 
-def test_a_post_has_its_id_its_tokens_and_its_entities():
+def test_a_block_is_parsed_to_id_tokens_and_entities():
     [post], problems = parse("IMGID:17_06_4705\nRT\tO\nDuke\tB-PER\nDumont\tI-PER\n\n")
     assert post.id == post.image == "17_06_4705"
     assert post.words == ["RT", "Duke", "Dumont"]
@@ -36,7 +36,7 @@ def test_a_post_has_its_id_its_tokens_and_its_entities():
     assert problems == []
 
 
-def test_ids_are_strings_whatever_they_look_like():
+def test_ids_are_strings():
     ids = ["1015799", "16_05_01_367", "O_3498", "猫の写真", "007.jpg", "17.06.4705"]
     posts, _ = parse("".join(f"IMGID:{name}\na\tO\n\n" for name in ids))
     assert [post.id for post in posts] == ids
@@ -67,13 +67,13 @@ def test_ids_are_strings_whatever_they_look_like():
         "white space on the empty line",
     ],
 )
-def test_a_variant_of_the_format_reads_as_the_format(content, tmp_path):
+def test_variants_of_the_format_are_parsed_alike(content, tmp_path):
     [post], problems = parse_bytes(content, tmp_path)
     assert (post.id, post.words, post.entities) == ("1", ["a", "b"], [(1, 2, "PER")])
     assert problems == []
 
 
-def test_a_byte_order_mark_in_the_middle_of_joined_files_does_not_hide_an_id(tmp_path):
+def test_a_byte_order_mark_before_a_header_is_ignored(tmp_path):
     content = "IMGID:1\na\tO\n\n\ufeffIMGID:2\nb\tO\n".encode()
     posts, problems = parse_bytes(content, tmp_path)
     assert [post.id for post in posts] == ["1", "2"]
@@ -83,7 +83,7 @@ def test_a_byte_order_mark_in_the_middle_of_joined_files_does_not_hide_an_id(tmp
 @pytest.mark.parametrize(
     "invisible", ["\xa0", "\ufe0f", "\u200b", "\u200d", "\xad", "\x92", "\ufffd"]
 )
-def test_an_invisible_token_is_a_token(invisible, tmp_path):
+def test_invisible_tokens_are_kept(invisible, tmp_path):
     content = f"IMGID:1\na\tO\n{invisible}\tO\nb\tB-PER\n".encode()
     [post], problems = parse_bytes(content, tmp_path)
     assert post.words == ["a", invisible, "b"]
@@ -91,17 +91,17 @@ def test_an_invisible_token_is_a_token(invisible, tmp_path):
 
 
 @pytest.mark.parametrize("end", ["\x85", "\u2028", "\x0b", "\x0c", "\x1c", "\r"])
-def test_only_a_line_feed_ends_a_line(end, tmp_path):
+def test_only_line_feeds_separate_lines(end, tmp_path):
     [post], _ = parse_bytes(f"IMGID:1\na{end}b\tO\n".encode(), tmp_path)
     assert post.words == [f"a{end}b"]
 
 
-def test_a_no_break_space_is_a_token_also_before_a_space():
+def test_a_no_break_space_before_a_space_is_a_token():
     [post], _ = parse("IMGID:1\n\xa0 O\na O")
     assert post.words == ["\xa0", "a"]
 
 
-def test_a_post_of_weibo_has_all_images_that_bear_its_id():
+def test_a_weibo_post_refers_to_all_images_with_its_id():
     [post], problems = parse("WID:LmQ1sizor\n龙\tB-LOC\n岩\tI-LOC\n#\tO\n")
     assert isinstance(post.image, AllImagesOf)
     assert (post.id, post.image) == ("LmQ1sizor", "LmQ1sizor")
@@ -112,7 +112,7 @@ def test_a_post_of_weibo_has_all_images_that_bear_its_id():
 @pytest.mark.parametrize(
     "names", ["1.jpg,2.png", "1.jpg; 2.png ;", "1.jpg 2.png", "1.jpg, 2.png", "1.jpg\t2.png"]
 )
-def test_a_header_may_name_several_images(names):
+def test_a_header_with_several_names_has_several_images(names):
     [post], problems = parse(f"IMGID:{names}\na\tO")
     assert post.image == ["1.jpg", "2.png"]
     assert post.id == names
@@ -120,12 +120,12 @@ def test_a_header_may_name_several_images(names):
 
 
 @pytest.mark.parametrize("name", ["my photo", "my photo.jpg", "1.jpg,", ",", "猫 の 写真"])
-def test_a_header_with_one_name_names_one_image(name):
+def test_a_header_with_one_name_has_one_image(name):
     [post], _ = parse(f"IMGID:{name}\na\tO")
     assert post.image == name
 
 
-def test_headers_of_both_kinds_are_told_apart_and_reported_alike():
+def test_problems_are_reported_for_headers_of_both_kinds():
     posts, problems = parse("IMGID:1\nWID:\na\tO\nWID:2\n")
     assert [(post.id, post.words) for post in posts] == [(None, ["a"])]
     assert [problem.reason for problem in problems] == [
@@ -155,20 +155,20 @@ def test_a_block_without_header_between_headers_has_no_image_and_is_reported():
     assert problem.line == 4
 
 
-def test_an_id_without_tokens_is_reported():
+def test_a_header_without_tokens_is_reported():
     posts, [problem] = parse("IMGID:1\n\nIMGID:2\na\tO")
     assert [post.id for post in posts] == ["2"]
     assert problem.line == 1 and "IMGID:1" in problem.reason
 
 
-def test_a_line_without_a_label_keeps_its_token_with_missing_annotation():
+def test_a_token_without_a_label_has_missing_annotation():
     [post], [problem] = parse("IMGID:1\na\tO\nhelloO\nb\tB-PER")
     assert post.words == ["a", "helloO", "b"]
     assert post.missing == [1]
     assert problem.line == 3 and "helloO" in problem.reason
 
 
-def test_a_label_of_another_scheme_is_reported_and_not_read_as_outside():
+def test_a_tag_of_another_scheme_is_missing_annotation():
     [post], [problem] = parse("IMGID:1\nDuke\tS-PER")
     assert (post.entities, post.missing) == ([], [0])
     assert "S-PER" in problem.reason
@@ -180,19 +180,19 @@ def test_a_line_without_a_token_is_reported():
     assert problem.line == 3
 
 
-def test_labels_are_renamed_before_orphans_are_looked_for():
+def test_labels_are_renamed_before_orphans_are_repaired():
     text = "IMGID:1\nVoice\tB-OTHER\nFestival\tI-MISC"
     assert parse(text, rename={"OTHER": "MISC"})[0][0].entities == [(0, 2, "MISC")]
     assert parse(text)[0][0].entities == [(0, 1, "OTHER"), (1, 2, "MISC")]
 
 
-def test_a_file_in_another_encoding_is_refused_with_the_line(tmp_path):
+def test_another_encoding_raises_with_the_line(tmp_path):
     with pytest.raises(CorpusError, match=r"line 2 .*UTF-8"):
         parse_bytes("IMGID:1\ncafé\tO".encode("latin-1"), tmp_path)
 
 
 @given(st.lists(st.text(characters, max_size=12), max_size=12))
-def test_no_line_is_lost_in_silence(lines):
+def test_every_line_is_parsed_or_reported(lines):
     posts, problems = parse("\n".join(lines))
     reported = {problem.line for problem in problems}
     words = [word for post in posts for word in post.words]
@@ -218,7 +218,7 @@ posts_strategy = st.lists(
 
 
 @given(posts_strategy)
-def test_what_is_written_by_the_format_reads_back(expected):
+def test_valid_files_are_parsed_completely(expected):
     blocks = [
         f"IMGID:{name}\n" + "".join(f"{word}\t{tag}\n" for word, tag in lines)
         for name, lines in expected

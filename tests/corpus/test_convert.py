@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from spacy_mner.corpus import jsonl, labelstudio, record
 from spacy_mner.corpus.convert import Options, blank_pipeline, convert
 from spacy_mner.corpus.docbin import read_docs
 from spacy_mner.errors import CorpusError, MNERError, UsageError
+from spacy_mner.extensions import image_as_png
 from spacy_mner.images.reference import references
 
 CONLL = """IMGID:1015799
@@ -57,7 +57,7 @@ def tags(doc):
     return [f"{token.ent_iob_}-{token.ent_type_}".strip("-") for token in doc]
 
 
-def test_counts_are_those_of_the_corpus(source, tmp_path):
+def test_the_summary_counts_posts_tokens_entities_and_repairs(source, tmp_path):
     summary = convert(source, tmp_path / "train.spacy", Options(orphans="drop"))
     assert (summary.posts, summary.tokens) == (3, 8)
     assert summary.entities == {"PER": 1, "OTHER": 1}
@@ -75,7 +75,7 @@ def test_docs_have_gold_tokens_entities_and_ids(source, tmp_path):
     assert ids == ["1015799", "17_06_4705"]
 
 
-def test_an_entity_directly_after_one_of_its_type_stays_two_on_disk(tmp_path):
+def test_adjacent_entities_of_one_label_stay_separate(tmp_path):
     source = tmp_path / "x.txt"
     source.write_text("IMGID:1\na\tB-PER\nb\tB-PER\nc\tI-PER\nd\tI-LOC\n")
     convert(source, tmp_path / "x.spacy")
@@ -84,7 +84,7 @@ def test_an_entity_directly_after_one_of_its_type_stays_two_on_disk(tmp_path):
     assert len(doc.ents) == 3
 
 
-def test_images_are_stored_relative_to_their_folder(source, images, tmp_path):
+def test_images_are_stored_relative_to_images_root(source, images, tmp_path):
     summary = convert(source, tmp_path / "train.spacy", Options(images_root=images))
     assert [doc._.image for doc in docs_of(tmp_path / "train.spacy")] == [
         "1015799.jpg",
@@ -98,7 +98,7 @@ def test_images_are_stored_relative_to_their_folder(source, images, tmp_path):
     ]
 
 
-def test_descriptors_are_stored_where_there_is_one(source, tmp_path):
+def test_descriptors_are_found_by_id(source, tmp_path):
     np.savez(tmp_path / "f.npz", ids=["17_06_4705.jpg"], features=np.float16([[1, 2]]))
     convert(source, tmp_path / "train.spacy", Options(features=tmp_path / "f.npz"))
     features = [doc._.image_features for doc in docs_of(tmp_path / "train.spacy")]
@@ -106,7 +106,7 @@ def test_descriptors_are_stored_where_there_is_one(source, tmp_path):
     assert features[1].tolist() == [1, 2]
 
 
-def test_without_a_place_for_images_an_id_is_not_taken_for_one(source, tmp_path):
+def test_ids_are_not_stored_as_paths(source, tmp_path):
     summary = convert(source, tmp_path / "train.spacy")
     assert [doc._.image for doc in docs_of(tmp_path / "train.spacy")] == [None] * 3
     assert summary.images_missing == []
@@ -117,7 +117,7 @@ def write_jsonl(path, *records):
     return path
 
 
-def test_of_several_images_those_that_are_there_are_kept(images, tmp_path):
+def test_missing_ones_of_several_images_are_dropped(images, tmp_path):
     (images / "2.jpg").write_bytes(b"image")
     source = write_jsonl(
         tmp_path / "in.jsonl",
@@ -131,7 +131,7 @@ def test_of_several_images_those_that_are_there_are_kept(images, tmp_path):
     assert [one.post for one in summary.images_missing] == ["post 1", "post 2"]
 
 
-def test_descriptors_of_several_images_are_regions_one_after_the_other(tmp_path):
+def test_descriptors_of_several_images_are_concatenated(tmp_path):
     np.savez(tmp_path / "f.npz", ids=["1", "2"], features=[[1.0, 2.0], [3.0, 4.0]])
     source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": ["2.jpg", "1.jpg"]})
     convert(source, tmp_path / "out.spacy", Options(features=tmp_path / "f.npz"))
@@ -159,7 +159,7 @@ def test_captions_are_found_by_the_id_of_the_image(source, captions, tmp_path):
     assert (summary.posts_with_image, summary.images_missing) == (0, [])
 
 
-def test_captions_stand_beside_images_and_descriptors(source, images, captions, tmp_path):
+def test_captions_are_combined_with_images_and_descriptors(source, images, captions, tmp_path):
     np.savez(tmp_path / "f.npz", ids=["1015799"], features=[[1.0, 2.0]])
     options = Options(images_root=images, features=tmp_path / "f.npz", captions=captions)
     convert(source, tmp_path / "train.spacy", options)
@@ -168,7 +168,7 @@ def test_captions_stand_beside_images_and_descriptors(source, images, captions, 
     assert first._.image_features.tolist() == [1, 2]
 
 
-def test_captions_of_several_images_are_lines_in_their_order(captions, tmp_path):
+def test_captions_of_several_images_are_joined_in_order(captions, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": ["2.jpg", "1015799"]})
     convert(source, tmp_path / "out.spacy", Options(captions=captions))
     [doc] = docs_of(tmp_path / "out.spacy")
@@ -176,7 +176,7 @@ def test_captions_of_several_images_are_lines_in_their_order(captions, tmp_path)
     assert doc._.image == ("2.jpg", "1015799")
 
 
-def test_captions_can_be_added_later_by_the_id_of_the_post(captions, tmp_path):
+def test_captions_are_found_by_the_id_of_a_post_without_image_paths(captions, tmp_path):
     source = write_jsonl(
         tmp_path / "in.jsonl",
         {"text": "a", "id": "2", "image_features": [1]},
@@ -191,19 +191,9 @@ def test_captions_can_be_added_later_by_the_id_of_the_post(captions, tmp_path):
     assert [one.post for one in summary.captions_missing] == ["3"]
 
 
-def test_a_caption_that_is_no_string_is_left_out_and_told_of(tmp_path):
-    docs = [Doc(spacy.blank("en").vocab, words=["a"]) for _ in range(2)]
-    docs[1].user_data["._.", "image_text", None, None] = b"a cat"
-    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "in.spacy")
-    summary = convert(tmp_path / "in.spacy", tmp_path / "out.jsonl")
-    assert [(problem.line, problem.reason) for problem in summary.problems] == [
-        (2, "image_text is of type bytes, not a string; left out")
-    ]
-
-
 @pytest.mark.parametrize("image", [5, [["a.jpg"]], {"a": 1}, [True, "a.jpg"]])
 @pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
-def test_an_image_that_is_no_reference_is_left_out_and_told_of(image, suffix, tmp_path):
+def test_an_invalid_image_is_dropped_and_reported(image, suffix, tmp_path):
     doc = Doc(spacy.blank("en").vocab, words=["a"])
     doc._.image = image
     DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
@@ -215,40 +205,31 @@ def test_an_image_that_is_no_reference_is_left_out_and_told_of(image, suffix, tm
     assert references(back._.image) == kept
 
 
-@pytest.mark.parametrize("features", ["abc", [b"x"], [float("nan")], [[[1.0]]], {"a": 1}])
-def test_a_descriptor_that_is_none_is_left_out_and_told_of(features, tmp_path):
+TRUNCATED_PNG = image_as_png(np.zeros((30, 30, 3), "uint8"))[:-30]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        *[("image_features", x) for x in ("abc", [b"x"], [float("nan")], [[[1.0]]], {"a": 1})],
+        ("image_features", {"__mner_image__": TRUNCATED_PNG}),
+        *[("image_objects", x) for x in ("cat", [3], [{"label": "cat", "box": [1, 2]}])],
+        ("image_text", b"a cat"),
+    ],
+)
+def test_an_invalid_attribute_is_dropped_and_reported(attribute, value, tmp_path):
     doc = Doc(spacy.blank("en").vocab, words=["a"])
-    doc._.image_features = features
+    doc.user_data["._.", attribute, None, None] = value
     doc.user_data["spacy_mner.post_id"] = 7
     DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
     [problem] = convert(tmp_path / "in.spacy", tmp_path / "out.jsonl").problems
-    assert problem.line == 1 and "image_features" in problem.reason
+    assert problem.line == 1 and attribute in problem.reason
     record = json.loads((tmp_path / "out.jsonl").read_text())
-    assert "image_features" not in record and record["id"] == "7"
-
-
-@pytest.mark.parametrize("objects", ["cat", [3], [{"label": "cat", "box": [1, 2]}]])
-def test_objects_that_are_none_are_left_out_and_told_of(objects, tmp_path):
-    doc = Doc(spacy.blank("en").vocab, words=["a"])
-    doc._.image_objects = objects
-    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
-    [problem] = convert(tmp_path / "in.spacy", tmp_path / "out.jsonl").problems
-    assert problem.line == 1 and "image_objects" in problem.reason
-    assert "image_objects" not in json.loads((tmp_path / "out.jsonl").read_text())
-
-
-def test_a_broken_image_in_the_place_of_a_descriptor_is_left_out_and_told_of(tmp_path):
-    buffer = io.BytesIO()
-    Image.new("L", (30, 30)).save(buffer, "PNG")
-    doc = Doc(spacy.blank("en").vocab, words=["a"])
-    doc._.image_features = {"__mner_image__": buffer.getvalue()[:-30]}
-    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
-    [problem] = convert(tmp_path / "in.spacy", tmp_path / "out.jsonl").problems
-    assert "image_features" in problem.reason
+    assert attribute not in record and record["id"] == "7"
 
 
 @pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
-def test_a_post_without_text_is_left_out_and_told_of(suffix, tmp_path):
+def test_a_post_without_text_is_left_out_and_reported(suffix, tmp_path):
     vocab = spacy.blank("en").vocab
     DocBin(docs=[Doc(vocab, words=["a"]), Doc(vocab)]).to_disk(tmp_path / "in.spacy")
     summary = convert(tmp_path / "in.spacy", tmp_path / f"out{suffix}")
@@ -256,7 +237,7 @@ def test_a_post_without_text_is_left_out_and_told_of(suffix, tmp_path):
     assert [(one.line, one.reason) for one in summary.problems] == [(2, "no text; left out")]
 
 
-def test_a_gap_in_a_list_of_images_is_closed(tmp_path):
+def test_none_in_a_list_of_images_is_dropped(tmp_path):
     doc = Doc(spacy.blank("en").vocab, words=["a"])
     doc._.image = ["1.jpg", None, "2.jpg"]
     DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
@@ -265,13 +246,13 @@ def test_a_gap_in_a_list_of_images_is_closed(tmp_path):
     assert docs_of(tmp_path / "out.spacy")[0]._.image == ("1.jpg", "2.jpg")
 
 
-def test_an_image_inside_the_corpus_survives_the_search_for_others(images, tmp_path):
+def test_an_image_in_the_corpus_file_is_kept(images, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", {"text": "a", "image": "data:;base64,AAAA"})
     convert(source, tmp_path / "out.spacy", Options(images_root=images))
     assert docs_of(tmp_path / "out.spacy")[0]._.image == b"\0\0\0"
 
 
-def test_conll_to_spacy_to_jsonl_and_back_changes_nothing(source, images, tmp_path):
+def test_round_trips_between_formats_change_nothing(source, images, tmp_path):
     paths = [tmp_path / name for name in ("a.spacy", "b.jsonl", "c.spacy", "d.jsonl")]
     first = convert(source, paths[0], Options(images_root=images))
     summaries = [convert(paths[i], paths[i + 1]) for i in range(3)]
@@ -289,7 +270,7 @@ def test_conll_to_spacy_to_jsonl_and_back_changes_nothing(source, images, tmp_pa
         assert a._.image == c._.image
 
 
-def test_a_pil_image_in_a_doc_goes_out_as_a_data_uri(tmp_path):
+def test_pixels_are_written_as_a_data_uri(tmp_path):
     doc = Doc(spacy.blank("en").vocab, words=["a"])
     doc._.image = np.zeros((2, 3, 3), dtype="uint8")
     DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "in.spacy")
@@ -300,7 +281,7 @@ def test_a_pil_image_in_a_doc_goes_out_as_a_data_uri(tmp_path):
     assert Image.open(tmp_path / "read.png").size == (3, 2)
 
 
-def test_labels_of_docs_are_renamed_and_missing_annotation_stays_missing(tmp_path):
+def test_renaming_labels_of_docs_keeps_missing_annotation(tmp_path):
     vocab = spacy.blank("en").vocab
     doc = Doc(vocab, words=["a", "b", "c"], ents=["B-OTHER", None, "O"])
     DocBin(docs=[doc]).to_disk(tmp_path / "in.spacy")
@@ -308,14 +289,14 @@ def test_labels_of_docs_are_renamed_and_missing_annotation_stays_missing(tmp_pat
     assert tags(docs_of(tmp_path / "out.spacy")[0]) == ["B-MISC", "", "O"]
 
 
-def test_a_corpus_may_be_converted_in_place(tmp_path):
+def test_a_corpus_can_be_converted_in_place(tmp_path):
     path = write_jsonl(tmp_path / "x.jsonl", {"text": "a b", "spans": []})
     convert(path, path)
     assert convert(path, path).tokens == 2
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json"])
-def test_posts_pass_through_one_at_a_time(suffix, tmp_path, monkeypatch):
+def test_posts_are_converted_one_at_a_time(suffix, tmp_path, monkeypatch):
     events = []
 
     def reading(post, vocab, make=jsonl.make_doc):
@@ -335,7 +316,7 @@ def test_posts_pass_through_one_at_a_time(suffix, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
-def test_a_conversion_that_fails_leaves_what_was_there(suffix, tmp_path):
+def test_a_failed_conversion_keeps_the_previous_output(suffix, tmp_path):
     (tmp_path / "in.txt").write_bytes(b"IMGID:1\na\tO\n\nIMGID:2\n\xff\tO\n")
     target = tmp_path / f"out{suffix}"
     target.write_text("before")
@@ -345,7 +326,7 @@ def test_a_conversion_that_fails_leaves_what_was_there(suffix, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", f"out{suffix}"]
 
 
-def test_the_summary_stands_beside_the_output_with_every_complaint(source, images, tmp_path):
+def test_the_summary_is_written_next_to_the_output(source, images, tmp_path):
     output = tmp_path / "out" / "train.spacy"
     options = Options(images_root=images, rename={"OTHER": "MISC", "GEO": "LOC"})
     convert(source, output, options)
@@ -362,7 +343,7 @@ def test_the_summary_stands_beside_the_output_with_every_complaint(source, image
     assert (written["input"], written["output"]) == ("train.txt", "train.spacy")
 
 
-def test_labels_of_the_sentiment_task_are_noticed(tmp_path):
+def test_sentiment_labels_are_detected(tmp_path):
     (tmp_path / "x.txt").write_text("IMGID:1\na\tB-POS\nb\tB-NEG\n")
     assert convert(tmp_path / "x.txt", tmp_path / "x.spacy").looks_like_sentiment
     (tmp_path / "y.txt").write_text("IMGID:1\na\tB-PER\n")
@@ -385,7 +366,7 @@ def test_labels_of_the_sentiment_task_are_noticed(tmp_path):
         ("[3]", "x.json", "x.spacy", "the first in task 1: not a JSON object"),
     ],
 )
-def test_what_cannot_be_converted_is_refused_in_words(tmp_path, content, source, target, reason):
+def test_invalid_input_or_options_raise(tmp_path, content, source, target, reason):
     if content is not None:
         (tmp_path / source).write_text(content)
     with pytest.raises(MNERError, match=reason):
@@ -439,7 +420,7 @@ def test_an_unknown_language_raises_usage_error():
         blank_pipeline("xyz")
 
 
-def test_a_path_that_climbs_is_left_out_and_reported_even_without_a_folder(tmp_path):
+def test_path_traversal_is_dropped_without_images_root(tmp_path):
     source = tmp_path / "posts.jsonl"
     images = [["a.jpg", "../secret.jpg"], "x/../../y.jpg", "..\\z.jpg", "b..c.jpg"]
     source.write_text("".join(json.dumps({"text": "hi", "image": i}) + "\n" for i in images))

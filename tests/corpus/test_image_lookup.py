@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import zipfile
 
 import numpy as np
@@ -53,21 +54,16 @@ def test_an_absolute_path_inside_the_folder_becomes_relative(root):
 
 @pytest.mark.parametrize(
     "reference",
-    ["../secret.jpg", "../../etc/passwd", "/etc/passwd", "day/../../secret", "..\\secret.jpg",
-     "C:\\secret.jpg", "..", ".", "", "\0", "1\0", "day/", "/"],
+    ["../secret.jpg", "../../etc/passwd", "/etc/passwd", "/", "day/../../secret", "..\\secret.jpg",
+     "C:\\secret.jpg", "..", ".", "", "\0", "1\0", "day/"],
 )  # fmt: skip
-def test_no_reference_leads_out_of_the_folder(root, reference):
+def test_path_traversal_is_refused(root, reference):
     with pytest.raises(ImageNotFound):
         ImageFolder(root).find(reference)
 
 
-def test_an_absolute_path_outside_the_folder_is_refused(root):
-    with pytest.raises(ImageNotFound, match="out of the image folder"):
-        ImageFolder(root).find(str(root.parent / "secret.jpg"))
-
-
 @given(st.text() | st.from_regex(r"\A([./\\]|\.\.|a)+\Z"))
-def test_a_reference_is_below_the_folder_or_refused(reference):
+def test_any_reference_is_below_the_folder_or_refused(reference):
     try:
         path = relative_path(reference)
     except ImageNotFound:
@@ -75,17 +71,17 @@ def test_a_reference_is_below_the_folder_or_refused(reference):
     assert not path.is_absolute() and ".." not in path.parts
 
 
-def test_a_name_that_could_be_two_images_is_neither(root):
+def test_an_ambiguous_name_is_not_found(root):
     with pytest.raises(ImageNotFound, match=r"2\.jpg, 2\.png"):
         ImageFolder(root).find("2")
 
 
-def test_a_folder_is_no_image(root):
+def test_a_folder_is_not_found_as_an_image(root):
     with pytest.raises(ImageNotFound, match="not found"):
         ImageFolder(root).find("day")
 
 
-def test_a_missing_folder_is_refused(tmp_path):
+def test_a_missing_folder_raises(tmp_path):
     with pytest.raises(CorpusError, match="--images-root"):
         ImageFolder(tmp_path / "nowhere")
 
@@ -116,7 +112,7 @@ def test_ids_may_be_numbers(features):
     assert features([17, 18], [[1.0], [2.0]]).find("18").tolist() == [2.0]
 
 
-def test_an_unknown_id_and_a_broken_descriptor_are_no_images(features):
+def test_unknown_ids_and_invalid_descriptors_are_not_found(features):
     file = features(["1", "2"], [[1.0], [np.nan]])
     with pytest.raises(ImageNotFound, match="not found"):
         file.find("3")
@@ -134,13 +130,25 @@ def test_an_unknown_id_and_a_broken_descriptor_are_no_images(features):
         (["1"], [["x"]], "expected numbers"),
     ],
 )
-def test_a_file_that_does_not_fit_is_refused(features, ids, values, reason):
+def test_invalid_arrays_raise(features, ids, values, reason):
     with pytest.raises(CorpusError, match=reason):
         features(ids, values)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"text"])
-def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
+def npz_of_objects():
+    buffer = io.BytesIO()
+    np.savez(buffer, ids=np.array([object()]), features=np.ones((1, 1)))
+    return buffer.getvalue()
+
+
+def single_array():
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"text", npz_of_objects(), single_array()])
+def test_an_invalid_npz_raises(tmp_path, content):
     path = tmp_path / "features.npz"
     path.write_bytes(content)
     with pytest.raises(CorpusError, match="ids"):
@@ -160,40 +168,25 @@ def damaged_npz(path, member, content):
 @pytest.mark.parametrize(
     "content",
     [
-        lambda array: b"no array",
-        lambda array: array.replace(b"}", b" "),  # of a header that is read as Python's own syntax
+        lambda array: b"not an array",
+        lambda array: array.replace(b"}", b" "),  # the header is a Python literal
         lambda array: array.replace(b"(1, 2)", b"(1, 1" + 13 * b"0" + b")"),
         lambda array: array[:-1],
     ],
-    ids=["bytes", "header", "more than any memory", "truncated"],
+    ids=["bytes", "header", "huge shape", "truncated"],
 )
-def test_a_damaged_array_in_an_npz_is_refused(tmp_path, content):
+def test_a_damaged_array_raises(tmp_path, content):
     damaged_npz(tmp_path / "features.npz", "features.npy", content)
     with pytest.raises(CorpusError, match=r"features\.npz.*ids"):
         FeatureFile(tmp_path / "features.npz")
 
 
 @pytest.mark.parametrize("character", [0x110000, 0xD800])
-def test_ids_of_characters_that_there_are_not_are_refused(tmp_path, character):
+def test_ids_with_invalid_code_points_raise(tmp_path, character):
     codes = character.to_bytes(4, "little")
     damaged_npz(tmp_path / "features.npz", "ids.npy", lambda array: array[:-4] + codes)
     with pytest.raises(CorpusError, match="invalid Unicode"):
         FeatureFile(tmp_path / "features.npz")
-
-
-def test_pickled_arrays_are_refused(tmp_path):
-    path = tmp_path / "features.npz"
-    np.savez(path, ids=np.array([object()]), features=np.ones((1, 1)))
-    with pytest.raises(CorpusError, match="ids"):
-        FeatureFile(path)
-
-
-def test_a_single_array_is_no_npz(tmp_path):
-    path = tmp_path / "features.npz"
-    with path.open("wb") as file:
-        np.save(file, np.ones(3))
-    with pytest.raises(CorpusError, match="ids"):
-        FeatureFile(path)
 
 
 @pytest.fixture
@@ -227,14 +220,14 @@ def test_a_caption_is_found_with_and_without_extension(captions, reference, capt
         ("cafe\u0301\tcap\ncafé\tcap\n", {"café": "cap", "cafe\u0301.jpg": "cap"}),
     ],
 )
-def test_blanks_line_ends_and_repeated_lines_do_no_harm(tmp_path, content, expected):
+def test_white_space_line_ends_and_repeated_lines_are_accepted(tmp_path, content, expected):
     (tmp_path / "captions.tsv").write_bytes(content.encode())
     captions = CaptionFile(tmp_path / "captions.tsv")
     assert {name: captions.find(name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(("reference", "reason"), [("3", "not found"), ("2", "empty")])
-def test_an_image_without_a_caption_is_told_of(captions, reference, reason):
+def test_missing_and_empty_captions_are_not_found(captions, reference, reason):
     with pytest.raises(ImageNotFound, match=reason):
         captions.find(reference)
 
@@ -251,13 +244,13 @@ def test_an_image_without_a_caption_is_told_of(captions, reference, reason):
         (b"1\t\xff\n", "UTF-8"),
     ],
 )
-def test_a_file_that_is_not_of_captions_is_refused(tmp_path, content, reason):
+def test_an_invalid_caption_file_raises(tmp_path, content, reason):
     path = tmp_path / "captions.tsv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(CorpusError, match=reason):
         CaptionFile(path)
 
 
-def test_a_caption_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_caption_file_raises(tmp_path):
     with pytest.raises(CorpusError, match=r"no file .*--captions"):
         CaptionFile(tmp_path / "gone.tsv")

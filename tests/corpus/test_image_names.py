@@ -17,7 +17,7 @@ NAMES = [
 ]
 
 
-def test_the_images_of_a_post_begin_with_its_id_and_a_low_line():
+def test_images_of_a_post_begin_with_its_id_and_an_underscore():
     assert NameIndex(NAMES).of_post("L5") == ["L5.jpg", "L5_a.jpg", "L5_a.png", "L5_b.jpg"]
 
 
@@ -26,7 +26,7 @@ def test_a_post_without_images_has_none():
     assert NameIndex([]).of_post("L5") == []
 
 
-def test_an_id_is_found_however_its_accents_are_composed():
+def test_names_are_compared_in_normal_form():
     assert NameIndex(["cafe\u0301_1.jpg"]).of_post("café") == ["cafe\u0301_1.jpg"]
 
 
@@ -34,6 +34,6 @@ parts = st.text(st.sampled_from("Lab_`^.1"), min_size=1, max_size=4)
 
 
 @given(st.lists(parts, unique=True), parts)
-def test_looking_up_by_id_finds_what_reading_all_names_finds(names, post_id):
+def test_the_lookup_by_id_equals_a_scan_of_all_names(names, post_id):
     expected = [name for name in names if name == post_id or name.startswith(f"{post_id}_")]
     assert NameIndex(names).of_post(post_id) == sorted(expected)

@@ -31,7 +31,7 @@ def span(start, end, label="PER"):
     return {"start": start, "end": end, "label": label}
 
 
-def test_a_message_is_short_however_long_the_span_is():
+def test_messages_abbreviate_long_text():
     text = "a" * 10_000
     tokens = [{"start": 0, "end": 10_000}]
     records = [
@@ -44,7 +44,7 @@ def test_a_message_is_short_however_long_the_span_is():
     assert all(len(problem.reason) < 200 for problem in problems)
 
 
-def test_a_post_has_its_text_its_image_and_its_entities():
+def test_a_line_is_parsed_to_text_image_and_entities():
     text = "Okay duke dumont 🎸"
     [post], problems = parse({"id": 7, "text": text, "image": "snap.jpg", "spans": [span(5, 16)]})
     assert make_doc(post, NLP.vocab).text == text
@@ -53,7 +53,7 @@ def test_a_post_has_its_text_its_image_and_its_entities():
     assert problems == []
 
 
-def test_several_images_stay_in_order():
+def test_the_order_of_images_is_kept():
     [post], _ = parse({"text": "a", "image": ["2.jpg", "1.jpg"]})
     assert post.image == ["2.jpg", "1.jpg"]
 
@@ -64,19 +64,19 @@ def test_an_empty_image_is_none(image):
     assert post.image is None
 
 
-def test_a_data_uri_becomes_bytes():
+def test_a_data_uri_is_decoded():
     uri = "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
     [post], _ = parse({"text": "a", "image": uri})
     assert post.image == b"\x89PNG"
 
 
-def test_a_post_without_spans_is_not_annotated_and_one_with_none_has_no_entities():
+def test_missing_spans_are_missing_annotation_and_empty_spans_are_not():
     (bare, empty), _ = parse({"text": "a"}, {"text": "a", "spans": []})
     assert not make_doc(bare, NLP.vocab).has_annotation("ENT_IOB")
     assert make_doc(empty, NLP.vocab).has_annotation("ENT_IOB")
 
 
-def test_the_tokenizer_splits_where_a_span_begins_or_ends():
+def test_tokens_are_split_at_spans():
     [post], problems = parse({"text": "#NBAawards tonight", "spans": [span(1, 4, "ORG")]})
     assert entities(post) == [("NBA", "ORG")]
     assert make_doc(post, NLP.vocab).text == "#NBAawards tonight"
@@ -91,19 +91,19 @@ def test_gold_tokens_are_never_split_and_the_span_is_reported():
     assert problem.line == 1 and "NBA" in problem.reason
 
 
-def test_gold_tokens_stay_where_the_tokenizer_would_cut():
+def test_gold_tokens_are_not_tokenized():
     tokens = [{"text": "don't", "start": 0, "end": 5}]
     [post], _ = parse({"text": "don't", "tokens": tokens})
     assert post.words == ["don't"]
 
 
-def test_text_between_gold_tokens_is_not_lost():
+def test_text_between_gold_tokens_becomes_tokens():
     tokens = [{"text": "a", "start": 0, "end": 1}, {"text": "d", "start": 7, "end": 8}]
     [post], _ = parse({"text": "a  b c d", "tokens": tokens})
     assert make_doc(post, NLP.vocab).text == "a  b c d"
 
 
-def test_white_space_at_the_ends_of_a_span_is_taken_off_and_reported():
+def test_white_space_at_the_ends_of_a_span_is_trimmed_and_reported():
     [post], [problem] = parse({"text": "in Paris now", "spans": [span(2, 9, "LOC")]})
     assert entities(post) == [("Paris", "LOC")]
     assert "white space" in problem.reason
@@ -116,7 +116,7 @@ def test_the_longer_of_overlapping_spans_is_kept_and_the_other_reported():
     assert "New York" in problem.reason and "overlaps" in problem.reason
 
 
-def test_neighboring_spans_of_one_label_stay_two():
+def test_adjacent_spans_of_one_label_stay_separate():
     [post], _ = parse({"text": "AB", "spans": [span(0, 1), span(1, 2)]})
     assert entities(post) == [("A", "PER"), ("B", "PER")]
 
@@ -157,7 +157,7 @@ def test_labels_are_renamed():
         ('{"text": "\\ud83c"}', "left out"),
     ],
 )
-def test_a_line_that_is_no_post_is_reported_and_the_others_are_read(record, reason):
+def test_an_invalid_line_is_reported_and_the_others_are_read(record, reason):
     posts, [problem] = parse({"text": "before"}, record, {"text": "after"})
     assert [post.words for post in posts] == [["before"], ["after"]]
     assert problem.line == 2
@@ -165,25 +165,25 @@ def test_a_line_that_is_no_post_is_reported_and_the_others_are_read(record, reas
 
 
 @given(annotated_docs())
-def test_a_doc_written_as_json_reads_back(doc):
+def test_a_doc_is_restored_from_its_record(doc):
     [post], problems = parse(doc_to_record(doc))
     assert problems == []
     assert content(make_doc(post, NLP.vocab)) == content(doc)
 
 
-def test_lines_are_read_as_they_come():
+def test_lines_are_parsed_lazily():
     lines = (json.dumps({"text": str(number)}) for number in itertools.count())
     posts = parse_jsonl(lines, ReadContext(NLP))
     assert [post.words for post in itertools.islice(posts, 2)] == [["0"], ["1"]]
 
 
-def test_unknown_spaces_leave_no_space_at_the_end_of_the_text():
+def test_text_of_unknown_spaces_has_no_trailing_space():
     doc = Doc(NLP.vocab, words=["a", "b"])
     assert doc_to_record(doc)["text"] == "a b"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=("Cs",)))))
-def test_any_text_is_read_or_reported(lines):
+def test_any_text_is_parsed_or_reported(lines):
     posts, problems = parse(*lines)
     blank = sum(not line.strip() for line in lines)
     assert len(posts) + len({problem.line for problem in problems}) + blank == len(lines)
@@ -212,7 +212,7 @@ records = st.fixed_dictionaries(
 
 
 @given(records)
-def test_any_record_is_read_or_reported(record):
+def test_any_record_is_parsed_or_reported(record):
     posts, problems = parse(json.dumps(record))
     for post in posts:
         assert make_doc(post, NLP.vocab).text == record["text"]

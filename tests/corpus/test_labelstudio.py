@@ -84,7 +84,7 @@ def entities(post):
     return [(entity.text, entity.label_) for entity in make_doc(post, NLP.vocab).ents]
 
 
-def test_an_exported_task_is_a_post():
+def test_an_exported_task_is_parsed():
     [post], problems = parse(TASK)
     assert make_doc(post, NLP.vocab).text == TEXT
     assert entities(post) == [("Duke Dumont", "PER"), ("Ibiza", "LOC")]
@@ -92,21 +92,21 @@ def test_an_exported_task_is_a_post():
     assert problems == []
 
 
-def test_offsets_in_utf_16_are_found_out_by_the_text_of_the_spans():
+def test_utf_16_offsets_are_detected():
     old = with_result(region(3, 14, "PER", text="Duke Dumont"), region(18, 23, "LOC", text="Ibiza"))
     [post], problems = parse(old)
     assert entities(post) == [("Duke Dumont", "PER"), ("Ibiza", "LOC")]
     assert problems == []
 
 
-def test_a_span_that_is_not_where_it_says_leaves_the_task_out():
+def test_a_task_with_a_mismatched_span_is_left_out():
     [post], [problem] = parse(TASK, with_result(region(2, 6, "PER", text="Duck")))
     assert post.line == 1
     assert problem.line == 2
     assert problem.reason == "span 2–6 has the text 'Duck', but covers 'Duke'; task left out"
 
 
-def test_json_min_is_the_same_post():
+def test_json_min_is_parsed_alike():
     flat = {
         "text": TEXT,
         "image": TASK["data"]["image"],
@@ -122,12 +122,12 @@ def test_json_min_is_the_same_post():
     assert problem.line == 2 and "another annotation of task 42" in problem.reason
 
 
-def test_json_min_without_labels_is_annotated_and_bare_data_is_not():
+def test_json_min_without_labels_is_annotated_but_bare_data_is_not():
     bare, annotated = parse({"text": "a"}, {"text": "b", "id": 1, "annotation_id": 2})[0]
     assert (bare.entities, annotated.entities) == (None, [])
 
 
-def test_a_task_without_annotations_is_not_annotated_and_one_without_regions_has_no_entities():
+def test_no_annotations_are_missing_annotation_but_no_regions_are_not():
     bare, empty = parse({**TASK, "annotations": []}, with_result())[0]
     assert (bare.entities, empty.entities) == (None, [])
 
@@ -150,13 +150,13 @@ def test_of_several_annotations_the_ground_truth_is_taken():
     assert reasons(problems) == ["2 annotations; the ground truth was used"]
 
 
-def test_a_task_that_everybody_skipped_is_left_out_and_reported():
+def test_a_task_skipped_by_all_annotators_is_left_out():
     posts, [problem] = parse({**TASK, "annotations": [annotation(was_canceled=True)]})
     assert posts == []
     assert problem.reason == "skipped by all annotators; task left out"
 
 
-def test_what_is_no_label_on_the_text_is_counted_and_reported():
+def test_regions_that_are_not_labeled_text_are_counted_and_reported():
     others = [
         {"type": "choices", "to_name": "text", "value": {"choices": ["good"]}},
         {"type": "rectanglelabels", "to_name": "image", "value": {"x": 1, "labels": ["CAR"]}},
@@ -174,20 +174,20 @@ def test_what_is_no_label_on_the_text_is_counted_and_reported():
     )
 
 
-def test_labels_of_a_second_text_are_reported_and_not_laid_over_the_first():
+def test_labels_of_a_second_text_are_reported():
     task = with_result(region(2, 6, "ORG", to_name="ocr"), region(2, 6, "PER"))
     [post], problems = parse(task)
     assert entities(post) == [("Duke", "PER")]
     assert reasons(problems) == ["1 × labels of another text: left out"]
 
 
-def test_of_two_labels_of_a_region_the_first_is_kept_and_the_other_reported():
+def test_the_second_label_of_a_region_is_reported():
     [post], [problem] = parse(with_result(region(2, 6, "PER", "ORG")))
     assert entities(post) == [("Duke", "PER")]
     assert "(ORG) overlaps" in problem.reason
 
 
-def test_spans_inside_tokens_and_white_space_are_treated_as_in_jsonl():
+def test_spans_are_trimmed_and_split_tokens_as_in_jsonl():
     [post], [problem] = parse(with_result(region(2, 5, "PER"), region(13, 16, "LOC")))
     assert entities(post) == [("Duk", "PER"), ("in", "LOC")]
     assert "white space" in problem.reason
@@ -213,18 +213,18 @@ def test_labels_are_renamed():
         (None, None),
     ],
 )
-def test_an_image_that_label_studio_serves_is_a_path(image, reference):
+def test_urls_of_label_studio_become_paths(image, reference):
     assert parse(with_data(image=image))[0][0].image == reference
 
 
-def test_images_may_be_a_list_under_its_own_name():
+def test_images_is_read_as_a_list_of_images():
     assert parse(with_data(images=["1.jpg", "2.jpg"]))[0][0].image == ["1.jpg", "2.jpg"]
     [post], [*_, problem] = parse(with_data(image="0.jpg", images=["1.jpg", "2.jpg"]))
     assert post.image == "0.jpg"
     assert problem.reason == "1 × images beside image: left out"
 
 
-def test_the_id_of_the_data_comes_before_that_of_the_task():
+def test_the_id_of_the_data_precedes_that_of_the_task():
     assert parse(with_data(id="17_06_1"))[0][0].id == "17_06_1"
 
 
@@ -245,7 +245,7 @@ def test_the_id_of_the_data_comes_before_that_of_the_task():
         ({"text": "a", "spans": []}, ".jsonl"),
     ],
 )
-def test_a_task_that_is_no_post_is_reported_and_the_others_are_read(task, reason):
+def test_an_invalid_task_is_reported_and_the_others_are_read(task, reason):
     posts, problems = parse({"text": "before"}, task, {"text": "after"})
     assert [post.words for post in posts] == [["before"], ["after"]]
     assert problems[-1].line == 2
@@ -257,7 +257,7 @@ def written(docs, tmp_path, images_root=None):
     return json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
 
 
-def test_written_tasks_have_what_label_studio_asks_of_an_import(tmp_path):
+def test_written_tasks_can_be_imported(tmp_path):
     docs = [make_doc(parse(TASK)[0][0], NLP.vocab), make_doc(Post(["a"]), NLP.vocab)]
     annotated, bare = written(docs, tmp_path, Path("/home/anna/images"))
     assert annotated["data"]["text"] == TEXT
@@ -272,7 +272,7 @@ def test_written_tasks_have_what_label_studio_asks_of_an_import(tmp_path):
     assert "annotations" not in bare
 
 
-def test_an_image_elsewhere_and_one_inside_stay_as_they_are(tmp_path):
+def test_urls_and_data_uris_are_written_unchanged(tmp_path):
     images = ["https://example.org/1.jpg", b"GIF8"]
     tasks = written([make_doc(Post(["a"], image=one), NLP.vocab) for one in images], tmp_path)
     assert [task["data"]["image"] for task in tasks] == [
@@ -281,7 +281,7 @@ def test_an_image_elsewhere_and_one_inside_stay_as_they_are(tmp_path):
     ]
 
 
-def test_what_label_studio_adds_to_our_tasks_does_not_change_the_post(tmp_path):
+def test_keys_added_by_label_studio_are_ignored(tmp_path):
     doc = make_doc(Post(["a"], [False], id="7", image="1.jpg", entities=[(0, 1, "PER")]), NLP.vocab)
     [task] = written([doc], tmp_path, tmp_path)
     exported = {**TASK, **task, "id": 99}
@@ -291,7 +291,7 @@ def test_what_label_studio_adds_to_our_tasks_does_not_change_the_post(tmp_path):
 
 
 @given(doc=annotated_docs())
-def test_a_doc_written_as_a_task_reads_back(doc, tmp_path_factory):
+def test_a_doc_is_restored_from_its_task(doc, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "round.json"
     write_tasks([doc], path)
     [post], problems = parse(*read_tasks(path))
@@ -299,13 +299,13 @@ def test_a_doc_written_as_a_task_reads_back(doc, tmp_path_factory):
     assert all("ambiguous offsets" in problem.reason for problem in problems)
 
 
-def test_a_file_may_hold_a_single_task(tmp_path):
+def test_a_file_can_be_a_single_task(tmp_path):
     (tmp_path / "42.json").write_text(json.dumps(TASK), encoding="utf-8-sig")
     assert read_tasks(tmp_path / "42.json") == [TASK]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "3", '"a"', b"[\xff]"])
-def test_a_file_without_tasks_is_refused(text, tmp_path):
+def test_a_file_without_tasks_raises(text, tmp_path):
     path = tmp_path / "x.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(CorpusError, match=r"x\.json"):
@@ -361,7 +361,7 @@ likely_tasks = st.fixed_dictionaries(
 
 
 @given(st.lists(any_json | likely_tasks, max_size=4))
-def test_any_task_is_read_or_reported(tasks):
+def test_any_task_is_parsed_or_reported(tasks):
     posts, problems = parse(*tasks)
     assert len(posts) + len({problem.line for problem in problems}) >= len(tasks)
     for post in posts:

@@ -55,7 +55,7 @@ EXPECTED = [[250], [90], [10, 250], []]
 
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("again", FORMATS)
-def test_a_corpus_and_its_images_move_apart_and_training_goes_on(home, tmp_path, suffix, again):
+def test_corpus_and_images_can_be_moved_separately(home, tmp_path, suffix, again):
     options = Options(images_root=home / "images")
     convert(home / "posts.jsonl", home / "corpus" / f"posts{suffix}", options)
     shutil.move(home / "corpus", tmp_path / "new corpus")
@@ -82,7 +82,7 @@ def test_a_corpus_and_its_images_move_apart_and_training_goes_on(home, tmp_path,
     assert [reds(example.predicted._.image, root) for example in bare] == EXPECTED
 
 
-def test_paths_in_docs_that_were_made_by_hand_become_relative(home, tmp_path):
+def test_paths_in_docs_become_relative(home, tmp_path):
     doc = NLP("a")
     doc._.image = [home / "images" / "b.png", Image.open(home / "images" / "red.png")]
     image = image_as_png(doc._.image[1])

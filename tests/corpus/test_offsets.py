@@ -8,54 +8,49 @@ from spacy_mner.corpus.offsets import ExportedSpan, character_offsets, exported_
 
 
 def units(text):
-    """Length as JavaScript counts it."""
+    """Return the number of UTF-16 code units."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def found(text, *spans):
-    """What the spans are taken for, and the doubts about it."""
-    doubts: list[str] = []
-    offsets = character_offsets(text, [ExportedSpan(*span) for span in spans], doubts.append)
-    return [text[start:end] for start, end in offsets], doubts
+    """Return the text at the spans, and the reported problems."""
+    problems: list[str] = []
+    offsets = character_offsets(text, [ExportedSpan(*span) for span in spans], problems.append)
+    return [text[start:end] for start, end in offsets], problems
 
 
-def test_a_release_that_counts_utf_16_is_recognized_by_the_text_of_a_span():
-    # The file of HumanSignal/label-studio, issue 1347.
-    assert found("💩This is an annotation.", (13, 23, "annotation")) == (["annotation"], [])
+@pytest.mark.parametrize(
+    ("text", "spans", "expected"),
+    [
+        # HumanSignal/label-studio, issue 1347: in UTF-16 code units, and in characters.
+        ("💩This is an annotation.", [(13, 23, "annotation")], ["annotation"]),
+        ("💩This is an annotation.", [(12, 22, "annotation")], ["annotation"]),
+        # From the tests of Label Studio: a line break is exported as two characters.
+        (
+            "🐱 Warning:\n🐱 This is a test text",
+            [(2, 27, "Warning:\\n🐱 This is a test")],
+            ["Warning:\n🐱 This is a test"],
+        ),
+        ("a\r\nb", [(0, 4, "a\\n\\nb")], ["a\r\nb"]),
+        # A browser collapses white space.
+        ("New   York", [(0, 10, "New York")], ["New   York"]),
+        # A span without text: its unit is that of the others, or the only possible one.
+        (
+            "💩This is an annotation.",
+            [(13, 23, "annotation"), (2, 6, None)],
+            ["annotation", "This"],
+        ),
+        ("💩 Rio", [(3, 6, None)], ["Rio"]),
+    ],
+)
+def test_the_unit_of_offsets_is_detected(text, spans, expected):
+    assert found(text, *spans) == (expected, [])
 
 
-def test_a_release_that_counts_characters_is_recognized_too():
-    assert found("💩This is an annotation.", (12, 22, "annotation")) == (["annotation"], [])
-
-
-def test_a_line_break_in_a_span_is_recognized_as_label_studio_writes_it():
-    # A result of Label Studio's own tests of emoji.
-    text = "🐱 Warning:\n🐱 This is a test text"
-    span = (2, 27, "Warning:\\n🐱 This is a test")
-    assert found(text, span) == (["Warning:\n🐱 This is a test"], [])
-
-
-def test_a_carriage_return_counts_as_a_character_of_its_own():
-    assert found("a\r\nb", (0, 4, "a\\n\\nb")) == (["a\r\nb"], [])
-
-
-def test_blanks_that_a_browser_shows_as_one_do_no_harm():
-    assert found("New   York", (0, 10, "New York")) == (["New   York"], [])
-
-
-def test_a_span_without_its_text_is_counted_like_its_neighbor():
-    spans = [(13, 23, "annotation"), (2, 6, None)]
-    assert found("💩This is an annotation.", *spans) == (["annotation", "This"], [])
-
-
-def test_a_span_that_fits_in_one_way_only_needs_no_text():
-    assert found("💩 Rio", (3, 6, None)) == (["Rio"], [])
-
-
-def test_spans_that_fit_in_two_ways_are_taken_for_characters_with_a_doubt():
-    words, [doubt] = found("💩 Rio!", (2, 5, None))
+def test_ambiguous_offsets_are_read_as_characters_and_reported():
+    words, [problem] = found("💩 Rio!", (2, 5, None))
     assert words == ["Rio"]
-    assert "read as characters" in doubt
+    assert "read as characters" in problem
 
 
 @pytest.mark.parametrize(
@@ -67,30 +62,30 @@ def test_spans_that_fit_in_two_ways_are_taken_for_characters_with_a_doubt():
         ((-1, 3, None), "outside the text"),
     ],
 )
-def test_a_span_that_fits_in_no_way_is_refused(span, reason):
+def test_a_mismatched_span_raises(span, reason):
     with pytest.raises(ValueError, match=reason):
         found("Rio 💩 a", span)
 
 
 @st.composite
-def text_and_stretches(draw):
+def text_and_offsets(draw):
     text = draw(st.text(st.sampled_from("ab 🎸\u0301\r\n\\n猫"), min_size=1, max_size=20))
     edges = draw(st.lists(st.integers(0, len(text)), min_size=2, max_size=6))
     return text, [(s, e) for s, e in zip(edges[::2], edges[1::2], strict=False) if s < e]
 
 
-@given(text_and_stretches())
-def test_spans_in_characters_come_back(given_text):
-    text, stretches = given_text
-    spans = [ExportedSpan(s, e, exported_text(text[s:e])) for s, e in stretches]
-    assert character_offsets(text, spans, lambda _: None) == stretches
+@given(text_and_offsets())
+def test_character_offsets_are_restored(drawn):
+    text, given_offsets = drawn
+    spans = [ExportedSpan(s, e, exported_text(text[s:e])) for s, e in given_offsets]
+    assert character_offsets(text, spans, lambda _: None) == given_offsets
 
 
-@given(text_and_stretches())
-def test_spans_in_utf_16_come_back_or_are_doubted(given_text):
-    text, stretches = given_text
-    spans = [ExportedSpan(units(text[:s]), units(text[:e]), text[s:e]) for s, e in stretches]
+@given(text_and_offsets())
+def test_utf_16_offsets_are_restored_or_reported(drawn):
+    text, given_offsets = drawn
+    spans = [ExportedSpan(units(text[:s]), units(text[:e]), text[s:e]) for s, e in given_offsets]
     assume(spans)
-    doubts: list[str] = []
-    offsets = character_offsets(text, spans, doubts.append)
-    assert offsets == stretches or doubts
+    problems: list[str] = []
+    offsets = character_offsets(text, spans, problems.append)
+    assert offsets == given_offsets or problems

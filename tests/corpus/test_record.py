@@ -44,7 +44,7 @@ def tags(post):
     return [f"{t.ent_iob_}-{t.ent_type_}".strip("-") for t in make_doc(post, NLP.vocab)]
 
 
-def test_a_task_of_prodigy_is_a_post():
+def test_a_prodigy_task_is_parsed():
     [post], problems = read()
     assert make_doc(post, NLP.vocab).text == TASK["text"]
     assert post.words == ["Bye", "🎸", "Apple", "!"]
@@ -52,7 +52,7 @@ def test_a_task_of_prodigy_is_a_post():
     assert problems == []
 
 
-def test_what_a_pipeline_found_is_read_where_nobody_has_annotated():
+def test_entities_are_read_if_there_are_no_spans():
     found = [{"start": 0, "end": 3, "label": "PER", "text": "Bye", "score": 0.9}]
     [post], problems = read(spans=None, entities=found)
     assert tags(post) == ["B-PER", "O", "O", "O"] and not problems
@@ -62,7 +62,7 @@ def test_what_a_pipeline_found_is_read_where_nobody_has_annotated():
     assert post.entities is None
 
 
-def test_what_is_written_has_the_keys_that_prodigy_documents():
+def test_records_have_the_documented_keys_of_prodigy():
     [post], _ = read()
     record = doc_to_record(make_doc(post, NLP.vocab))
     for token, expected in zip(record["tokens"], TASK["tokens"], strict=True):
@@ -71,7 +71,7 @@ def test_what_is_written_has_the_keys_that_prodigy_documents():
         assert record[key] == TASK[key]
 
 
-def test_a_post_that_nobody_annotated_is_a_task_that_nobody_answered():
+def test_an_unannotated_post_is_an_unanswered_task():
     record = doc_to_record(make_doc(Post(["a"]), NLP.vocab))
     assert not {"spans", "answer", "_view_id"} & set(record)
 
@@ -85,12 +85,12 @@ def test_a_post_that_nobody_annotated_is_a_task_that_nobody_answered():
         (b"BM", "data:;base64,"),
     ],
 )
-def test_an_image_inside_a_task_says_what_it_is_so_that_it_is_shown(content, start):
+def test_data_uris_have_the_media_type_of_the_image(content, start):
     record = doc_to_record(make_doc(Post(["a"], image=content), NLP.vocab))
     assert record["image"].startswith(start)
 
 
-def test_objects_are_written_as_labels_and_as_mappings_with_what_is_known_of_them():
+def test_objects_are_written_as_labels_or_mappings():
     full = {"label": "dog", "score": np.float32(0.5), "box": (0, 0, 1, 1), "area": object()}
     doc = make_doc(Post(["a"], image_objects=("cat", {"label": "ox"}, full)), NLP.vocab)
     record = doc_to_record(doc)
@@ -104,11 +104,11 @@ def test_objects_are_written_as_labels_and_as_mappings_with_what_is_known_of_the
 
 
 @pytest.mark.parametrize("answer", ["reject", "ignore"])
-def test_a_task_that_was_not_accepted_is_left_out_and_reported(answer):
+def test_a_rejected_task_is_left_out_and_reported(answer):
     assert read(answer=answer) == ([], [f'the annotator\'s answer is "{answer}"; line left out'])
 
 
-def test_a_yes_to_one_span_leaves_the_rest_of_the_post_unannotated():
+def test_annotation_outside_an_accepted_span_is_missing():
     [post], [problem] = read(_view_id="ner")
     assert tags(post) == ["", "", "B-ORG", ""]
     assert "yes-or-no" in problem
@@ -123,13 +123,13 @@ def test_a_yes_to_one_span_leaves_the_rest_of_the_post_unannotated():
         ({"user_input": "nice"}, "free text"),
     ],
 )
-def test_annotation_that_a_post_cannot_hold_is_reported(changes, what):
+def test_unsupported_annotation_is_reported(changes, what):
     [post], problems = read(**changes)
     assert tags(post) == ["O", "O", "B-ORG", "O"]
     assert problems == [f"{what}: left out"]
 
 
-def test_regions_of_the_image_are_reported_and_spans_of_the_text_kept():
+def test_image_regions_are_reported_and_text_spans_kept():
     region = {"label": "CAR", "type": "rect", "points": [[0, 0], [0, 9], [9, 9], [9, 0]]}
     [post], problems = read(spans=[*TASK["spans"], region])
     assert tags(post) == ["O", "O", "B-ORG", "O"]

@@ -27,7 +27,7 @@ def images(docs):
 
 
 @given(st.lists(st.integers(0, 4), min_size=1), st.integers(0, 3))
-def test_every_position_gets_another_key_or_there_is_no_way(keys, seed):
+def test_derangement_changes_every_key_or_raises(keys, seed):
     possible = 2 * max(map(keys.count, keys)) <= len(keys)
     if not possible:
         with pytest.raises(ShuffleError):
@@ -38,13 +38,13 @@ def test_every_position_gets_another_key_or_there_is_no_way(keys, seed):
     assert all(keys[donor] != key for donor, key in zip(result, keys, strict=True))
 
 
-def test_images_on_leaves_them():
+def test_on_keeps_images():
     docs = make_docs("1.jpg", None)
     set_images(docs, "on")
     assert images(docs) == ["1.jpg", None]
 
 
-def test_images_off_takes_them_and_descriptors_away():
+def test_off_removes_images_and_descriptors():
     docs = make_docs("1.jpg", None)
     docs[1]._.image_features = np.ones(2)
     set_images(docs, "off")
@@ -52,7 +52,7 @@ def test_images_off_takes_them_and_descriptors_away():
     assert docs[1]._.image_features is None
 
 
-def test_shuffled_exchanges_the_text_about_images_where_that_is_all_there_is():
+def test_shuffled_permutes_image_text_of_posts_without_images():
     docs = make_docs(None, None, None, None)
     own = ["a dog", "a car", "a cat", None]
     for doc, text in zip(docs, own, strict=True):
@@ -63,7 +63,7 @@ def test_shuffled_exchanges_the_text_about_images_where_that_is_all_there_is():
     assert all(one != other for one, other in zip(found[:3], own[:3], strict=True))
 
 
-def test_shuffled_gives_every_post_the_image_of_another_and_none_to_those_without():
+def test_shuffled_permutes_images_among_posts_that_have_one():
     own = [f"{i}.jpg" if i % 3 else None for i in range(30)]
     docs = make_docs(*own)
     set_images(docs, "shuffled", seed=0)
@@ -73,7 +73,7 @@ def test_shuffled_gives_every_post_the_image_of_another_and_none_to_those_withou
         assert after is None or after != before
 
 
-def test_the_seed_decides_who_gets_what():
+def test_the_permutation_depends_on_the_seed():
     def shuffle(seed):
         docs = make_docs(*(f"{i}.jpg" for i in range(20)))
         set_images(docs, "shuffled", seed=seed)
@@ -83,7 +83,7 @@ def test_the_seed_decides_who_gets_what():
     assert shuffle(1) != shuffle(2)
 
 
-def test_a_descriptor_travels_with_its_image():
+def test_descriptors_move_with_their_image():
     docs = make_docs("0.jpg", "1.jpg", "2.jpg")
     for i, doc in enumerate(docs):
         doc._.image_features = np.full(2, i)
@@ -92,7 +92,7 @@ def test_a_descriptor_travels_with_its_image():
         assert doc._.image == f"{doc._.image_features[0]}.jpg"
 
 
-def test_objects_go_with_their_image():
+def test_objects_move_with_their_image():
     docs = make_docs("0.jpg", "1.jpg", "2.jpg", None)
     for i, doc in enumerate(docs[:3]):
         doc._.image_objects = [str(i)]
@@ -104,7 +104,7 @@ def test_objects_go_with_their_image():
     assert [doc._.image_objects for doc in docs] == [None] * 4
 
 
-def test_equal_objects_without_an_image_are_one_image_however_they_are_written():
+def test_equal_objects_count_as_one_image():
     docs = make_docs(*[None] * 4)
     given = (["cat"], ["dog"], ({"label": "cat"},), ["dog"])
     for doc, objects in zip(docs, given, strict=True):
@@ -114,14 +114,14 @@ def test_equal_objects_without_an_image_are_one_image_however_they_are_written()
     assert labels == ["dog", "cat", "dog", "cat"]
 
 
-def test_objects_that_cannot_be_used_are_exchanged_as_they_are():
+def test_invalid_objects_are_permuted_unchanged():
     docs = make_docs(None, None)
     docs[0]._.image_objects, docs[1]._.image_objects = "cat", {1: 2}
     set_images(docs, "shuffled")
     assert [doc._.image_objects for doc in docs] == [{1: 2}, "cat"]
 
 
-def test_equal_descriptors_are_one_image_whatever_their_names():
+def test_equal_descriptors_count_as_one_image():
     docs = make_docs("0.jpg", "1.jpg", "2.jpg", "3.jpg")
     for i, doc in enumerate(docs):
         doc._.image_features = np.full(2, i % 2)
@@ -129,7 +129,7 @@ def test_equal_descriptors_are_one_image_whatever_their_names():
     assert [doc._.image_features[0] for doc in docs] == [1, 0, 1, 0]
 
 
-def test_one_image_under_two_names_is_one_image(tmp_path):
+def test_equal_files_count_as_one_image(tmp_path):
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2"), ("d", b"2")):
         (tmp_path / name).write_bytes(content)
     docs = make_docs("a", "b", "c", "d")
@@ -137,7 +137,7 @@ def test_one_image_under_two_names_is_one_image(tmp_path):
     assert set(images(docs)[:2]) == {"c", "d"}
 
 
-def test_bytes_and_arrays_and_lists_of_images_are_exchanged():
+def test_images_of_all_types_are_permuted():
     kinds = [b"1", np.zeros((1, 1, 3), dtype="uint8"), ("1.jpg", "2.jpg"), "gone.jpg"]
     docs = make_docs(*kinds)
     set_images(docs, "shuffled")
@@ -145,17 +145,17 @@ def test_bytes_and_arrays_and_lists_of_images_are_exchanged():
         assert doc._.image is not before
 
 
-def test_the_order_of_images_makes_no_other_image():
+def test_the_order_of_several_images_is_ignored():
     with pytest.raises(ShuffleError, match="2 of the 2"):
         set_images(make_docs(["1.jpg", "2.jpg"], ["2.jpg", "1.jpg"]), "shuffled")
 
 
 @pytest.mark.parametrize("given_images", [[], [None], ["1.jpg"], ["1.jpg", "1.jpg", "2.jpg"]])
-def test_shuffling_too_few_different_images_is_refused(given_images):
+def test_too_few_distinct_images_raise(given_images):
     with pytest.raises(ShuffleError, match="Cannot shuffle"):
         set_images(make_docs(*given_images), "shuffled")
 
 
-def test_an_unknown_protocol_is_refused():
+def test_an_unknown_condition_raises():
     with pytest.raises(ValueError, match="on, off, shuffled"):
         set_images([], "blurred")
