@@ -91,13 +91,13 @@ def convert_cli(
 
 def _tokenizer(lang: str | None, model: str | None, code: Path | None) -> Language:
     from ..corpus.convert import blank_pipeline
-    from ..pipeline.loading import load_pipeline
+    from ..pipeline.loading import import_code, load_pipeline
 
-    if model is None:
-        return blank_pipeline(lang or "en")
-    if lang is not None:
+    if model is not None and lang is not None:
         raise UsageError("--lang and --model exclude each other: a pipeline has its own tokenizer.")
-    return load_pipeline(model, code=code)
+    if code is not None:
+        import_code(code)
+    return blank_pipeline(lang or "en") if model is None else load_pipeline(model)
 
 
 def parse_names(pairs: list[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from spacy.util import registry
 
 from spacy_mner.corpus.docbin import read_docs, write_docs
 from spacy_mner.errors import AlignmentWarning, CorpusError, UsageError
+from spacy_mner.evaluation.evaluate import evaluate
 from spacy_mner.extensions import IMAGE_DROPOUT
 from spacy_mner.models.allowed_tags import tags_allowed_by_gold
 
@@ -85,6 +86,19 @@ def test_a_misaligned_span_is_missing_annotation_in_training(corpus):
         [True, False, False],
         [False, True, False],
     ]
+
+
+@pytest.mark.filterwarnings("ignore::spacy_mner.errors.AlignmentWarning")
+def test_scores_during_training_equal_those_of_evaluate(corpus):
+    nlp = spacy.blank("en")
+    scorer = {"@scorers": "spacy_mner.mner_scorer.v1"}
+    ruler = nlp.add_pipe("entity_ruler", config={"scorer": scorer})
+    ruler.add_patterns([{"label": "PER", "pattern": "@n3"}])
+    for gold_preproc in (False, True):
+        scores = nlp.evaluate(list(reader_of(corpus, gold_preproc=gold_preproc)(nlp)))
+        expected = evaluate(nlp, read_docs(corpus, nlp.vocab), gold_preproc=gold_preproc)
+        assert scores["ents_p"] == expected["ents_p"] == 0
+        assert scores["ents_per_type"] == expected["ents_per_type"]
 
 
 def test_relative_image_paths_are_resolved_against_images_root(tmp_path):
