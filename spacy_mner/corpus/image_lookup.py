@@ -97,30 +97,39 @@ class ImageFolder:
             return []
 
 
-class FeatureFile:
-    """Descriptors of images in an `.npz` file, by id with or without extension.
+class _FileIndex:
+    """Values of a file, by id with or without extension."""
+
+    def __init__(self, path: Path, values: Iterable[tuple[str, Any]]) -> None:
+        self._values: dict[str, Any] = {}
+        for name, value in values:
+            if self._values.setdefault(normalize_name(name), value) is not value:
+                raise CorpusError(f"{path}: duplicate id {name}; remove one of them.")
+        self._index = NameIndex(self._values)
+
+    def find(self, reference: str) -> Any:
+        return self._values[self._index.find(reference)]
+
+    def names_of(self, post_id: str) -> list[str]:
+        return self._index.of_post(post_id)
+
+
+class FeatureFile(_FileIndex):
+    """Descriptors of images in an `.npz` file.
 
     The file has arrays `ids` [n] and `features`, numbers [n, dim] or [n, regions, dim].
     """
 
     def __init__(self, path: Path) -> None:
-        ids, self._features = _read_features(path)
-        self._rows: dict[str, int] = {}
-        for row, name in enumerate(ids):
-            if self._rows.setdefault(normalize_name(name), row) != row:
-                raise CorpusError(f"{path}: duplicate id {name}; remove one of its descriptors.")
-        self._index = NameIndex(self._rows)
+        ids, features = _read_features(path)
+        super().__init__(path, zip(ids, features, strict=True))
 
     def find(self, reference: str) -> np.ndarray:
-        """Return a descriptor, float32 [dim] or [regions, dim]."""
-        features = self._features[self._rows[self._index.find(reference)]].astype("float32")
+        """Return a descriptor, float32 [dim] or [regions, dim]. Raises ImageNotFound."""
+        features = super().find(reference).astype("float32")
         if not np.isfinite(features).all():
             raise ImageNotFound("the descriptor has non-finite values")
         return features
-
-    def names_of(self, post_id: str) -> list[str]:
-        """Return the ids `<id>` or `<id>_…`, sorted."""
-        return self._index.of_post(post_id)
 
 
 def _read_features(path: Path) -> tuple[list[str], np.ndarray]:
@@ -152,26 +161,18 @@ def _is_unicode(ids: np.ndarray) -> bool:
     return not ((codes > sys.maxunicode) | ((codes >= 0xD800) & (codes < 0xE000))).any()
 
 
-class CaptionFile:
-    """Captions of images in lines `id<TAB>caption`, by id with or without extension."""
+class CaptionFile(_FileIndex):
+    """Captions of images in lines `id<TAB>caption`; repeated lines are accepted."""
 
     def __init__(self, path: Path) -> None:
-        self._captions: dict[str, str] = {}
-        for name, caption in _read_captions(path):
-            if self._captions.setdefault(name, caption) != caption:
-                raise CorpusError(f"{path}: two captions for the id {name}; remove one of them.")
-        self._index = NameIndex(self._captions)
+        super().__init__(path, dict.fromkeys(_read_captions(path)))
 
     def find(self, reference: str) -> str:
-        """Return the caption of an image."""
-        caption = self._captions[self._index.find(reference)]
+        """Return a caption. Raises ImageNotFound."""
+        caption = super().find(reference)
         if not caption:
             raise ImageNotFound("empty caption")
         return caption
-
-    def names_of(self, post_id: str) -> list[str]:
-        """Return the ids `<id>` or `<id>_…`, sorted."""
-        return self._index.of_post(post_id)
 
 
 def _read_captions(path: Path) -> Iterator[tuple[str, str]]:

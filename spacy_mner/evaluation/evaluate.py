@@ -38,20 +38,9 @@ class Prediction:
     seconds: float
 
 
-def evaluate(
-    nlp: Language,
-    docs: Iterable[Doc],
-    *,
-    images: ImageCondition = "on",
-    seed: int = 0,
-    batch_size: int = 128,
-    gold_preproc: bool = False,
-) -> dict[str, Any]:
-    """Run a pipeline on annotated posts and score it: `predict`, then `score_prediction`."""
-    prediction = predict(
-        nlp, docs, images=images, seed=seed, batch_size=batch_size, gold_preproc=gold_preproc
-    )
-    return score_prediction(prediction)
+def evaluate(nlp: Language, docs: Iterable[Doc], **options: Any) -> dict[str, Any]:
+    """Run a pipeline on annotated posts and score it: `score_prediction` of `predict`."""
+    return score_prediction(predict(nlp, docs, **options))
 
 
 def predict(

@@ -83,8 +83,9 @@ def test_a_byte_order_mark_before_a_header_is_ignored(tmp_path):
 @pytest.mark.parametrize(
     "invisible", ["\xa0", "\ufe0f", "\u200b", "\u200d", "\xad", "\x92", "\ufffd"]
 )
-def test_invisible_tokens_are_kept(invisible, tmp_path):
-    content = f"IMGID:1\na\tO\n{invisible}\tO\nb\tB-PER\n".encode()
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_invisible_tokens_are_kept(invisible, separator, tmp_path):
+    content = f"IMGID:1\na{separator}O\n{invisible}{separator}O\nb{separator}B-PER\n".encode()
     [post], problems = parse_bytes(content, tmp_path)
     assert post.words == ["a", invisible, "b"]
     assert problems == []
@@ -94,11 +95,6 @@ def test_invisible_tokens_are_kept(invisible, tmp_path):
 def test_only_line_feeds_separate_lines(end, tmp_path):
     [post], _ = parse_bytes(f"IMGID:1\na{end}b\tO\n".encode(), tmp_path)
     assert post.words == [f"a{end}b"]
-
-
-def test_a_no_break_space_before_a_space_is_a_token():
-    [post], _ = parse("IMGID:1\n\xa0 O\na O")
-    assert post.words == ["\xa0", "a"]
 
 
 def test_a_weibo_post_refers_to_all_images_with_its_id():
@@ -149,35 +145,22 @@ def test_tokens_before_the_first_header_are_a_post_without_image():
     assert problems == []
 
 
-def test_a_block_without_header_between_headers_has_no_image_and_is_reported():
-    posts, [problem] = parse("IMGID:1\na\tO\n\nb\tO\n")
-    assert [post.image for post in posts] == ["1", None]
-    assert problem.line == 4
-
-
-def test_a_header_without_tokens_is_reported():
-    posts, [problem] = parse("IMGID:1\n\nIMGID:2\na\tO")
-    assert [post.id for post in posts] == ["2"]
-    assert problem.line == 1 and "IMGID:1" in problem.reason
-
-
-def test_a_token_without_a_label_has_missing_annotation():
-    [post], [problem] = parse("IMGID:1\na\tO\nhelloO\nb\tB-PER")
-    assert post.words == ["a", "helloO", "b"]
-    assert post.missing == [1]
-    assert problem.line == 3 and "helloO" in problem.reason
-
-
-def test_a_tag_of_another_scheme_is_missing_annotation():
-    [post], [problem] = parse("IMGID:1\nDuke\tS-PER")
-    assert (post.entities, post.missing) == ([], [0])
-    assert "S-PER" in problem.reason
-
-
-def test_a_line_without_a_token_is_reported():
-    [post], [problem] = parse("IMGID:1\na\tO\n\tB-PER")
-    assert post.words == ["a"]
-    assert problem.line == 3
+@pytest.mark.parametrize(
+    ("text", "posts", "line", "reason"),
+    [
+        ("IMGID:1\na\tO\n\nb\tO\n", [("1", ["a"], []), (None, ["b"], [])], 4, "IMGID"),
+        ("IMGID:1\n\nIMGID:2\na\tO", [("2", ["a"], [])], 1, "IMGID:1 has no tokens"),
+        ("IMGID:1\na\tO\nhelloO", [("1", ["a", "helloO"], [1])], 3, "helloO"),
+        ("IMGID:1\nDuke\tS-PER", [("1", ["Duke"], [0])], 2, "S-PER"),
+        ("IMGID:1\na\tO\n\tB-PER", [("1", ["a"], [])], 3, "no token"),
+    ],
+    ids=["no header", "no tokens", "no label", "another scheme", "no token"],
+)
+def test_problems_are_reported_with_their_line(text, posts, line, reason):
+    parsed, [problem] = parse(text)
+    assert [(post.image, post.words, post.missing) for post in parsed] == posts
+    assert all(post.entities == [] for post in parsed)
+    assert problem.line == line and reason in problem.reason
 
 
 def test_labels_are_renamed_before_orphans_are_repaired():

@@ -238,9 +238,9 @@ def test_missing_and_empty_captions_are_not_found(captions, reference, reason):
         ("1\ta\n2 b\n", "line 2: expected id<TAB>caption"),
         ("1\ta\r2 b\r", "line 2: expected id<TAB>caption"),
         ("1\ta\n \tb\n", "line 2: expected id<TAB>caption"),
-        ("1\ta\n1\tb\n", "two captions for the id 1"),
-        ("1\ta\n1 \tb\n", "two captions for the id 1"),
-        ("café\ta\ncafe\u0301\tb\n", "two captions for the id café"),
+        ("1\ta\n1\tb\n", "duplicate id 1"),
+        ("1\ta\n1 \tb\n", "duplicate id 1"),
+        ("café\ta\ncafe\u0301\tb\n", "duplicate id café"),
         (b"1\t\xff\n", "UTF-8"),
     ],
 )

@@ -44,7 +44,7 @@ def test_messages_abbreviate_long_text():
     assert all(len(problem.reason) < 200 for problem in problems)
 
 
-def test_a_line_is_parsed_to_text_image_and_entities():
+def test_a_line_is_parsed_to_a_post():
     text = "Okay duke dumont 🎸"
     [post], problems = parse({"id": 7, "text": text, "image": "snap.jpg", "spans": [span(5, 16)]})
     assert make_doc(post, NLP.vocab).text == text
@@ -53,21 +53,19 @@ def test_a_line_is_parsed_to_text_image_and_entities():
     assert problems == []
 
 
-def test_the_order_of_images_is_kept():
-    [post], _ = parse({"text": "a", "image": ["2.jpg", "1.jpg"]})
-    assert post.image == ["2.jpg", "1.jpg"]
-
-
-@pytest.mark.parametrize("image", [None, "", []])
-def test_an_empty_image_is_none(image):
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ([], None),
+        (["2.jpg", "1.jpg"], ["2.jpg", "1.jpg"]),
+        ("data:image/png;base64," + base64.b64encode(b"\x89PNG").decode(), b"\x89PNG"),
+    ],
+)
+def test_images_are_parsed(image, expected):
     [post], _ = parse({"text": "a", "image": image})
-    assert post.image is None
-
-
-def test_a_data_uri_is_decoded():
-    uri = "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
-    [post], _ = parse({"text": "a", "image": uri})
-    assert post.image == b"\x89PNG"
+    assert post.image == expected
 
 
 def test_missing_spans_are_missing_annotation_and_empty_spans_are_not():
@@ -76,11 +74,27 @@ def test_missing_spans_are_missing_annotation_and_empty_spans_are_not():
     assert make_doc(empty, NLP.vocab).has_annotation("ENT_IOB")
 
 
-def test_tokens_are_split_at_spans():
-    [post], problems = parse({"text": "#NBAawards tonight", "spans": [span(1, 4, "ORG")]})
-    assert entities(post) == [("NBA", "ORG")]
-    assert make_doc(post, NLP.vocab).text == "#NBAawards tonight"
-    assert problems == []
+@pytest.mark.parametrize(
+    ("text", "spans", "expected", "reason"),
+    [
+        ("#NBAawards tonight", [span(1, 4, "ORG")], [("NBA", "ORG")], None),
+        ("AB", [span(0, 1), span(1, 2)], [("A", "PER"), ("B", "PER")], None),
+        ("a", [span(0, 1, "OTHER")], [("a", "MISC")], None),
+        ("in Paris now", [span(2, 9, "LOC")], [("Paris", "LOC")], "white space"),
+        (
+            "New York Times",
+            [span(0, 8, "LOC"), span(0, 14, "ORG")],
+            [("New York Times", "ORG")],
+            "'New York' (LOC) overlaps",
+        ),
+    ],
+    ids=["inside a token", "adjacent", "renamed", "white space", "overlapping"],
+)
+def test_spans_are_parsed_and_repairs_reported(text, spans, expected, reason):
+    [post], problems = parse({"text": text, "spans": spans}, rename={"OTHER": "MISC"})
+    assert entities(post) == expected
+    assert make_doc(post, NLP.vocab).text == text
+    assert [reason in problem.reason for problem in problems] == [True] * (reason is not None)
 
 
 def test_gold_tokens_are_never_split_and_the_span_is_reported():
@@ -91,39 +105,11 @@ def test_gold_tokens_are_never_split_and_the_span_is_reported():
     assert problem.line == 1 and "NBA" in problem.reason
 
 
-def test_gold_tokens_are_not_tokenized():
-    tokens = [{"text": "don't", "start": 0, "end": 5}]
-    [post], _ = parse({"text": "don't", "tokens": tokens})
-    assert post.words == ["don't"]
-
-
 def test_text_between_gold_tokens_becomes_tokens():
-    tokens = [{"text": "a", "start": 0, "end": 1}, {"text": "d", "start": 7, "end": 8}]
-    [post], _ = parse({"text": "a  b c d", "tokens": tokens})
-    assert make_doc(post, NLP.vocab).text == "a  b c d"
-
-
-def test_white_space_at_the_ends_of_a_span_is_trimmed_and_reported():
-    [post], [problem] = parse({"text": "in Paris now", "spans": [span(2, 9, "LOC")]})
-    assert entities(post) == [("Paris", "LOC")]
-    assert "white space" in problem.reason
-
-
-def test_the_longer_of_overlapping_spans_is_kept_and_the_other_reported():
-    record = {"text": "New York Times", "spans": [span(0, 8, "LOC"), span(0, 14, "ORG")]}
-    [post], [problem] = parse(record)
-    assert entities(post) == [("New York Times", "ORG")]
-    assert "New York" in problem.reason and "overlaps" in problem.reason
-
-
-def test_adjacent_spans_of_one_label_stay_separate():
-    [post], _ = parse({"text": "AB", "spans": [span(0, 1), span(1, 2)]})
-    assert entities(post) == [("A", "PER"), ("B", "PER")]
-
-
-def test_labels_are_renamed():
-    [post], _ = parse({"text": "a", "spans": [span(0, 1, "OTHER")]}, rename={"OTHER": "MISC"})
-    assert entities(post) == [("a", "MISC")]
+    tokens = [{"text": "don't", "start": 0, "end": 5}, {"text": "d", "start": 11, "end": 12}]
+    [post], _ = parse({"text": "don't  b c d", "tokens": tokens})
+    assert post.words[0] == "don't" and post.words[-1] == "d"
+    assert make_doc(post, NLP.vocab).text == "don't  b c d"
 
 
 @pytest.mark.parametrize(

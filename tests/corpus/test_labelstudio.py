@@ -132,28 +132,31 @@ def test_no_annotations_are_missing_annotation_but_no_regions_are_not():
     assert (bare.entities, empty.entities) == (None, [])
 
 
-def test_of_several_annotations_the_first_that_was_not_skipped_is_taken_and_told_of():
-    annotations = [
-        annotation(was_canceled=True),
-        annotation(region(2, 6, "PER")),
-        annotation(region(17, 22, "LOC")),
-    ]
-    [post], problems = parse({**TASK, "annotations": annotations})
-    assert entities(post) == [("Duke", "PER")]
-    assert reasons(problems) == ["2 annotations; the first was used"]
-
-
-def test_of_several_annotations_the_ground_truth_is_taken():
-    annotations = [annotation(), annotation(region(17, 22, "LOC"), ground_truth=True)]
-    [post], problems = parse({**TASK, "annotations": annotations})
-    assert entities(post) == [("Ibiza", "LOC")]
-    assert reasons(problems) == ["2 annotations; the ground truth was used"]
-
-
-def test_a_task_skipped_by_all_annotators_is_left_out():
-    posts, [problem] = parse({**TASK, "annotations": [annotation(was_canceled=True)]})
-    assert posts == []
-    assert problem.reason == "skipped by all annotators; task left out"
+@pytest.mark.parametrize(
+    ("annotations", "expected", "reason"),
+    [
+        (
+            [
+                annotation(was_canceled=True),
+                annotation(region(2, 6, "PER")),
+                annotation(region(17, 22, "LOC")),
+            ],
+            [[("Duke", "PER")]],
+            "2 annotations; the first was used",
+        ),
+        (
+            [annotation(), annotation(region(17, 22, "LOC"), ground_truth=True)],
+            [[("Ibiza", "LOC")]],
+            "2 annotations; the ground truth was used",
+        ),
+        ([annotation(was_canceled=True)], [], "skipped by all annotators; task left out"),
+    ],
+    ids=["first", "ground truth", "skipped"],
+)
+def test_one_of_several_annotations_is_used(annotations, expected, reason):
+    posts, problems = parse({**TASK, "annotations": annotations})
+    assert [entities(post) for post in posts] == expected
+    assert reasons(problems) == [reason]
 
 
 def test_regions_that_are_not_labeled_text_are_counted_and_reported():
@@ -181,16 +184,10 @@ def test_labels_of_a_second_text_are_reported():
     assert reasons(problems) == ["1 × labels of another text: left out"]
 
 
-def test_the_second_label_of_a_region_is_reported():
-    [post], [problem] = parse(with_result(region(2, 6, "PER", "ORG")))
-    assert entities(post) == [("Duke", "PER")]
-    assert "(ORG) overlaps" in problem.reason
-
-
-def test_spans_are_trimmed_and_split_tokens_as_in_jsonl():
-    [post], [problem] = parse(with_result(region(2, 5, "PER"), region(13, 16, "LOC")))
+def test_spans_are_repaired_as_in_jsonl():
+    [post], problems = parse(with_result(region(2, 5, "PER", "ORG"), region(13, 16, "LOC")))
     assert entities(post) == [("Duk", "PER"), ("in", "LOC")]
-    assert "white space" in problem.reason
+    assert "white space" in problems[0].reason and "(ORG) overlaps" in problems[1].reason
 
 
 def test_labels_are_renamed():
