@@ -147,7 +147,7 @@ def make_loop(
         {word: i for i, word in enumerate(lexicon.words[: len(lexicon.vectors)], start=1)},
         dict(featurizers.by_name["char"].ids),
         tag_ids,
-        _encoded_images(featurizers.by_name["image"].store, posts),
+        _encoded_images(featurizers.by_name["image"].cache, posts),
         sizes.image_dim,
     )
     network = Tagger(sizes, tag_ids)
@@ -174,15 +174,18 @@ def _with_unknown(lexicon: Lexicon) -> Tensor:
     return torch.cat([torch.zeros(1, lexicon.vectors.shape[1]), torch.from_numpy(lexicon.vectors)])
 
 
-def _encoded_images(store: Any, posts: Sequence[Post]) -> dict[str, Tensor]:
-    """The features of each image by path; fills the cache as well."""
+def _encoded_images(cache: Any, posts: Sequence[Post]) -> dict[str, Tensor]:
+    """The features of every image, by path; fills the cache as well."""
     from spacy_mner.images.reference import open_image
 
     paths = sorted({post.image for post in posts if post.image is not None})
-    if store is None:
+    if cache is None:
         return {}
-    features = store.features([open_image(path, None) for path in paths])
-    return {path: torch.from_numpy(f[0]) for path, f in zip(paths, features, strict=True)}
+    features = cache.results([open_image(path, None) for path in paths])
+    return {
+        path: torch.tensor(f[0], dtype=torch.float32)
+        for path, f in zip(paths, features, strict=True)
+    }
 
 
 NAMES = {

@@ -16,7 +16,10 @@ class CorpusError(MNERError):
 
 
 class ImageError(MNERError):
-    """An image that cannot be used; where a post has one, it is masked and the post is kept."""
+    """An image that cannot be used: it is masked, and the post is processed without it.
+
+    The message begins with the kind of reason; details follow after a colon.
+    """
 
 
 class LoadingError(MNERError):

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from ..errors import ImageError
-from ..images.reference import BytesImage, FileImage, LazyImage, look_at
+from ..images.reference import BytesImage, FileImage, LazyImage, file_version
 from ..images.safety.untrusted_references import BulkImages
 from ..images.safety.web_images import WebImages
 from ..utils.atomic_file import atomic_file
@@ -116,4 +116,4 @@ def _on_disk(image: BytesImage, folder: Path) -> FileImage:
         if not path.exists():
             with atomic_file(path, lasting=False) as file:
                 file.write(image.content)
-    return FileImage(path, look_at(path, path, image.limits), image.limits)
+    return FileImage(path, file_version(path, path, image.limits), image.limits)

@@ -16,6 +16,7 @@ from spacy.vocab import Vocab
 from thinc.model import deserialize_attr, serialize_attr
 
 from ..errors import ImageWarning
+from ..images.disk_cache import DiskCache
 from .batch import PostBatch
 from .image_status import ABSENT, IGNORED, ImageStatus, ignored_status
 
@@ -100,8 +101,8 @@ class Featurizer(ABC):
         """
         return None
 
-    def set_image_cache(self, folder: Path | None) -> None:
-        """Cache the outputs of a frozen image network in a folder, or only in memory if None."""
+    def set_image_cache(self, disk: DiskCache | None) -> None:
+        """Cache the outputs of a frozen image network on disk, or only in memory if None."""
         return None
 
 
@@ -128,8 +129,9 @@ class Featurizers:
 
         image_cache: folder for the outputs of frozen image networks, used in this process only.
         """
+        disk = None if image_cache is None else DiskCache(image_cache)
         for featurizer in self.by_name.values():
-            featurizer.set_image_cache(image_cache)
+            featurizer.set_image_cache(disk)
         if vocabularies is not None:
             self.state = vocabularies
             return

@@ -1,4 +1,4 @@
-"""The images of posts, opened."""
+"""Opening the images of posts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from spacy.tokens import Doc
 from ..errors import ImageError
 from ..images.reference import LazyImage, open_image, references
 
-# Images of training posts that are opened to find out whether images_root is right.
-N_TRIED = 20
+# Training images that are opened to check images_root.
+N_CHECKED = 20
 
 
 def open_images(doc: Doc, images_root: Path | None) -> list[LazyImage | ImageError]:
-    """The images in `doc._.image`, or what is wrong with them; none is read yet."""
+    """Return the images of `doc._.image`, not yet read, or why one cannot be used."""
     opened: list[LazyImage | ImageError] = []
     for reference in references(doc._.image):
         try:
@@ -24,25 +24,22 @@ def open_images(doc: Doc, images_root: Path | None) -> list[LazyImage | ImageErr
     return opened
 
 
-class FirstImages:
-    """The first images of the training posts, opened to find out whether any can be."""
+class ImagesRootCheck:
+    """Checks that some of the first images of the training posts can be opened."""
 
     def __init__(self) -> None:
-        self._tried: list[LazyImage | ImageError] = []
+        self._opened: list[LazyImage | ImageError] = []
 
-    def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
-        """See one training post that has an image."""
-        if len(self._tried) < N_TRIED:
-            self._tried += open_images(doc, images_root)
+    def update(self, doc: Doc, images_root: Path | None) -> None:
+        """Open the images of one training post, unless enough are opened."""
+        if len(self._opened) < N_CHECKED:
+            self._opened += open_images(doc, images_root)
 
     def finalize(self) -> None:
-        """Raise ValueError where none of many can be opened; the next initialization begins anew.
-
-        What is missing is a folder rather than images, then.
-        """
-        tried, self._tried = self._tried, []
-        failures = [one for one in tried if isinstance(one, ImageError)]
-        if len(failures) == len(tried) >= N_TRIED:
+        """Raise ValueError if none of N_CHECKED images can be opened: then images_root is wrong."""
+        opened, self._opened = self._opened, []  # reset for another initialization
+        failures = [one for one in opened if isinstance(one, ImageError)]
+        if len(failures) == len(opened) >= N_CHECKED:
             raise ValueError(
                 f"None of the first {len(failures)} images of the training posts can be opened "
                 f"(the first: {failures[0]}). Set images_root (with our configs "

@@ -1,4 +1,4 @@
-"""Turning the bytes of an image, or a PIL image, into the RGB pixels a person would see."""
+"""Decoding image files, PIL images and arrays into upright RGB pixels."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..errors import ImageError
 from .safety.decompression_bombs import check_frames, check_scans, check_strips, open_content
 from .safety.limits import TRUSTED, Limits
 
-# Values of more than 8 bits that are scaled at a time, since they are scaled in 64 bits.
+# Values of more than 8 bits that are scaled at a time: bounds the memory of their 64-bit copies.
 BLOCK = 1 << 20
 
 EXIF_ORIENTATION = 0x0112
-TURNS = {
+TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -30,14 +30,14 @@ TURNS = {
 def decode(content: bytes, limits: Limits = TRUSTED) -> np.ndarray:
     """Decode the content of an image file: uint8 [h, w, 3].
 
-    The format is told from the content, never from a file name. Raises ImageError for whatever
-    is wrong with the content.
+    The format is detected from the content, never from a file name. Raises ImageError for any
+    defect, and for content over the limits (decompression bombs).
     """
     if not content:
         raise ImageError("empty file")
     limits.check_bytes(len(content))
     formats = _formats(limits)
-    with _reasons(limits):
+    with _image_errors(limits):
         check_strips(content, limits)
         with Image.open(open_content(content, limits), formats=formats) as image:
             limits.check_size(*image.size)
@@ -48,17 +48,17 @@ def decode(content: bytes, limits: Limits = TRUSTED) -> np.ndarray:
 
 
 def decode_image(image: Image.Image) -> np.ndarray:
-    """Bring a PIL image, at its present frame, to RGB: uint8 [h, w, 3].
+    """Convert the current frame of a PIL image to RGB: uint8 [h, w, 3].
 
-    Raises ImageError where it cannot be loaded.
+    Raises ImageError if it cannot be loaded.
     """
-    with _reasons(TRUSTED):
+    with _image_errors(TRUSTED):
         TRUSTED.check_size(*image.size)
         return _rgb(image)
 
 
 def decode_array(array: np.ndarray) -> np.ndarray:
-    """Bring uint8 [h, w], [h, w, 3] or [h, w, 4] (with alpha) to RGB: uint8 [h, w, 3].
+    """Convert uint8 [h, w], [h, w, 3] or [h, w, 4] (with alpha) to RGB: uint8 [h, w, 3].
 
     Raises ImageError for any other shape or type.
     """
@@ -77,8 +77,8 @@ def _formats(limits: Limits) -> list[str]:
 
 
 @contextmanager
-def _reasons(limits: Limits) -> Iterator[None]:
-    """Turn whatever goes wrong in Pillow into an imageError."""
+def _image_errors(limits: Limits) -> Iterator[None]:
+    """Convert Pillow's exceptions to ImageError."""
     try:
         yield
     except ImageError:
@@ -88,8 +88,8 @@ def _reasons(limits: Limits) -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"too large: over {limits.pixels:,} pixels") from error
     except MemoryError as error:
-        raise ImageError("too large for the memory") from error
-    # On damaged files Pillow's plugins raise nearly anything: SyntaxError, struct.error, KeyError.
+        raise ImageError("too large: out of memory") from error
+    # On corrupt files, Pillow's plugins raise SyntaxError, struct.error, KeyError and many more.
     except Exception as error:
         if "truncated" in str(error).lower():
             raise ImageError("truncated file") from error
@@ -97,9 +97,9 @@ def _reasons(limits: Limits) -> Iterator[None]:
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
-    # Orientation is asked for after loading: a TIFF turns itself and then drops the tag.
+    # Orientation is read after loading: Pillow transposes a TIFF itself and removes the tag.
     image.load()
-    turn = TURNS.get(_orientation(image))
+    transpose = TRANSPOSES.get(_orientation(image))
     if image.mode.startswith("I") or image.mode == "F":
         image = Image.fromarray(_eight_bits(np.asarray(image)))
     elif image.has_transparency_data:
@@ -107,11 +107,11 @@ def _rgb(image: Image.Image) -> np.ndarray:
         image = Image.alpha_composite(white, image.convert("RGBA"))
     if image.mode != "RGB":
         image = image.convert("RGB")
-    return np.array(image if turn is None else image.transpose(turn))
+    return np.array(image if transpose is None else image.transpose(transpose))
 
 
 def _orientation(image: Image.Image) -> int:
-    """Read the EXIF orientation, 1 (upright) where EXIF is broken: the pixels may still be good."""
+    """Return the EXIF orientation, or 1 (upright) if the EXIF data is corrupt."""
     try:
         return int(image.getexif().get(EXIF_ORIENTATION, 1))
     except Exception:
@@ -119,10 +119,10 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Scale gray values of more than 8 bits to uint8, without clipping any.
+    """Scale gray values of more than 8 bits to uint8, without clipping.
 
-    Values of 16 bits keep their meaning (65535 is white), floats in [0, 1] too (1 is white);
-    an image beyond those ranges says nowhere what white is, and is stretched over its own range.
+    White is 65535 for integers and 1 for floats; an image with values outside [0, white] is
+    scaled by its own minimum and maximum.
     """
     flat = values.reshape(-1)
     blocks = [slice(start, start + BLOCK) for start in range(0, flat.size, BLOCK)]

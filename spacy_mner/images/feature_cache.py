@@ -1,202 +1,177 @@
-"""Features of images, each encoded once: kept in memory and, where asked, on disk."""
+"""FeatureCache: the outputs of a frozen image network, computed once per image content."""
 
 from __future__ import annotations
 
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import closing, suppress
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
-import numpy as np
+import torch
 
 from ..errors import ImageError
-from ..utils.atomic_file import atomic_file
-from .frozen_network import FrozenNetwork
-from .prefetch import Decoded, decode_ahead
+from .disk_cache import DiskCache
+from .frozen_network import FrozenNetwork, Result
+from .prefetch import decoded_batches
 from .reference import LazyImage
-from .safety.limits import LARGEST
+from .safety.limits import TRUSTED, Limits
 
-Result = np.ndarray | ImageError
-
-Encoder = TypeVar("Encoder", bound=FrozenNetwork)
+Key = tuple[str, Limits]
 
 
-class FeatureCache(Generic[Encoder]):
-    """The features of images by what they show, so that none is encoded twice.
+class FeatureCache(Generic[Result]):
+    """Caches what a network computes from images: features of an encoder, objects of a detector.
 
-    encoder: what describes an image; its fingerprint keeps its features apart from others'.
-    memory_mb: bound of the features in memory, in MiB; the least recently used go first.
-    folder: where features are cached on disk too, or None; set for the training in this process.
-        If it cannot be written to, one warning is issued and it is not used any more.
+    The key of an image is the hash of its content and of the limits that its caller imposes: a
+    result that was computed under looser limits is not returned for it.
 
-    Features are rounded to float16 whether they come from the encoder or from a cache: a cold and
-    a warm run agree bit by bit. Safe to use from several threads. A pickle holds neither the
-    features in memory nor the network nor the folder.
+    network: the image network.
+    memory_mb: bound of the results in memory, in MiB; the least recently used are dropped.
+    disk: second level of the cache, used while training in this process; None for none.
+
+    A result is the same whether computed or cached. Thread-safe: concurrent requests for one
+    image compute it once. A pickle contains neither results nor the disk cache.
     """
 
-    def __init__(self, encoder: Encoder, *, memory_mb: int) -> None:
+    def __init__(self, network: FrozenNetwork[Result], *, memory_mb: int) -> None:
         if memory_mb < 0:
             raise ValueError(f"memory_mb must not be negative, got {memory_mb}")
-        self.encoder = encoder
-        self.folder: Path | None = None
+        self.network = network
         self._capacity = memory_mb << 20
-        self._forget()
+        self._reset()
 
-    def features(self, images: Sequence[LazyImage]) -> list[Result]:
-        """Describe images: float32 [n_regions, dim] each, or why an image cannot be used."""
-        digests = [_digest(image) for image in images]
-        pairs = zip(digests, images, strict=True)
-        wanted = {digest: image for digest, image in pairs if isinstance(digest, str)}
-        results: dict[str, Result] = {}
-        # Once more only for what another thread had begun and then failed at.
-        while missing := {d: p for d, p in wanted.items() if d not in results}:
-            results.update(self._gather(missing))
-        return [d if isinstance(d, ImageError) else _widen(results[d]) for d in digests]
+    def _reset(self) -> None:
+        self.disk: DiskCache | None = None
+        self._memory: OrderedDict[Key, Result] = OrderedDict()
+        self._used_bytes = 0
+        # Results that some thread is computing. The lock guards these three and is held briefly.
+        self._pending: dict[Key, Future[Result | ImageError]] = {}
+        self._lock = threading.Lock()
 
-    def _gather(self, wanted: Mapping[str, LazyImage]) -> dict[str, Result]:
-        """What is known, what this thread finds out, and what others were about to find out."""
-        results, mine, others = self._claim(wanted)
+    def results(
+        self, images: Sequence[LazyImage], device: torch.device | None = None
+    ) -> list[Result | ImageError]:
+        """Return the network's result for each image, or why the image cannot be used.
+
+        device: where the network computes what is not cached; see `FrozenNetwork.compute`.
+        """
+        keys = [_key(image) for image in images]
+        pairs = zip(keys, images, strict=True)
+        wanted = {key: image for key, image in pairs if not isinstance(key, ImageError)}
+        results: dict[Key, Result | ImageError] = {}
+        # Repeats only for keys that another thread claimed and then failed to compute.
+        while missing := {key: image for key, image in wanted.items() if key not in results}:
+            results.update(self._gather(missing, device))
+        return [key if isinstance(key, ImageError) else results[key] for key in keys]
+
+    def _gather(
+        self, wanted: Mapping[Key, LazyImage], device: torch.device | None
+    ) -> dict[Key, Result | ImageError]:
+        """Return what is cached, computed here, or being computed by other threads."""
+        results, claimed, pending = self._claim(wanted)
         try:
-            for digest, result in self._find({digest: wanted[digest] for digest in mine}):
-                results[digest] = result
-                self._settle(digest, result)
+            for key, result in self._compute({key: wanted[key] for key in claimed}, device):
+                results[key] = result
+                self._complete(key, result)
         finally:
-            self._abandon(mine)
-        for digest, future in others.items():
+            self._release(claimed)
+        for key, future in pending.items():
             with suppress(CancelledError):
-                results[digest] = future.result()
+                results[key] = future.result()
         return results
 
     def _claim(
-        self, digests: Iterable[str]
-    ) -> tuple[dict[str, Result], list[str], dict[str, Future[Result]]]:
-        """Tell what is known from what this thread is to find out, and what others are at."""
-        known: dict[str, Result] = {}
-        mine: list[str] = []
-        others: dict[str, Future[Result]] = {}
+        self, keys: Iterable[Key]
+    ) -> tuple[dict[Key, Result | ImageError], list[Key], dict[Key, Future[Result | ImageError]]]:
+        """Split keys into cached results, keys claimed by this thread, and pending ones."""
+        cached: dict[Key, Result | ImageError] = {}
+        claimed: list[Key] = []
+        pending: dict[Key, Future[Result | ImageError]] = {}
         with self._lock:
-            for digest in digests:
-                if digest in self._memory:
-                    self._memory.move_to_end(digest)
-                    known[digest] = self._memory[digest]
-                elif digest in self._begun:
-                    others[digest] = self._begun[digest]
+            for key in keys:
+                if key in self._memory:
+                    self._memory.move_to_end(key)
+                    cached[key] = self._memory[key]
+                elif key in self._pending:
+                    pending[key] = self._pending[key]
                 else:
-                    self._begun[digest] = Future()
-                    mine.append(digest)
-        return known, mine, others
+                    self._pending[key] = Future()
+                    claimed.append(key)
+        return cached, claimed, pending
 
-    def _settle(self, digest: str, result: Result) -> None:
+    def _complete(self, key: Key, result: Result | ImageError) -> None:
         with self._lock:
-            if isinstance(result, np.ndarray):
-                self._remember(digest, result)
-            self._begun.pop(digest).set_result(result)
+            if not isinstance(result, ImageError):
+                self._insert(key, result)
+            self._pending.pop(key).set_result(result)
 
-    def _abandon(self, digests: Iterable[str]) -> None:
-        """Let others find out what this thread has begun and did not finish."""
+    def _release(self, keys: Iterable[Key]) -> None:
+        """Cancel claims that were not completed, so that other threads can claim them."""
         with self._lock:
-            for digest in digests:
-                if (future := self._begun.pop(digest, None)) is not None:
+            for key in keys:
+                if (future := self._pending.pop(key, None)) is not None:
                     future.cancel()
 
-    def _find(self, images: Mapping[str, LazyImage]) -> Iterator[tuple[str, Result]]:
-        """Read features from the cache, or have them encoded."""
-        missing: dict[str, LazyImage] = {}
-        for digest, image in images.items():
-            values = self._read(digest)
-            if values is None:
-                missing[digest] = image
+    def _compute(
+        self, images: Mapping[Key, LazyImage], device: torch.device | None
+    ) -> Iterator[tuple[Key, Result | ImageError]]:
+        """Read results from disk, or decode the images and apply the network."""
+        missing: dict[Key, LazyImage] = {}
+        for key, image in images.items():
+            result = self._read(key)
+            if result is None:
+                missing[key] = image
             else:
-                yield digest, values
-        digests = iter(missing)
-        with closing(decode_ahead(list(missing.values()), self.encoder.batch_size)) as groups:
-            for group in groups:
-                for result in self._encode(group):
-                    digest = next(digests)
-                    if isinstance(result, np.ndarray):
-                        self._write(digest, result)
-                    yield digest, result
+                yield key, result
+        keys = iter(missing)
+        size = self.network.batch_size(device)
+        with closing(decoded_batches(list(missing.values()), size)) as batches:
+            for batch in batches:
+                readable = [pixels for pixels in batch if not isinstance(pixels, ImageError)]
+                computed = iter(self.network.compute(readable, device))
+                for pixels in batch:
+                    key = next(keys)
+                    outcome = pixels if isinstance(pixels, ImageError) else next(computed)
+                    if not isinstance(outcome, ImageError):
+                        self._write(key, outcome)
+                    yield key, outcome
 
-    def _encode(self, group: Sequence[Decoded]) -> list[Result]:
-        readable = [decoded for decoded in group if isinstance(decoded, np.ndarray)]
-        features = iter(self.encoder.encode(readable))
-        return [
-            _rounded(next(features)) if isinstance(decoded, np.ndarray) else decoded
-            for decoded in group
-        ]
-
-    def _remember(self, digest: str, values: np.ndarray) -> None:
-        self._memory[digest] = values
-        self._used += values.nbytes
-        while self._used > self._capacity:
+    def _insert(self, key: Key, result: Result) -> None:
+        self._memory[key] = result
+        self._used_bytes += self.network.nbytes(result)
+        while self._used_bytes > self._capacity:
             _, oldest = self._memory.popitem(last=False)
-            self._used -= oldest.nbytes
+            self._used_bytes -= self.network.nbytes(oldest)
 
-    def _place(self, folder: Path, digest: str) -> Path:
-        return folder / self.encoder.fingerprint / digest[:2] / f"{digest}.npy"
-
-    def _read(self, digest: str) -> np.ndarray | None:
-        cache = self.folder
-        if cache is None:
+    def _read(self, key: Key) -> Result | None:
+        digest, limits = key
+        if self.disk is None or limits != TRUSTED:
             return None
+        content = self.disk.read(self.network.fingerprint, digest)
         try:
-            values = np.load(self._place(cache, digest), allow_pickle=False)
-        # A damaged file makes NumPy raise many things; each means that we have no features.
+            return None if content is None else self.network.from_bytes(content)
+        # Parsers raise many types of errors on a damaged file; each means a cache miss.
         except Exception:
             return None
-        if not isinstance(values, np.ndarray) or values.dtype != np.float16:
-            return None
-        return values if values.shape == (self.encoder.n_regions, self.encoder.dim) else None
 
-    def _write(self, digest: str, values: np.ndarray) -> None:
-        cache = self.folder
-        if cache is None:
-            return
-        place = self._place(cache, digest)
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_file(place, lasting=False) as file:
-                np.save(file, values)
-        except OSError as error:
-            warnings.warn(
-                f"Features of images are not kept: cannot write to {cache} ({error})",
-                stacklevel=5,
-            )
-            self.folder = None
-
-    def _forget(self) -> None:
-        self._memory: OrderedDict[str, np.ndarray] = OrderedDict()
-        self._used = 0
-        # What a thread has begun to find out. The lock guards these three, and nothing slow.
-        self._begun: dict[str, Future[Result]] = {}
-        self._lock = threading.Lock()
+    def _write(self, key: Key, result: Result) -> None:
+        digest, limits = key
+        if self.disk is not None and limits == TRUSTED:
+            self.disk.write(self.network.fingerprint, digest, self.network.to_bytes(result))
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("folder", "_memory", "_used", "_begun", "_lock")
-        return {name: value for name, value in self.__dict__.items() if name not in own}
+        return {"network": self.network, "_capacity": self._capacity}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, folder=None)
-        self._forget()
+        self.__dict__.update(state)
+        self._reset()
 
 
-def _digest(image: LazyImage) -> str | ImageError:
+def _key(image: LazyImage) -> Key | ImageError:
     try:
-        return image.digest
+        return image.digest, image.limits
     except ImageError as error:
-        # Not the error itself: its traceback would keep the content of the file in memory.
+        # A copy: the traceback of the original would keep the content of the file in memory.
         return ImageError(str(error))
-
-
-def _rounded(values: np.ndarray) -> Result:
-    if np.isnan(values).any():
-        return ImageError("the image encoder gave no numbers for it")
-    return values.clip(-LARGEST, LARGEST).astype(np.float16)
-
-
-def _widen(result: Result) -> Result:
-    return result if isinstance(result, ImageError) else result.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Objects in an image: what stands in `doc._.image_objects`, and what a detector finds."""
+"""ImageObject: an object in an image, given in `doc._.image_objects` or detected."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class ImageObject:
-    """One object.
+    """An object in an image.
 
-    label: what it is.
-    score: how sure its finder is; larger is surer.
-    box: left, top, right, bottom, in shares of the image's width and height: 0 to 1.
-    vector: what describes it beside the label: float32 [dim].
+    label: its class.
+    score: confidence of the detector; objects with higher scores are preferred.
+    box: left, top, right, bottom, relative to the image's width and height: 0 to 1.
+    vector: its features, float32 [dim].
     """
 
     label: str
@@ -31,38 +31,42 @@ class ImageObject:
 
 
 def read_objects(value: Any) -> list[ImageObject]:
-    """Read a list of labels, or of mappings with "label" and perhaps "score", "box" and "vector".
+    """Validate a list of labels, or of mappings with "label" and optional "score", "box", "vector".
 
-    Other keys are passed over, and so is None. Raises ImageError for anything else.
+    Other keys and None values are ignored. Raises ImageError for anything else.
     """
     if not isinstance(value, (list, tuple)):
-        raise ImageError(f"image_objects is not a list, but {type(value).__name__}")
+        raise _invalid(f"not a list, but {type(value).__name__}")
     return [_read(one, f"object {number}") for number, one in enumerate(value, start=1)]
 
 
 def write_objects(objects: Iterable[ImageObject]) -> list[Any]:
-    """Write objects as JSON knows them; `read_objects` reads the same objects back."""
+    """Convert objects to JSON-serializable values, the inverse of `read_objects`."""
     return [_write(one) for one in objects]
 
 
 def top_scoring(objects: Iterable[ImageObject], n: int) -> list[ImageObject]:
-    """The first n objects by score; those without one come last, in the order given."""
+    """Return the n objects with the highest scores; those without a score sort last, in order."""
     return sorted(objects, key=lambda one: np.inf if one.score is None else -one.score)[:n]
+
+
+def _invalid(detail: str) -> ImageError:
+    return ImageError(f"invalid image_objects: {detail}")
 
 
 def _read(value: Any, name: str) -> ImageObject:
     given = value if isinstance(value, Mapping) else {"label": value}
     label = given.get("label")
     if not isinstance(label, str) or not label:
-        raise ImageError(f"{name} of image_objects has no label")
+        raise _invalid(f"{name} has no label")
     score, box, vector = (
         None if given.get(key) is None else _numbers(given[key], f"the {key} of {name}")
         for key in ("score", "box", "vector")
     )
     if score is not None and score.ndim:
-        raise ImageError(f"the score of {name} of image_objects is not one number")
+        raise _invalid(f"the score of {name} is not one number")
     if vector is not None and (vector.ndim != 1 or not vector.size):
-        raise ImageError(f"the vector of {name} of image_objects has shape {list(vector.shape)}")
+        raise _invalid(f"the vector of {name} has shape {list(vector.shape)}")
     return ImageObject(
         label=label,
         score=None if score is None else float(score),
@@ -75,21 +79,21 @@ def _numbers(value: Any, name: str) -> np.ndarray:
     try:
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ImageError(f"{name} of image_objects is not made of numbers") from error
+        raise _invalid(f"{name} does not consist of numbers") from error
     if not (np.abs(numbers) <= LARGEST).all():
-        raise ImageError(f"{name} of image_objects holds values not within ±{LARGEST:,.0f}")
+        raise _invalid(f"{name} has values that are not within ±{LARGEST:,.0f}")
     return numbers
 
 
 def _box(numbers: np.ndarray, name: str) -> Box:
     if numbers.shape != (4,) or numbers.min() < 0 or numbers.max() > 1:
-        raise ImageError(
-            f"the box of {name} of image_objects is not [x0, y0, x1, y1] in shares of the "
-            "image's width and height (0 to 1)"
+        raise _invalid(
+            f"the box of {name} is not [x0, y0, x1, y1], relative to the image's width and "
+            "height (0 to 1)"
         )
     x0, y0, x1, y1 = map(float, numbers)
     if x0 > x1 or y0 > y1:
-        raise ImageError(f"the box of {name} of image_objects ends before it begins")
+        raise _invalid(f"the box of {name} has x0 > x1 or y0 > y1")
     return x0, y0, x1, y1
 
 

@@ -1,4 +1,4 @@
-"""From what stands in `doc._.image` to an image with a content hash and pixels."""
+"""Opening the references in `doc._.image`: images with a content hash and pixels."""
 
 from __future__ import annotations
 
@@ -22,40 +22,43 @@ from .safety.limits import TRUSTED, Limits
 
 __all__ = ["ImageError", "LazyImage", "open_image", "references", "short_name"]
 
-# A digest takes about 1 KB. Enough for the images of a published corpus, which each epoch asks
-# for again; bulk input has images without end, and seldom one again after so many others.
-REMEMBERED_DIGESTS = 1 << 14
+# An entry takes about 1 KB. Enough for the images of a published corpus, which every epoch requests
+# again; bulk input rarely requests an image again after so many others.
+CACHED_DIGESTS = 1 << 14
 
-# Opening what has become a FIFO must not wait for a writer. Windows has no FIFOs.
-NO_WAITING = getattr(os, "O_NONBLOCK", 0)
+# Opening a file that was replaced by a FIFO must not block. Windows has no FIFOs.
+NONBLOCKING = getattr(os, "O_NONBLOCK", 0)
 
 
 class LazyImage(ABC):
-    """One image: who it is (`digest`, cheap) and what it shows (`pixels`, decoded on each call).
+    """An image that is read when `digest` or `pixels` is used.
 
-    The same content has the same digest, whatever its name or place. Both raise ImageError
-    where the content cannot be read.
+    Both raise ImageError if the content cannot be read.
+
+    limits: upper limits on the file, checked when it is decoded.
     """
+
+    limits: Limits = TRUSTED
 
     @property
     @abstractmethod
     def digest(self) -> str:
-        """SHA-256 of the content, in hexadecimal."""
+        """SHA-256 of the content, in hexadecimal; independent of the file's name and place."""
 
     @abstractmethod
     def pixels(self) -> np.ndarray:
-        """RGB as a person would see it: uint8 [h, w, 3]."""
+        """Decode the image, at each call: RGB, upright, uint8 [h, w, 3]."""
 
 
-# One image may stand in the posts of several threads, and Pillow loads it in place.
+# Posts of several threads may share a PIL image, which Pillow loads in place.
 _LOADING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Version:
-    """Which file a path led to, and in which state: as long as it is the same, so is the content.
+    """Identifies a file and its state: equal versions have equal content.
 
-    device, inode: the file itself. modified_ns, size: of its content, in nanoseconds and bytes.
+    device, inode: of the file. modified_ns, size: modification time and size in bytes.
     """
 
     device: int
@@ -70,9 +73,9 @@ class Version:
 
 @dataclass(frozen=True)
 class FileImage(LazyImage):
-    """A file that was looked at when the reference was opened, and is read when it is needed.
+    """An image file, examined when the reference was opened and read later.
 
-    What is read is that very file: raises ImageError where the path leads to another by then.
+    Raises ImageError if the path points to another file or version by then (a TOCTOU attack).
     """
 
     path: Path
@@ -117,15 +120,14 @@ class PixelImage(LazyImage):
 
 
 def open_image(reference: Any, images_root: Path | None) -> LazyImage:
-    """Find the image that a reference means.
+    """Return the image of a trusted reference.
 
-    reference: a str or Path (a relative one is looked up in `images_root`, else in the working
-        directory), the bytes of an image file, a PIL image, or a uint8 array [h, w], [h, w, 3]
-        or [h, w, 4]; or what a source of images gave for a reference: an image, or the
-        ImageError that says why there is none.
+    reference: a str or Path (relative to `images_root`, or to the working directory), the bytes
+        of an image file, a PIL image, or a uint8 array [h, w], [h, w, 3] or [h, w, 4]; also an
+        image that was opened before, or the ImageError why it could not be.
 
-    Raises ImageError where there is no such file, and for an image or array that is no image;
-    what is wrong inside a file or bytes shows when the pixels are asked for.
+    Raises ImageError if there is no such file, and for an invalid PIL image or array; the
+    content of files and bytes is validated when it is decoded.
     """
     if isinstance(reference, LazyImage):
         return reference
@@ -149,52 +151,55 @@ def open_image(reference: Any, images_root: Path | None) -> LazyImage:
 
 
 def references(value: Any) -> list[Any]:
-    """List the references in `doc._.image`: none, one, or those of a list or tuple."""
+    """Return the references in `doc._.image`: none, one, or those of a list or tuple."""
     if isinstance(value, (list, tuple)):
         return [item for item in value if item is not None]
     return [] if value is None else [value]
 
 
 def _open_file(path: Path, images_root: Path | None) -> LazyImage:
-    # An absolute path stays what it is when it is joined to a root.
-    full = (images_root or Path()) / path
-    return FileImage(full.absolute(), look_at(full, path, TRUSTED))
+    full = (images_root or Path()) / path  # an absolute path replaces the root
+    return FileImage(full.absolute(), file_version(full, path, TRUSTED))
 
 
-def look_at(full: Path, named: Path, limits: Limits) -> Version:
-    """Find the file at `full`, without opening it; messages name it as `named`.
+def file_version(full: Path, named: Path, limits: Limits) -> Version:
+    """Return the version of the file at `full`, without opening it; messages name it `named`.
 
-    Raises ImageError where there is none, or one that is no regular file or is too large.
+    Raises ImageError if it does not exist, is not a regular file, or is too large.
     """
     try:
         status = os.stat(full)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(f"no such file: {short_name(named)}") from error
     except (OSError, ValueError) as error:
-        raise ImageError(f"no such file: {short_name(named)} ({_reason(error)})") from error
+        raise ImageError(f"no such file: {short_name(named)} ({_cause(error)})") from error
     if not stat.S_ISREG(status.st_mode):
         raise ImageError(f"not a file: {short_name(named)}")
     limits.check_bytes(status.st_size)
     return Version.of(status)
 
 
-@lru_cache(maxsize=REMEMBERED_DIGESTS)
+@lru_cache(maxsize=CACHED_DIGESTS)
 def _file_digest(path: Path, version: Version) -> str:
     return _sha256(_read(path, version))
 
 
 def _read(path: Path, version: Version) -> bytes:
-    """Read the file that was looked at, and never more of it than it held then."""
+    """Read a file of a known version, at most as many bytes as it had then."""
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_WAITING)) as file:
+        with open(path, "rb", opener=_open_nonblocking) as file:
             if Version.of(os.fstat(file.fileno())) != version:
                 raise _changed(path)
             content = file.read(version.size + 1)
     except OSError as error:
-        raise ImageError(f"cannot be read: {short_name(path)} ({_reason(error)})") from error
+        raise ImageError(f"cannot be read: {short_name(path)} ({_cause(error)})") from error
     if len(content) != version.size:
         raise _changed(path)
     return content
+
+
+def _open_nonblocking(path: str, flags: int) -> int:
+    return os.open(path, flags | NONBLOCKING)
 
 
 def _changed(path: Path) -> ImageError:
@@ -205,12 +210,12 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _reason(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def short_name(path: Path) -> str:
-    """A path as messages name it: printable, and its end only where it is long."""
-    # A file name may hold control characters; a status goes to terminals and line-wise files.
+    """Return a path for messages: printable characters, truncated at the front to 80."""
+    # File names may contain control characters, and messages reach terminals and log files.
     name = printable(str(path))
     return name if len(name) <= 80 else f"…{name[-79:]}"

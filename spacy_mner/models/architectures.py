@@ -110,13 +110,13 @@ def build_default_tagger() -> TaggerModel:
     It takes no blocks: spaCy merges the default model of a factory into a config block of the same
     architecture, which would bring back a modality that the config leaves out.
     """
-    from ..images.encoders.efficientnet_lite import build_efficientnet_lite
+    from ..images.encoders.efficientnet_lite import EfficientNetLite
 
     return build_multimodal_tagger(
         embed={
             "word": build_word_vectors(),
             "char": build_char_bilstm(),
-            "image": build_image_embedding(encoder=build_efficientnet_lite()),
+            "image": build_image_embedding(encoder=EfficientNetLite()),
         },
         fuse=build_modality_attention(),
         encode=build_bilstm(),
@@ -225,9 +225,9 @@ def build_image_embedding(
     """
     if bottleneck is not None and bottleneck < 1:
         raise ValueError(f"bottleneck must be at least 1, or null for none, got {bottleneck}.")
-    store = None if encoder is None else FeatureCache(encoder, memory_mb=memory_mb)
+    cache = None if encoder is None else FeatureCache(encoder, memory_mb=memory_mb)
     embedder = partial(ImageEmbedding, width=width, dropout=dropout, bottleneck=bottleneck)
-    return Modality("spacy_mner.ImageEmbedding.v1", ImageFeaturizer(store), embedder)
+    return Modality("spacy_mner.ImageEmbedding.v1", ImageFeaturizer(cache), embedder)
 
 
 def build_object_embedding(
@@ -244,9 +244,9 @@ def build_object_embedding(
     n: objects of a post, those with the highest scores.
     memory_mb: size of the cache of detected objects in memory, in MiB.
     """
-    store = None if detector is None else FeatureCache(detector, memory_mb=memory_mb)
+    cache = None if detector is None else FeatureCache(detector, memory_mb=memory_mb)
     embedder = partial(ObjectEmbedding, width=width, dropout=dropout)
-    return Modality("spacy_mner.ObjectEmbedding.v1", ObjectFeaturizer(store, n=n), embedder)
+    return Modality("spacy_mner.ObjectEmbedding.v1", ObjectFeaturizer(cache, n=n), embedder)
 
 
 def build_modality_attention(

@@ -170,8 +170,8 @@ def _take(docs: Iterable[Doc], limit: int) -> tuple[list[Doc], int]:
 def _image_encoder(featurizers: Featurizers) -> ImageEncoder | None:
     """Return the first image encoder among the modalities of a pipeline."""
     for featurizer in featurizers.by_name.values():
-        if isinstance(featurizer, ImageFeaturizer) and featurizer.store is not None:
-            return featurizer.store.encoder
+        if isinstance(featurizer, ImageFeaturizer) and featurizer.encoder is not None:
+            return featurizer.encoder
     return None
 
 

@@ -94,7 +94,7 @@ def test_images_are_stored_relative_to_images_root(source, images, tmp_path):
     assert (summary.images_matched, summary.posts_with_image) == (1, 1)
     assert [(one.reference, one.reason) for one in summary.images_missing] == [
         ("17_06_4705", "not found"),
-        ("../../etc/passwd", "leads out of the image folder"),
+        ("../../etc/passwd", "outside the image folder"),
     ]
 
 

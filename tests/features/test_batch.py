@@ -10,20 +10,20 @@ LENGTHS = st.lists(st.integers(0, 60), max_size=40)
 
 
 @given(lengths=LENGTHS, budget=st.integers(1, 200))
-def test_every_post_comes_into_exactly_one_group(lengths, budget):
+def test_every_post_is_in_exactly_one_group(lengths, budget):
     groups = batch_by_padded_size(lengths, budget)
     assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
 
 
 @given(lengths=LENGTHS, budget=st.integers(1, 200))
-def test_no_group_exceeds_the_budget_unless_it_is_one_long_post(lengths, budget):
+def test_groups_of_several_posts_are_within_the_budget(lengths, budget):
     for group in batch_by_padded_size(lengths, budget):
         padded = len(group) * max(lengths[index] for index in group)
         assert padded <= budget or len(group) == 1
 
 
 @given(texts=st.lists(st.text(alphabet="ab \u200b🎸", max_size=12), min_size=1, max_size=6))
-def test_tokens_point_to_their_distinct_forms(texts):
+def test_tokens_are_indices_of_the_distinct_texts(texts):
     nlp = spacy.blank("xx")
     docs = [nlp.make_doc(text) for text in texts]
     batch = PostBatch.from_docs(docs)

@@ -1,4 +1,4 @@
-"""What a post brings of its image that no modality of the pipeline looks at."""
+"""The status of posts whose image attributes no modality reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spacy_mner.features import (
 from spacy_mner.features.batch import PostBatch
 
 NLP = spacy.blank("en")
-WHOLE = {"image": [], "image_features": np.zeros(3), "image_objects": ["car"]}
+ALL = {"image": [], "image_features": np.zeros(3), "image_objects": ["car"]}
 
 
 def post(**attributes: Any) -> Doc:
@@ -32,12 +32,12 @@ def post(**attributes: Any) -> Doc:
 
 def statuses(modalities: dict[str, Featurizer], *docs: Doc) -> list[str]:
     featurizers = Featurizers(modalities)
-    featurizers.initialize([post(**WHOLE)])
+    featurizers.initialize([post(**ALL)])
     return [str(status) for status in featurizers(PostBatch.from_docs(docs)).statuses]
 
 
 TEXT, IMAGE, OBJECTS = CharacterFeaturizer(), ImageFeaturizer(None), ObjectFeaturizer(None)
-KINDS: dict[str, dict[str, Featurizer]] = {
+MODALITIES: dict[str, dict[str, Featurizer]] = {
     "text": {"char": TEXT},
     "image": {"char": TEXT, "image": IMAGE},
     "objects": {"objects": OBJECTS, "char": TEXT},
@@ -46,7 +46,7 @@ KINDS: dict[str, dict[str, Featurizer]] = {
 
 
 @pytest.mark.parametrize(
-    ("kind", "brings", "status"),
+    ("modalities", "attributes", "status"),
     [
         ("image", {"image_objects": ["car"]}, "ignored: no modality reads image_objects"),
         ("objects", {"image": "car.png"}, "ignored: no modality reads image"),
@@ -60,29 +60,29 @@ KINDS: dict[str, dict[str, Featurizer]] = {
         ("both", {"image_objects": ["car"]}, "used"),
     ],
 )
-def test_what_nobody_looks_at_is_ignored_and_not_absent(kind, brings, status):
-    assert statuses(KINDS[kind], post(), post(**brings)) == ["absent", status]
+def test_attributes_that_no_modality_reads_are_ignored(modalities, attributes, status):
+    assert statuses(MODALITIES[modalities], post(), post(**attributes)) == ["absent", status]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("brings", [{}, {"image_objects": []}], ids=str)
-def test_a_post_that_brings_nothing_has_no_image_whoever_looks(kind, brings):
-    assert statuses(KINDS[kind], post(**brings)) == ["absent"]
+@pytest.mark.parametrize("modalities", MODALITIES)
+@pytest.mark.parametrize("attributes", [{}, {"image_objects": []}], ids=str)
+def test_a_post_without_image_attributes_is_absent(modalities, attributes):
+    assert statuses(MODALITIES[modalities], post(**attributes)) == ["absent"]
 
 
-def test_what_is_ignored_beside_an_image_that_is_used_is_not_worth_a_word():
+def test_ignored_attributes_of_a_used_image_are_not_reported():
     both = post(image_features=np.zeros(3), image_objects=["car"])
-    assert statuses(KINDS["image"], both) == ["used"]
+    assert statuses(MODALITIES["image"], both) == ["used"]
 
 
-@pytest.mark.parametrize("kind", ["text", "image"])
-def test_text_about_an_image_is_no_image_whether_it_is_read_or_not(kind):
-    assert statuses(KINDS[kind], post(image_text="a car")) == ["absent"]
+@pytest.mark.parametrize("modalities", ["text", "image"])
+def test_a_post_with_image_text_only_is_absent(modalities):
+    assert statuses(MODALITIES[modalities], post(image_text="a car")) == ["absent"]
 
 
-def test_a_post_without_its_image_in_a_step_of_training_ignores_none():
-    featurizers = Featurizers(KINDS["image"])
-    featurizers.initialize([post(**WHOLE)])
+def test_a_post_with_dropped_images_is_absent():
+    featurizers = Featurizers(MODALITIES["image"])
+    featurizers.initialize([post(**ALL)])
     batch = PostBatch.from_docs([post(image_features=np.zeros(3))])
     [status] = featurizers(replace(batch, without_image=[True])).statuses
     assert str(status) == "absent"

@@ -12,6 +12,8 @@ from spacy.tokens import Doc
 from spacy_mner.errors import ImageError
 from spacy_mner.features import ImageFeaturizer
 from spacy_mner.features.batch import PostBatch
+from spacy_mner.images.encoders.efficientnet_lite import EfficientNetLite
+from spacy_mner.images.feature_cache import FeatureCache
 
 NLP = spacy.blank("en")
 
@@ -23,8 +25,8 @@ def post(**attributes: Any) -> Doc:
     return doc
 
 
-def settled(*docs: Doc) -> ImageFeaturizer:
-    """A featurizer of descriptors, as trained on these posts."""
+def fitted(*docs: Doc) -> ImageFeaturizer:
+    """A featurizer of descriptors, fitted to these posts."""
     featurizer = ImageFeaturizer(None)
     for doc in docs:
         featurizer.update_vocab(doc, None)
@@ -42,10 +44,10 @@ def features_of(
 
 @pytest.fixture
 def featurizer() -> ImageFeaturizer:
-    return settled(post(image_features=np.zeros(3)))
+    return fitted(post(image_features=np.zeros(3)))
 
 
-def test_descriptors_of_one_and_of_several_regions_come_into_one_memory(featurizer):
+def test_descriptors_of_one_and_several_regions_are_padded(featurizer):
     grid = np.arange(6, dtype=np.float32).reshape(2, 3)
     docs = [post(image_features=grid), post(), post(image_features=[7.0, 8.0, 9.0])]
     features, statuses = features_of(featurizer, *docs)
@@ -59,48 +61,45 @@ def test_descriptors_of_one_and_of_several_regions_come_into_one_memory(featuriz
 @pytest.mark.parametrize(
     "value, reason",
     [
-        (np.zeros(4), r"shape \[4\]"),
+        (np.zeros(4), r"shape: \[4\]"),
         (np.zeros((2, 2, 3)), "shape"),
         (np.array([1.0, np.nan, 0.0]), "not within"),
         (np.array([1.0, 1e30, 0.0]), "not within"),
-        (np.zeros((0, 3)), "no region"),
+        (np.zeros((0, 3)), "no regions"),
         ("not numbers", "not an array"),
         ([10**400, 0, 0], "not an array"),
-        (ImageError("of no use"), "of no use"),
+        (ImageError("unusable"), "unusable"),
     ],
 )
-def test_a_descriptor_that_does_not_fit_is_masked_with_its_reason(featurizer, value, reason):
+def test_an_invalid_descriptor_is_masked_with_the_reason(featurizer, value, reason):
     features, [status] = features_of(featurizer, post(image_features=value))
     assert not features["available"].any()
     assert re.match(f"unreadable: .*{reason}", status)
 
 
-def test_an_image_without_an_encoder_is_masked_with_its_reason(featurizer):
+def test_an_image_without_an_encoder_is_masked_with_the_reason(featurizer):
     _, [status] = features_of(featurizer, post(image="photo.jpg"))
     assert status.startswith("unreadable: ") and "takes image_features" in status
 
 
-def test_descriptors_of_different_widths_are_refused_in_training():
+def test_descriptors_of_different_widths_are_rejected_in_training():
     with pytest.raises(ValueError, match="3 and 4"):
-        settled(post(image_features=np.zeros(3)), post(image_features=np.zeros(4)))
+        fitted(post(image_features=np.zeros(3)), post(image_features=np.zeros(4)))
 
 
-def test_neither_encoder_nor_descriptors_is_an_error_that_names_the_remedies():
+def test_a_modality_without_encoder_and_descriptors_is_an_error():
     with pytest.raises(ValueError, match="--features"):
-        settled(post())
+        fitted(post())
 
 
-def test_a_descriptor_wins_over_an_image(featurizer):
+def test_a_descriptor_takes_precedence_over_an_image(featurizer):
     both = post(image="gone.jpg", image_features=np.ones(3))
     assert features_of(featurizer, both)[1] == ["used"]
 
 
-def test_several_images_of_a_post_lie_one_after_the_other(images):
-    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
-    from spacy_mner.images.feature_cache import FeatureCache
-
-    store = FeatureCache(build_efficientnet_lite(), memory_mb=16)
-    featurizer = ImageFeaturizer(store)
+def test_the_regions_of_several_images_are_concatenated(images):
+    cache = FeatureCache(EfficientNetLite(), memory_mb=16)
+    featurizer = ImageFeaturizer(cache)
     docs = [post(image=["car.png", "animal.png"]), post(image="car.png")]
     features, _ = features_of(featurizer, *docs, images_root=images)
     assert features["available"].tolist() == [[True, True], [True, False]]
@@ -108,11 +107,8 @@ def test_several_images_of_a_post_lie_one_after_the_other(images):
     assert np.abs(features["regions"][0, 1] - features["regions"][0, 0]).max() > 0.01
 
 
-def test_the_regions_of_a_post_are_known_to_be_of_which_image(images):
-    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
-    from spacy_mner.images.feature_cache import FeatureCache
-
-    encoder = build_efficientnet_lite(regions="grid")
+def test_regions_of_counts_the_regions_of_each_image(images):
+    encoder = EfficientNetLite(regions="grid")
     featurizer = ImageFeaturizer(FeatureCache(encoder, memory_mb=16))
     doc = post(image=["gone.png", "car.png", b"no image", "car.png"])
     assert featurizer.regions_of(doc, images) == [0, 49, 0, 49]
@@ -120,43 +116,31 @@ def test_the_regions_of_a_post_are_known_to_be_of_which_image(images):
     assert featurizer.regions_of(post(), images) == []
 
 
-def test_descriptors_of_another_width_than_the_encoders_are_refused_in_training():
-    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
-    from spacy_mner.images.feature_cache import FeatureCache
-
-    store = FeatureCache(build_efficientnet_lite(), memory_mb=16)
+def test_descriptors_of_another_width_than_the_encoders_are_rejected_in_training():
+    cache = FeatureCache(EfficientNetLite(), memory_mb=16)
     with pytest.raises(ValueError, match="1280"):
-        ImageFeaturizer(store).update_vocab(post(image_features=np.zeros(3)), None)
+        ImageFeaturizer(cache).update_vocab(post(image_features=np.zeros(3)), None)
 
 
-def test_training_without_a_single_readable_image_is_refused_with_the_remedy(images):
-    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
-    from spacy_mner.images.feature_cache import FeatureCache
-
-    store = FeatureCache(build_efficientnet_lite(), memory_mb=16)
-    featurizer = ImageFeaturizer(store)
+def test_training_without_any_readable_image_is_an_error_naming_images_root(images):
+    cache = FeatureCache(EfficientNetLite(), memory_mb=16)
+    featurizer = ImageFeaturizer(cache)
     for _ in range(25):
         featurizer.update_vocab(post(image="car.png"), images / "elsewhere")
     with pytest.raises(ValueError, match="images_root"):
         featurizer.finalize()
 
 
-def test_a_corpus_with_some_unreadable_images_is_trained_on(images):
-    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
-    from spacy_mner.images.feature_cache import FeatureCache
-
-    store = FeatureCache(build_efficientnet_lite(), memory_mb=16)
-    featurizer = ImageFeaturizer(store)
+def test_some_unreadable_training_images_are_no_error(images):
+    cache = FeatureCache(EfficientNetLite(), memory_mb=16)
+    featurizer = ImageFeaturizer(cache)
     for image in ["gone.png"] * 15 + ["car.png"] + ["gone.png"] * 10:
         featurizer.update_vocab(post(image=image), images)
     featurizer.finalize()
 
 
-def test_a_second_initialization_begins_anew(images):
-    from spacy_mner.images.encoders.efficientnet_lite import build_efficientnet_lite
-    from spacy_mner.images.feature_cache import FeatureCache
-
-    featurizer = ImageFeaturizer(FeatureCache(build_efficientnet_lite(), memory_mb=16))
+def test_another_initialization_checks_images_again(images):
+    featurizer = ImageFeaturizer(FeatureCache(EfficientNetLite(), memory_mb=16))
     for _ in range(20):
         featurizer.update_vocab(post(image="car.png"), images / "elsewhere")
     with pytest.raises(ValueError, match="images_root"):
@@ -166,7 +150,7 @@ def test_a_second_initialization_begins_anew(images):
     featurizer.finalize()
 
 
-def test_a_second_initialization_may_bring_descriptors_of_another_width(featurizer):
+def test_another_initialization_resets_the_width(featurizer):
     featurizer.update_vocab(post(image_features=np.zeros(5)), None)
     featurizer.finalize()
     assert featurizer.dims() == {"dim": 5}

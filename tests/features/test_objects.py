@@ -22,11 +22,11 @@ from spacy_mner.images.feature_cache import FeatureCache
 NLP = spacy.blank("en")
 
 
-class Painter(ObjectDetector):
-    """Sees one "red" and, below a threshold, one "blue" thing in an image with such pixels."""
+class ColorDetector(ObjectDetector):
+    """Detects one "red" and one "blue" object, with the mean color as scores."""
 
-    labels: Sequence[str] = ("nothing", "red", "blue")
-    fingerprint = "painter-1"
+    labels: Sequence[str] = ("background", "red", "blue")
+    fingerprint = "color-1"
 
     def load(self) -> nn.Module:
         return nn.Linear(1, 1)
@@ -52,9 +52,9 @@ def post(objects: Any = None, image: Any = None) -> Doc:
     return doc
 
 
-def settled(*docs: Doc, n: int = 3, detect: bool = False) -> ObjectFeaturizer:
-    store = FeatureCache(Painter(threshold=0.1), memory_mb=1) if detect else None
-    featurizer = ObjectFeaturizer(store, n=n)
+def fitted(*docs: Doc, n: int = 3, detect: bool = False) -> ObjectFeaturizer:
+    cache = FeatureCache(ColorDetector(threshold=0.1), memory_mb=1) if detect else None
+    featurizer = ObjectFeaturizer(cache, n=n)
     for doc in docs:
         featurizer.update_vocab(doc, None)
     featurizer.finalize()
@@ -75,33 +75,33 @@ def read(
     return labels, [None if status is None else str(status) for status in output.statuses]
 
 
-def test_the_surest_objects_are_read_and_posts_without_are_masked():
+def test_the_top_scoring_objects_are_used_and_posts_without_objects_masked():
     given = [{"label": "cat", "score": 0.1}, {"label": "dog", "score": 0.9}, "ox", "cow"]
-    featurizer = settled(post(given, None), post(["emu"]))
+    featurizer = fitted(post(given, None), post(["emu"]))
     labels, statuses = read(featurizer, post(given), post(), post(["emu"]), post([]))
     assert labels == [["dog", "cat", "ox"], [], ["emu"], []]
     assert statuses == ["used", None, "used", "absent"]
 
 
-def test_labels_are_those_of_the_objects_that_training_reads():
-    featurizer = settled(post(["cat", "dog"]), post(["ox", "emu"]), n=1)
+def test_labels_are_those_of_the_top_scoring_training_objects():
+    featurizer = fitted(post(["cat", "dog"]), post(["ox", "emu"]), n=1)
     assert featurizer.state["labels"] == ["cat", "ox"]
     assert featurizer.dims() == {"n_labels": 2, "dim": 0}
 
 
-def test_an_object_whose_label_training_did_not_have_leaves_its_place_to_others():
+def test_objects_with_unknown_labels_are_skipped():
     given = [{"label": "yeti", "score": 0.9}, {"label": "cat", "score": 0.1}]
-    assert read(settled(post(["cat"]), n=1), post(given)) == ([["cat"]], ["used"])
+    assert read(fitted(post(["cat"]), n=1), post(given)) == ([["cat"]], ["used"])
 
 
-def test_a_post_without_any_object_that_training_knew_is_masked_with_the_reason():
-    labels, [status] = read(settled(post(["cat"])), post(["yeti", "orc", "yeti"]))
+def test_a_post_with_unknown_labels_only_is_masked_with_the_reason():
+    labels, [status] = read(fitted(post(["cat"])), post(["yeti", "orc", "yeti"]))
     assert labels == [[]]
-    assert status.startswith("unreadable: ") and "yeti, orc)" in status
+    assert status.startswith("unreadable: ") and "yeti, orc" in status
 
 
-def test_an_object_with_a_vector_is_read_whatever_its_label():
-    featurizer = settled(post([with_vector("cat", 1, 2)]))
+def test_an_object_with_a_vector_is_used_with_an_unknown_label():
+    featurizer = fitted(post([with_vector("cat", 1, 2)]))
     assert read(featurizer, post([with_vector("yeti", 3, 4)]))[0] == [[None]]
 
 
@@ -109,50 +109,50 @@ def with_vector(label: str, *vector: float) -> dict[str, Any]:
     return {"label": label, "vector": list(vector)}
 
 
-def test_vectors_come_with_their_objects():
-    featurizer = settled(post([with_vector("cat", 1, 2), with_vector("dog", 3, 4)]))
+def test_vectors_are_those_of_the_objects():
+    featurizer = fitted(post([with_vector("cat", 1, 2), with_vector("dog", 3, 4)]))
     assert featurizer.dims() == {"n_labels": 2, "dim": 2}
     features = featurizer(PostBatch.from_docs([post([with_vector("dog", 5, 6)]), post()]))
     assert features.arrays["vectors"].tolist() == [[[5, 6]], [[0, 0]]]
-    assert "vectors" not in settled(post(["cat"]))(PostBatch.from_docs([post(["cat"])])).arrays
+    assert "vectors" not in fitted(post(["cat"]))(PostBatch.from_docs([post(["cat"])])).arrays
 
 
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("cat", "image_objects is not a list"),
-        ([with_vector("cat", 1)], "width 1, the model takes 2"),
-        ([with_vector("cat", 1, 2), "dog"], "object 2 .* width 0, the model takes 2"),
+        ("cat", "invalid image_objects: not a list"),
+        ([with_vector("cat", 1)], "object 1 has width 1, expected 2"),
+        ([with_vector("cat", 1, 2), "dog"], "object 2 has width 0, expected 2"),
         ([{"label": "cat", "box": [3, 1]}], "box"),
         ({1, 2}, "not a list"),
     ],
 )
-def test_objects_that_cannot_be_used_are_masked_with_the_reason(value, reason):
-    featurizer = settled(post([with_vector("cat", 1, 2)]))
+def test_invalid_objects_are_masked_with_the_reason(value, reason):
+    featurizer = fitted(post([with_vector("cat", 1, 2)]))
     labels, [status] = read(featurizer, post(value))
     assert labels == [[]]
     assert re.match(f"unreadable: .*{reason}", status)
 
 
-def test_objects_that_cannot_be_used_in_training_are_passed_over():
-    assert settled(post("cat"), post(["dog"])).state["labels"] == ["dog"]
+def test_invalid_objects_in_training_are_ignored():
+    assert fitted(post("cat"), post(["dog"])).state["labels"] == ["dog"]
 
 
 @pytest.mark.parametrize(
     "docs", [[post(["cat", with_vector("ox", 1)])], [post([with_vector("ox", 1)]), post(["cat"])]]
 )
-def test_vectors_for_some_objects_only_are_refused_in_training(docs):
-    with pytest.raises(ValueError, match="training posts have: none, 1;"):
-        settled(*docs)
+def test_vectors_of_some_objects_only_are_rejected_in_training(docs):
+    with pytest.raises(ValueError, match="training posts: none, 1;"):
+        fitted(*docs)
 
 
-def test_neither_detector_nor_objects_is_an_error_that_names_the_remedies():
-    with pytest.raises(ValueError, match=r"no detector, and no training post .* drop the modality"):
-        settled(post(), post([]))
+def test_a_modality_without_detector_and_objects_is_an_error():
+    with pytest.raises(ValueError, match="remove the modality"):
+        fitted(post(), post([]))
 
 
-def test_a_detector_brings_its_labels_and_looks_at_every_image_of_a_post():
-    featurizer = settled(post(["cat"]), detect=True)
+def test_a_detector_is_applied_to_every_image_of_a_post():
+    featurizer = fitted(post(["cat"]), detect=True)
     assert featurizer.dims() == {"n_labels": 4, "dim": 0}
     docs = [post(image=RED), post(image=[RED, BOTH]), post(image=BLACK), post()]
     labels, statuses = read(featurizer, *docs)
@@ -160,79 +160,78 @@ def test_a_detector_brings_its_labels_and_looks_at_every_image_of_a_post():
     assert statuses == ["used", "used", "used", "absent"]
 
 
-def test_given_objects_win_over_a_detector():
-    featurizer = settled(post(["cat"]), detect=True)
+def test_given_objects_take_precedence_over_a_detector():
+    featurizer = fitted(post(["cat"]), detect=True)
     assert read(featurizer, post(["cat"], RED), post([], RED))[0] == [["cat"], []]
 
 
-def test_without_a_detector_an_image_is_left_to_other_modalities():
-    assert read(settled(post(["cat"])), post(image=RED)) == ([[]], [None])
+def test_without_a_detector_images_have_no_status():
+    assert read(fitted(post(["cat"])), post(image=RED)) == ([[]], [None])
 
 
-def test_an_image_that_cannot_be_read_is_masked_and_those_beside_it_are_used(tmp_path):
-    featurizer = settled(post(image=RED), detect=True)
+def test_an_unreadable_image_is_masked_and_others_are_used(tmp_path):
+    featurizer = fitted(post(image=RED), detect=True)
     docs = [post(image=str(tmp_path / "gone.png")), post(image=[b"torn", BOTH])]
     labels, statuses = read(featurizer, *docs)
     assert labels == [[], ["blue", "red"]]
     assert statuses[0].startswith("unreadable: ") and statuses[1].startswith("used 1 of 2: ")
 
 
-def test_training_without_a_single_readable_image_is_refused_with_the_remedy(tmp_path):
+def test_training_without_any_readable_image_is_an_error_naming_images_root(tmp_path):
     with pytest.raises(ValueError, match="images_root"):
-        settled(*[post(image=str(tmp_path / "gone.png"))] * 20, detect=True)
+        fitted(*[post(image=str(tmp_path / "gone.png"))] * 20, detect=True)
 
 
-def test_vectors_beside_a_detector_are_refused_in_training():
+def test_vectors_are_rejected_with_a_detector():
     with pytest.raises(ValueError, match="set the detector to null"):
-        settled(post([with_vector("cat", 1)]), detect=True)
+        fitted(post([with_vector("cat", 1)]), detect=True)
 
 
-def test_a_post_without_its_image_in_a_step_of_training_has_no_objects():
-    featurizer = settled(post(["cat"]), detect=True)
+def test_image_dropout_masks_objects():
+    featurizer = fitted(post(["cat"]), detect=True)
     batch = PostBatch.from_docs([post(["cat"]), post(image=RED), post(["cat"])])
     features = featurizer(replace(batch, without_image=[True, True, False]))
     assert features.arrays["available"].tolist() == [[False], [False], [True]]
     assert [str(status) for status in features.statuses] == ["absent", "absent", "used"]
 
 
-def test_objects_are_named_as_they_are_read():
-    featurizer = settled(post(["cat"]), n=2, detect=True)
+def test_region_names_are_the_labels_of_the_objects():
+    featurizer = fitted(post(["cat"]), n=2, detect=True)
     assert featurizer.region_names(post(image=[RED, BOTH]), None) == ["red", "blue"]
     assert featurizer.region_names(post(["yeti", "cat"]), None) == ["cat"]
     assert featurizer.region_names(post("cat"), None) == []
 
 
-def test_what_was_learned_is_saved():
-    featurizer, again = settled(post([with_vector("cat", 1, 2)])), ObjectFeaturizer(None, n=3)
+def test_the_state_is_restored():
+    featurizer, again = fitted(post([with_vector("cat", 1, 2)])), ObjectFeaturizer(None, n=3)
     again.state = json.loads(json.dumps(featurizer.state))
     assert again.dims() == featurizer.dims()
     assert read(again, post([with_vector("cat", 1, 2)]))[0] == [["cat"]]
     assert again.settings == {"n": 3}
 
 
-def test_a_detector_is_named_and_given_objects_come_from_nowhere():
+def test_only_a_detector_has_a_resource_fingerprint():
     assert (
-        settled(post(["cat"]), detect=True).resource_fingerprint(NLP.vocab)
-        == "objects of painter-1"
+        fitted(post(["cat"]), detect=True).resource_fingerprint(NLP.vocab) == "objects of color-1"
     )
-    assert settled(post(["cat"])).resource_fingerprint(NLP.vocab) is None
+    assert fitted(post(["cat"])).resource_fingerprint(NLP.vocab) is None
 
 
-def test_another_initialization_begins_anew():
-    featurizer = settled(post([with_vector("cat", 1)]))
+def test_another_initialization_resets_the_labels():
+    featurizer = fitted(post([with_vector("cat", 1)]))
     featurizer.update_vocab(post(["dog"]), None)
     featurizer.finalize()
     assert featurizer.state == {"labels": ["dog"], "dim": 0}
 
 
-def test_no_post_has_no_objects():
+def test_a_batch_without_objects_has_no_regions():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        features = settled(post(["cat"]))(PostBatch.from_docs([post()])).arrays
+        features = fitted(post(["cat"]))(PostBatch.from_docs([post()])).arrays
     assert features["label"].shape == features["available"].shape == (1, 0)
 
 
 @pytest.mark.parametrize("n", [0, 101])
-def test_a_number_of_objects_that_cannot_be_is_refused(n):
-    with pytest.raises(ValueError, match="n must be between 1 and 100"):
+def test_an_invalid_number_of_objects_is_rejected(n):
+    with pytest.raises(ValueError):
         ObjectFeaturizer(None, n=n)

@@ -26,13 +26,13 @@ def reason(value: bytes | Image.Image | np.ndarray) -> str:
 
 
 @pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF", "PPM"])
-def test_a_lossless_file_comes_out_as_it_went_in(format):
+def test_lossless_formats_are_decoded_exactly(format):
     pixels = decode(content(Image.fromarray(noise()), format))
     assert pixels.dtype == np.uint8
     assert np.array_equal(pixels, noise())
 
 
-def test_an_image_of_one_pixel_is_an_image():
+def test_an_image_of_one_pixel_is_decoded():
     assert decode(content(Image.new("RGB", (1, 1), "red"), "PNG")).tolist() == [[RED]]
 
 
@@ -50,26 +50,26 @@ def test_an_image_of_one_pixel_is_an_image():
         (8, [GREEN, WHITE, RED, BLUE]),
     ],
 )
-def test_a_photo_taken_with_the_camera_turned_stands_upright(format, orientation, upright):
+def test_exif_orientation_is_applied(format, orientation, upright):
     exif = Image.Exif()
     exif[0x0112] = orientation
     assert corners(decode(content(quarters(), format, exif=exif))) == upright
 
 
-def test_a_turned_image_changes_its_sides():
+def test_exif_orientation_can_swap_width_and_height():
     exif = Image.Exif()
     exif[0x0112] = 6
     jpeg = content(Image.new("RGB", (30, 20)), "JPEG", exif=exif)
     assert decode(jpeg).shape == (30, 20, 3)
 
 
-def test_broken_exif_does_not_cost_the_image():
+def test_corrupt_exif_is_ignored():
     jpeg = content(quarters(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12")
     assert decode(jpeg).shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize("format, order", [("PNG", "<u2"), ("TIFF", "<u2"), ("TIFF", ">u2")])
-def test_sixteen_bits_are_scaled_and_not_clipped(format, order):
+def test_16_bit_values_are_scaled_and_not_clipped(format, order):
     values = np.array([[0, 257, 0x7FFF, 0xFEFE, 0xFFFF]], dtype=order)
     pixels = decode(content(Image.fromarray(values), format))
     assert pixels[0, :, 0].tolist() == [0, 1, 127, 254, 255]
@@ -85,12 +85,12 @@ def test_sixteen_bits_are_scaled_and_not_clipped(format, order):
         ([5.0, 5.0, 5.0], [0, 0, 0]),
     ],
 )
-def test_floats_are_stretched_where_they_leave_the_unit_range(values, gray):
+def test_floats_outside_the_unit_range_are_scaled_by_their_own_range(values, gray):
     image = Image.fromarray(np.array([values], dtype=np.float32))
     assert decode_image(image)[0, :, 0].tolist() == gray
 
 
-def test_cmyk_becomes_the_colors_of_the_print():
+def test_cmyk_is_converted_to_rgb():
     magenta_and_yellow = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
     assert corners(decode(content(magenta_and_yellow, "JPEG"))) == [RED] * 4
 
@@ -107,31 +107,31 @@ def test_cmyk_becomes_the_colors_of_the_print():
         (Image.new("1", (2, 2), 1), {}, 255),
     ],
 )
-def test_what_is_transparent_is_seen_on_white(image, options, color):
+def test_transparency_is_composed_onto_white(image, options, color):
     assert (decode(content(image, "PNG", **options)) == color).all()
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "TIFF"])
 def test_an_animation_is_its_first_frame(format):
     first, second = Image.new("RGB", (6, 6), "red"), Image.new("RGB", (6, 6), "blue")
-    film = content(first, format, save_all=True, append_images=[second])
-    assert corners(decode(film)) == [RED] * 4
+    animation = content(first, format, save_all=True, append_images=[second])
+    assert corners(decode(animation)) == [RED] * 4
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_half_a_jpeg_is_refused(options, share):
+def test_a_truncated_jpeg_is_rejected(options, share):
     jpeg = content(Image.fromarray(noise(200, 200)), "JPEG", **options)
     assert reason(jpeg[: int(share * len(jpeg))]) == "truncated file"
 
 
 @pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP", "BMP", "TIFF"])
-def test_half_a_file_of_another_format_is_refused(format):
+def test_truncated_files_of_other_formats_are_rejected(format):
     whole = content(Image.fromarray(noise(200, 200)), format)
     assert reason(whole[: len(whole) // 2])
 
 
-def test_an_image_cut_at_any_byte_gives_a_reason_or_pixels():
+def test_an_image_truncated_at_any_byte_is_decoded_or_rejected():
     png = content(Image.fromarray(noise(9, 9)), "PNG")
     for end in range(len(png)):
         try:
@@ -141,19 +141,19 @@ def test_an_image_cut_at_any_byte_gives_a_reason_or_pixels():
 
 
 @pytest.mark.parametrize("side", [8_001, 20_000, 100_000])
-def test_a_decompression_bomb_is_refused_without_touching_pillow(side, recwarn):
+def test_a_decompression_bomb_is_rejected_without_changing_settings_of_pillow(side, recwarn):
     settings = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
     assert reason(png_header(side, side)).startswith("too large")
     assert settings == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
 
 
-def test_our_limit_holds_where_the_user_lifted_that_of_pillow(monkeypatch):
+def test_limits_apply_when_those_of_pillow_are_disabled(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     assert "20000 x 20000" in reason(png_header(20_000, 20_000))
     assert TRUSTED.pixels < 20_000**2
 
 
-def test_an_image_at_the_limit_is_not_called_too_large():
+def test_an_image_at_the_limit_is_not_too_large():
     assert "too large" not in reason(png_header(8_000, 8_000))
 
 
@@ -174,29 +174,29 @@ def test_an_image_at_the_limit_is_not_called_too_large():
         (np.zeros((), np.uint8), "[]"),
     ],
 )
-def test_what_is_no_image_is_refused_with_a_reason(value, words):
+def test_invalid_images_are_rejected_with_the_reason(value, words):
     assert words in reason(value)
 
 
 @pytest.mark.parametrize(
-    "trouble", [OSError("disk"), SyntaxError("x"), MemoryError(), IndexError("y"), KeyError(3)]
+    "error", [OSError("disk"), SyntaxError("x"), MemoryError(), IndexError("y"), KeyError(3)]
 )
-def test_any_trouble_inside_pillow_becomes_a_reason(monkeypatch, trouble):
+def test_any_exception_of_pillow_becomes_an_image_error(monkeypatch, error):
     def fail(image):
-        raise trouble
+        raise error
 
     monkeypatch.setattr(Image.Image, "load", fail)
     assert reason(quarters())
 
 
-def test_arrays_may_be_grey_or_have_alpha():
+def test_gray_arrays_and_arrays_with_alpha_are_converted():
     gray = noise()[..., 0]
     assert np.array_equal(decode_array(gray), gray[..., None].repeat(3, 2))
     assert (decode_array(np.zeros((2, 3, 4), np.uint8)) == 255).all()
     assert np.array_equal(decode_array(noise()[:, ::-1]), noise()[:, ::-1])
 
 
-def test_an_image_of_the_user_is_not_changed():
+def test_a_pil_image_is_not_modified():
     image = Image.fromarray(noise()).convert("P")
     before = image.tobytes(), image.mode, image.size
     decode_image(image)

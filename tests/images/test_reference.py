@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["str", "Path", "bytes", "memoryview", "PIL", "array"])
-def test_every_kind_of_reference_leads_to_the_same_pixels(root, kind):
+def test_all_types_of_references_have_the_same_pixels(root, kind):
     given = {
         "str": str(root / "snap.png"),
         "Path": root / "snap.png",
@@ -37,13 +37,13 @@ def test_every_kind_of_reference_leads_to_the_same_pixels(root, kind):
     assert np.array_equal(open_image(given, None).pixels(), noise())
 
 
-def test_a_relative_path_starts_at_the_root_and_else_at_the_working_directory(root, monkeypatch):
+def test_a_relative_path_is_relative_to_the_root_or_the_working_directory(root, monkeypatch):
     assert open_image("snap.png", root).digest == open_image(PNG, None).digest
     monkeypatch.chdir(root)
     assert open_image(Path("snap.png"), None).digest == open_image(PNG, None).digest
 
 
-def test_an_image_is_found_though_the_working_directory_changes_later(root, monkeypatch):
+def test_an_opened_image_does_not_depend_on_a_later_working_directory(root, monkeypatch):
     monkeypatch.chdir(root)
     image = open_image("snap.png", None)
     monkeypatch.chdir("/")
@@ -55,19 +55,19 @@ def test_an_absolute_path_ignores_the_root(root):
     assert open_image(str(root / "snap.png"), elsewhere).pixels().shape == (40, 60, 3)
 
 
-def test_a_png_under_the_name_of_a_jpeg_is_read(root):
+def test_a_png_with_the_file_name_of_a_jpeg_is_decoded(root):
     (root / "snap.jpg").write_bytes(PNG)
     assert np.array_equal(open_image("snap.jpg", root).pixels(), noise())
 
 
-def test_the_digest_is_that_of_the_content_and_not_of_the_name(root):
+def test_the_digest_depends_on_the_content_and_not_on_the_file_name(root):
     (root / "copy.jpg").write_bytes(PNG)
     (root / "other.png").write_bytes(content(Image.fromarray(noise(seed=1)), "PNG"))
     digests = {n: open_image(n, root).digest for n in ("snap.png", "copy.jpg", "other.png")}
     assert digests["snap.png"] == digests["copy.jpg"] != digests["other.png"]
 
 
-def test_pixels_of_another_shape_have_another_digest():
+def test_the_digest_of_an_array_depends_on_its_shape():
     flat = np.zeros((2, 8, 3), np.uint8)
     tall = np.zeros((8, 2, 3), np.uint8)
     assert open_image(flat, None).digest == open_image(flat.copy(), None).digest
@@ -87,7 +87,7 @@ def test_a_file_is_read_once_for_its_digest_until_it_changes(root, monkeypatch):
     assert open_image("snap.png", root).digest != first
 
 
-def test_a_file_that_changes_between_digest_and_pixels_is_not_taken_for_the_old_one(root):
+def test_a_file_that_changes_between_digest_and_pixels_is_rejected(root):
     image = open_image("snap.png", root)
     assert image.digest
     (root / "snap.png").write_bytes(content(Image.fromarray(noise(seed=1)), "PNG"))
@@ -95,7 +95,7 @@ def test_a_file_that_changes_between_digest_and_pixels_is_not_taken_for_the_old_
         image.pixels()
 
 
-def test_a_file_that_vanishes_is_a_reason_and_no_crash(root):
+def test_a_file_that_was_deleted_is_an_image_error(root):
     image = open_image("snap.png", root)
     (root / "snap.png").unlink()
     with pytest.raises(ImageError, match="cannot be read"):
@@ -117,21 +117,21 @@ def test_a_file_that_vanishes_is_a_reason_and_no_crash(root):
         (np.zeros((3, 3)), "not an image: array of float64"),
     ],
 )
-def test_what_leads_nowhere_gives_a_short_reason(root, given, words):
+def test_an_invalid_reference_is_rejected_with_a_short_reason(root, given, words):
     with pytest.raises(ImageError) as caught:
         open_image(given, root)
     assert words in str(caught.value)
     assert len(str(caught.value)) < 160
 
 
-def test_a_huge_file_is_refused_before_it_is_read(root):
-    with (root / "film.jpg").open("wb") as file:
+def test_a_file_over_the_size_limit_is_rejected_without_reading(root):
+    with (root / "large.jpg").open("wb") as file:
         file.truncate(TRUSTED.bytes + 1)
     with pytest.raises(ImageError, match="too large"):
-        open_image("film.jpg", root)
+        open_image("large.jpg", root)
 
 
-def test_the_content_is_judged_only_when_pixels_are_asked_for():
+def test_the_content_is_validated_when_it_is_decoded():
     image = open_image(PNG[:50], None)
     assert image.digest
     with pytest.raises(ImageError):
@@ -139,14 +139,14 @@ def test_the_content_is_judged_only_when_pixels_are_asked_for():
 
 
 @pytest.mark.parametrize("given", [PNG, noise()], ids=["bytes", "array"])
-def test_an_image_survives_pickling(given):
+def test_an_opened_image_can_be_pickled(given):
     image = open_image(given, None)
     copy = pickle.loads(pickle.dumps(image))
     assert copy.digest == image.digest
     assert np.array_equal(copy.pixels(), image.pixels())
 
 
-def test_one_reference_or_several_or_none():
+def test_references_are_none_one_or_several():
     array = noise()
     assert references(None) == []
     assert references("a.jpg") == ["a.jpg"]

@@ -26,13 +26,13 @@ def test_the_same_seed_gives_the_same_weights(small_model, images):
 
 def test_the_image_encoder_is_bit_identical_after_training(untrained):
     featurizer = untrained.get_pipe("multimodal_ner").model.attrs["featurizers"].by_name["image"]
-    encoder = featurizer.store.encoder
+    encoder = featurizer.encoder
     image = np.full((30, 30, 3), 200, np.uint8)
     encoder.encode([image])
-    network = encoder._loaded()[0]
+    network = encoder.network_on(None)[0]
     before = {name: value.clone() for name, value in network.state_dict().items()}
     train(untrained, examples_of(gold_docs(untrained)), steps=3)
-    assert encoder._loaded()[0] is network
+    assert encoder.network_on(None)[0] is network
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert any("running_mean" in name for name in before)
 

@@ -1,4 +1,4 @@
-"""What an image as a whole shows, as objects: no download, and no boxes."""
+"""EfficientNetLiteTagger: ImageNet labels of the whole image, in the place of detected objects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,15 +17,15 @@ N_CLASSES = 1000
 
 
 class EfficientNetLiteTagger(ObjectDetector):
-    """The classes of ImageNet that EfficientNet-Lite0 takes an image for, each as an object.
+    """Tags an image with its most probable ImageNet classes by EfficientNet-Lite0.
 
-    It looks at the whole image at once, so that the box of every object is the image; an image
-    of one thing it names well, one of many things poorly. Its weights are installed with
-    spacy-mner.
+    It classifies the whole image and locates nothing: each tag is an object whose box is the
+    image. An image of one object is tagged well, one of many objects poorly. The weights are
+    installed with spacy-mner.
 
-    threshold: least probability of an object, from 0 to 1.
+    threshold: minimum probability of a tag, from 0 to 1.
 
-    Raises ValueError for another threshold, and on first use what EfficientNetLite raises.
+    Raises ValueError for another threshold, and at first use the errors of EfficientNetLite.
     """
 
     def __init__(self, *, threshold: float = 0.05) -> None:
@@ -35,12 +34,12 @@ class EfficientNetLiteTagger(ObjectDetector):
 
     @cached_property
     def labels(self) -> Sequence[str]:
-        return ("nothing", *map(imagenet_label, range(N_CLASSES)))
+        return ("background", *map(imagenet_label, range(N_CLASSES)))
 
     @property
     def fingerprint(self) -> str:
         return make_fingerprint(
-            f"{ARCHITECTURE}-objects", weights=WEIGHTS_SHA256, threshold=self.threshold
+            f"{ARCHITECTURE}-tags", weights=WEIGHTS_SHA256, threshold=self.threshold
         )
 
     def check_installed(self) -> None:
@@ -50,21 +49,17 @@ class EfficientNetLiteTagger(ObjectDetector):
         return self._encoder.load()
 
     def run(self, network: Any, image: Tensor) -> Detections:
-        how = self._encoder.preprocessing
-        resized = functional.interpolate(
-            image[None], (how.size, how.size), mode="bicubic", antialias=True
+        preprocessing = self._encoder.preprocessing
+        size = (preprocessing.size, preprocessing.size)
+        resized = functional.interpolate(image[None], size, mode="bicubic", antialias=True)
+        mean, std = (
+            image.new_tensor(values)[:, None, None]
+            for values in (preprocessing.mean, preprocessing.std)
         )
-        mean, std = (image.new_tensor(values)[:, None, None] for values in (how.mean, how.std))
         inputs = (255 * resized.clamp(0, 1) - mean) / std
-        scores, classes = (
-            self._encoder.run(network, inputs).logits[0].softmax(0).sort(descending=True)
-        )
-        is_sure = scores >= self.threshold
+        probabilities = self._encoder.run(network, inputs).logits[0].softmax(0)
+        scores, classes = probabilities.sort(descending=True)
+        kept = scores >= self.threshold
         height, width = image.shape[1:]
-        boxes = torch.tensor([[0, 0, width, height]]).expand(int(is_sure.sum()), 4)
-        return Detections(classes[is_sure] + 1, boxes, scores[is_sure])
-
-
-def build_efficientnet_lite_tagger(threshold: float = 0.05) -> ObjectDetector:
-    """Take what EfficientNet-Lite0 sees in the image as a whole for the objects in it."""
-    return EfficientNetLiteTagger(threshold=threshold)
+        boxes = image.new_tensor([0, 0, width, height]).expand(int(kept.sum()), 4)
+        return Detections(classes[kept] + 1, boxes, scores[kept])

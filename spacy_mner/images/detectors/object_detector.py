@@ -1,7 +1,8 @@
-"""What every object detector is: images in, the objects in them out."""
+"""ObjectDetector, the base class of object detectors."""
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,25 +13,25 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...errors import ImageError
 from ..frozen_network import FrozenNetwork
-from ..image_objects import ImageObject
+from ..image_objects import ImageObject, read_objects, write_objects
 
-# Objects that are kept of one image. A detector of torchvision gives hardly more.
+# Objects per image at most; detectors of torchvision return hardly more.
 MAX_OBJECTS = 100
-# What is kept of an object: its class, its box (4) and its score.
-FIELDS = 6
-# Up to here whole numbers survive being kept in float16.
-MAX_CLASSES = 2048
 
-# Pixels of the longer side above which an image is made smaller, against large tensors (a
-# detector makes its own, smaller size of it anyway); and of the shorter, below which it is made
-# larger, because a detector would leave nothing of it.
+# Images with a longer side above LONGEST pixels are downscaled, to bound memory (a detector
+# resizes to a smaller size anyway); those with a shorter side below SHORTEST are upscaled,
+# because a detector's feature maps would be empty.
 LONGEST, SHORTEST = 2048, 32
+
+# Estimated memory of an ImageObject.
+OBJECT_BYTES = 400
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector finds in an image, the surest first.
+    """The output of a detector for one image, sorted by descending score.
 
     classes: int64 [n]. boxes: float [n, 4], left, top, right, bottom in pixels. scores: float [n].
     """
@@ -40,14 +41,12 @@ class Detections:
     scores: Tensor
 
 
-class ObjectDetector(FrozenNetwork):
-    """A frozen detector: it finds the objects in an image and names them.
+class ObjectDetector(FrozenNetwork[list[ImageObject]]):
+    """A frozen network that returns the objects in an image, sorted by descending score.
 
-    Every image is looked at by itself, so that what is found depends on nothing else. What is
-    found has the shape that FeatureCache keeps: [MAX_OBJECTS, FIELDS], from the surest object on,
-    and zeros after the last; boxes in shares of the image's width and height.
+    Images are processed one by one, so that results do not depend on the batch.
 
-    threshold: least score of an object, from 0 to 1. Raises ValueError for another.
+    threshold: minimum score of an object, from 0 to 1. Raises ValueError for another.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -57,58 +56,52 @@ class ObjectDetector(FrozenNetwork):
         self.threshold = threshold
 
     @property
-    def dim(self) -> int:
-        return FIELDS
-
-    @property
-    def n_regions(self) -> int:
-        return MAX_OBJECTS
-
-    @property
     @abstractmethod
     def labels(self) -> Sequence[str]:
-        """The names of the classes; class 0 is no object. Known without the weights."""
+        """The class names; class 0 is the background. Known without the weights."""
 
     @abstractmethod
     def run(self, network: Any, image: Tensor) -> Detections:
         """Apply the network to float32 [3, h, w], values from 0 to 1."""
 
-    def encode(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        found = [self._detect(image) for image in images]
-        return np.stack(found) if found else np.zeros((0, MAX_OBJECTS, FIELDS), dtype=np.float32)
+    def compute(
+        self, images: Sequence[np.ndarray], device: torch.device | None = None
+    ) -> list[list[ImageObject] | ImageError]:
+        if not images:
+            return []
+        network, device = self.network_on(device)
+        return [self._detect(network, _to_tensor(image).to(device)) for image in images]
 
-    def objects(self, found: np.ndarray) -> list[ImageObject]:
-        """The objects in what `encode` says of one image [MAX_OBJECTS, FIELDS]."""
-        objects = []
-        for index, *box, score in found[found[:, 0] > 0].tolist():
-            x0, y0, x1, y1 = box
-            objects.append(ImageObject(self.labels[int(index)], score, (x0, y0, x1, y1)))
-        return objects
-
-    def _detect(self, image: np.ndarray) -> np.ndarray:
-        with self._lock:
-            network, device = self._loaded()
-        if len(self.labels) > MAX_CLASSES:
-            raise ValueError(f"{type(self).__name__} has over {MAX_CLASSES} classes")
-        pixels = _to_tensor(image).to(device)
+    def _detect(self, network: Any, pixels: Tensor) -> list[ImageObject] | ImageError:
         with torch.inference_mode():
             found = self.run(network, pixels)
         height, width = pixels.shape[1:]
-        kept = np.zeros((MAX_OBJECTS, FIELDS), dtype=np.float32)
-        classes, boxes, scores = (
-            part[:MAX_OBJECTS].float().cpu().numpy()
-            for part in (found.classes, found.boxes, found.scores)
-        )
-        kept[: len(classes), 0] = classes
-        kept[: len(classes), 1:5] = (boxes / (width, height, width, height)).clip(0, 1)
-        kept[: len(classes), 5] = scores
-        return kept
+        size = pixels.new_tensor([width, height, width, height])
+        boxes = (found.boxes[:MAX_OBJECTS] / size).clamp(0, 1)
+        scores = found.scores[:MAX_OBJECTS]
+        if boxes.isnan().any() or scores.isnan().any():
+            return ImageError("the object detector returned NaN")
+        rows = zip(found.classes.tolist(), scores.tolist(), boxes.tolist(), strict=False)
+        return [
+            ImageObject(self.labels[index], score, (x0, y0, x1, y1))
+            for index, score, (x0, y0, x1, y1) in rows
+            if index > 0
+        ]
+
+    def nbytes(self, result: list[ImageObject]) -> int:
+        return OBJECT_BYTES * (1 + len(result))
+
+    def to_bytes(self, result: list[ImageObject]) -> bytes:
+        return json.dumps(write_objects(result)).encode()
+
+    def from_bytes(self, data: bytes) -> list[ImageObject]:
+        return read_objects(json.loads(data))
 
 
 def _to_tensor(image: np.ndarray) -> Tensor:
     height, width = image.shape[:2]
-    shrink = min(LONGEST / max(height, width), 1.0)
-    size = (max(round(width * shrink), SHORTEST), max(round(height * shrink), SHORTEST))
+    scale = min(LONGEST / max(height, width), 1.0)
+    size = (max(round(width * scale), SHORTEST), max(round(height * scale), SHORTEST))
     if size != (width, height):
         resized = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
         image = np.asarray(resized)

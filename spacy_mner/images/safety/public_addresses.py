@@ -1,4 +1,4 @@
-"""Connections to public addresses only, and only for so long."""
+"""Protection against server-side request forgery (SSRF): connections to public addresses only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NoAnswer
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 import httpcore
@@ -18,14 +18,14 @@ from ...errors import ImageError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# What the Python versions do not agree on: IETF assignments, relays of 6to4, and the address
-# under which a cloud machine finds its host.
+# Blocks that not all Python versions classify as non-global: IETF assignments, 6to4 relays, and the
+# metadata address of a cloud provider.
 NOT_PUBLIC_4 = [
     ipaddress.IPv4Network(block) for block in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")
 ]
-# All of IPv6 that is handed out for the Internet, and the parts of it that are not: assignments of
-# the IETF (Teredo is one), examples, and addresses that stand for an IPv4 address (6to4). Those
-# that stand for one elsewhere (mapped, NAT64) are outside.
+# The global unicast block of IPv6, and non-public blocks in it: IETF assignments (such as Teredo),
+# documentation, and 6to4, which embeds IPv4 addresses. Other embeddings (mapped, NAT64) are outside
+# of the global block.
 PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
 NOT_PUBLIC_6 = [
     ipaddress.IPv6Network(block)
@@ -34,7 +34,7 @@ NOT_PUBLIC_6 = [
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the Internet: not of this machine, its network or its host."""
+    """Return whether an address is global: not loopback, private, link-local or reserved."""
     if isinstance(address, ipaddress.IPv6Address):
         return address in PUBLIC_6 and not any(address in block for block in NOT_PUBLIC_6)
     special = address.is_multicast or any(address in block for block in NOT_PUBLIC_4)
@@ -42,30 +42,33 @@ def is_public(address: Address) -> bool:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a host name. Raises OSError where it has none."""
+    """Return all addresses of a host name. Raises OSError if it has none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class Deadline:
-    """A moment that everything in a fetch must be done by."""
+    """The time by which a whole fetch must be complete."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds that are left. Raises httpcore.ReadTimeout where there are none."""
+        """Return the remaining seconds. Raises httpcore.ReadTimeout if there are none."""
         left = self._end - time.monotonic()
         if left <= 0:
-            raise httpcore.ReadTimeout("no time left")
+            raise httpcore.ReadTimeout("deadline exceeded")
         return left
 
 
 class PublicAddressBackend(httpcore.NetworkBackend):
-    """Connects to names whose addresses are all allowed, and to one of those very addresses.
+    """A network backend that connects only to hosts whose addresses are all allowed.
 
-    Between the check and the connection no name is looked up again. Raises ImageError for a name
-    with an address that is not allowed.
+    It connects to the address that was checked and does not resolve the name again (DNS
+    rebinding). Raises ImageError for a host with an address that is not allowed.
+
+    resolve: returns the addresses of a host and port.
+    allowed: returns whether an address may be connected to.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class PublicAddressBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         addresses = self._checked(host, port)
         for i, address in enumerate(addresses, start=1):
-            # An address that does not answer leaves time for the next.
+            # Leaves time for the remaining addresses if this one does not respond.
             share = self._deadline.left() / (len(addresses) - i + 1)
             try:
                 stream = self._backend.connect_tcp(address, port, share, None, socket_options)
@@ -98,13 +101,13 @@ class PublicAddressBackend(httpcore.NetworkBackend):
                     raise
             else:
                 return TimedStream(stream, self._deadline)
-        raise httpcore.ConnectError("the name has no address")
+        raise httpcore.ConnectError("host name not resolved")
 
     def _checked(self, host: str, port: int) -> list[str]:
         try:
             addresses = _call_within(self._deadline.left(), self._resolve, host, port)
         except (OSError, ValueError) as error:
-            raise httpcore.ConnectError("the name has no address") from error
+            raise httpcore.ConnectError("host name not resolved") from error
         for address in addresses:
             if not self._allowed(ipaddress.ip_address(address)):
                 raise ImageError(f"not a public address: {address}")
@@ -112,7 +115,7 @@ class PublicAddressBackend(httpcore.NetworkBackend):
 
 
 class TimedStream(httpcore.NetworkStream):
-    """A connection whose every step ends at the deadline, however slowly the other side drips."""
+    """A connection with one deadline for all reads and writes (protection against slowloris)."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
@@ -141,17 +144,17 @@ class TimedStream(httpcore.NetworkStream):
 
 
 def _call_within(seconds: float, function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function that cannot be given a time limit; what comes too late is left alone."""
-    answer: Future[Any] = Future()
+    """Call a function that has no timeout parameter; a late result is discarded."""
+    future: Future[Any] = Future()
 
-    def work() -> None:
+    def run() -> None:
         try:
-            answer.set_result(function(*args))
+            future.set_result(function(*args))
         except Exception as error:
-            answer.set_exception(error)
+            future.set_exception(error)
 
-    threading.Thread(target=work, daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
     try:
-        return answer.result(seconds)
-    except NoAnswer as error:
-        raise httpcore.ConnectTimeout("the name is not answered for") from error
+        return future.result(seconds)
+    except FutureTimeout as error:
+        raise httpcore.ConnectTimeout("host name not resolved in time") from error

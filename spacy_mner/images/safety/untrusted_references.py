@@ -1,7 +1,7 @@
-"""Where the references of bulk input may lead: below one folder, and to the web where allowed.
+"""Opening image references of untrusted input: files below one folder, and URLs if allowed.
 
-Posts come from anyone, so each reference is taken as an attack: on files that are no business of
-the posts, or on machines that only this one reaches.
+Every reference is treated as an attack: path traversal, also by symlinks that change between
+check and use (TOCTOU), and server-side request forgery (SSRF, see `web_images`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import ImageError
-from ..reference import FileImage, LazyImage, look_at, short_name
+from ..reference import FileImage, LazyImage, file_version, short_name
 from .limits import UNTRUSTED, Limits
 from .paths import LEADS_OUT, as_path, leads_out
 
@@ -27,52 +27,52 @@ DATA = re.compile("data:", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class FolderImages:
-    """Image files below a folder, and nothing else.
+    """Opens image files below a folder, and nothing else.
 
-    root: the folder. A symlink below it may lead to another place below it.
-    limits: what an image may be.
+    root: the folder. A symlink below it may point to another place below it.
+    limits: upper limits on the files.
     """
 
     root: Path
     limits: Limits = UNTRUSTED
 
     def open(self, reference: str) -> LazyImage:
-        """Find the file that a reference names by its path below the folder.
+        """Return the image file at a path relative to the folder.
 
-        Raises ImageError where it names anything else, or a file that may be no image.
+        Raises ImageError for path traversal, and for a file that is missing or over the limits.
         """
         named = Path(_path_below(reference))
         full = self.root / named
-        version = look_at(full, named, self.limits)
-        # The way there is followed once more, and what is at its end must still be the same file:
-        # nobody can put a symlink into the way after it was judged.
+        version = file_version(full, named, self.limits)
+        # The path is resolved and examined again: a symlink that was swapped in between the two
+        # checks (TOCTOU) would point to another file.
         real = Path(os.path.realpath(full))
         if not real.is_relative_to(os.path.realpath(self.root)):
             raise ImageError(f"{LEADS_OUT}: {short_name(named)}")
-        if look_at(real, named, self.limits) != version:
+        if file_version(real, named, self.limits) != version:
             raise ImageError(f"changed while it was read: {short_name(named)}")
         return FileImage(real, version, self.limits)
 
 
 @dataclass(frozen=True)
 class BulkImages:
-    """All that references of bulk input may lead to.
+    """Opens the references of bulk input.
 
-    images_root: the folder that paths are looked up in; None refuses them.
-    web: fetches URLs; None refuses them.
+    images_root: the folder that paths are relative to; None rejects paths.
+    web: fetches URLs; None rejects URLs.
     """
 
     images_root: Path | None
     web: WebImages | None
 
     def open(self, reference: str) -> LazyImage:
-        """Find or fetch the image of a reference; raises ImageError with the reason."""
+        """Return the image of a reference. Raises ImageError with the reason if it is rejected."""
         if isinstance(reference, str) and WEB.match(reference):
             if self.web is None:
-                raise ImageError("a URL: --allow-urls fetches such images")
+                raise ImageError("a URL: fetched only with --allow-urls")
             return self.web.open(reference)
         if self.images_root is None:
-            raise ImageError("no --images-root is given")
+            raise ImageError("a path: opened only with --images-root")
         return FolderImages(self.images_root).open(reference)
 
 
@@ -80,10 +80,10 @@ def _path_below(reference: str) -> str:
     if not isinstance(reference, str):
         raise ImageError(f"not a path: {type(reference).__name__}")
     if URL.match(reference) or DATA.match(reference):
-        raise ImageError("a URL, not a path below the image folder")
+        raise ImageError("a URL: expected a path below the image folder")
     shown = short_name(Path(reference))
     if "\0" in reference or not as_path(reference).name:
-        raise ImageError(f"not the name of a file: {shown!r}")
+        raise ImageError(f"not a file name: {shown!r}")
     if leads_out(reference):
         raise ImageError(f"{LEADS_OUT}: {shown}")
     return str(as_path(reference))

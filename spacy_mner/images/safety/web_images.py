@@ -1,4 +1,4 @@
-"""Images that references of unknown origin name by URL, fetched from public addresses."""
+"""Fetching images by untrusted URLs, with protection against SSRF."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ HEADERS = [
     (b"Accept", b"image/*"),
     (b"Accept-Encoding", b"identity"),
 ]
-# What a URL may hold as it is; the rest of Unicode is sent as its UTF-8 in percent signs.
+# Characters of a URL that are sent unchanged; all others are percent-encoded.
 URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
 
 
 @dataclass(frozen=True)
 class WebImages:
-    """Images on the web. Sends no cookies and no passwords, and asks no proxy.
+    """Fetches images over HTTP(S), without cookies, credentials or proxies.
 
-    limits: what an image may be; its bytes bound what is received.
-    seconds: for one image: finding the address, redirects and content together.
-    redirects: how many are followed; each is checked like the first URL.
-    ports: that a URL may name.
-    resolve: finds the addresses of a host name.
-    allowed: whether an address may be connected to; by default, those of the Internet.
+    limits: upper limits on an image; `limits.bytes` bounds the download.
+    seconds: timeout per image, for name resolution, redirects and content together.
+    redirects: maximum number of redirects; each URL is checked like the first.
+    ports: allowed ports.
+    resolve: returns the addresses of a host name.
+    allowed: returns whether an address may be connected to; by default public ones (SSRF).
     """
 
     limits: Limits = UNTRUSTED
@@ -47,13 +47,13 @@ class WebImages:
     allowed: Callable[[Address], bool] = is_public
 
     def open(self, reference: str) -> LazyImage:
-        """Fetch the image at a URL. Raises ImageError with the reason where that fails."""
+        """Fetch the image at a URL. Raises ImageError with the reason if it fails."""
         backend = PublicAddressBackend(self.resolve, self.allowed, Deadline(self.seconds))
         try:
             with httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool:
                 return BytesImage(self._fetch(pool, reference), self.limits)
         except httpcore.TimeoutException as error:
-            raise ImageError(f"took over {self.seconds:g} seconds to fetch") from error
+            raise ImageError(f"timeout: over {self.seconds:g} seconds") from error
         except (
             httpcore.NetworkError,
             httpcore.ProtocolError,
@@ -67,25 +67,25 @@ class WebImages:
                 if response.status not in REDIRECTS:
                     return self._content(response)
                 url = _joined(url, _header(response, b"location"))
-        raise ImageError(f"over {self.redirects} redirects")
+        raise ImageError(f"too many redirects: over {self.redirects}")
 
     def _checked(self, url: str) -> httpcore.URL:
-        """Take a URL apart. Raises ImageError for one that is not fetched."""
+        """Parse and validate a URL. Raises ImageError if it must not be fetched."""
         try:
             parts = urlsplit(url)
             host, port = (parts.hostname or "").encode("idna"), parts.port
             target = quote(parts.path or "/", URL_SAFE)
             query = quote(parts.query, URL_SAFE)
-        # Half of a surrogate pair is no text that could be sent.
+        # UnicodeError for a lone surrogate, which cannot be encoded.
         except ValueError as error:
             raise ImageError("not a URL") from error
         if parts.scheme not in PORTS or not host:
-            raise ImageError("not a URL of the web")
+            raise ImageError("not an HTTP URL")
         if "@" in parts.netloc:
-            raise ImageError("a URL with a name or password")
+            raise ImageError("a URL with credentials")
         port = PORTS[parts.scheme] if port is None else port
         if port not in self.ports:
-            raise ImageError(f"a URL of port {port}")
+            raise ImageError(f"port not allowed: {port}")
         if query:
             target += f"?{query}"
         return httpcore.URL(
@@ -94,14 +94,14 @@ class WebImages:
 
     def _content(self, response: httpcore.Response) -> bytes:
         if response.status != 200:
-            raise ImageError(f"the server answers {response.status}")
+            raise ImageError(f"HTTP status: {response.status}")
         kind = _header(response, b"content-type").partition(";")[0].strip().lower()
         if not kind.startswith("image/") and kind != "application/octet-stream":
             raise ImageError(f"not an image: content of type {kind[:80] or 'unknown'}")
         encoding = _header(response, b"content-encoding").strip().lower()
         if encoding not in ("", "identity"):
-            raise ImageError(f"content encoded by {encoding[:80]}")
-        # The protocol makes sure that this is a number of at most 20 digits.
+            raise ImageError(f"content encoding not supported: {encoding[:80]}")
+        # httpcore has validated that this is a number of at most 20 digits.
         self.limits.check_bytes(int(_header(response, b"content-length") or 0))
         content = bytearray()
         for part in response.iter_stream():
@@ -115,7 +115,7 @@ def _joined(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError as error:
-        raise ImageError("a redirect to no URL") from error
+        raise ImageError("not a URL") from error
 
 
 def _header(response: httpcore.Response, name: bytes) -> str:

