@@ -136,7 +136,7 @@ def test_text_between_gold_tokens_becomes_tokens():
         ({"text": "a", "image_features": ["x"]}, "image_features"),
         ({"text": "a", "image_features": [[1], [1, 2]]}, "image_features"),
         ({"text": "a", "image_features": [float("nan")]}, "finite"),
-        ({"text": "a", "image_objects": "cat"}, "image_objects is not a list"),
+        ({"text": "a", "image_objects": "cat"}, "invalid image_objects"),
         ({"text": "a", "image_objects": [{"label": "cat", "score": "x"}]}, "score of object 1"),
         ({"text": "ab", "tokens": [{"text": "b", "start": 0, "end": 1}]}, "covers"),
         ({"text": "ab", "tokens": [span(0, 2), span(1, 2)]}, "overlaps"),

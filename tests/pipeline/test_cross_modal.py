@@ -110,10 +110,10 @@ def test_objects_disambiguate_the_text_also_after_loading(trained):
 def test_objects_that_cannot_be_used_are_masked_and_no_post_fails(trained):
     doc, without = bare(trained)[0], bare(trained)[0]
     doc._.image_objects, without._.image_objects = "car", None
-    with pytest.warns(UserWarning, match="image_objects is not a list"):
+    with pytest.warns(UserWarning, match="invalid image_objects"):
         trained(doc)
     trained(without)
-    assert doc._.image_status == "unreadable: image_objects is not a list, but str"
+    assert doc._.image_status == "unreadable: invalid image_objects: not a list, but str"
     assert answers([doc])[0][0] == answers([without])[0][0]
 
 
