@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -216,9 +218,10 @@ def test_a_modality_name_that_torch_reserves_raises_an_error():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_gpu_results_equal_cpu_results():
+@pytest.mark.parametrize("build", [network, cross_modal])
+def test_gpu_results_equal_cpu_results(build: Callable[[], TaggerNetwork]):
     def results(device: str) -> list[torch.Tensor]:
-        tagger = network().to(device)
+        tagger = build().to(device)
         features = {
             name: {key: t if key == "lengths" else t.to(device) for key, t in modality.items()}
             for name, modality in features_of([0, 1, 2, 3]).items()
@@ -228,8 +231,10 @@ def test_gpu_results_equal_cpu_results():
         losses = negative_log_likelihood(potentials, LENGTHS, tags)
         found = [losses, marginals(potentials, LENGTHS), viterbi(potentials, LENGTHS)]
         found.append(span_probabilities(potentials, LENGTHS, torch.tensor([[0, 1, 0]])))
+        if potentials.segmentation is not None:
+            losses = losses + potentials.segmentation.losses(LENGTHS, tags)
         losses.sum().backward()
         return [t.cpu() for t in [*found, *(p.grad for p in tagger.parameters())]]
 
-    for ours, theirs in zip(results("cuda"), results("cpu"), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-3)
+    for gpu, cpu in zip(results("cuda"), results("cpu"), strict=True):
+        assert torch.allclose(gpu, cpu, atol=1e-3)

@@ -37,16 +37,6 @@ def test_from_grid_inverts_to_grid(lengths: list[int]):
     assert torch.equal(mask, token_mask(lengths_of(lengths)))
 
 
-def test_gradients_pass_through_the_grid():
-    flat = torch.randn(3, 2, requires_grad=True)
-    grid, _ = to_grid(flat, lengths_of([1, 2]))
-    from_grid(
-        grid * torch.tensor([[[1.0], [5.0]], [[2.0], [3.0]]]), lengths_of([1, 2])
-    ).sum().backward()
-    assert flat.grad is not None
-    assert flat.grad.tolist() == [[1, 1], [2, 2], [3, 3]]
-
-
 def test_posts_of_tokens_returns_the_post_of_each_token():
     assert posts_of_tokens(lengths_of([2, 0, 1])).tolist() == [0, 0, 2]
 

@@ -1,4 +1,4 @@
-"""The CRF by brute force: every path of every post, written out."""
+"""Path probabilities of a CRF by enumeration of all paths."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def post_slices(lengths: Sequence[int]) -> Iterator[slice]:
         start += length
 
 
-def weigh_paths(potentials: Potentials, post: slice) -> dict[Path, float]:
-    """The probability of every path of one post."""
+def path_probabilities(potentials: Potentials, post: slice) -> dict[Path, float]:
+    """The probability of each path of a post."""
     emissions = potentials.emissions[post].tolist()
     transitions = potentials.transitions.tolist()
     start, end = potentials.start.tolist(), potentials.end.tolist()

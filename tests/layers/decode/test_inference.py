@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torchcrf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -16,9 +15,8 @@ from spacy_mner.layers.decode import (
     span_probabilities,
     viterbi,
 )
-from spacy_mner.layers.ragged import to_grid
 
-from .enumeration import post_slices, probability, random_potentials, weigh_paths
+from .enumeration import path_probabilities, post_slices, probability, random_potentials
 
 BATCHES = [[3, 1, 4, 0, 2], [1], [0, 0], [], [0, 5], [2, 2, 2]]
 
@@ -62,7 +60,7 @@ def test_marginals_equal_enumeration(lengths: list[int], constrained: bool):
     result = marginals(potentials, torch.tensor(lengths, dtype=torch.int64))
     assert result.shape == (sum(lengths), 5)
     for post in post_slices(lengths):
-        weights = weigh_paths(potentials, post)
+        weights = path_probabilities(potentials, post)
         for i, row in enumerate(result[post].tolist()):
             expected = [
                 probability(weights, lambda path, i=i, tag=tag: path[i] == tag) for tag in range(5)
@@ -77,7 +75,7 @@ def test_viterbi_equals_enumeration(lengths: list[int], constrained: bool):
     tags = viterbi(potentials, torch.tensor(lengths, dtype=torch.int64))
     assert tags.dtype == torch.int64
     for post in post_slices(lengths):
-        weights = weigh_paths(potentials, post)
+        weights = path_probabilities(potentials, post)
         assert tuple(tags[post].tolist()) == max(weights, key=weights.__getitem__)
 
 
@@ -90,26 +88,11 @@ def test_span_probabilities_equal_enumeration(lengths: list[int], constrained: b
     assert result.shape == (len(spans),)
     expected = dict.fromkeys(map(tuple, spans.tolist()), 0.0)
     for post in post_slices(lengths):
-        for path, weight in weigh_paths(potentials, post).items():
+        for path, weight in path_probabilities(potentials, post).items():
             if weight > 0:
                 for first, end, label in entities_of(path):
                     expected[first + post.start, end - 1 + post.start, label] += weight
     assert result.tolist() == pytest.approx(list(expected.values()), abs=1e-8)
-
-
-def test_viterbi_equals_pytorch_crf():
-    torch.manual_seed(0)
-    lengths, reference = torch.tensor([5, 1, 8, 3]), torchcrf.CRF(7, batch_first=True).double()
-    emissions = torch.randn(17, 7, dtype=torch.float64)
-    potentials = Potentials(
-        emissions,
-        reference.transitions.detach(),
-        reference.start_transitions.detach(),
-        reference.end_transitions.detach(),
-    )
-    grid, mask = to_grid(emissions, lengths)
-    expected = [tag for path in reference.decode(grid, mask) for tag in path]
-    assert viterbi(potentials, lengths).tolist() == expected
 
 
 @pytest.mark.parametrize("n_tokens", [1, 200])

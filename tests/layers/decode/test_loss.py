@@ -5,15 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torchcrf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from spacy_mner.layers.decode import Potentials, negative_log_likelihood, viterbi
-from spacy_mner.layers.ragged import to_grid
 
-from .enumeration import post_slices, probability, random_potentials, weigh_paths
+from .enumeration import path_probabilities, post_slices, probability, random_potentials
 
 BATCHES = [[3, 1, 4, 0, 2], [1], [0, 0], [], [0, 5], [2, 2, 2]]
 
@@ -23,7 +21,7 @@ def one_hot(tags: Tensor, n_tags: int) -> Tensor:
 
 
 def some_path(potentials: Potentials, lengths: Tensor) -> Tensor:
-    """A path that BIO allows, of other potentials than these."""
+    """A path that the BIO scheme permits, by other potentials than these."""
     return viterbi(replace(potentials, emissions=potentials.emissions.flip(0, 1)), lengths)
 
 
@@ -34,7 +32,7 @@ def test_the_loss_equals_enumeration(lengths: list[int]):
     allowed = one_hot(tags, 5)
     loss = negative_log_likelihood(potentials, torch.tensor(lengths, dtype=torch.int64), allowed)
     expected = [
-        -math.log(weigh_paths(potentials, post)[tuple(tags[post].tolist())])
+        -math.log(path_probabilities(potentials, post)[tuple(tags[post].tolist())])
         for post in post_slices(lengths)
     ]
     assert loss.tolist() == pytest.approx(expected, abs=1e-8)
@@ -51,7 +49,7 @@ def test_the_loss_with_missing_annotation_equals_enumeration(lengths: list[int])
     for post in post_slices(lengths):
         rows = allowed[post].tolist()
         compatible = probability(
-            weigh_paths(potentials, post),
+            path_probabilities(potentials, post),
             lambda path, rows=rows: all(row[tag] for row, tag in zip(rows, path, strict=True)),
         )
         expected.append(-math.log(compatible))
@@ -65,34 +63,6 @@ def test_the_loss_is_zero_without_annotation():
     assert loss.tolist() == [0.0, 0.0]
 
 
-def test_loss_and_gradients_equal_those_of_pytorch_crf():
-    torch.manual_seed(0)
-    lengths, reference = torch.tensor([5, 1, 8, 3]), torchcrf.CRF(5, batch_first=True).double()
-    scores = [
-        parameter.detach().clone().requires_grad_()
-        for parameter in (
-            reference.transitions,
-            reference.start_transitions,
-            reference.end_transitions,
-        )
-    ]
-    emissions = torch.randn(17, 5, dtype=torch.float64, requires_grad=True)
-    tags = torch.randint(0, 5, (17,))
-    loss = negative_log_likelihood(Potentials(emissions, *scores), lengths, one_hot(tags, 5))
-    loss.sum().backward()
-
-    theirs = emissions.detach().clone().requires_grad_()
-    grid, mask = to_grid(theirs, lengths)
-    likelihood = reference(grid, to_grid(tags, lengths)[0], mask, reduction="none")
-    likelihood.sum().neg().backward()
-
-    assert torch.allclose(loss, -likelihood, atol=1e-10)
-    assert torch.allclose(emissions.grad, theirs.grad, atol=1e-10)
-    assert torch.allclose(scores[0].grad, reference.transitions.grad, atol=1e-10)
-    assert torch.allclose(scores[1].grad, reference.start_transitions.grad, atol=1e-10)
-    assert torch.allclose(scores[2].grad, reference.end_transitions.grad, atol=1e-10)
-
-
 @pytest.mark.parametrize("partial", [False, True])
 @pytest.mark.parametrize("lengths", [[3, 0, 1, 4], [1], [0]])
 def test_gradients_equal_finite_differences(lengths: list[int], partial: bool):
@@ -102,7 +72,7 @@ def test_gradients_equal_finite_differences(lengths: list[int], partial: bool):
     if partial:
         allowed[::2] = True
     inputs = (potentials.emissions, potentials.transitions, potentials.start, potentials.end)
-    # The posts weigh differently, so that no gradient can land in another post unseen.
+    # Different weights of the posts, to detect a gradient in the wrong post.
     weights = torch.arange(1, len(lengths) + 1, dtype=torch.float64)
     assert torch.autograd.gradcheck(
         lambda *scores: negative_log_likelihood(Potentials(*scores), tensor, allowed) * weights,

@@ -79,7 +79,7 @@ def gate(weights: Weights, first: Array, second: Array) -> Array:
 
 
 def objects_gate(weights: Weights, h3: Array, h4: Array) -> Array:
-    """As printed, where g2 weighs H4: the network's g is 1 - g2."""
+    """As published, where g2 is the weight of H4; the network's g is 1 - g2."""
     w_h3, w_h4 = np.split(weights["linear.weight"], 2, axis=1)
     g2 = sigmoid(-(h4 @ w_h4.T) - h3 @ w_h3.T - weights["linear.bias"])
     return g2 * h4 + (1 - g2) * h3
@@ -127,7 +127,7 @@ def text_sum(weights: Weights, word: Array, near: Array, has_near: Array, *, gat
 def cross_modal(
     weights: Weights, heads: int, text: Array, regions: Mapping[str, Array]
 ) -> tuple[Array, Array | None, dict[str, Array]]:
-    """Z, T_aux (None without such a layer) and the kept weights of one post.
+    """Z, T_aux (None without such a layer) and the attention weights of one post.
 
     text: S, [n_tokens, width]. regions: of "grid" and "objects", as far as the network has them,
     [n_regions, their width].

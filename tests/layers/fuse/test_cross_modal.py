@@ -110,21 +110,6 @@ def test_outputs_equal_the_equations_in_any_batch(sizes: list[tuple[int, int, in
     check_equations(cross_modal(), batch_of(*sizes))
 
 
-@settings(max_examples=25, deadline=None)
-@given(SIZES, st.randoms(use_true_random=False))
-def test_the_output_of_a_post_does_not_depend_on_its_batch_in_float32(sizes, random):
-    network = cross_modal().float().eval()
-    posts = [Post(seed, *size) for seed, size in enumerate(sizes)]
-    random.shuffle(posts)
-
-    def output(*posts: Post) -> Tensor:
-        with torch.inference_mode():
-            return fuse(network, Batch(posts).to(torch.float32)).vectors
-
-    separate = [output(post) for post in posts]
-    assert torch.allclose(output(*posts), torch.cat([torch.zeros(0, WIDTH), *separate]), atol=1e-4)
-
-
 UPSTREAM = torch.linspace(-1, 1, 10 * WIDTH, dtype=torch.float64).view(10, WIDTH)
 
 
@@ -172,16 +157,6 @@ def test_gradients_equal_finite_differences_of_the_equations(ablation: dict[str,
             for eps in (1e-6, -1e-6)
         )
         assert slope == pytest.approx((above - below) / 2e-6, rel=1e-6, abs=1e-6)
-
-
-def test_only_available_regions_of_posts_with_tokens_get_gradients():
-    batch = MIXED.as_leaves()
-    fuse(cross_modal(), batch).vectors.sum().backward()
-    for name in ROLES.values():
-        modality = batch.embedded[name]
-        has_gradient = modality.regions.grad.abs().sum(dim=2) > 0
-        has_tokens = (MIXED.lengths > 0).unsqueeze(1)
-        assert torch.equal(has_gradient, modality.available & has_tokens)
 
 
 class Zeros(nn.Module):
@@ -256,22 +231,6 @@ def test_auxiliary_vectors_are_computed_in_training_if_configured():
     assert without.auxiliary_width is None and fuse(without, MIXED).auxiliary is None
 
 
-def test_all_parameters_get_gradients():
-    network = cross_modal(
-        widths={**WIDTHS, "char": 4, "near": 3}, augmentation="near", augmentation_gate=True
-    )
-    text = MIXED.embedded["word"]
-    embedded = {
-        **MIXED.embedded,
-        "char": type(text)(text.vectors[:, :4], text.available),
-        "near": type(text)(text.vectors[:, 3:], text.available),
-    }
-    fused = network(embedded, MIXED.lengths)
-    (fused.vectors.square().sum() + fused.auxiliary.square().sum()).backward()
-    for name, parameter in network.named_parameters():
-        assert parameter.grad is not None and parameter.grad.any(), name
-
-
 def test_dropout_applies_in_training_only():
     network = cross_modal(dropout=0.5)
     assert not torch.allclose(fuse(network, MIXED).vectors, fuse(network, MIXED).vectors)
@@ -338,17 +297,3 @@ def test_the_builder_passes_the_config_and_the_widths_of_the_modalities():
     layer = fuser.text_self_attention
     assert (layer.attention.num_heads, layer.feedforward[0].out_features) == (12, 1536)
     assert set(SETTINGS) - {"widths"} == set(stage.build.keywords)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_gpu_results_equal_cpu_results():
-    def results(device: str) -> list[Tensor]:
-        network = cross_modal().to(device)
-        fused = fuse(network, MIXED.to(device), region_attention=True)
-        (fused.vectors.sum() + fused.auxiliary.square().sum()).backward()
-        found = [fused.vectors, fused.auxiliary, *fused.region_attention.values()]
-        return [t.detach().cpu() for t in [*found, *(p.grad for p in network.parameters())]]
-
-    for gpu, cpu in zip(results("cuda"), results("cpu"), strict=True):
-        assert torch.allclose(gpu, cpu, atol=1e-9)

@@ -34,7 +34,7 @@ def attention(
 
 
 def without(fuser: ModalityAttention, modality: int) -> ModalityAttention:
-    """The fuser of equation 5: the same weights without the rows and columns of one modality."""
+    """The fuser of equation 5: without the rows and columns of one modality."""
     kept = [i for i in range(3) if i != modality]
     smaller = ModalityAttention(
         widths=dict.fromkeys((NAMES[i] for i in kept), WIDTH),
@@ -117,17 +117,6 @@ def test_a_post_without_image_gets_the_output_of_the_text_modalities():
     assert not torch.allclose(fused.vectors[:2], text_only.vectors[:2], atol=1e-3)
     assert torch.equal(fused.attention[2:, 2], torch.zeros(3))
     assert (fused.attention[:2, 2] > 0).all()
-
-
-def test_all_tokens_of_a_post_get_the_pooled_regions():
-    fuser = ModalityAttention(
-        widths={"image": WIDTH}, dropout=0.0, bounded=True, combine="sum", skip_unknown=False
-    )
-    regions = torch.randn(3, 2, WIDTH)
-    image = RegionVectors(regions, torch.ones(3, 2, dtype=torch.bool))
-    vectors = fuser({"image": image}, LENGTHS).vectors
-    pooled = regions.mean(1)
-    assert torch.allclose(vectors, pooled[[0, 0, 2, 2, 2]], atol=1e-6)
 
 
 def test_a_token_without_any_modality_gets_zeros_and_finite_gradients():
