@@ -20,7 +20,7 @@ class CoupledBiLSTM(nn.Module):
         h = o * tanh(c)
 
     for the previous states h' and c', 0 at the first token (Moon et al. 2018, eq. 1, with biases,
-    and with W_hi h' for the printed W_xi h', as in Lample et al. 2016). The peephole weights W_ci
+    and with W_hi h' for the published W_xi h', as in Lample et al. 2016). The peephole weights W_ci
     and W_co are full matrices, as in the equation and in the code of Lample et al. Matrices are
     initialized uniform after Glorot & Bengio 2010, biases as 0.
 
