@@ -13,7 +13,7 @@ from spacy_mner.layers.fuse import CrossModal
 from spacy_mner.layers.types import Fused, RegionVectors
 from spacy_mner.models.architectures import build_cross_modal
 
-from . import reference
+from . import equations
 from .random_batches import (
     HEADS,
     NEAR_WIDTH,
@@ -61,26 +61,26 @@ def fuse(network: CrossModal, batch: Batch, *, region_attention: bool = False) -
 
 
 def text_of(
-    network: CrossModal, weights: reference.Weights, post: Post, word: np.ndarray, near: np.ndarray
+    network: CrossModal, weights: equations.Weights, post: Post, word: np.ndarray, near: np.ndarray
 ) -> np.ndarray:
     """S of a post by the equations."""
     if "near" not in network.text_sum.names:
         return word
-    own = reference.below(weights, "text_sum")
+    own = equations.below(weights, "text_sum")
     gated = network.text_sum.gated is not None
-    return reference.text_sum(own, word, near, post.has_near.numpy(), gated=gated)
+    return equations.text_sum(own, word, near, post.has_near.numpy(), gated=gated)
 
 
 def check_equations(network: CrossModal, batch: Batch) -> None:
     fused = fuse(network, batch, region_attention=True)
-    weights = reference.weights_of(network)
+    weights = equations.weights_of(network)
     for i, post in enumerate(batch.posts):
         if not post.n_tokens:
             continue
         tokens, roles = batch.tokens(i), network.region_modalities
         text = text_of(network, weights, post, post.word.numpy(), post.near.numpy())
         regions = {role: post.regions[name].numpy() for role, name in roles.items()}
-        expected, auxiliary, maps = reference.cross_modal(weights, HEADS, text, regions)
+        expected, auxiliary, maps = equations.cross_modal(weights, HEADS, text, regions)
         np.testing.assert_allclose(fused.vectors[tokens].detach(), expected, atol=1e-10)
         assert (fused.auxiliary is None) == (auxiliary is None)
         if auxiliary is not None:
@@ -119,7 +119,7 @@ def loss_by_equations(network: CrossModal, tensors: dict[str, np.ndarray]) -> fl
     for i, post in enumerate(MIXED.posts):
         tokens = MIXED.tokens(i)
         if tokens.stop > tokens.start:
-            z, auxiliary, _ = reference.cross_modal(
+            z, auxiliary, _ = equations.cross_modal(
                 tensors,
                 HEADS,
                 text_of(network, tensors, post, tensors["word"][tokens], tensors["near"][tokens]),
