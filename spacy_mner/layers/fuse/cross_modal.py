@@ -14,7 +14,7 @@ from ..transformer_layer import TransformerLayer
 from ..types import Embedded, Fused, RegionVectors
 from .cross_attention import CrossAttention
 from .gate import Gate
-from .text import TextSum, projection
+from .text_sum import TextSum, projection
 
 
 class CrossModal(nn.Module):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spacy_mner.layers.fuse.text import TextSum
+from spacy_mner.layers.fuse.text_sum import TextSum
 from spacy_mner.layers.types import Embedded, RegionVectors, TokenVectors
 
 WIDTHS = {"word": 4, "near": 4, "char": 3}
