@@ -8,10 +8,8 @@ from spacy.cli._util import app as spacy_app
 from .annotate import annotate_cli
 from .convert import convert_cli
 from .evaluate import evaluate_cli
-from .experiment import experiment_cli
 from .explain import explain_cli
 from .init import init_cli
-from .vectors import vectors_cli
 
 app = typer.Typer(
     name="mner",
@@ -25,9 +23,7 @@ app.command("init")(init_cli)
 app.command("annotate")(annotate_cli)
 app.command("convert")(convert_cli)
 app.command("evaluate")(evaluate_cli)
-app.command("experiment")(experiment_cli)
 app.command("explain")(explain_cli)
-app.command("vectors")(vectors_cli)
 
 # spaCy imports this module by the entry point `spacy_cli` for this side effect.
 spacy_app.add_typer(app, name="mner")

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 from wasabi import msg
 
-from ..visualize.markdown import NOTHING
 from .console import user_errors
+
+NOTHING = "–"
 
 
 class ImagesChoice(str, Enum):

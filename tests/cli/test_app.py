@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
 
-COMMANDS = ("init", "convert", "evaluate", "vectors")
+COMMANDS = ("init", "convert", "evaluate", "annotate", "explain")
 
 
 def test_the_app_names_its_commands():
