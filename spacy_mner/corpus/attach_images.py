@@ -48,30 +48,30 @@ class ImageAttacher:
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the image, descriptor and caption of a Doc, and return it."""
-        given = references(doc._.image)
+        refs = references(doc._.image)
         if self.captions is not None:
-            self._attach_caption(doc, self.captions, expand(given, self.captions))
-        if given:
-            self._attach_images(doc, given)
+            self._attach_caption(doc, self.captions, expand(refs, self.captions))
+        if refs:
+            self._attach_images(doc, refs)
         return doc
 
-    def _attach_images(self, doc: Doc, given: list[Any]) -> None:
-        names, contents = _partition(given)
+    def _attach_images(self, doc: Doc, refs: list[Any]) -> None:
+        names, contents = _partition(refs)
         if self.features is not None:
             doc._.image_features = _concatenate(self._find_all(doc, self.features, names))
         if self.folder is not None:
-            doc._.image = _one_or_all(self._find_all(doc, self.folder, given))
+            doc._.image = _one_or_all(self._find_all(doc, self.folder, refs))
         elif self.features is not None or self.by_id:
             doc._.image = _one_or_all(contents)
         else:
-            self._drop_path_traversal(doc, given)
+            self._drop_path_traversal(doc, refs)
 
-    def _attach_caption(self, doc: Doc, captions: CaptionFile, given: list[Any]) -> None:
+    def _attach_caption(self, doc: Doc, captions: CaptionFile, refs: list[Any]) -> None:
         """Look captions up by the names of the images, or else by the id of the post.
 
         A caption is missing only if the post has an image.
         """
-        names, _ = _partition(given)
+        names, _ = _partition(refs)
         post_id = doc.user_data.get(POST_ID)
         found = []
         for name in names or [post_id] * (post_id is not None):
@@ -85,20 +85,20 @@ class ImageAttacher:
         if found:
             doc._.image_text = "\n".join(found)
 
-    def _drop_path_traversal(self, doc: Doc, given: list[Any]) -> None:
-        """Drop paths with "..": whatever folder resolves them later, they must stay below it."""
+    def _drop_path_traversal(self, doc: Doc, refs: list[Any]) -> None:
+        """Drop paths with "..": they must not leave the folder that resolves them later."""
         kept = []
-        for reference in given:
+        for reference in refs:
             if _is_name(reference) and climbs(str(reference)):
                 self._report_missing(doc, reference, LEADS_OUT)
             else:
                 kept.append(reference)
-        if len(kept) < len(given):
+        if len(kept) < len(refs):
             doc._.image = _one_or_all(kept)
 
-    def _find_all(self, doc: Doc, index: ImageIndex, given: Iterable[Any]) -> list[Any]:
+    def _find_all(self, doc: Doc, index: ImageIndex, refs: Iterable[Any]) -> list[Any]:
         found = []
-        for reference in expand(given, index):
+        for reference in expand(refs, index):
             if not _is_name(reference):
                 found.append(reference)
                 continue
@@ -121,9 +121,9 @@ def _is_name(reference: Any) -> bool:
     return isinstance(reference, str | Path)
 
 
-def _partition(given: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+def _partition(refs: Iterable[Any]) -> tuple[list[Any], list[Any]]:
     """Separate names of images from images that are included in the corpus."""
-    items = list(given)
+    items = list(refs)
     return [x for x in items if _is_name(x)], [x for x in items if not _is_name(x)]
 
 

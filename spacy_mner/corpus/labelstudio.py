@@ -141,8 +141,8 @@ class _TaskParser:
 
     def _regions(self) -> list[Any] | None:
         for key in ("predictions", "drafts"):
-            given = self.task.get(key)
-            self.left_out.update({key: len(given)} if given and isinstance(given, list) else {})
+            value = self.task.get(key)
+            self.left_out.update({key: len(value)} if value and isinstance(value, list) else {})
         annotations = self.task.get("annotations", self.task.get("completions"))
         if not annotations:
             return None

@@ -149,14 +149,14 @@ class _RecordParser:
         post.missing = sorted((unknown | set(misaligned)) - covered)
 
     def _labeled_spans(self, key: str) -> list[CharSpan] | None:
-        given = self._list(key)
-        spans = [span for span in given or [] if not _is_image_region(span)]
-        if given is None or (given and not spans):
+        value = self._list(key)
+        spans = [span for span in value or [] if not _is_image_region(span)]
+        if value is None or (value and not spans):
             return None
         return [self._labeled(span) for span in spans]
 
-    def _labeled(self, given: Any) -> CharSpan:
-        span, label = self._span(given), given.get("label")
+    def _labeled(self, value: Any) -> CharSpan:
+        span, label = self._span(value), value.get("label")
         if not isinstance(label, str) or not label:
             raise ValueError(f"span {span.start}–{span.end} has no label")
         return CharSpan(span.start, span.end, self.context.labels(label))
@@ -168,10 +168,10 @@ class _RecordParser:
         return [CharSpan(0, len(self.text), "")]
 
     def _list(self, key: str) -> list[Any] | None:
-        given = self.record.get(key)
-        if not isinstance(given, list | None):
+        value = self.record.get(key)
+        if not isinstance(value, list | None):
             raise ValueError(f'"{key}" is not a list')
-        return given
+        return value
 
     def _span(self, span: Any) -> CharSpan:
         if not isinstance(span, dict):
@@ -204,9 +204,9 @@ class _RecordParser:
             name = f"token {span.start}–{span.end}"
             if offsets and span.start < offsets[-1][1]:
                 raise ValueError(f"{name} overlaps the one before it")
-            given, covered = token.get("text"), self.text[span.start : span.end]
-            if given not in (None, covered):
-                raise ValueError(f"{name} has the text {brief(given)}, but covers {brief(covered)}")
+            value, covered = token.get("text"), self.text[span.start : span.end]
+            if value not in (None, covered):
+                raise ValueError(f"{name} has the text {brief(value)}, but covers {brief(covered)}")
             offsets.append((span.start, span.end))
         return offsets
 
@@ -227,10 +227,10 @@ class _RecordParser:
         self.context.report(self.line, reason)
 
 
-def as_descriptor(given: Any) -> np.ndarray:
+def as_descriptor(value: Any) -> np.ndarray:
     """Convert to a descriptor, float32 [dim] or [regions, dim]. Raises ValueError."""
     try:
-        features = np.asarray(given)
+        features = np.asarray(value)
     except Exception:  # ragged rows, or an object whose conversion fails
         features = np.empty(0)
     if features.ndim not in (1, 2) or features.size == 0 or features.dtype.kind not in "iuf":
@@ -240,10 +240,10 @@ def as_descriptor(given: Any) -> np.ndarray:
     return features.astype("float32")
 
 
-def as_objects(given: Any) -> list[Any]:
+def as_objects(value: Any) -> list[Any]:
     """Convert the objects in an image to JSON. Raises ValueError."""
     try:
-        return write_objects(read_objects(given))
+        return write_objects(read_objects(value))
     except ImageError as error:
         raise ValueError(str(error)) from error
 
@@ -252,11 +252,11 @@ def _is_image_region(span: Any) -> bool:
     return isinstance(span, dict) and "points" in span
 
 
-def _parse_image(given: Any) -> Any:
-    if given is None or isinstance(given, str):
-        return _parse_reference(given) if given else None
-    if isinstance(given, list) and all(isinstance(one, str) for one in given):
-        return [_parse_reference(one) for one in given] or None
+def _parse_image(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return _parse_reference(value) if value else None
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return [_parse_reference(one) for one in value] or None
     raise ValueError('"image" is neither a reference nor a list of references')
 
 

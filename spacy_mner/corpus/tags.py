@@ -56,8 +56,8 @@ def read_entities(tags: Sequence[Tag | None], orphans: Orphans) -> Repaired:
     n_orphans = changed = 0
     previous = Tag("O")
     in_entity = False
-    for i, given in enumerate(tags):
-        tag = given or Tag("O")
+    for i, tag_or_none in enumerate(tags):
+        tag = tag_or_none or Tag("O")
         continues = tag.prefix == "I" and tag.label == previous.label
         if tag.prefix == "I" and not continues:
             n_orphans += 1

@@ -83,7 +83,7 @@ def derangement(keys: Sequence[Hashable], seed: int) -> list[int]:
 
 
 def _content(doc: Doc, images_root: Path | None) -> Hashable:
-    """A key that is equal for equal image content, whatever its file name."""
+    """Return a key that is equal for equal image content, independent of file names."""
     if doc._.image_features is not None:
         features = np.asarray(doc._.image_features)
         return features.shape, features.tobytes()

@@ -45,7 +45,7 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
 
 
 def entities_by_offset(example: Example) -> tuple[set[Entity], set[Entity]]:
-    """Return gold and predicted entities by character offsets, whatever the two tokenizations.
+    """Return gold and predicted entities by character offsets.
 
     Predicted entities that overlap missing annotation are left out. If the texts differ, white
     space is not counted: `spacy.training.Example` accepts no other difference.

@@ -1,4 +1,4 @@
-"""Posts of all kinds, for round trips through the formats."""
+"""Strategies of annotated Docs for round trips between formats."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from spacy_mner.corpus.tags import parse_tag, read_entities
 NLP = spacy.blank("en")
 
 any_words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
-# Emoji of one and of several characters, accents that stand by themselves, line ends, and what
-# Label Studio writes for them.
+# Emoji of one and of several code points, combining accents, line breaks, and the exported form of
+# a line break in Label Studio.
 odd_words = st.sampled_from(
     ["🎸", "👨\u200d👩\u200d👧", "e\u0301", "\r\n", "\n", "\\\\n", "\xa0", "ha", "猫"]
 )
@@ -34,7 +34,7 @@ images = st.sampled_from(
 )
 
 
-# In the form in which they are written.
+# As written to JSON.
 OBJECTS = [
     None,
     [],
@@ -57,13 +57,13 @@ def annotated_docs(draw: st.DrawFn) -> Doc:
         image=draw(images),
         image_features=draw(st.sampled_from([None, np.array([0.5, -2], dtype="float32")])),
         image_objects=draw(st.sampled_from(OBJECTS)),
-        image_text=draw(st.sampled_from([None, "", "eine Katze 猫\nschläft"])),
+        image_text=draw(st.sampled_from([None, "", "a cat 猫\nasleep"])),
     )
     return make_doc(post, NLP.vocab)
 
 
 def content(doc: Doc) -> dict[str, Any]:
-    """All that a post holds, to compare."""
+    """Return all values of a Doc in a comparable form."""
     features = doc._.image_features
     return {
         "tokens": [(token.text, token.whitespace_) for token in doc],

@@ -12,12 +12,12 @@ from spacy_mner.errors import CorpusError
 
 NLP = spacy.blank("en")
 
-# Characters that a line of the file can hold: all but its end.
+# All characters that a line can contain.
 characters = st.characters(exclude_characters="\n", exclude_categories=("Cs",))
 
 
 def parse(text, *, orphans="open", rename=None):
-    """Posts and problems of a file with this text."""
+    """Return the posts and problems of a file with this text."""
     context = ReadContext(NLP, Labels(rename or {}), orphans)
     return list(parse_conll(text.split("\n"), context)), context.problems
 

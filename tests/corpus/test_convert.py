@@ -187,7 +187,7 @@ def test_captions_are_found_by_the_id_of_a_post_without_image_paths(captions, tm
     summary = convert(source, tmp_path / "out.spacy", Options(captions=captions))
     texts = [doc._.image_text for doc in docs_of(tmp_path / "out.spacy")]
     assert texts == ["a hat", None, None, "what was there"]
-    # A post that brings no image misses no caption.
+    # Without an image, no caption is missing.
     assert [one.post for one in summary.captions_missing] == ["3"]
 
 
@@ -386,7 +386,7 @@ MENTIONS = [
 def test_spans_that_do_not_align_with_the_tokenizer_are_counted(suffix, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", *MENTIONS)
     convert(source, tmp_path / f"out{suffix}")
-    # The output has tokens cut at the spans: they are not those of the tokenizer either.
+    # The tokens of the output are split at the spans, unlike those of the tokenizer.
     summary = convert(tmp_path / f"out{suffix}", tmp_path / "back.spacy")
     assert (summary.alignment.spans, summary.alignment.misaligned) == (4, 2)
     written = json.loads((tmp_path / "back.spacy.summary.json").read_text())

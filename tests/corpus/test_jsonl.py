@@ -17,7 +17,7 @@ from .made import NLP, annotated_docs, content
 
 
 def parse(*records, rename=None):
-    """Posts and problems of records, or of lines as they stand."""
+    """Return the posts and problems of records, or of lines."""
     lines = [one if isinstance(one, str) else json.dumps(one) for one in records]
     context = ReadContext(NLP, Labels(rename or {}))
     return list(parse_jsonl(lines, context)), context.problems

@@ -41,7 +41,7 @@ def annotation(*regions, **others):
     }
 
 
-# As "Export → JSON" gives it.
+# As exported as "JSON".
 TASK = {
     "id": 42,
     "annotations": [
@@ -63,7 +63,7 @@ TASK = {
 
 
 def parse(*tasks, rename=None):
-    """Posts and problems of tasks."""
+    """Return the posts and problems of tasks."""
     context = ReadContext(NLP, Labels(rename or {}))
     return list(parse_tasks(tasks, context)), context.problems
 
@@ -264,7 +264,7 @@ def test_written_tasks_can_be_imported(tmp_path):
         for key in ("type", "from_name", "to_name", "value"):
             assert one[key] == expected[key]
     assert len({one["id"] for one in given["result"]}) == 2
-    # A project with <Image value="$image"/> refuses a task without this key, and null in it.
+    # A project with <Image value="$image"/> rejects a task in which this key is missing or null.
     assert bare["data"]["image"] == ""
     assert "annotations" not in bare
 

@@ -1,4 +1,4 @@
-"""A corpus and its images move, each to another place, and work goes on."""
+"""A corpus and its images are moved to different folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLORS = {"red.png": 250, "day 1/ä#?&+%41.png": 90, "b.png": 10}
 
 @pytest.fixture
 def home(tmp_path):
-    """A folder with images, and a corpus that names them by paths of all kinds."""
+    """A folder with images, and a corpus with absolute and relative paths to them."""
     folder = tmp_path / "old" / "images"
     for name, red in COLORS.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def home(tmp_path):
 
 
 def reds(image, root):
-    """What the images of a post show, found in a folder."""
+    """Return the red value of each image of a post."""
     return [int(open_image(one, root).pixels()[0, 0, 0]) for one in references(image)]
 
 
@@ -77,7 +77,7 @@ def test_corpus_and_images_can_be_moved_separately(home, tmp_path, suffix, again
     assert [doc.user_data["spacy_mner.post_id"] for doc in docs] == ["0", "1", "2", "3"]
     examples = list(MultimodalCorpus(tmp_path / "last.spacy", root)(NLP))
     assert [reds(example.predicted._.image, None) for example in examples] == EXPECTED
-    # Where the reader is given no folder, the component looks in its own.
+    # Without images_root of the reader, that of the component is used.
     bare = list(MultimodalCorpus(tmp_path / "last.spacy")(NLP))
     assert [reds(example.predicted._.image, root) for example in bare] == EXPECTED
 

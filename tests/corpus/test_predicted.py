@@ -10,9 +10,9 @@ from spacy_mner.corpus.predicted import MisalignedSpan, SpanAlignment, make_pred
 
 NLP = spacy.blank("en")
 
-# Text → tokens cut at a gold span, their spaces, and the token of the pipeline that the span is
-# inside of, if any.
-CUT = {
+# Text → tokens split at a gold span, their spaces, and the token of the pipeline that contains the
+# span, or None if the span aligns.
+SPLIT = {
     "thanks @Nike": (["thanks", "@", "Nike"], [True, False, False], "@Nike"),
     "in #NewYork": (["in", "#", "NewYork"], [True, False, False], None),
     "by Nike/adidas": (["by", "Nike", "/adidas"], [True, False, False], None),
@@ -22,7 +22,7 @@ CUT = {
 
 
 def reference_of(text):
-    words, spaces, _ = CUT[text]
+    words, spaces, _ = SPLIT[text]
     tags = ["O", *(["B-ORG", "O"] if words[1].isalpha() else ["O", "B-ORG"])]
     return Doc(NLP.vocab, words=words, spaces=spaces, ents=tags)
 
@@ -31,11 +31,11 @@ def texts(doc):
     return [token.text for token in doc]
 
 
-@pytest.mark.parametrize("text", CUT)
+@pytest.mark.parametrize("text", SPLIT)
 def test_predicted_has_the_tokens_of_the_pipeline(text):
     reference = reference_of(text)
     assert texts(make_predicted(reference, NLP)) == texts(NLP(text))
-    assert texts(make_predicted(reference, NLP, gold_preproc=True)) == CUT[text][0]
+    assert texts(make_predicted(reference, NLP, gold_preproc=True)) == SPLIT[text][0]
 
 
 def test_predicted_keeps_the_tokens_if_spaces_are_unknown():
@@ -59,10 +59,10 @@ def test_predicted_has_the_image_and_no_annotation():
 
 def test_misaligned_spans_are_counted_with_examples():
     alignment = SpanAlignment()
-    for text in CUT:
+    for text in SPLIT:
         reference = reference_of(text)
         alignment.update(Example(make_predicted(reference, NLP), reference))
-    expected = [[token] for *_, token in CUT.values() if token]
+    expected = [[token] for *_, token in SPLIT.values() if token]
     assert (alignment.spans, alignment.misaligned) == (5, 3)
     assert [one.tokens for one in alignment.examples] == expected
     assert alignment.examples[0] == MisalignedSpan("Nike", ["@Nike"])

@@ -11,7 +11,7 @@ from spacy_mner.corpus.record import doc_to_record
 
 from .made import NLP
 
-# As Prodigy's `db-out` gives it.
+# As exported by Prodigy's `db-out`.
 TASK = {
     "text": "Bye 🎸 Apple!",
     "meta": {"source": "a blog"},
@@ -34,7 +34,7 @@ TASK = {
 
 
 def read(**changes):
-    """The post and the problems of the task with changes."""
+    """Return the posts and problems of the task with changes."""
     line = json.dumps({**TASK, **changes})
     context = ReadContext(NLP)
     return list(parse_jsonl([line], context)), [problem.reason for problem in context.problems]

@@ -60,8 +60,8 @@ def test_tokens_are_kept_if_spaces_are_unknown(nlp, posts):
     assert evaluate(nlp, posts[:2])["ents_f"] == 1
 
 
-# Tokens cut at gold spans, with the spaces of the text.
-CUT = [
+# Tokens split at gold spans, their spaces and tags.
+SPLIT = [
     (["thanks", "@", "Nike", "!"], [True, False, False, False], ["O", "O", "B-ORG", "O"]),
     (["the", "#", "NewYork", "trip"], [True, False, True, False], ["O", "O", "B-LOC", "O"]),
     (["by", "Nike", "/adidas"], [True, False, False], ["O", "B-ORG", "O"]),
@@ -70,9 +70,9 @@ CUT = [
 
 
 @pytest.fixture
-def cut_posts():
+def split_posts():
     vocab = spacy.blank("en").vocab
-    return [Doc(vocab, words=w, spaces=s, ents=tags) for w, s, tags in CUT]
+    return [Doc(vocab, words=w, spaces=s, ents=tags) for w, s, tags in SPLIT]
 
 
 @pytest.fixture
@@ -85,21 +85,21 @@ def ruler():
     return nlp
 
 
-def test_scores_equal_those_of_the_pipeline_on_the_text(ruler, cut_posts):
-    scores = evaluate(ruler, cut_posts)
-    by_hand = score_entities(Example(ruler(doc.text), doc) for doc in cut_posts)
+def test_scores_equal_those_of_the_pipeline_on_the_text(ruler, split_posts):
+    scores = evaluate(ruler, split_posts)
+    by_hand = score_entities(Example(ruler(doc.text), doc) for doc in split_posts)
     assert {name: scores[name] for name in by_hand} == by_hand
-    # `@Nike` is one token: found as such, it has other offsets than the gold span.
+    # The entity `@Nike` differs from the gold span `Nike` in its start.
     assert (scores["ents_p"], scores["ents_r"]) == (0.75, 0.75)
     assert (scores["tokenization"], scores["spans"]) == ("pipeline", 4)
     assert scores["misaligned_spans"] == 1
-    for example in predict(ruler, cut_posts).examples:
+    for example in predict(ruler, split_posts).examples:
         expected = [token.text for token in ruler.make_doc(example.reference.text)]
         assert [token.text for token in example.predicted] == expected
 
 
-def test_gold_preproc_runs_the_pipeline_on_gold_tokens(ruler, cut_posts):
-    scores = evaluate(ruler, cut_posts, gold_preproc=True)
+def test_gold_preproc_runs_the_pipeline_on_gold_tokens(ruler, split_posts):
+    scores = evaluate(ruler, split_posts, gold_preproc=True)
     assert scores["ents_f"] == 1
     assert (scores["tokenization"], scores["misaligned_spans"]) == ("gold", 0)
 
