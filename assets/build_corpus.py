@@ -1,12 +1,12 @@
-"""Builds the sample corpus beside this file; README.md says what it is.
+"""Builds the sample corpus in this folder (see README.md).
 
     python assets/build_corpus.py images --openclipart-png DIR --openclipart-svg DIR \\
         --scikit-image DIR --scikit-learn DIR
     python assets/build_corpus.py posts
 
-Each DIR is a source package, unpacked (`dpkg -x`, `unzip`); images.json names the versions.
-`images` writes images/ and manifest.jsonl, `posts` the three splits. Both are seeded: the
-same input gives the same bytes (images: with the same Pillow).
+Each DIR is an unpacked source package (`dpkg -x`, `unzip`) of a version in images.json. `images`
+writes images/ and manifest.jsonl, `posts` the three splits. Both are deterministic (images: for one
+version of Pillow).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The `images` mode: from unpacked source packages to `images/` and `manifest.jsonl`."""
+"""Creates `images/` and `manifest.jsonl` from unpacked source packages."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from xml.etree import ElementTree
 
 from PIL import Image, ImageChops
 
-LICENCES = ("Public Domain", "CC0", "CC BY 2.0")
+LICENSES = ("Public Domain", "CC0", "CC BY 2.0")
 LONG_SIDE = 320
 JPEG_QUALITY = 85
 MARGIN = 0.06
-# One image of each of these stays a transparent PNG, so that decoders meet transparency.
+# One image of each of these is a transparent PNG, to test decoders.
 TRANSPARENT = (
     "bird", "bug", "building", "car", "cat", "computer", "dish", "flower", "fruit", "music",
     "person", "planet", "sport", "tool",
@@ -30,9 +30,9 @@ PUBLIC_DOMAIN = "http://web.resource.org/cc/PublicDomain"
 
 @dataclass(frozen=True)
 class Source:
-    """An image in an unpacked package, and what is known about it.
+    """An image in an unpacked package, and its metadata.
 
-    Near-duplicates (a drawing and its variant) are of one `unit` and come into one split.
+    Near-duplicates (variants of a drawing) share a `unit`, and are in one split.
     """
 
     kind: str
@@ -50,9 +50,10 @@ class Source:
 def build_images(assets: Path, folders: Mapping[str, Path], seed: int) -> list[dict[str, Any]]:
     """Write every image and the manifest; returns the manifest's rows.
 
-    `folders` names where each package of `images.json` (and `openclipart-svg`, which holds
-    the license of each drawing) was unpacked. Raises ValueError for an image without an
-    allowed license and for two equal images.
+    folders: of each package of `images.json`, and of `openclipart-svg`, which has the license of
+        each drawing.
+
+    Raises ValueError for an image without an allowed license and for two equal images.
     """
     listing = json.loads((assets / "images.json").read_text(encoding="utf8"))
     sources = [*clip_art(listing["clip_art"], folders), *photographs(listing, folders)]
@@ -70,7 +71,7 @@ def build_images(assets: Path, folders: Mapping[str, Path], seed: int) -> list[d
             file = target / f"{shows}_{number:02}.{suffix}"
             render(source.file, file, crop=source.package == "openclipart")
             rows.append(manifest_row(source, file, split, listing["packages"]))
-    refuse_equal(rows)
+    check_duplicates(rows)
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     (assets / "manifest.jsonl").write_text("".join(lines), encoding="utf8")
     return rows
@@ -91,7 +92,7 @@ def drawing(kind: str, shows: str, path: str, folders: Mapping[str, Path], *, un
     svg = Path(SVG_FOLDER, path).with_suffix(".svg")
     text = (folders["openclipart-svg"] / svg).read_text(encoding="utf8", errors="replace")
     if PUBLIC_DOMAIN not in text:
-        raise ValueError(f"{svg} does not declare the public domain; take it off images.json")
+        raise ValueError(f"{svg} is not in the public domain. Remove it from images.json.")
     return Source(
         kind=kind,
         shows=shows,
@@ -107,7 +108,7 @@ def drawing(kind: str, shows: str, path: str, folders: Mapping[str, Path], *, un
 
 
 def rdf_text(svg: str, element: str) -> str | None:
-    """The drawing's Dublin Core title, or the name of its creator."""
+    """Return a Dublin Core element of a drawing: its title or creator."""
     namespaces = "{http://purl.org/dc/elements/1.1/}"
     match = re.search(r"<rdf:RDF.*?</rdf:RDF>", svg, flags=re.DOTALL)
     if match is None:
@@ -123,7 +124,7 @@ def rdf_text(svg: str, element: str) -> str | None:
 
 
 def declare_prefixes(rdf: str) -> str:
-    """The fragment with the prefixes that the document declared further up."""
+    """Add the namespace prefixes that are declared outside of the fragment."""
     declared = {
         "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
         "dc": "http://purl.org/dc/elements/1.1/",
@@ -144,9 +145,9 @@ def photographs(listing: Mapping[str, Any], folders: Mapping[str, Path]) -> Iter
 
 
 def split_group(group: Sequence[Source], rng: random.Random) -> list[str]:
-    """A split for each image that shows one thing: 70/10/20, near-duplicates together.
+    """Assign a split to each image of one subject: 70/10/20, near-duplicates together.
 
-    Images without a near-duplicate are held out first: a variant seen twice tests little.
+    Images without near-duplicates are held out first.
     """
     units: dict[str, list[int]] = {}
     for index, source in enumerate(group):
@@ -171,7 +172,7 @@ def first_transparent(group: Sequence[Source]) -> Source | None:
 
 
 def render(source: Path, target: Path, *, crop: bool) -> None:
-    """Crop to what is drawn, scale to 320 pixels, and save: JPEG on white or PNG as it is."""
+    """Crop to the drawing, scale to 320 pixels, and save as JPEG on white, or as PNG."""
     with Image.open(source) as opened:
         image = opened.convert("RGBA")
     image.thumbnail((1600, 1600))
@@ -205,8 +206,8 @@ def with_margin(image: Image.Image, alpha: int) -> Image.Image:
 def manifest_row(
     source: Source, file: Path, split: str, packages: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
-    if source.license not in LICENCES:
-        raise ValueError(f"{source.path}: {source.license} is not one of {', '.join(LICENCES)}")
+    if source.license not in LICENSES:
+        raise ValueError(f"{source.path}: {source.license} is not one of {', '.join(LICENSES)}")
     return {
         "file": f"images/{file.name}",
         "title": source.title,
@@ -221,9 +222,9 @@ def manifest_row(
     }
 
 
-def refuse_equal(rows: Sequence[Mapping[str, Any]]) -> None:
+def check_duplicates(rows: Sequence[Mapping[str, Any]]) -> None:
     first: dict[str, str] = {}
     for row in rows:
         twin = first.setdefault(row["sha256"], row["file"])
         if twin != row["file"]:
-            raise ValueError(f"{row['file']} equals {twin}; take one off images.json")
+            raise ValueError(f"{row['file']} equals {twin}. Remove one from images.json.")

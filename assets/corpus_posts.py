@@ -1,7 +1,7 @@
-"""The `posts` mode: from names, templates and the manifest to the three splits.
+"""Creates the three splits from names, templates and the manifest.
 
-A text with an ambiguous name is written once for each reading of the name, word for word the
-same; only the image differs. Wording and casing can therefore never tell the readings apart.
+A text with an ambiguous name occurs once for each reading of the name; only the image differs, so
+that wording and casing do not leak the reading.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import spacy
 from spacy.language import Language
 
-# Shares of the templates; then how many posts of each group a split gets.
+# Shares of the templates, and numbers of posts of each group, by split.
 HELD_OUT = {"test": 0.2, "dev": 0.1}
 GROUPS = ("one", "two", "entity", "plain")
 POSTS = {
@@ -26,7 +26,7 @@ POSTS = {
     "dev": {"ambiguous": 80, "ordinary": 18, "no_image": 12, "irrelevant": 8},
     "test": {"ambiguous": 168, "ordinary": 34, "no_image": 24, "irrelevant": 16},
 }
-# How often a text has two ambiguous names, and an ordinary one an entity.
+# Shares of texts with two ambiguous names, and of other texts with an entity.
 SHARE_TWO = 0.2
 SHARE_ENTITY = {"ordinary": 0.5, "no_image": 0.35, "irrelevant": 0.5}
 CASINGS = {"lower": 0.87, "title": 0.1, "upper": 0.03}
@@ -38,15 +38,15 @@ Template = tuple[str, str]
 Fillings = Mapping[str, tuple[str, str]]
 
 
-class Deck:
-    """Deals its cards in random order, each once before any comes again."""
+class ShuffledItems:
+    """Draws in random order, every item once before any is repeated."""
 
-    def __init__(self, cards: Sequence[Any], rng: random.Random) -> None:
-        self.cards, self.rng, self.left = list(cards), rng, []
+    def __init__(self, items: Sequence[Any], rng: random.Random) -> None:
+        self.items, self.rng, self.left = list(items), rng, []
 
-    def deal(self) -> Any:
+    def draw(self) -> Any:
         if not self.left:
-            self.left = self.rng.sample(self.cards, len(self.cards))
+            self.left = self.rng.sample(self.items, len(self.items))
         return self.left.pop()
 
 
@@ -75,10 +75,10 @@ def build_posts(assets: Path, output: Path, seed: int) -> dict[str, int]:
 def split_templates(
     templates: Mapping[str, Sequence[str]], rng: random.Random
 ) -> dict[str, dict[str, Any]]:
-    """70/10/20 of the templates of each group (of each entity type), with their ids.
+    """Split the templates of each group and entity type 70/10/20, with their ids.
 
-    Held out are, where there is a choice, templates made of words that the train templates
-    have too: what is to be learned is the image, not the vocabulary.
+    Templates whose words remain in the train templates are held out first, so that the test
+    measures the use of images rather than of the vocabulary.
     """
     strata: dict[tuple[str, str], list[Template]] = {}
     for group in GROUPS:
@@ -106,12 +106,12 @@ def words(text: str) -> set[str]:
 
 
 def words_lost(template: Template, counts: Mapping[str, int]) -> int:
-    """How many of its words train would no longer have without this template."""
+    """Number of words that train would lose with this template."""
     return sum(counts[word] < 2 for word in words(template[1]))
 
 
 class SplitWriter:
-    """Writes the posts of one split from its own templates and images."""
+    """Creates the posts of one split from its templates and images."""
 
     def __init__(
         self,
@@ -122,20 +122,22 @@ class SplitWriter:
     ) -> None:
         self.rng = rng
         self.readings: dict[str, dict[str, str]] = names["ambiguous"]
-        self.goes_with: dict[str, list[str]] = names["goes_with"]
-        self.words = {kind: Deck(words, rng) for kind, words in names["unambiguous"].items()}
-        self.words["thing"] = Deck(names["things"], rng)
+        self.image_kinds_of: dict[str, list[str]] = names["goes_with"]
+        self.words = {
+            kind: ShuffledItems(words, rng) for kind, words in names["unambiguous"].items()
+        }
+        self.words["thing"] = ShuffledItems(names["things"], rng)
         self.templates = templates
         self.one, self.two, self.plain = (
-            Deck(templates[group], rng) for group in ("one", "two", "plain")
+            ShuffledItems(templates[group], rng) for group in ("one", "two", "plain")
         )
-        self.entity = Deck(templates["entity"], rng)
+        self.entity = ShuffledItems(templates["entity"], rng)
         by_shown: dict[str, list[Mapping[str, Any]]] = {}
         for row in images:
             by_shown.setdefault(row["shows"], []).append(row)
-        self.images = {shows: Deck(rows, rng) for shows, rows in by_shown.items()}
-        self.names = Deck(sorted(self.readings), rng)
-        self.pairs = Deck(sorted(name_pairs(self.readings)), rng)
+        self.images = {shows: ShuffledItems(rows, rng) for shows, rows in by_shown.items()}
+        self.names = ShuffledItems(sorted(self.readings), rng)
+        self.pairs = ShuffledItems(sorted(name_pairs(self.readings)), rng)
 
     def write(self, n_posts: Mapping[str, int]) -> list[Post]:
         posts: list[Post] = []
@@ -147,15 +149,15 @@ class SplitWriter:
         return posts
 
     def ambiguous(self) -> Iterator[Post]:
-        """One text, once for each reading of the name (or of both names)."""
+        """Create a text once for each reading of its names."""
         if self.rng.random() < SHARE_TWO:
-            name, other = self.pairs.deal()
-            template, text = self.two.deal()
+            name, other = self.pairs.draw()
+            template, text = self.two.draw()
             shown = [shows for shows in self.readings[name] if shows in self.readings[other]]
             filled = {"name": name, "other": other}
         else:
-            name = self.names.deal()
-            template, text = self.one.deal()
+            name = self.names.draw()
+            template, text = self.one.draw()
             shown = list(self.readings[name])
             filled = {"name": name}
         cased = {slot: self.cased(word) for slot, word in filled.items()}
@@ -163,15 +165,15 @@ class SplitWriter:
         for shows in shown:
             labels = {slot: self.readings[word][shows] for slot, word in filled.items()}
             fillings = {slot: (cased[slot], labels[slot]) for slot in filled}
-            image = self.images[shows].deal()
+            image = self.images[shows].draw()
             yield make_post(pieces, fillings, image, template, "ambiguous")
 
     def ordinary(self, group: str) -> Post:
         has_entity = self.rng.random() < SHARE_ENTITY[group]
-        template, text = (self.entity if has_entity else self.plain).deal()
+        template, text = (self.entity if has_entity else self.plain).draw()
         fillings = {}
         for slot in PLACEHOLDER.findall(text):
-            word = self.words[slot].deal()
+            word = self.words[slot].draw()
             fillings[slot] = (self.cased(word), slot) if has_entity else (word, "O")
         image = self.ordinary_image(group, list(fillings))
         return make_post(self.decorated(text), fillings, image, template, group)
@@ -180,24 +182,24 @@ class SplitWriter:
         if group == "no_image":
             return None
         if group == "irrelevant":
-            return self.images[IRRELEVANT].deal()
-        shown = self.goes_with.get(slots[0], sorted(set(self.images) - {IRRELEVANT}))
-        return self.images[self.rng.choice(shown)].deal()
+            return self.images[IRRELEVANT].draw()
+        shown = self.image_kinds_of.get(slots[0], sorted(set(self.images) - {IRRELEVANT}))
+        return self.images[self.rng.choice(shown)].draw()
 
     def cased(self, word: str) -> str:
         casing = self.rng.choices(list(CASINGS), list(CASINGS.values()))[0]
         return {"lower": word, "title": word.title(), "upper": word.upper()}[casing]
 
     def decorated(self, text: str) -> list[str]:
-        """The template's words with typos and elongations, and what people put around them."""
-        pieces = [self.misspelt(word) for word in text.split(" ")]
+        """Return the template's words with typos and elongations, and words before and after."""
+        pieces = [self.with_typo(word) for word in text.split(" ")]
         if self.rng.random() < SHARE_BEFORE:
             pieces.insert(0, self.rng.choice(self.templates["before"]))
         if self.rng.random() < SHARE_AFTER:
             pieces.append(self.rng.choice(self.templates["after"]))
         return pieces
 
-    def misspelt(self, word: str) -> str:
+    def with_typo(self, word: str) -> str:
         if PLACEHOLDER.search(word) or not word.isalpha() or len(word) < 3:
             return word
         if len(word) > 4 and self.rng.random() < SHARE_TYPO:
@@ -209,7 +211,7 @@ class SplitWriter:
 
 
 def name_pairs(readings: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
-    """Names that two kinds of image decide together, such as eagles and ravens."""
+    """Pairs of names with different labels under two kinds of image, such as eagles and ravens."""
     for name, other in itertools.permutations(sorted(readings), 2):
         common = readings[name].keys() & readings[other].keys()
         if all(len({readings[word][shows] for shows in common}) > 1 for word in (name, other)):
@@ -232,7 +234,7 @@ def make_post(
 
 
 def fill(text: str, fillings: Fillings) -> tuple[str, list[dict[str, Any]]]:
-    """The text with its slots filled, and the spans of those that are entities."""
+    """Fill in the slots; returns the text and its entity spans."""
     filled, spans = "", []
     for piece in re.split(r"(\{\w+\})", text):
         slot = PLACEHOLDER.fullmatch(piece)
@@ -247,4 +249,4 @@ def check_boundaries(nlp: Language, post: Post) -> None:
     doc = nlp.make_doc(post["text"])
     for span in post["spans"]:
         if doc.char_span(span["start"], span["end"]) is None:
-            raise ValueError(f"{post['text']!r}: {span} does not fall on token boundaries")
+            raise ValueError(f"{post['text']!r}: {span} does not align with tokens")

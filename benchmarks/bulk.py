@@ -1,10 +1,10 @@
-"""Bulk annotation under load: killed again and again, and over many posts.
+"""Bulk annotation: interruptions, and memory over many posts.
 
     python benchmarks/bulk.py kills  MODEL --kills 100 --posts 5000
     python benchmarks/bulk.py memory MODEL --posts 5000 --posts 100000
 
-MODEL is any saved pipeline; that of `spacy project run all` lies in training/mner-0/model-best.
-Posts are the sample's, with words of their own so that no two are alike; images repeat.
+MODEL is a saved pipeline, such as training/mner-0/model-best of `spacy project run all`. Posts are
+those of the sample corpus, repeated, each with a unique word.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False)
 
 
 def write_posts(path: Path, n: int) -> Path:
-    """The sample's posts over and over, each with a word that no other has."""
+    """Write posts of the sample corpus, repeated, each with a unique word."""
     given = [post for part in ("train", "dev", "test") for post in _read(part)]
     with path.open("w", encoding="utf-8") as file:
         for i in range(n):
@@ -50,21 +50,21 @@ def command(model: str, source: Path, target: Path) -> list[str]:
 @app.command()
 def kills(
     model: str,
-    kills: Annotated[int, typer.Option(help="Runs that are killed.")] = 100,
-    posts: Annotated[int, typer.Option(help="Of the input.")] = 5000,
+    kills: Annotated[int, typer.Option(help="Number of killed runs.")] = 100,
+    posts: Annotated[int, typer.Option(help="Posts of the input.")] = 5000,
     n_process: Annotated[int, typer.Option(help="Processes of a run.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
-    """Kill (SIGKILL) runs at random moments, go on each time, and compare with a whole run."""
+    """Kill runs (SIGKILL) at random times, resume them, and compare with an uninterrupted run."""
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = write_posts(folder / "posts.jsonl", posts)
-        whole, target = folder / "whole.jsonl", folder / "out.jsonl"
+        complete, target = folder / "complete.jsonl", folder / "out.jsonl"
         start = time.perf_counter()
-        subprocess.run(command(model, source, whole), check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(command(model, source, complete), check=True, stderr=subprocess.DEVNULL)
         seconds = time.perf_counter() - start
-        expected = whole.read_bytes()
+        expected = complete.read_bytes()
         killed = finished = 0
         while killed < kills:
             words = [*command(model, source, target), "--n-process", str(n_process)]
@@ -85,7 +85,7 @@ def kills(
 
 
 def _run(words: list[str], seconds: float | None) -> int:
-    """The exit code of a command that is killed after so many seconds."""
+    """Run a command, kill it after a number of seconds, and return its exit code."""
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     try:
         return process.wait(seconds)
@@ -97,9 +97,9 @@ def _run(words: list[str], seconds: float | None) -> int:
 @app.command()
 def memory(
     model: str,
-    posts: Annotated[list[int], typer.Option(help="Of an input; more than one.")] = [5000, 100_000],  # noqa: B006
+    posts: Annotated[list[int], typer.Option(help="Posts; repeatable.")],
 ) -> None:
-    """Peak memory and speed of whole runs over inputs of several lengths."""
+    """Measure peak memory and speed for inputs of several lengths."""
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -109,14 +109,14 @@ def memory(
             peak = peak_of(command(model, source, folder / f"out-{n}.jsonl"))
             rows.append((n, peak, time.perf_counter() - start))
     first = rows[0][1]
-    print("| posts | peak memory | against the first | posts per second, loading included |")
+    print("| posts | peak memory | relative to the first | posts per second, loading included |")
     print("|-|-|-|-|")
     for n, peak, seconds in rows:
         print(f"| {n:,} | {peak / 2**20:,.0f} MiB | {peak / first:.2f} | {n / seconds:,.0f} |")
 
 
 def peak_of(words: list[str]) -> int:
-    """The peak memory of a command in bytes, as the system counts it."""
+    """Return the maximum resident set size of a command in bytes."""
     import os
 
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)

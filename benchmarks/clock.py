@@ -11,9 +11,9 @@ from typing import Any
 
 
 class StageClock:
-    """Adds up the time of the stages of a step. A stage inside another counts for itself alone.
+    """Measures the stages of a step. The time of a nested stage is not part of the outer stage.
 
-    now: seconds, by the wall or by the processor.
+    now: returns wall-clock or processor time in seconds.
     """
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
@@ -24,7 +24,7 @@ class StageClock:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """One training step, as a whole under "step" and by its stages."""
+        """Measure one step: its total as "step", and its stages."""
         self._stages = defaultdict(float)
         start = self.now()
         yield
@@ -46,13 +46,13 @@ class StageClock:
                 self._running[-1][0] += taken
 
     def watch(self, owner: Any, name: str, stage: str) -> None:
-        """Count every call of `owner.name` as this stage."""
+        """Measure every call of `owner.name` as this stage."""
         setattr(owner, name, self.timed(getattr(owner, name), stage))
 
     def timed(self, function: Callable, stage: str) -> Callable:
         @functools.wraps(function)
-        def watched(*args: Any, **kwargs: Any) -> Any:
+        def measured(*args: Any, **kwargs: Any) -> Any:
             with self(stage):
                 return function(*args, **kwargs)
 
-        return watched
+        return measured

@@ -1,21 +1,19 @@
-"""What an image says of an entity's type that a text tagger does not know already.
+"""Estimates how much images improve the labels of a text tagger's entities.
 
-    spacy-mner experiment table1 CORPUS OUT --systems wc-lample --keep-models --vectors VECTORS
     python benchmarks/image_probe.py MODEL CORPUS/train.spacy CORPUS/dev.spacy
 
-where MODEL is OUT/wc-lample/0/model-best.
+MODEL is a pipeline trained without images, such as the system wc-lample of experiments/.
 
-For the entities of the second corpus, at their gold boundaries, the type is guessed from the text
-(the tagger's own probabilities of the span with each label), from the image's descriptor
-(`doc._.image_features`; a linear probe that learned from the first corpus), and from both,
+The labels of the second corpus's gold spans are predicted from the text (the tagger's probabilities
+of the span with each label), from the image's descriptor (`doc._.image_features`; a linear probe
+trained on the first corpus), and from both,
 
-    log p(type | text) + weight * (log p(type | image) - log p(type)),
+    log p(label | text) + weight * (log p(label | image) - log p(label)),
 
-as if text and image spoke independently of one another. The weight and the decay of the probe
-are chosen on the very entities that are scored, and so is their control: the same with the
-descriptors of other posts. What the true descriptors reach beyond the control bounds what a
-tagger could gain in types by a linear reading of them. What bounds recall bounds F1: with
-boundaries as they are, a point of accuracy is at most a point of it.
+which assumes that text and image are conditionally independent. The weight and the weight decay of
+the probe are chosen on the scored entities, as is the control, with the descriptors of other posts.
+The difference to the control is an upper bound of the gain in labels by a linear use of the
+descriptors, and of the gain in F1 with unchanged boundaries.
 """
 
 from __future__ import annotations
@@ -38,12 +36,12 @@ from spacy_mner.pipeline.multimodal_ner import MultimodalNER
 
 DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)
 WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
-SMALLEST = 1e-30  # of a probability whose logarithm is taken
+MIN_PROBABILITY = 1e-30
 
 
 @dataclass(frozen=True)
 class Entities:
-    """Gold entities: their types, int64 [n], and their posts' descriptors, float [n, dim]."""
+    """Gold entities: labels int64 [n], and their posts' descriptors, float [n, dim]."""
 
     types: Tensor
     descriptors: Tensor
@@ -51,10 +49,10 @@ class Entities:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("model", help="a pipeline that reads text alone")
-    parser.add_argument("train", type=Path, help="posts that the probe learns from, .spacy")
+    parser.add_argument("model", help="a pipeline without images")
+    parser.add_argument("train", type=Path, help="training posts of the probe, .spacy")
     parser.add_argument("scored", type=Path, help="posts whose entities are scored, .spacy")
-    parser.add_argument("--shuffles", type=int, default=10, help="controls that are drawn")
+    parser.add_argument("--shuffles", type=int, default=10, help="number of controls")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     nlp = load_pipeline(arguments.model, -1)
@@ -76,24 +74,26 @@ def entities_of(docs: Iterable[Doc], labels: Sequence[str]) -> Entities:
 
 
 def describe(doc: Doc) -> np.ndarray:
-    """float32 [dim], the mean of a post's regions."""
+    """Return the mean of a post's regions, float32 [dim]."""
     features = np.asarray(doc._.image_features, dtype=np.float32)
     return features.reshape(-1, features.shape[-1]).mean(axis=0)
 
 
 def log_types(tagger: MultimodalNER, doc: Doc) -> Tensor:
-    """What the text says of the types of a post's entities: [n_entities, n_labels]."""
+    """Return log probabilities of labels by the text: [n_entities, n_labels]."""
     bare = Doc(doc.vocab, words=[t.text for t in doc], spaces=[bool(t.whitespace_) for t in doc])
     output = tagger.model.predict([bare])
     labels = range(len(tagger.labels))
     spans = [(entity.start, entity.end - 1, label) for entity in doc.ents for label in labels]
     index = torch.tensor(spans, dtype=torch.int64).reshape(-1, 3)
     found = span_probabilities(output.potentials, output.lengths, index)
-    return found.double().clamp(min=SMALLEST).log().reshape(-1, len(labels)).log_softmax(dim=1)
+    return (
+        found.double().clamp(min=MIN_PROBABILITY).log().reshape(-1, len(labels)).log_softmax(dim=1)
+    )
 
 
 def fit(train: Entities, n_types: int, decay: float) -> nn.Linear:
-    """Multinomial logistic regression of types on descriptors."""
+    """Fit a multinomial logistic regression of labels on descriptors."""
     probe = nn.Linear(train.descriptors.shape[1], n_types)
     nn.init.zeros_(probe.weight)
     optimizer = torch.optim.LBFGS(probe.parameters(), max_iter=200, line_search_fn="strong_wolfe")
@@ -124,7 +124,7 @@ def report(
 
     @torch.no_grad()
     def best(descriptors: Tensor) -> tuple[float, float]:
-        """The best accuracy of the image alone, and of both."""
+        """Return the best accuracy of the image, and of text and image."""
         seen = [probe(descriptors).double().log_softmax(dim=1) for probe in probes]
         both = [accuracy(text + w * (one - share)) for one in seen for w in WEIGHTS]
         return max(map(accuracy, seen)), max(both)
@@ -133,9 +133,9 @@ def report(
     controls = np.asarray([best(scored.descriptors[one]) for one in order]).reshape(-1, 2)
     alone, both = best(scored.descriptors)
     most = Counter(scored.types.tolist()).most_common(1)[0][1] / len(scored.types)
-    print(f"{len(train.types):,} entities to learn from, {len(scored.types):,} scored")
-    print("accuracy of types at gold boundaries, in per cent:")
-    print(f"  the most frequent type          {100 * most:.1f}")
+    print(f"{len(train.types):,} training entities, {len(scored.types):,} scored")
+    print("accuracy of labels at gold boundaries, in percent:")
+    print(f"  the most frequent label         {100 * most:.1f}")
     print(f"  image                         {alone:.1f}")
     print(f"  text                            {accuracy(text):.1f}")
     print(f"  text and image                {both:.1f}")

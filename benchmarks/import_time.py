@@ -1,4 +1,4 @@
-"""What `import spacy_mner` costs on top of `import spacy`, each time in a fresh interpreter.
+"""Time of `import spacy_mner` after `import spacy`, each in a new interpreter.
 
 python benchmarks/import_time.py
 """
@@ -20,7 +20,7 @@ print(1000 * (time.perf_counter() - start))
 
 
 def measure() -> float:
-    """Milliseconds of one import."""
+    """Return the milliseconds of one import."""
     command = [sys.executable, "-c", PROGRAM]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 

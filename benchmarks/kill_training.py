@@ -1,10 +1,10 @@
-"""What `kill -9` at random moments of a training leaves: does a checkpoint load and answer?
+"""Kills trainings (SIGKILL) at random times and loads their checkpoints.
 
     python benchmarks/kill_training.py --kills 50
 
-The training saves both checkpoints after every step: most of its time goes into saving. Prints
-how often model-best and model-last were whole (loaded, and labeled a post), refused or absent,
-and ends with 1 where a kill left neither of them whole.
+The training saves both checkpoints after every step, so that most of its time is saving. Prints how
+often model-best and model-last were valid (loaded, and annotated a post), invalid or absent. Exits
+with 1 if neither was valid after a kill.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from spacy.util import load_config
 from spacy.vectors import Vectors
 
 CONFIG = Path(__file__).parent.parent / "configs" / "mner.cfg"
-WHOLE, REFUSED, ABSENT = "whole", "refused", "absent"
+VALID, INVALID, ABSENT = "valid", "invalid", "absent"
 
 
 def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(1)
-    moments = random.Random(arguments.seed)
+    random_times = random.Random(arguments.seed)
     found: Counter[tuple[str, str]] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         nlp = make_pipeline(Path(folder), arguments)
         for i in range(arguments.kills):
             output = Path(folder) / str(i)
-            kill_one(nlp, output, moments.uniform(0, arguments.seconds))
+            kill_one(nlp, output, random_times.uniform(0, arguments.seconds))
             states = state_of(output / DIR_MODEL_BEST), state_of(output / DIR_MODEL_LAST)
             found[states] += 1
             print(describe(i + 1, states), flush=True)
@@ -54,22 +54,22 @@ def main() -> None:
     print("times")
     for states, times in found.most_common():
         print(describe(times, states))
-    lost = sum(times for states, times in found.items() if WHOLE not in states)
-    print(f"{arguments.kills} kills, {lost} of them left no model")
+    lost = sum(times for states, times in found.items() if VALID not in states)
+    print(f"{arguments.kills} kills, {lost} of them left no valid checkpoint")
     sys.exit(1 if lost else 0)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=2.0, help="to the latest kill")
-    parser.add_argument("--words", type=int, default=20_000, help="that have a vector to save")
+    parser.add_argument("--seconds", type=float, default=2.0, help="maximum time of a kill")
+    parser.add_argument("--words", type=int, default=20_000, help="number of word vectors")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
 def make_pipeline(folder: Path, arguments: argparse.Namespace) -> Language:
-    """The pipeline of the shipped config on text with word vectors, ready to be trained."""
+    """Initialize the pipeline of configs/mner.cfg with word vectors and without images."""
     rng = np.random.default_rng(arguments.seed)
     lexicon = make_lexicon(rng, n_words=arguments.words)
     config = load_config(CONFIG)
@@ -77,7 +77,7 @@ def make_pipeline(folder: Path, arguments: argparse.Namespace) -> Language:
     config["paths"]["vectors"] = str(write_vectors(folder, lexicon))
     config["components"]["multimodal_ner"]["model"]["embed"]["image"] = None
     config["training"] |= {"max_epochs": 0, "max_steps": 0, "eval_frequency": 1}
-    # Of equal scores spaCy takes the last for the best: it copies model-best every time.
+    # Among equal scores, spaCy takes the last as the best, and copies model-best every time.
     config["training"]["score_weights"] = {"ents_f": 0.0}
     config["training"]["logger"] |= {"progress_bar": None, "console_output": False}
     return init_nlp(config)
@@ -99,15 +99,15 @@ def write_vectors(folder: Path, lexicon: Lexicon) -> Path:
 
 
 def kill_one(nlp: Language, output: Path, seconds: float) -> None:
-    """Train in a process of its own, and kill it so long after its first checkpoint is there."""
+    """Train in a child process and kill it a number of seconds after its first checkpoints."""
     output.mkdir()
-    # Forked, so that a training begins at once.
+    # Forked, so that training starts at once.
     process: Any = multiprocessing.get_context("fork").Process(
         target=train, args=(nlp, output), kwargs={"stdout": io.StringIO()}
     )
     process.start()
     while sorted(os.listdir(output)) != [DIR_MODEL_BEST, DIR_MODEL_LAST]:
-        assert process.is_alive(), "the training ended by itself"
+        assert process.is_alive(), "the training ended"
         time.sleep(0.001)
     time.sleep(seconds)
     process.kill()
@@ -124,8 +124,8 @@ def state_of(folder: Path) -> str:
     try:
         nlp = spacy.load(folder)
     except (OSError, ValueError):
-        return REFUSED
-    return WHOLE if nlp("a post")._.image_status else REFUSED
+        return INVALID
+    return VALID if nlp("a post")._.image_status else INVALID
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Synthetic posts shaped like tweets: lengths, repetition and spelling, not meaning."""
+"""Synthetic posts with the statistics of tweets: lengths, repetition and spelling."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ N_IMAGES = 64
 
 @dataclass(frozen=True)
 class Post:
-    """words and BIO tags, and what the post brings as its image (a key of the image, or None).
+    """A post with BIO tags.
 
-    descriptor: float32 [dim] or [n_regions, dim], or None.
+    descriptor: of the image, float32 [dim] or [n_regions, dim], or None.
     image: path of a file, or None.
     """
 
@@ -29,14 +29,14 @@ class Post:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """words: distinct tokens, the frequent ones first. vectors: float32 [n_words, dim]."""
+    """Distinct words by frequency, with vectors float32 [n_words, dim]."""
 
     words: list[str]
     vectors: np.ndarray
 
 
 def make_lexicon(rng: np.random.Generator, *, n_words: int = 12_000, dim: int = 100) -> Lexicon:
-    """Invented words; frequent ones are short, as in a natural language."""
+    """Create random words; frequent words are short, as in a natural language."""
     letters = np.array(list("etaoinshrdlcumwfgypbvk"))
     words: dict[str, None] = dict.fromkeys([".", "!", ",", "?", "@", "#", ":", "RT"])
     while len(words) < n_words:
@@ -49,8 +49,8 @@ def make_lexicon(rng: np.random.Generator, *, n_words: int = 12_000, dim: int = 
 
 
 def make_posts(rng: np.random.Generator, lexicon: Lexicon, n_posts: int) -> list[Post]:
-    """Posts of about 16 tokens and one entity each; without images."""
-    # Zipf's law, flattened at its head so that a batch repeats tokens as often as tweets do.
+    """Create posts of about 16 tokens and one entity, without images."""
+    # Zipf's law with an offset, so that a batch repeats tokens as often as one of tweets.
     weights = 1 / (np.arange(len(lexicon.words)) + 8.0)
     weights /= weights.sum()
     posts = []
@@ -78,7 +78,7 @@ def with_descriptors(
     shape: tuple[int, ...] = (384,),
     share: float = 0.9,
 ) -> list[Post]:
-    """Give most posts a descriptor of their own: a vector, or one for each region."""
+    """Add a random descriptor to most posts: a vector, or one for each region."""
     return [
         replace(post, descriptor=rng.standard_normal(shape, dtype=np.float32))
         if rng.random() < share
@@ -90,7 +90,7 @@ def with_descriptors(
 def with_images(
     rng: np.random.Generator, posts: list[Post], folder: Path, *, share: float = 0.9
 ) -> list[Post]:
-    """Give most posts one of a few image files."""
+    """Add one of a few image files to most posts."""
     paths = [str(folder / f"{i:03}.png") for i in range(N_IMAGES)]
     for path in paths:
         Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path)
@@ -101,7 +101,7 @@ def with_images(
 
 
 def shape(batches: list[list[Post]]) -> dict[str, Any]:
-    """What a reader needs in order to compare the posts with their own: means over batches."""
+    """Return statistics of the posts, as means over batches."""
     tokens = [[word for post in batch for word in post.words] for batch in batches]
     return {
         "tokens per post": float(np.mean([len(p.words) for batch in batches for p in batch])),

@@ -1,4 +1,4 @@
-"""What the sample corpus promises in assets/README.md."""
+"""Properties of the sample corpus that assets/README.md states."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def ambiguous(posts):
     }
 
 
-def covered(post):
-    """The text of each entity with its label."""
+def entities(post):
+    """The text and label of each entity."""
     return [(post["text"][s["start"] : s["end"]], s["label"]) for s in post["spans"]]
 
 
@@ -73,7 +73,7 @@ def test_some_images_are_transparent_pngs():
     assert modes["RGBA"] >= 10
 
 
-def test_there_are_as_many_images_and_posts_as_promised(manifest, posts):
+def test_the_corpus_has_150_images_and_1200_posts(manifest, posts):
     assert len(manifest) >= 150
     assert sum(len(posts[split]) for split in SPLITS) >= 1200
 
@@ -96,7 +96,7 @@ def test_no_template_is_in_two_splits(posts):
     assert sum(map(len, used.values())) == len(set.union(*used.values())) >= 120
 
 
-def test_entities_fall_on_token_boundaries(posts):
+def test_entities_align_with_tokens(posts):
     nlp = spacy.blank("en")
     for post in (post for split in SPLITS for post in posts[split]):
         doc = nlp.make_doc(post["text"])
@@ -104,27 +104,27 @@ def test_entities_fall_on_token_boundaries(posts):
             assert doc.char_span(span["start"], span["end"]) is not None, post
 
 
-def test_at_least_forty_names_have_two_readings_in_train_and_in_test(ambiguous):
+def test_forty_names_have_two_readings_in_train_and_in_test(ambiguous):
     names = json.loads((ASSETS / "names.json").read_text(encoding="utf8"))["ambiguous"]
     for split in ("train", "test"):
         readings = defaultdict(set)
         for post in ambiguous[split]:
-            labels = {text.lower(): label for text, label in covered(post)}
+            labels = {text.lower(): label for text, label in entities(post)}
             for name in names.keys() & set(post["text"].lower().replace("#", " ").split()):
                 readings[name].add(labels.get(name, "O"))
         assert sum(len(labels) > 1 for labels in readings.values()) >= 40
 
 
-def test_text_alone_never_tells_the_reading(ambiguous):
+def test_every_ambiguous_text_occurs_with_different_labels(ambiguous):
     for split in SPLITS:
-        answers = defaultdict(list)
+        annotations = defaultdict(list)
         for post in ambiguous[split]:
-            answers[post["text"]].append(tuple(covered(post)))
-        for text, given in answers.items():
+            annotations[post["text"]].append(tuple(entities(post)))
+        for text, given in annotations.items():
             assert len(set(given)) > 1, text
 
 
-def test_ambiguous_posts_have_an_image_and_posts_without_one_no_ambiguous_name(posts, ambiguous):
+def test_posts_with_ambiguous_names_have_an_image(posts, ambiguous):
     names = json.loads((ASSETS / "names.json").read_text(encoding="utf8"))["ambiguous"]
     assert all(post["image"] for split in SPLITS for post in ambiguous[split])
     for post in (post for split in SPLITS for post in posts[split]):
@@ -132,14 +132,14 @@ def test_ambiguous_posts_have_an_image_and_posts_without_one_no_ambiguous_name(p
             assert not names.keys() & set(post["text"].lower().split())
 
 
-def test_every_entity_type_is_in_every_split(posts):
+def test_every_split_has_every_label(posts):
     for split in SPLITS:
         labels = Counter(span["label"] for post in posts[split] for span in post["spans"])
         assert set(labels) == {"PER", "LOC", "ORG", "MISC"}
         assert min(labels.values()) >= 0.08 * sum(labels.values())
 
 
-def test_the_posts_are_what_the_script_writes(tmp_path):
+def test_the_script_reproduces_the_posts(tmp_path):
     script = ASSETS / "build_corpus.py"
     command = [sys.executable, "-B", str(script), "posts", "--output", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
