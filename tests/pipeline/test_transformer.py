@@ -80,7 +80,7 @@ def entities(nlp: Language, words: list[str]) -> list[tuple[str, str, float]]:
 WORDS = ["hi", "Bob", "Dylan", "\u200b", "ram"]
 
 
-def test_the_encoder_begins_with_the_pretrained_weights(bert):
+def test_the_encoder_is_initialized_with_pretrained_weights(bert):
     from transformers import AutoModel
 
     nlp = pipeline(bert)
@@ -89,7 +89,7 @@ def test_the_encoder_begins_with_the_pretrained_weights(bert):
         assert torch.equal(encoder_weights(nlp)[name], value)
 
 
-def test_tokens_have_the_vectors_that_the_encoder_gives_to_their_first_piece(bert):
+def test_tokens_have_the_vectors_of_their_first_piece(bert):
     from transformers import AutoModel, AutoTokenizer
 
     nlp = pipeline(bert)
@@ -124,19 +124,19 @@ def test_a_frozen_encoder_is_bit_identical_after_training(bert):
     assert all(torch.equal(value, expected[n]) for n, value in encoder_weights(nlp).items())
 
 
-def test_a_roberta_serves_as_well(tmp_path):
+def test_a_roberta_is_supported(tmp_path):
     nlp = train(pipeline(write_roberta(tmp_path / "roberta")))
     assert [e[:2] for e in entities(nlp, WORDS)] == [("Bob Dylan", "PER")]
 
 
-def test_no_label_is_lost_however_long_a_post_and_strange_a_token(trained):
+def test_entities_are_found_throughout_a_long_post_with_unknown_tokens(trained):
     words = ["hi", "Bob", "Dylan", "http://" + "x" * 200, "\ufe0f", "🎸", " "] * 30
     doc = trained(make_doc(trained, words))
     found = {entity.start for entity in doc.ents if entity.text == "Bob Dylan"}
     assert found == {i for i, word in enumerate(words) if word == "Bob"}
 
 
-def test_an_empty_post_is_ordinary_input(trained):
+def test_empty_posts_have_no_entities(trained):
     assert trained("").ents == ()
     assert [doc.text for doc in trained.pipe(["", "hi", ""])] == ["", "hi", ""]
 
@@ -153,7 +153,7 @@ POSTS = st.lists(
 
 @given(posts=POSTS, batch_size=st.integers(1, 6))
 @settings(max_examples=20, deadline=None, suppress_health_check=[*HealthCheck])
-def test_a_post_is_answered_the_same_in_any_batch(trained, posts, batch_size):
+def test_predictions_are_independent_of_the_batch(trained, posts, batch_size):
     def docs() -> Any:
         for words, image_text in posts:
             doc = make_doc(trained, words)
@@ -167,7 +167,7 @@ def test_a_post_is_answered_the_same_in_any_batch(trained, posts, batch_size):
         np.testing.assert_allclose(*scores, atol=1e-4)
 
 
-def test_the_text_about_the_image_bears_on_the_answer(trained):
+def test_the_image_text_changes_the_prediction(trained):
     scores = []
     for image_text in (None, "", "a dog"):
         doc = make_doc(trained, WORDS)
@@ -177,7 +177,7 @@ def test_the_text_about_the_image_bears_on_the_answer(trained):
 
 
 @pytest.mark.parametrize("n_parts", [2, 3])
-def test_accumulated_gradients_are_those_of_all_posts_at_once(tmp_path, monkeypatch, n_parts):
+def test_accumulated_gradients_equal_those_of_one_batch(tmp_path, monkeypatch, n_parts):
     """As `[training] accumulate_gradient` has it: many updates, then one step."""
     gradients: list[dict[str, torch.Tensor]] = []
     rates = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -188,11 +188,11 @@ def test_accumulated_gradients_are_those_of_all_posts_at_once(tmp_path, monkeypa
     parameters = dict(network(nlp).named_parameters())
     optimizer = build_adamw()
 
-    def look(network: torch.nn.Module) -> None:
+    def record(network: torch.nn.Module) -> None:
         gradients.append({n: p.grad for n, p in parameters.items() if p.grad is not None})
         network.zero_grad()
 
-    monkeypatch.setattr(AdamW, "update_network", lambda self, _, network: look(network))
+    monkeypatch.setattr(AdamW, "update_network", lambda self, _, network: record(network))
     examples = [*examples, *examples, examples[0]]  # an odd number: the parts differ in size
     for parts in (1, n_parts):
         for part in subdivide_batch(examples, parts):
@@ -203,7 +203,7 @@ def test_accumulated_gradients_are_those_of_all_posts_at_once(tmp_path, monkeypa
         torch.testing.assert_close(gradients[1][name], gradient, atol=1e-5, rtol=1e-3)
 
 
-def test_a_saved_pipeline_needs_neither_its_encoder_nor_the_network(tmp_path):
+def test_a_saved_pipeline_needs_neither_encoder_folder_nor_network_access(tmp_path):
     folder = write_bert(tmp_path / "bert")
     nlp = train(pipeline(folder), steps=15)
     expected = entities(nlp, WORDS)
@@ -212,7 +212,7 @@ def test_a_saved_pipeline_needs_neither_its_encoder_nor_the_network(tmp_path):
     code = f"""
 import socket
 def refuse(*args, **kwargs):
-    raise AssertionError("asked for the network")
+    raise AssertionError("network access")
 socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
 import json, spacy
 from spacy.tokens import Doc
@@ -226,7 +226,7 @@ print(json.dumps([(e.text, e.label_, e._.score) for e in doc.ents]))
     assert [e[2] for e in found] == pytest.approx([e[2] for e in expected], abs=1e-5)
 
 
-def test_its_files_are_safetensors_and_json_types_and_name_no_folder(trained, tmp_path, bert):
+def test_saved_files_are_safetensors_and_do_not_contain_the_encoder_folder(trained, tmp_path, bert):
     from safetensors.torch import load_file
 
     trained.get_pipe("multimodal_ner").to_disk(tmp_path / "component", exclude=["vocab"])
@@ -235,7 +235,7 @@ def test_its_files_are_safetensors_and_json_types_and_name_no_folder(trained, tm
     assert not any(str(bert).encode() in f.read_bytes() for f in (tmp_path / "component").iterdir())
 
 
-def test_bytes_hold_the_whole_encoder(trained):
+def test_bytes_include_the_encoder(trained):
     config = json.loads(json.dumps(trained.config))
     config["components"]["multimodal_ner"]["model"]["embed"]["text"]["name"] = "nowhere"
     again = spacy.util.load_model_from_config(config).from_bytes(trained.to_bytes())
@@ -263,7 +263,7 @@ def test_label_data_initializes_another_pipeline(trained, bert):
     assert all(torch.equal(v, pretrained[name]) for name, v in encoder_weights(other).items())
 
 
-def test_a_saved_pipeline_names_the_extra_that_it_needs(bert, monkeypatch, tmp_path):
+def test_loading_without_tokenizers_raises_with_the_extra(bert, monkeypatch, tmp_path):
     nlp = pipeline(bert)
     nlp.initialize(lambda: examples_of(gold_docs(nlp)))
     nlp.to_disk(tmp_path / "model")
@@ -272,7 +272,7 @@ def test_a_saved_pipeline_names_the_extra_that_it_needs(bert, monkeypatch, tmp_p
         spacy.load(tmp_path / "model")
 
 
-def test_without_the_package_the_extra_is_named(bert, monkeypatch):
+def test_initialization_without_transformers_raises_with_the_extra(bert, monkeypatch):
     nlp = pipeline(bert)
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(ImportError, match=r"spacy-mner\[transformers\]"):
