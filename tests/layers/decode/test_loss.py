@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torchcrf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from spacy_mner.layers.decode import Potentials, negative_log_likelihood, viterbi
+from spacy_mner.layers.ragged import to_grid
 
 from .enumeration import path_probabilities, post_slices, probability, random_potentials
 
@@ -61,6 +63,34 @@ def test_the_loss_is_zero_without_annotation():
     allowed = torch.ones(7, 5, dtype=torch.bool)
     loss = negative_log_likelihood(potentials, torch.tensor([3, 4]), allowed)
     assert loss.tolist() == [0.0, 0.0]
+
+
+def test_loss_and_gradients_agree_with_pytorch_crf():
+    torch.manual_seed(0)
+    lengths, reference = torch.tensor([5, 1, 8, 3]), torchcrf.CRF(5, batch_first=True).double()
+    scores = [
+        parameter.detach().clone().requires_grad_()
+        for parameter in (
+            reference.transitions,
+            reference.start_transitions,
+            reference.end_transitions,
+        )
+    ]
+    emissions = torch.randn(17, 5, dtype=torch.float64, requires_grad=True)
+    tags = torch.randint(0, 5, (17,))
+    loss = negative_log_likelihood(Potentials(emissions, *scores), lengths, one_hot(tags, 5))
+    loss.sum().backward()
+
+    theirs = emissions.detach().clone().requires_grad_()
+    grid, mask = to_grid(theirs, lengths)
+    likelihood = reference(grid, to_grid(tags, lengths)[0], mask, reduction="none")
+    likelihood.sum().neg().backward()
+
+    assert torch.allclose(loss, -likelihood, atol=1e-10)
+    assert torch.allclose(emissions.grad, theirs.grad, atol=1e-10)
+    assert torch.allclose(scores[0].grad, reference.transitions.grad, atol=1e-10)
+    assert torch.allclose(scores[1].grad, reference.start_transitions.grad, atol=1e-10)
+    assert torch.allclose(scores[2].grad, reference.end_transitions.grad, atol=1e-10)
 
 
 @pytest.mark.parametrize("partial", [False, True])
