@@ -81,7 +81,7 @@ class MultimodalCorpus:
                 f"{self.path}: {alignment}. Training treats them as missing annotation, and scores "
                 "count them as not found. Adapt the tokenizer's rules or the annotation.",
                 AlignmentWarning,
-                stacklevel=2,
+                stacklevel=1,  # one place for all callers, so that Python prints it once
             )
         self._is_checked = True
 

@@ -77,6 +77,14 @@ def test_the_first_complete_pass_warns_of_misaligned_spans(corpus):
         read(corpus, gold_preproc=True)
 
 
+def test_readers_of_one_path_warn_once(corpus):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(2):
+            list(reader_of(corpus)(NLP))
+    assert [warning.category for warning in caught] == [AlignmentWarning]
+
+
 @pytest.mark.filterwarnings("ignore::spacy_mner.errors.AlignmentWarning")
 def test_a_misaligned_span_is_missing_annotation_in_training(corpus):
     example = read(corpus, gold_preproc=False)[0]
