@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 
 from ..extensions import POST_ID, has_image
 from ..images.reference import references
-from ..images.safety.paths import LEADS_OUT, climbs
+from ..images.safety.paths import OUTSIDE_FOLDER, has_parent_reference
 from .image_lookup import (
     CaptionFile,
     FeatureFile,
@@ -89,8 +89,8 @@ class ImageAttacher:
         """Drop paths with "..": they must not leave the folder that resolves them later."""
         kept = []
         for reference in refs:
-            if _is_name(reference) and climbs(str(reference)):
-                self._report_missing(doc, reference, LEADS_OUT)
+            if _is_name(reference) and has_parent_reference(str(reference)):
+                self._report_missing(doc, reference, OUTSIDE_FOLDER)
             else:
                 kept.append(reference)
         if len(kept) < len(refs):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import CorpusError
-from ..images.safety.paths import LEADS_OUT, as_path, leads_out
+from ..images.safety.paths import OUTSIDE_FOLDER, is_path_traversal, to_path
 from .conll import read_lines
 from .image_names import AllImagesOf, ImageNotFound, NameIndex, normalize_name, stem
 
@@ -44,9 +44,9 @@ def expand(references: Iterable[Any], index: ImageIndex) -> list[Any]:
 
 def relative_path(reference: str) -> PurePosixPath:
     """Parse a reference as a path below a folder. Raises ImageNotFound for any other."""
-    if leads_out(reference):
-        raise ImageNotFound(LEADS_OUT)
-    path = as_path(reference)
+    if is_path_traversal(reference):
+        raise ImageNotFound(OUTSIDE_FOLDER)
+    path = to_path(reference)
     if not path.name or "\0" in reference:
         raise ImageNotFound("not a file name")
     return path
@@ -85,7 +85,7 @@ class ImageFolder:
             try:
                 below = Path(os.path.normpath(reference)).relative_to(os.path.abspath(self.root))
             except ValueError:
-                raise ImageNotFound(LEADS_OUT) from None
+                raise ImageNotFound(OUTSIDE_FOLDER) from None
             return relative_path(below.as_posix())
         return relative_path(reference)
 

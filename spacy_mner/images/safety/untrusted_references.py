@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ...errors import ImageError
 from ..reference import FileImage, LazyImage, file_version, short_name
 from .limits import UNTRUSTED, Limits
-from .paths import LEADS_OUT, as_path, leads_out
+from .paths import OUTSIDE_FOLDER, is_path_traversal, to_path
 
 if TYPE_CHECKING:
     from .web_images import WebImages
@@ -48,7 +48,7 @@ class FolderImages:
         # checks (TOCTOU) would point to another file.
         real = Path(os.path.realpath(full))
         if not real.is_relative_to(os.path.realpath(self.root)):
-            raise ImageError(f"{LEADS_OUT}: {short_name(named)}")
+            raise ImageError(f"{OUTSIDE_FOLDER}: {short_name(named)}")
         if file_version(real, named, self.limits) != version:
             raise ImageError(f"changed while it was read: {short_name(named)}")
         return FileImage(real, version, self.limits)
@@ -82,8 +82,8 @@ def _path_below(reference: str) -> str:
     if URL.match(reference) or DATA.match(reference):
         raise ImageError("a URL: expected a path below the image folder")
     shown = short_name(Path(reference))
-    if "\0" in reference or not as_path(reference).name:
+    if "\0" in reference or not to_path(reference).name:
         raise ImageError(f"not a file name: {shown!r}")
-    if leads_out(reference):
-        raise ImageError(f"{LEADS_OUT}: {shown}")
-    return str(as_path(reference))
+    if is_path_traversal(reference):
+        raise ImageError(f"{OUTSIDE_FOLDER}: {shown}")
+    return str(to_path(reference))

@@ -1,4 +1,4 @@
-"""The status of posts whose image attributes no modality reads."""
+"""The featurizers of a model together: merged statuses."""
 
 from __future__ import annotations
 
