@@ -77,11 +77,7 @@ class TorchvisionModel:
             return f"random {self.seed}, torchvision {torchvision.__version__}"
         if self.file is None:
             return str(self.entry.url)
-        with _existing(self.file).open("rb") as content:
-            digest = hashlib.sha256()
-            while block := content.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
+        return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
     def state(self) -> dict[str, Tensor]:
         """Return the state dict in the file, with the parameter names of torchvision's code."""
@@ -98,33 +94,29 @@ class TorchvisionModel:
         """
         from torchvision.models import get_model
 
+        state = None if self.file is None else self.state()
+        is_named = self.weights is not None and state is None
+        if is_named:
+            options = {"progress": False}
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-            if self.weights is not None and self.file is None:
-                return self._download()
             # Not torch.manual_seed, which also seeds accelerators.
             torch.random.default_generator.manual_seed(self.seed)
-            network = get_model(self.name, weights=None, **options).eval()
+            try:
+                network = get_model(
+                    self.name, weights=self.entry if is_named else None, **options
+                ).eval()
+                if state is not None:
+                    network.load_state_dict(state)
+            except (OSError, RuntimeError) as error:
+                source = self.entry.url if is_named else self.weights
+                kind = OSError if isinstance(error, OSError) else ValueError
+                raise kind(
+                    f"cannot load the weights {source} of {self.name}: {error}. Set weights to a "
+                    "file with a state dict of this model"
+                ) from error
             if self.weights is None:
                 _calibrate(network, size)
-                return network
-        try:
-            network.load_state_dict(self.state())
-        except RuntimeError as error:
-            raise ValueError(
-                f"the weights {self.weights} do not fit {self.name}: {error}"
-            ) from error
         return network
-
-    def _download(self) -> nn.Module:
-        from torchvision.models import get_model
-
-        try:
-            return get_model(self.name, weights=self.entry, progress=False)
-        except OSError as error:
-            raise OSError(
-                f"cannot download the weights {self.weights!r} of {self.name} from "
-                f"{self.entry.url} ({error}): download the file and set weights to its path"
-            ) from error
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -132,28 +124,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
     Raises FileNotFoundError, or ValueError if the file contains anything but named tensors.
     """
-    try:
-        if path.suffix.lower() == ".safetensors":
-            return load_file(_existing(path))
-        state = torch.load(_existing(path), map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(_not_a_state_dict(path)) from error
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(_not_a_state_dict(path))
-    return dict(state)
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise FileNotFoundError(f"no file with weights at {path}")
-    return path
-
-
-def _not_a_state_dict(path: Path) -> str:
-    return (
+    message = (
         f"{path} is not a state dict: write it with torch.save(model.state_dict(), …) "
         "or safetensors.torch.save_file"
     )
+    try:
+        if path.suffix.lower() == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(message) from error
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(message)
+    return dict(state)
 
 
 def _calibrate(network: nn.Module, size: int) -> None:

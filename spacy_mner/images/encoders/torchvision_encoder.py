@@ -26,12 +26,10 @@ IMAGENET_CLASSES = 1000
 
 @dataclass(frozen=True)
 class Nodes:
-    """The nodes of a classifier's graph whose outputs are features, and the sizes of these.
+    """Graph nodes of a classifier, and the sizes of their outputs.
 
-    classifier: the last layer. hidden: its input. feature_map: the last map or sequence of
-        vectors before it. logits: the network's output.
-    dim, map_dim: width of the hidden layer, and of a cell of the map.
-    n_cells: cells of the map.
+    classifier: the last layer; hidden: its input, [n, dim]; feature_map: the last map or sequence
+    of vectors before it, n_cells of width map_dim; logits: the output of the network.
     """
 
     classifier: str
