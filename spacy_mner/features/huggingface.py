@@ -73,7 +73,9 @@ def read_files(name: str, revision: str | None = None) -> EncoderFiles:
             "whose tokenizer has one."
         )
     longest = min(tokenizer.model_max_length, _n_positions(config), UNLIMITED)
-    return EncoderFiles(backend.to_str(), unknown, longest, config.to_diff_dict())
+    settings = config.to_diff_dict()
+    settings.pop("_name_or_path", None)  # the local folder, in transformers 4.49
+    return EncoderFiles(backend.to_str(), unknown, longest, settings)
 
 
 def unsupported_encoder_error(name: str, reason: str) -> ValueError:
