@@ -269,7 +269,7 @@ def run_table(options: argparse.Namespace, command: Sequence[str] = COMMAND) -> 
         runs, left_out = plan(options)
         chosen = [run for run in runs if run.job["system"] in options.systems]
         unfinished = [run for run in chosen if not is_finished(run)]
-        print(f"{len(chosen)} runs, {len(chosen) - len(unfinished)} finished already", flush=True)
+        print(f"Runs: {len(chosen)}, finished already: {len(chosen) - len(unfinished)}", flush=True)
         try:
             for run, error in execute(unfinished, options.workers, command):
                 failed += bool(error)
@@ -293,7 +293,7 @@ def main() -> None:
     except (MNERError, OSError) as error:
         sys.exit(f"{error}")
     if failed:
-        sys.exit(f"{failed} runs failed: the same command repeats them.")
+        sys.exit(f"Failed runs: {failed}. The same command repeats them.")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def write_page(
     lines += [f"- not run: `{name}`, the corpus lacks {what}" for name, what in left_out.items()]
     lines += [f"- command: `{options.command}`", ""]
     if missing:
-        lines += [f"**Not complete: {missing} runs are missing.**", ""]
+        lines += [f"**Not complete; unfinished runs: {missing}.**", ""]
     lines += [*systems_table(table, results), "", f"{LEGEND} {table.get('legend', '')}".strip()]
     lines += ["", "## Differences", "", *differences(table, results), "", METHOD]
     if options.table == "table3":

@@ -133,7 +133,7 @@ def test_termination_stops_the_runs_and_writes_the_page(folder):
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == 1
-    assert "1 runs are missing" in Path("out/table1.md").read_text()
+    assert "unfinished runs: 1" in Path("out/table1.md").read_text()
     Path("out/w/8/started").unlink()
     time.sleep(0.5)
     assert not Path("out/w/8/started").exists()
