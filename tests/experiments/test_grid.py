@@ -121,6 +121,7 @@ def test_two_processes_do_not_work_in_one_folder(folder):
         run()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_termination_stops_the_runs_and_writes_the_page(folder):
     code = f"import grid; grid.run_table.__defaults__ = ({COMMAND!r},); grid.main()"
