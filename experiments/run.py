@@ -115,8 +115,8 @@ def describe_machine(gpu_id: int) -> str:
     gpu = torch.cuda.get_device_name(gpu_id) if gpu_id >= 0 else "no GPU"
     return (
         f"{platform.machine()}, CPU cores: {os.cpu_count()}, threads per run: "
-        f"{torch.get_num_threads()}, {gpu}, Python {platform.python_version()}, spaCy {spacy.__version__}, "
-        f"torch {torch.__version__}"
+        f"{torch.get_num_threads()}, {gpu}, Python {platform.python_version()}, "
+        f"spaCy {spacy.__version__}, torch {torch.__version__}"
     )
 
 
