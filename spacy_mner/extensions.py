@@ -10,9 +10,11 @@ Set by the component: `doc._.modality_attention`, `doc._.image_attention`, `doc.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import srsly
 from spacy.tokens import Doc, Span
 
@@ -52,7 +54,7 @@ def register() -> None:
             Doc.set_extension(name, **_OPTIONS.get(name, {"default": None}))
     for name in SPAN_ATTRIBUTES:
         if not Span.has_extension(name):
-            Span.set_extension(name, default=None)
+            Span.set_extension(name, **_valid_while(name, lambda span: span.label_))
 
 
 def _get_image_text(doc: Doc) -> Any:
@@ -68,8 +70,60 @@ def _set_image_text(doc: Doc, value: str | None) -> None:
     doc.user_data[IMAGE_TEXT] = value
 
 
+def token_offsets(doc: Doc) -> np.ndarray:
+    """The start and end of each token in characters, int32 [n_tokens, 2]."""
+    offsets = [(token.idx, token.idx + len(token)) for token in doc]
+    return np.asarray(offsets, np.int32).reshape(-1, 2)
+
+
+def computed_attention(doc: Doc) -> tuple[np.ndarray | None, list[dict[str, Any] | None]]:
+    """Token offsets, and the `modality_attention` and `image_attention` computed for these tokens.
+
+    Also available after a later component has merged or split tokens, when the attributes are None.
+    """
+    names = ("modality_attention", "image_attention")
+    offsets = [doc.user_data.get(_key(doc, f"{name}_valid_for")) for name in names]
+    values = [doc.user_data.get(_key(doc, name)) for name in names]
+    return next((one for one in offsets if one is not None), None), values
+
+
+def _valid_while(name: str, state: Callable[[Any], Any]) -> dict[str, Any]:
+    """Getter and setter of an attribute that is None once `state(doc or span)` has changed.
+
+    A later component may merge tokens or replace the label of an entity: what was computed for the
+    earlier tokens or label then no longer applies.
+    """
+
+    def get(owner: Doc | Span) -> Any:
+        data = _doc_of(owner).user_data
+        computed_for = data.get(_key(owner, f"{name}_valid_for"))
+        is_valid = computed_for is not None and np.array_equal(computed_for, state(owner))
+        return data.get(_key(owner, name)) if is_valid else None
+
+    def set_(owner: Doc | Span, value: Any) -> None:
+        data = _doc_of(owner).user_data
+        data[_key(owner, name)] = value
+        data[_key(owner, f"{name}_valid_for")] = None if value is None else state(owner)
+
+    return {"getter": get, "setter": set_}
+
+
+def _doc_of(owner: Doc | Span) -> Doc:
+    return owner if isinstance(owner, Doc) else owner.doc
+
+
+def _key(owner: Doc | Span, name: str) -> Any:
+    """The key of an attribute in `user_data`, in the form that spaCy shifts when it joins Docs."""
+    bounds = (None, None) if isinstance(owner, Doc) else (owner.start_char, owner.end_char)
+    return ("._.", name, *bounds)
+
+
 # The other attributes take many types of values, which are validated when they are used.
-_OPTIONS = {"image_text": {"getter": _get_image_text, "setter": _set_image_text}}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "image_text": {"getter": _get_image_text, "setter": _set_image_text},
+    "modality_attention": _valid_while("modality_attention", token_offsets),
+    "image_attention": _valid_while("image_attention", token_offsets),
+}
 
 
 def has_image(doc: Doc) -> bool:
