@@ -20,13 +20,13 @@ from spacy.tokenizer import Tokenizer
 
 from spacy_mner.annotate.annotator import Annotator
 from spacy_mner.annotate.chunks import Chunk, Row
-from spacy_mner.annotate.engines import Part, Work
+from spacy_mner.annotate.engines import Job, Part
 from spacy_mner.annotate.engines.worker import Worker
 from spacy_mner.annotate.formats import open_source
-from spacy_mner.annotate.formats.rows import plain
+from spacy_mner.annotate.formats.rows import json_default
 from spacy_mner.annotate.run import annotate
 from spacy_mner.annotate.task import Columns, Task
-from spacy_mner.errors import CorpusError, UsageError
+from spacy_mner.errors import MNERError
 from tests.images.samples import content as image
 from tests.images.samples import quarters
 
@@ -81,8 +81,8 @@ class RowCases:
 def judge(suffix: str, content: bytes, folder: Path, rng: Random) -> Verdict:
     """Annotate a file into a random format.
 
-    Raises AssertionError if the output does not have the rows of the input; CorpusError and
-    UsageError are results.
+    Raises AssertionError if the output does not have the rows of the input; any
+    MNERError is a result.
     """
     path, target = folder / f"in{suffix}", folder / f"out{rng.choice(FORMATS)}"
     path.write_bytes(content)
@@ -90,14 +90,14 @@ def judge(suffix: str, content: bytes, folder: Path, rng: Random) -> Verdict:
     try:
         task = _task(folder, rng)
         with _rules_in_place_of_model():
-            tally = annotate(task, str(path), str(target), _pickling)
-    except (CorpusError, UsageError) as error:
+            statistics = annotate(task, str(path), str(target), _pickling)
+    except MNERError as error:
         return {tried: category(str(error))}
     source = open_source(str(path))
     rows = [row for chunk in source.chunks() for row in chunk.rows]
-    assert tally.posts == len(rows) == source.survey().rows
+    assert statistics.posts == len(rows) == source.inspect().n_rows
     assert suffix != ".jsonl" or len(rows) == sum(map(bool, map(bytes.strip, content.split(b"\n"))))
-    assert open_source(str(target)).survey().rows == len(rows)
+    assert open_source(str(target)).inspect().n_rows == len(rows)
     found = READERS[target.suffix](target)
     for row, record in zip(rows, found, strict=True):
         _compare(row, record, task)
@@ -141,12 +141,12 @@ def _pipeline() -> Language:
     return nlp
 
 
-def _pickling(work: Work, chunks: Iterable[Chunk]) -> Iterator[Part]:
+def _pickling(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
     """An engine in this process that pickles what others send between processes."""
-    work = _pickled(work)
-    worker = Worker(Annotator(work.task, work.scratch), work.sink)
+    job = _pickled(job)
+    worker = Worker(Annotator(job.task, job.scratch), job.sink)
     for chunk in map(_pickled, chunks):
-        yield _pickled(worker.part(chunk, worker.open(chunk)))
+        yield _pickled(worker.annotate(chunk))
 
 
 def _pickled(value: Any) -> Any:
@@ -177,7 +177,7 @@ def _compare(row: Row, record: dict[str, Any], task: Task) -> None:
     """Check that the output has the values of the input, and either entities or an error."""
     entities, error = record[f"{task.prefix}entities"], record[f"{task.prefix}error"]
     assert (entities in (None, "")) == bool(error), f"{entities} and {error}"
-    assert not row.problem or error in (row.problem, _escaped(row.problem))
+    assert not row.error or error in (row.error, _escaped(row.error))
     for name, value in row.values.items():
         found = record[name if name in record else _escaped(name)]
         assert _equal(value, found), f"{value!r:.200} became {found!r:.200}"
@@ -187,7 +187,7 @@ def _equal(given: Any, found: Any) -> bool:
     """Whether a value is the same, up to the types of the output's format."""
     if repr(given) == repr(found):
         return True
-    given = json.loads(json.dumps(given, default=plain))
+    given = json.loads(json.dumps(given, default=json_default))
     if isinstance(given, str):
         return found in (given, _escaped(given))
     if given is None:

@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable
 from random import Random
 
-from spacy_mner.annotate.annotator import MOST_REGIONS
+from spacy_mner.annotate.annotator import MAX_REGIONS
 from spacy_mner.annotate.chunks import MAX_DEPTH
 from spacy_mner.annotate.formats.csv_rows import MAX_CELL
 from spacy_mner.annotate.formats.rows import MAX_COLUMNS, MAX_NAME
-from spacy_mner.annotate.image_opener import MOST_IMAGES
+from spacy_mner.annotate.image_opener import MAX_IMAGES
 
 from .mutations import MAX_BYTES, PIECES, VALUES
 from .row_seeds import SIZE, Pairs
@@ -38,8 +38,8 @@ HOSTILE = (
     *(opened * d + "1" + closed * d for d in DEPTHS for opened, closed in ("[]", ('{"a":', "}"))),
     *('{"a": 1, "a": 2}', '{"": null}', '{"\\ud800": "\\udfff"}', '[null, [1, "a", {}], true]'),
     *('[{"label": 5, "score": "x", "box": [1]}]', '[{"label": "man", "score": NaN, "box": 1}]'),
-    json.dumps(["a.png"] * (MOST_IMAGES + 1)),
-    json.dumps([[0.5]] * (MOST_REGIONS + 1)),
+    json.dumps(["a.png"] * (MAX_IMAGES + 1)),
+    json.dumps([[0.5]] * (MAX_REGIONS + 1)),
 )
 NAMES = (
     *("", " ", "text", "text ", "Text", "image", "entities", "error", "mner_error", "\0", "\n"),

@@ -1,6 +1,6 @@
-"""Bulk annotation: files of posts in, the same rows with their entities out.
+"""Bulk annotation: adds the entities of a pipeline to the rows of a file.
 
-source → chunks → engine (annotator) → parts in a work folder → one output file. A chunk is a fixed
-stretch of rows, and its part depends on nothing else: whatever was killed, wherever and in
-whatever order chunks were done, the parts laid one after the other are the same file.
+source → chunks → engine (annotator) → parts in a run folder → one output file. A chunk is a fixed
+range of rows, and its part depends on nothing else. The concatenated parts are therefore the same
+file, whichever chunks were computed first, in which process, and after how many restarts.
 """

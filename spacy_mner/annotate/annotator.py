@@ -1,4 +1,4 @@
-"""Annotates chunks of rows with one loaded pipeline."""
+"""Annotates chunks of rows with a pipeline."""
 
 from __future__ import annotations
 
@@ -11,114 +11,107 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..errors import ImageError, ImageWarning
+from ..extensions import computed_attention
 from ..pipeline.loading import load_pipeline
 from ..pipeline.multimodal_ner import MultimodalNER
 from .chunks import Chunk, Row
-from .image_opener import ImageOpener, Opened, OpenedChunk, from_json
+from .image_opener import ImageOpener, Images, OpenedImages, parse_list
 from .task import Task
 
-# Regions of a descriptor (a grid of 32 x 32): a larger one fills the memory, as the posts that are
-# computed together all get places for as many.
-MOST_REGIONS = 1024
-# Digits of scores and weights: what several machines agree on.
-DIGITS = 4
+# Regions of a descriptor (a grid of 32 x 32). All posts of a batch are padded to the largest one.
+MAX_REGIONS = 1024
+# Decimals of scores and attention weights on which different machines agree.
+DECIMALS = 4
 
 Annotation = dict[str, Any]
 
 
-class PostError(ValueError):
-    """Why a row is no post that can be annotated, in words for the user."""
+class RowError(ValueError):
+    """A row that cannot be annotated."""
 
 
 class Annotator:
-    """Turns rows into annotations, one each and in their order; a row that fails says why.
+    """Annotates rows: one annotation per row, in order.
 
-    An annotation has the keys `entities` (`start` and `end` count characters of the text),
-    `attention` where the task asks for it, `image_status` and `error`; all None but the error for
-    a row that failed.
+    An annotation has the keys `entities` (`start` and `end` in characters), `attention` if the task
+    asks for it, `image_status` and `error`. If the row failed, all but the error are None.
 
-    scratch: folder for images that are fetched; the temporary one where it is None.
+    scratch: folder for fetched images; the system's temporary folder if None.
     """
 
     def __init__(self, task: Task, scratch: Path | None = None) -> None:
         self.task = task
-        self.nlp = load_pipeline(task.model, task.gpu_id)
-        # spaCy's limit is one of its parser and tagger; the task has its own.
+        self.nlp = load_pipeline(task.model, task.gpu_id, task.code)
+        # spaCy's limit protects its parser and NER; the task has its own.
         self.nlp.max_length = max(self.nlp.max_length, task.max_length)
         self.images = ImageOpener(task, scratch)
         for _, pipe in self.nlp.pipeline:
             if isinstance(pipe, MultimodalNER):
                 pipe.annotate_attention = task.attention
 
-    def open(self, chunk: Chunk) -> OpenedChunk:
-        """Open (or fetch) the images of each row: what can go on while another chunk is computed.
-
-        No image's pixels are in memory afterwards.
-        """
-        return self.images.open(chunk)
-
-    def __call__(self, chunk: Chunk, opened: OpenedChunk) -> list[Annotation]:
-        """Annotate a chunk whose images were opened, and close them."""
-        rows = list(zip(chunk.rows, opened.images, strict=True))
+    def __call__(self, chunk: Chunk, images: OpenedImages) -> list[Annotation]:
+        """Annotate a chunk with its opened images, and close them."""
+        rows = list(zip(chunk.rows, images.by_row, strict=True))
         annotations: list[Annotation | None] = [None] * len(rows)
         try:
-            # Words of a million posts would stay in the vocabulary otherwise.
+            # Without a memory zone, the vocabulary would keep every word of the input.
             with self.nlp.memory_zone(), warnings.catch_warnings():
-                warnings.simplefilter("ignore", ImageWarning)  # each annotation says it
+                warnings.simplefilter("ignore", ImageWarning)  # the image status is in the output
                 docs = []
-                for i, (row, images) in enumerate(rows):
+                for i, (row, images_of_row) in enumerate(rows):
                     try:
-                        docs.append((self._doc(row, images), i))
+                        docs.append((self._doc(row, images_of_row), i))
                     except Exception as error:
                         annotations[i] = self._failed(error)
                 for i, annotation in self._annotate(docs):
                     annotations[i] = annotation
                 del docs
-                for i, (row, images) in enumerate(rows):
-                    annotations[i] = annotations[i] or self._alone(row, images)
+                return [
+                    annotation or self._annotate_one(*row)
+                    for annotation, row in zip(annotations, rows, strict=True)
+                ]
         finally:
-            opened.close()
-        return [annotation for annotation in annotations if annotation is not None]
+            images.close()
 
     def _annotate(self, docs: list[tuple[Doc, int]]) -> Iterable[tuple[int, Annotation]]:
-        """Annotate posts together. Those that are missing in the end failed, or stood by one."""
-        for _, pipe in self.nlp.pipeline:
-            if hasattr(pipe, "set_error_handler"):
-                pipe.set_error_handler(_leave_out)
+        """Annotate posts in batches. Posts that fail, or follow a failure, are left out."""
+        self._set_error_handler(_skip)
         stream = self.nlp.pipe(docs, as_tuples=True, batch_size=self.task.batch_size)
         try:
             for doc, i in stream:
-                # A component that makes a Doc of its own drops whose it is.
+                # The context is lost (None) if a component returns a new Doc.
                 if i is not None:
                     yield i, self._annotation(doc)
         except Exception:
-            return  # of a component that handles no error: the posts that are left go alone
+            return  # from a component without error handling
 
-    def _alone(self, row: Row, opened: Opened) -> Annotation:
-        """Annotate one post by itself, so that its error is its own."""
-        for _, pipe in self.nlp.pipeline:
-            if hasattr(pipe, "set_error_handler"):
-                pipe.set_error_handler(_raise)
+    def _annotate_one(self, row: Row, images: Images) -> Annotation:
+        self._set_error_handler(_raise)
         try:
-            return self._annotation(self.nlp(self._doc(row, opened)))
+            return self._annotation(self.nlp(self._doc(row, images)))
         except Exception as error:
             return self._failed(error)
 
-    def _doc(self, row: Row, opened: Opened) -> Doc:
-        if row.problem:
-            raise PostError(row.problem)
+    def _set_error_handler(self, handler: Any) -> None:
+        for _, pipe in self.nlp.pipeline:
+            if hasattr(pipe, "set_error_handler"):
+                pipe.set_error_handler(handler)
+
+    def _doc(self, row: Row, images: Images) -> Doc:
+        if row.error:
+            raise RowError(row.error)
         columns = self.task.columns
         text = row.values.get(columns.text)
         if not isinstance(text, str):
-            raise PostError(f"no text in the column {columns.text!r}")
+            raise RowError(f"no text in the column {columns.text!r}")
         if len(text) > self.task.max_length:
             limit = f"--max-length is {self.task.max_length:,}"
-            raise PostError(f"{len(text):,} characters; {limit}")
+            raise RowError(f"{len(text):,} characters; {limit}")
         doc = self.nlp.make_doc(text)
-        doc._.image = opened or None
+        doc._.image = images or None
         doc._.image_text = _image_text(row.values.get(columns.image_text))
-        doc._.image_features = _features(row.values.get(columns.image_features))
-        doc._.image_objects = _objects(row.values.get(columns.image_objects))
+        doc._.image_features = _image_features(row.values.get(columns.image_features))
+        doc._.image_objects = _image_objects(row.values.get(columns.image_objects))
         return doc
 
     def _annotation(self, doc: Doc) -> Annotation:
@@ -130,7 +123,7 @@ class Annotator:
                     "end": entity.end_char,
                     "label": entity.label_,
                     "text": entity.text,
-                    "score": None if entity._.score is None else round(entity._.score, DIGITS),
+                    "score": None if entity._.score is None else round(entity._.score, DECIMALS),
                 }
                 for entity in doc.ents
                 if not entity.text.isspace()
@@ -141,69 +134,68 @@ class Annotator:
         }
 
     def _failed(self, error: Exception) -> Annotation:
-        known = isinstance(error, PostError)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        is_known = isinstance(error, RowError)
+        reason = str(error) if is_known else f"{type(error).__name__}: {error}"
         attention = {"attention": None} if self.task.attention else {}
         return {"entities": None, **attention, "image_status": None, "error": reason}
 
 
-def _image_text(value: Any) -> str | None:
-    """The text about the image in a cell. Raises PostError for what is none."""
-    if not (value is None or isinstance(value, str)):
-        raise PostError(
-            f"image_text is no text, but of type {type(value).__name__}: join several captions "
-            "by line breaks"
+def _image_text(cell: Any) -> str | None:
+    if not isinstance(cell, str | None):
+        raise RowError(
+            f"image_text is not a string but {type(cell).__name__}: join several captions by line "
+            "breaks"
         )
-    return value or None
+    return cell or None
 
 
-def _features(value: Any) -> np.ndarray | ImageError | None:
-    """The descriptor in a cell, in CSV as JSON, or why it is masked.
-
-    Raises PostError for what is none.
-    """
-    if value is None or value == "":
+def _image_features(cell: Any) -> np.ndarray | ImageError | None:
+    """The descriptor in a cell (JSON in a text file), or the reason why it is masked."""
+    if cell is None or cell == "":
         return None
     try:
-        features = np.asarray(from_json(value), dtype=np.float32)
+        features = np.asarray(parse_list(cell), dtype=np.float32)
     except (TypeError, ValueError, OverflowError) as error:
-        raise PostError(f"image_features is not an array of numbers ({error})") from error
-    if features.ndim > 1 and len(features) > MOST_REGIONS:
-        return ImageError(f"image_features has {len(features):,} regions, limit {MOST_REGIONS:,}")
+        raise RowError(f"image_features is not an array of numbers ({error})") from error
+    if features.ndim > 1 and len(features) > MAX_REGIONS:
+        return ImageError(f"image_features has {len(features):,} regions, limit {MAX_REGIONS:,}")
     return features
 
 
-def _objects(value: Any) -> Any:
-    """The objects in a cell, in CSV as JSON; what is wrong with them shows when they are used."""
-    return None if value is None or value == "" else from_json(value)
+def _image_objects(cell: Any) -> Any:
+    """The objects in a cell (JSON in a text file); the component validates them."""
+    return None if cell is None or cell == "" else parse_list(cell)
 
 
 def _attention(doc: Doc) -> list[dict[str, Any]] | None:
-    """What each token of a post attends to; None where the fuser weighs nothing."""
-    weights, regions = doc._.modality_attention, doc._.image_attention
-    if weights is None and regions is None:
+    """The attention of each token, None if the fuser computes none.
+
+    The tokens are those that it was computed for: a later component may have merged or split them.
+    """
+    offsets, (weights, regions) = computed_attention(doc)
+    if offsets is None:
         return None
     return [
         {
-            "start": token.idx,
-            "end": token.idx + len(token),
-            "weights": _of_token(weights, token.i),
-            "regions": _of_token(regions, token.i),
+            "start": start,
+            "end": end,
+            "weights": _of_token(weights, i),
+            "regions": _of_token(regions, i),
         }
-        for token in doc
+        for i, (start, end) in enumerate(offsets.tolist())
     ]
 
 
 def _of_token(attention: dict[str, np.ndarray] | None, i: int) -> dict[str, Any] | None:
-    """A weight, or a list of them, for each modality."""
+    """Modality → the weight of a token, or its weights over regions."""
     if attention is None:
         return None
     return {
-        name: np.round(rows[i].astype(float), DIGITS).tolist() for name, rows in attention.items()
+        name: np.round(rows[i].astype(float), DECIMALS).tolist() for name, rows in attention.items()
     }
 
 
-def _leave_out(name: str, pipe: Any, docs: list[Doc], error: Exception) -> None: ...
+def _skip(name: str, pipe: Any, docs: list[Doc], error: Exception) -> None: ...
 
 
 def _raise(name: str, pipe: Any, docs: list[Doc], error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""Rows of the input, in chunks that are the unit of work, of memory and of resuming."""
+"""Rows of the input, in chunks: the unit of work, of memory and of resuming."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-# Rows of a chunk, and bytes of the input: what a kill can cost, and what is in memory at once.
+# Limits of a chunk, in rows and in bytes of the input.
 SIZE = 512
 BYTES = 1 << 24
-# Bytes of a row of text; a longer one is not read into the memory as a whole.
+# Bytes of a row of text; of a longer one only the beginning is read into memory.
 MAX_ROW = 1 << 24
-# Lists and objects within each other. The recursion of json and of pickle reaches deeper by an
-# amount that depends on what calls them, and so on the engine.
+# Levels of nested lists and objects. The recursion limits of json and pickle depend on the depth of
+# the calling stack, and so on the engine; a limit of our own gives the same output everywhere.
 MAX_DEPTH = 100
 
 
@@ -22,12 +22,12 @@ class Row:
     """One row of the input.
 
     values: by column.
-    problem: why the row could not be read, with what stands there; "" where it could.
-    size: bytes that it takes in the input, about.
+    error: why the row could not be read, with its content; empty if it could.
+    size: approximate bytes in the input.
     """
 
     values: dict[str, Any]
-    problem: str = ""
+    error: str = ""
     size: int = 0
 
 
@@ -35,39 +35,39 @@ class Row:
 class Chunk:
     """Consecutive rows.
 
-    number: the chunk's place in the input, from 0.
-    first: the place of its first row in the input, from 1.
-    table: the same rows as Arrow has them, where that is what the input holds.
+    index: of the chunk in the input, from 0.
+    first_row: number of its first row in the input, from 1.
+    table: the same rows as an Arrow table if the input is Parquet.
     """
 
-    number: int
+    index: int
     rows: list[Row]
-    first: int = 1
+    first_row: int = 1
     table: Any = None
 
 
 def chunked(rows: Iterable[Row]) -> Iterator[Chunk]:
-    """Cut a stream of rows into chunks: at SIZE rows, or where they exceed BYTES."""
-    taken: list[Row] = []
-    number, first, size = 0, 1, 0
+    """Divide rows into chunks of SIZE rows, or fewer if they exceed BYTES."""
+    pending: list[Row] = []
+    index, first_row, size = 0, 1, 0
     for row in rows:
-        taken.append(row)
+        pending.append(row)
         size += row.size
-        if len(taken) == SIZE or size > BYTES:
-            yield Chunk(number, taken, first)
-            number, first, size, taken = number + 1, first + len(taken), 0, []
-    if taken:
-        yield Chunk(number, taken, first)
+        if len(pending) == SIZE or size > BYTES:
+            yield Chunk(index, pending, first_row)
+            index, first_row, size, pending = index + 1, first_row + len(pending), 0, []
+    if pending:
+        yield Chunk(index, pending, first_row)
 
 
-def too_deep(value: Any) -> bool:
-    """Whether a value of JSON has more than MAX_DEPTH lists and objects within each other."""
+def is_too_deep(value: Any) -> bool:
+    """Whether a JSON value has more than MAX_DEPTH levels of lists and objects."""
     level = [value]
     for _ in range(MAX_DEPTH):
-        inside = chain.from_iterable(
-            one.values() if isinstance(one, dict) else one for one in level
+        children = chain.from_iterable(
+            item.values() if isinstance(item, dict) else item for item in level
         )
-        level = [one for one in inside if isinstance(one, dict | list)]
+        level = [child for child in children if isinstance(child, dict | list)]
         if not level:
             return False
     return True

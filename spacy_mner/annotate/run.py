@@ -1,4 +1,4 @@
-"""Runs a bulk annotation: what is done stays done, and the output appears whole."""
+"""Runs a bulk annotation: resumable, with an output that appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -10,35 +10,33 @@ from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
 
-from ..errors import CorpusError
+from ..errors import UsageError
 from ..utils.atomic_file import atomic_file
 from .chunks import Chunk
-from .engines import Engine, Part, Work
-from .formats import PIPE, Source, Survey, column_taken, open_sink, open_source
-from .lock import alone
-from .run_folder import Folder, dump_json, read_json
-from .run_identity import Run, check_same, identify
-from .signals import terminable
-from .tally import Tally
+from .engines import Engine, Job, Part
+from .formats import PIPE, Source, SourceInfo, column_taken, open_sink, open_source
+from .run_folder import RunFolder, dump_json, read_json
+from .run_identity import RunIdentity, check_same, identify
+from .statistics import Statistics
 from .task import Columns, Task
 
-# Columns, and characters of the name of one, that an error tells.
+# Columns, and characters of a column's name, that an error message lists.
 SHOWN_COLUMNS = 30
 SHOWN_NAME = 100
 
 
 @dataclass(frozen=True)
-class Listener:
-    """Who is told how it goes on.
+class ProgressCallbacks:
+    """Functions that are called during a run.
 
-    begun: the rows of the input (None: not known), and those that are done already.
-    did: of each part.
-    told: what looks like an oversight, in words.
+    on_start: with the number of rows (None if unknown) and of those that are finished already.
+    on_part: with the statistics of each finished part.
+    on_warning: with a message about a probable mistake.
     """
 
-    begun: Callable[[int | None, int], None] = lambda rows, done: None
-    did: Callable[[Tally], None] = lambda tally: None
-    told: Callable[[str], None] = lambda words: None
+    on_start: Callable[[int | None, int], None] = lambda n_rows, n_finished: None
+    on_part: Callable[[Statistics], None] = lambda statistics: None
+    on_warning: Callable[[str], None] = lambda message: None
 
 
 def annotate(
@@ -48,158 +46,163 @@ def annotate(
     engine: Engine,
     *,
     force: bool = False,
-    listener: Listener | None = None,
-) -> Tally:
-    """Annotate the posts of a file.
+    callbacks: ProgressCallbacks | None = None,
+) -> Statistics:
+    """Annotate the rows of a file.
 
-    source, output: names of files by their formats, or "-" for JSONL by standard input or output.
-    engine: what does the work.
-    force: replace an output that is there, and what another run has left.
+    source, output: files whose suffix gives the format, or "-" for JSONL on standard input or
+        output.
+    force: replace an existing output, and the parts of another run.
 
-    An interrupted run leaves `OUTPUT.part`, and the same call goes on from there, unless it reads
-    standard input, which cannot be read twice, or writes standard output. Where the output was
-    made by the same call already, nothing is done. Beside the output, `OUTPUT.summary.json` says
-    what became of the posts. Raises CorpusError for what the user can put right.
+    An interrupted run leaves the folder `OUTPUT.part`, and the same call continues it, unless it
+    reads standard input, which cannot be read again, or writes standard output. If the same call
+    has already finished, nothing is computed. `OUTPUT.summary.json` contains the statistics.
+
+    Raises UsageError for options, columns or an output that cannot be used, CorpusError for an
+    input that cannot be read, and LoadingError for the pipeline.
     """
-    listener = listener or Listener()
+    callbacks = callbacks or ProgressCallbacks()
     rows = open_source(source)
-    survey = _checked(rows.survey({*astuple(task.columns), *task.added}), task)
-    if hint := _without_images(survey, task):
-        listener.told(hint)
-    sink = open_sink(output, task, survey)
+    info = rows.inspect({*astuple(task.columns), *task.added_columns})
+    _check_columns(info, task)
+    if warning := _missing_image_column(info, task):
+        callbacks.on_warning(warning)
+    sink = open_sink(output, task, info)
     if output == PIPE:
-        return _to_pipe(Work(task, sink), rows, survey, engine, listener)
+        return _to_pipe(Job(task, sink), rows, info, engine, callbacks)
     target = Path(output)
     if source != PIPE and target.resolve() == Path(source).resolve():
-        raise CorpusError(f"{output} is the input; name another file for the output.")
+        raise UsageError(f"{output} is the input. Choose another output.")
     if target.is_dir():
-        raise CorpusError(f"{output} is a folder; name a file for the output.")
+        raise UsageError(f"{output} is a folder. Name a file as the output.")
     run = identify(task, rows.path, target)
-    folder = Folder(target.with_name(f"{target.name}.part"))
+    folder = RunFolder(target.with_name(f"{target.name}.part"))
     folder.make()
-    with terminable(), alone(folder.path, "annotation"):
+    with folder.exclusive_lock():
         try:
-            found = None if force else _finished(target, run, folder)
-            if found is not None:
-                folder.clear()
-                return found
-            folder.begin(run, force=force)
-            listener.begun(survey.rows, folder.tally().posts)
-            work = Work(task, sink, scratch=folder.path.absolute())
-            tally = _to_folder(work, rows, engine, folder, listener)
-            with atomic_file(target, by=folder.path) as file:
-                sink.join(folder.parts(), file)
-            _write_summary(target, run, tally)
+            statistics = None if force else _finished(target, run, folder)
+            if statistics is None:
+                folder.begin(run, force=force)
+                callbacks.on_start(info.n_rows, folder.statistics().posts)
+                job = Job(task, sink, scratch=folder.path.absolute())
+                statistics = _to_folder(job, rows, engine, folder, callbacks)
+                with atomic_file(target, temporary_in=folder.path) as file:
+                    sink.concatenate(folder.parts(), file)
+                _write_summary(target, run, statistics)
             folder.clear()
-            return tally
+            return statistics
         finally:
             folder.remove_if_empty()
 
 
-def _to_pipe(work: Work, rows: Source, survey: Survey, engine: Engine, listener: Listener) -> Tally:
-    listener.begun(survey.rows, 0)
-    total = Tally()
-    with terminable(), closing(_in_order(engine(work, rows.chunks()))) as parts:
+def _to_pipe(
+    job: Job, rows: Source, info: SourceInfo, engine: Engine, callbacks: ProgressCallbacks
+) -> Statistics:
+    callbacks.on_start(info.n_rows, 0)
+    total = Statistics()
+    with closing(_in_order(engine(job, rows.chunks()))) as parts:
         for part in parts:
             sys.stdout.buffer.write(part.content)
             sys.stdout.buffer.flush()
-            total.add(part.tally)
-            listener.did(part.tally)
+            total.add(part.statistics)
+            callbacks.on_part(part.statistics)
     return total
 
 
 def _to_folder(
-    work: Work, rows: Source, engine: Engine, folder: Folder, listener: Listener
-) -> Tally:
-    done = folder.done()
-    todo = (chunk for chunk in rows.chunks() if chunk.number not in done)
-    with closing(_work(engine, work, todo)) as parts:
+    job: Job, rows: Source, engine: Engine, folder: RunFolder, callbacks: ProgressCallbacks
+) -> Statistics:
+    finished = folder.finished()
+    remaining = (chunk for chunk in rows.chunks() if chunk.index not in finished)
+    with closing(_parts(engine, job, remaining)) as parts:
         for part in parts:
-            folder.keep(part)
-            listener.did(part.tally)
-    return folder.tally()
+            folder.add(part)
+            callbacks.on_part(part.statistics)
+    return folder.statistics()
 
 
-def _work(engine: Engine, work: Work, todo: Iterator[Chunk]) -> Generator[Part, None, None]:
-    """The parts of the chunks that are left; no pipeline is loaded for none."""
-    first = next(todo, None)
+def _parts(engine: Engine, job: Job, remaining: Iterator[Chunk]) -> Generator[Part, None, None]:
+    """The parts of the remaining chunks; without any, the engine loads no pipeline."""
+    first = next(remaining, None)
     if first is not None:
-        yield from engine(work, chain([first], todo))
+        yield from engine(job, chain([first], remaining))
 
 
-def _checked(survey: Survey, task: Task) -> Survey:
-    """Raises CorpusError where the input has not the columns that the task asks for."""
-    columns = survey.columns
-    if columns is None:
-        return survey
-    standard = Columns()
-    for name, usual in zip(astuple(task.columns), astuple(standard), strict=True):
-        if name not in columns and (name != usual or name == task.columns.text) and survey.rows:
-            raise CorpusError(f"{_no_column(name, columns)}.")
-    taken = [name for name in task.added if name in columns]
-    if taken:
-        raise column_taken(taken[0])
-    return survey
+def _in_order(parts: Iterable[Part]) -> Generator[Part, None, None]:
+    """Sort parts that arrive in any order, yielding each as early as possible."""
+    waiting: list[tuple[int, Part]] = []
+    index = 0
+    for part in parts:
+        heapq.heappush(waiting, (part.index, part))
+        while waiting and waiting[0][0] == index:
+            yield heapq.heappop(waiting)[1]
+            index += 1
 
 
-def _without_images(survey: Survey, task: Task) -> str:
-    """What to say where images were asked for and the input has no column of them."""
-    columns, name = survey.columns, task.columns.image
-    asked = task.images_root is not None or task.allow_urls
-    if not asked or not survey.rows or columns is None or name in columns:
+def _check_columns(info: SourceInfo, task: Task) -> None:
+    """Raise UsageError if the input lacks a column of the task, or has one that is to be added.
+
+    Optional columns may be missing unless the user named them.
+    """
+    if info.columns is None:
+        return
+    for name, default in zip(astuple(task.columns), astuple(Columns()), strict=True):
+        is_required = name != default or name == task.columns.text
+        if is_required and name not in info.columns and info.n_rows:
+            raise UsageError(f"{_no_column(name, info.columns)}.")
+    for name in task.added_columns:
+        if name in info.columns:
+            raise column_taken(name)
+
+
+def _missing_image_column(info: SourceInfo, task: Task) -> str:
+    """The warning for an option about images if the input has no column of them, or ""."""
+    columns, name = info.columns, task.columns.image
+    expects_images = task.images_root is not None or task.allow_urls
+    if not expects_images or not info.n_rows or columns is None or name in columns:
         return ""
     return f"{_no_column(name, columns)}. No post has an image; --image names another column."
 
 
 def _no_column(name: str, columns: Iterable[str]) -> str:
-    # In quotes, so that a blank in a name is seen.
+    # In quotes, so that a space in a name is visible.
     shown = [repr(column[:SHOWN_NAME]) for column in columns]
     more = f" and {len(shown) - SHOWN_COLUMNS:,} more" if len(shown) > SHOWN_COLUMNS else ""
     listed = ", ".join(shown[:SHOWN_COLUMNS]) or "none"
     return f"The input has no column {name!r}; its columns: {listed}{more}"
 
 
-def _finished(target: Path, run: Run, folder: Folder) -> Tally | None:
-    """The tally of an output that the same run made; None where there is work to do.
+def _finished(target: Path, run: RunIdentity, folder: RunFolder) -> Statistics | None:
+    """The statistics of an output that the same run has finished, None if there is work left.
 
-    Raises CorpusError for an output that is in the way.
+    Raises UsageError if the output must not be replaced.
     """
     if not target.exists():
         return None
-    found = read_json(summary_of(target)) or {}
-    # What comes by a pipe may be anything, so that no output is known to be of it.
-    made_by = None if run["input"] is None else found.get("run")
+    path = summary_path(target)
+    summary = read_json(path, delete=path) or {}
+    # Standard input may differ, so no output is known to belong to it.
+    made_by = None if run["input"] is None else summary.get("run")
     size = target.stat().st_size
-    if made_by == run and found.get("bytes") == size:
-        return Tally.from_json(found)
-    if folder.holds(run):
-        return None  # its last steps are to be done
+    if made_by == run and summary.get("bytes") == size:
+        return Statistics.from_json(summary)
+    if folder.has_parts_of(run):
+        return None  # interrupted after the output was written
     if isinstance(made_by, dict):
         check_same(target, made_by, run)
-        raise CorpusError(
-            f"{target} has changed since it was made, from {found.get('bytes')} to {size} bytes: "
-            "put it back, or make it anew by --force."
+        raise UsageError(
+            f"{target} has changed since it was written, from {summary.get('bytes')} to {size} "
+            "bytes. Restore it, or write it again with --force."
         )
-    raise CorpusError(f"{target} is there already; --force replaces it.")
+    raise UsageError(f"{target} exists already; --force replaces it.")
 
 
-def summary_of(target: Path) -> Path:
+def summary_path(target: Path) -> Path:
     """Where the summary of an output is written."""
     return target.with_name(f"{target.name}.summary.json")
 
 
-def _write_summary(target: Path, run: Run, tally: Tally) -> None:
-    with atomic_file(summary_of(target)) as file:
+def _write_summary(target: Path, run: RunIdentity, statistics: Statistics) -> None:
+    with atomic_file(summary_path(target)) as file:
         size = target.stat().st_size
-        file.write(dump_json({**tally.to_json(), "bytes": size, "run": run}))
-
-
-def _in_order(parts: Iterable[Part]) -> Generator[Part, None, None]:
-    """Parts in the order of the input, whatever order they come in."""
-    waiting: list[tuple[int, Part]] = []
-    number = 0
-    for part in parts:
-        heapq.heappush(waiting, (part.number, part))
-        while waiting and waiting[0][0] == number:
-            yield heapq.heappop(waiting)[1]
-            number += 1
+        file.write(dump_json({**statistics.to_json(), "bytes": size, "run": run}))

@@ -1,4 +1,4 @@
-"""The work folder of a bulk annotation: its finished parts, and what they belong to."""
+"""The folder of an unfinished run: its finished parts, and the run that they belong to."""
 
 from __future__ import annotations
 
@@ -6,121 +6,137 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import CorpusError
+from filelock import FileLock, Timeout
+
+from ..errors import UsageError
 from ..utils.atomic_file import atomic_file
 from .engines import Part
 from .image_opener import FETCHED
-from .lock import LOCK
-from .run_identity import Run, check_same
-from .tally import Tally
+from .run_identity import RunIdentity, check_same
+from .statistics import Statistics
 
-RUN = "run.json"
-# What is written here besides; anything of another name is somebody else's.
+LOCK = ".lock"
+IDENTITY = "run.json"
+# The names of all other files that a run writes here.
 PART = re.compile(r"[0-9]{8,}\.part")
-TALLY = re.compile(r"[0-9]{8,}\.json")
-PASSING = re.compile(rf"[0-9a-f]{{32}}\.tmp|{FETCHED}.+")
+STATISTICS = re.compile(r"[0-9]{8,}\.json")
+TEMPORARY = re.compile(rf"[0-9a-f]{{32}}\.tmp|{FETCHED}.+")
 
 
-class Folder:
-    """Keeps parts until the output is whole.
+class RunFolder:
+    """Keeps finished parts until the output is complete.
 
-    A part is there whole or not at all, and its tally before it: whatever is killed, what the
-    folder holds is true. `run.json` is the first file here and the last: what holds more without
-    it is no work folder.
+    A part is written atomically, and its statistics before it, so the folder is consistent after a
+    kill at any moment. `run.json` is written first and deleted last: a folder that contains other
+    files without it was not made by a run.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def make(self) -> None:
-        """Make the folder where there is none. Raises CorpusError for a folder of somebody else."""
+        """Make the folder if necessary. Raises UsageError if it exists and no run made it."""
         self.path.mkdir(parents=True, exist_ok=True)
         names = {path.name for path in self.path.iterdir()} - {LOCK}
-        others = sorted(name for name in names if not PASSING.fullmatch(name))
-        if others and "pipeline" not in (self._read(RUN) or {}):
-            raise CorpusError(
-                f"{self.path} holds {others[0]!r} and is not of an annotation: move it away, or "
-                "name another output."
+        others = sorted(name for name in names if not TEMPORARY.fullmatch(name))
+        if others and "pipeline" not in (self._read(IDENTITY) or {}):
+            raise UsageError(
+                f"{self.path} contains {others[0]!r} and does not belong to an annotation. Move it "
+                "away, or choose another output."
             )
 
-    def begin(self, run: Run, *, force: bool) -> None:
-        """Go on with the parts of the same run, if there are any.
+    @contextmanager
+    def exclusive_lock(self) -> Iterator[None]:
+        """Lock the folder until this process ends. Raises UsageError if another one holds it."""
+        lock = FileLock(self.path / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise UsageError(
+                f"Another annotation is running in {self.path}. Wait until it has finished."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
-        force: forget those of another run, which are a CorpusError otherwise.
+    def begin(self, run: RunIdentity, *, force: bool) -> None:
+        """Begin a run, or continue it if its parts are here.
+
+        force: delete the parts of another run, which otherwise raise UsageError.
         """
-        found = self._read(RUN)
-        self._delete(PASSING)
-        # What comes by a pipe cannot be taken up again.
-        if self.done() and (found != run or run["input"] is None):
+        found = self._read(IDENTITY)
+        self._delete(TEMPORARY)
+        # Standard input (None) cannot be read again.
+        if self.finished() and (found != run or run["input"] is None):
             if not force:
                 check_same(self.path, found or {}, run)
             self.clear()
-        with atomic_file(self.path / RUN) as file:
+        with atomic_file(self.path / IDENTITY) as file:
             file.write(dump_json(run))
 
-    def done(self) -> set[int]:
-        """The numbers of the chunks whose parts are there."""
+    def finished(self) -> set[int]:
+        """The indices of the chunks whose parts are here."""
         return {int(path.stem) for path in self._parts()}
 
-    def keep(self, part: Part) -> None:
-        """Keep a part."""
-        with atomic_file(self._place(part.number, ".json")) as file:
-            file.write(dump_json(part.tally.to_json()))
-        with atomic_file(self._place(part.number, ".part")) as file:
+    def add(self, part: Part) -> None:
+        """Write a part and its statistics."""
+        with atomic_file(self._file(part.index, ".json")) as file:
+            file.write(dump_json(part.statistics.to_json()))
+        with atomic_file(self._file(part.index, ".part")) as file:
             file.write(part.content)
 
-    def tally(self) -> Tally:
-        """The counts over all parts."""
-        total = Tally()
-        for number in self.done():
-            found = self._read(self._place(number, ".json").name)
+    def statistics(self) -> Statistics:
+        """The statistics over all parts."""
+        total = Statistics()
+        for index in self.finished():
+            found = self._read(self._file(index, ".json").name)
             if found is None:
-                raise CorpusError(f"{self.path} has lost a file: delete the folder.")
-            total.add(Tally.from_json(found))
+                raise UsageError(f"{self.path} lacks the statistics of a part; delete the folder.")
+            total.add(Statistics.from_json(found))
         return total
 
-    def parts(self) -> Iterator[Path]:
-        """The parts, in the order of the input."""
-        yield from sorted(self._parts(), key=lambda path: int(path.stem))
+    def parts(self) -> list[Path]:
+        """The files of the parts, in the order of the input."""
+        return sorted(self._parts(), key=lambda path: int(path.stem))
 
-    def holds(self, run: Run) -> bool:
-        """Whether parts of this run are there."""
-        return bool(self.done()) and self._read(RUN) == run
+    def has_parts_of(self, run: RunIdentity) -> bool:
+        """Whether parts of this run are here."""
+        return bool(self.finished()) and self._read(IDENTITY) == run
 
     def clear(self) -> None:
-        """Forget all that was done. A part goes before its tally, so that what is left is true."""
-        for kind in (PART, TALLY, PASSING):
-            self._delete(kind)
-        (self.path / RUN).unlink(missing_ok=True)
+        """Delete all files of the run; parts before statistics, so that no part lacks its own."""
+        for names in (PART, STATISTICS, TEMPORARY):
+            self._delete(names)
+        (self.path / IDENTITY).unlink(missing_ok=True)
 
     def remove_if_empty(self) -> None:
-        """Delete the folder where nothing is done in it."""
-        if not self.done():
+        """Delete the folder if it contains no parts; files that no run wrote are kept."""
+        if not self.finished():
             self.clear()
-            (self.path / LOCK).unlink(missing_ok=True)
-            with suppress(OSError):  # somebody has put something in
+            with suppress(OSError):  # not empty; on Windows the locked file cannot be deleted
+                (self.path / LOCK).unlink(missing_ok=True)
                 self.path.rmdir()
 
     def _parts(self) -> Iterator[Path]:
         return (path for path in self.path.iterdir() if PART.fullmatch(path.name))
 
-    def _delete(self, kind: re.Pattern[str]) -> None:
-        """Delete what has a name of a kind."""
-        for path in [path for path in self.path.iterdir() if kind.fullmatch(path.name)]:
+    def _delete(self, names: re.Pattern[str]) -> None:
+        for path in [path for path in self.path.iterdir() if names.fullmatch(path.name)]:
             if path.name.startswith(FETCHED):
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
 
-    def _read(self, name: str) -> Run | None:
-        return read_json(self.path / name, of=self.path)
+    def _read(self, name: str) -> dict[str, Any] | None:
+        return read_json(self.path / name, delete=self.path)
 
-    def _place(self, number: int, suffix: str) -> Path:
-        return self.path / f"{number:08d}{suffix}"
+    def _file(self, index: int, suffix: str) -> Path:
+        return self.path / f"{index:08d}{suffix}"
 
 
 def dump_json(value: Any) -> bytes:
@@ -128,19 +144,17 @@ def dump_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
-def read_json(path: Path, of: Path | None = None) -> dict[str, Any] | None:
-    """The object in a file of JSON, None where there is no file.
+def read_json(path: Path, *, delete: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, None if there is no file.
 
-    of: what is of no use without the file; the file itself if None.
-
-    Raises CorpusError where it is damaged.
+    delete: what the user should delete if the file is damaged, which raises UsageError.
     """
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path} is damaged ({error}); delete {of or 'it'}.") from error
+        raise UsageError(f"{path} is damaged ({error}); delete {delete}.") from error
     if not isinstance(found, dict):
-        raise CorpusError(f"{path} is damaged (no JSON object); delete {of or 'it'}.")
+        raise UsageError(f"{path} is damaged (not a JSON object); delete {delete}.")
     return found

@@ -1,4 +1,4 @@
-"""What a bulk annotation is, so that only the same one goes on where it stopped."""
+"""What identifies a run: only the same run continues its unfinished parts."""
 
 from __future__ import annotations
 
@@ -12,37 +12,44 @@ from typing import Any
 from spacy.util import get_package_path, is_package
 
 from ..about import __version__
-from ..errors import CorpusError
+from ..errors import LoadingError, UsageError
 from .chunks import SIZE
 from .task import Task
 
-Run = dict[str, Any]
+RunIdentity = dict[str, Any]
 
 
-def identify(task: Task, source: Path | None, target: Path) -> Run:
-    """All that the output depends on, of types that JSON knows."""
-    # As seen from the output, so that all may move together.
+def identify(task: Task, source: Path | None, target: Path) -> RunIdentity:
+    """Everything that the output depends on, as JSON types.
+
+    Files are identified by their content, and the image folder by its path relative to the output,
+    so that all of them can be moved together. Raises LoadingError if there is no such pipeline.
+    """
     root = task.images_root and os.path.relpath(task.images_root.resolve(), target.parent.resolve())
-    asked = {**asdict(task), "images_root": root, "gpu": task.gpu_id >= 0}
-    # The same answers from any GPU, and from any place that the pipeline lies in.
-    del asked["gpu_id"], asked["model"]
+    options = {
+        **asdict(task),
+        "code": task.code and file_digest(task.code),
+        "images_root": root,
+        "gpu": task.gpu_id >= 0,
+    }
+    del options["gpu_id"], options["model"]
     return {
         "input": None if source is None else file_digest(source),
         "output": target.suffix.lower(),
-        "pipeline": folder_digest(_folder_of(task.model)),
+        "pipeline": _folder_digest(_pipeline_folder(task.model)),
         "version": __version__,
         "chunk": SIZE,
-        **asked,
+        **options,
     }
 
 
-def check_same(place: Path, found: Run, run: Run) -> None:
-    """Raise CorpusError where a folder or file belongs to another run."""
+def check_same(path: Path, found: RunIdentity, run: RunIdentity) -> None:
+    """Raise UsageError if a folder or file belongs to a different run."""
     differing = sorted(name for name in {*found, *run} if found.get(name) != run.get(name))
     if differing:
-        raise CorpusError(
-            f"{place} is of another run, whose {', '.join(differing)} differed: "
-            "finish that one with its command, name another output, or start anew by --force."
+        raise UsageError(
+            f"{path} belongs to another run, with a different {', '.join(differing)}. Finish that "
+            "run with its own command, choose another output, or replace it with --force."
         )
 
 
@@ -55,7 +62,7 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def folder_digest(folder: Path) -> str:
+def _folder_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of all files below a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     listed = [
@@ -66,8 +73,8 @@ def folder_digest(folder: Path) -> str:
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
-def _folder_of(model: str) -> Path:
+def _pipeline_folder(model: str) -> Path:
     folder = get_package_path(model) if is_package(model) else Path(model)
     if not folder.is_dir():
-        raise CorpusError(f"There is no pipeline {model}: name a package or a folder.")
+        raise LoadingError(f"There is no pipeline {model}: name an installed package or a folder.")
     return folder

@@ -1,4 +1,4 @@
-"""What a bulk annotation is asked for."""
+"""The options of a bulk annotation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the input's columns that a post is made of; all but the text may be absent."""
+    """The names of the input's columns; all but the text are optional."""
 
     text: str = "text"
     image: str = "image"
@@ -19,20 +19,22 @@ class Columns:
 
 @dataclass(frozen=True)
 class Task:
-    """How posts are annotated.
+    """How rows are annotated.
 
     model: package name or folder of a pipeline.
-    images_root: folder below which image paths lead; without it none is opened.
-    allow_urls: fetch images of http and https URLs.
-    attention: write what each token attends to: the weights of modalities, or of regions.
-    prefix: of the columns that are added.
-    max_length: characters of a post; a longer one fails.
-    batch_size: posts that the pipeline sees at once.
+    code: Python file that each process imports before it loads the pipeline.
+    images_root: folder of the image paths; without it no file is opened.
+    allow_urls: fetch images from http and https URLs.
+    attention: write the attention of each token over modalities or image regions.
+    prefix: of the names of the added columns.
+    max_length: characters of a text; a longer one is an error of its row.
+    batch_size: posts per batch of the pipeline.
     gpu_id: -1 for the CPU.
     """
 
     model: str
     columns: Columns = Columns()
+    code: Path | None = None
     images_root: Path | None = None
     allow_urls: bool = False
     attention: bool = False
@@ -42,7 +44,7 @@ class Task:
     gpu_id: int = -1
 
     @property
-    def added(self) -> list[str]:
+    def added_columns(self) -> list[str]:
         """The names of the columns that are added to those of the input."""
         attention = ["attention"] if self.attention else []
         return [self.prefix + name for name in ("entities", *attention, "image_status", "error")]

@@ -1,7 +1,8 @@
-"""`spacy-mner annotate`: entities for a file of posts, however long."""
+"""`spacy-mner annotate`: bulk annotation of a file of posts."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -10,21 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import CorpusError
+from ..errors import UsageError
 from ..utils.text import counted, printable
 from .console import interruptible, user_errors
 
 if TYPE_CHECKING:
     from ..annotate.engines import Engine
-    from ..annotate.run import Listener
-    from ..annotate.tally import Tally
+    from ..annotate.run import ProgressCallbacks
+    from ..annotate.statistics import Statistics
 
-# The exit code of a run in which posts failed; the output is whole, their errors are in it.
+# Exit code if posts failed; the output is complete and contains their errors.
 SOME_FAILED = 3
+UNOPENED = {"unreadable", "absent"}
 
 
 class EngineChoice(str, Enum):
-    """What does the work."""
+    """Where posts are annotated."""
 
     local = "local"
     ray = "ray"
@@ -37,11 +39,13 @@ def annotate_cli(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="INPUT", help="Posts: .jsonl, .csv, .tsv or .parquet; - for JSONL by a pipe."
+            metavar="INPUT",
+            help="Posts: .jsonl, .csv, .tsv or .parquet; - for JSONL on standard input.",
         ),
     ],
     output: Annotated[
-        str, typer.Argument(metavar="OUTPUT", help="The same rows with their entities; likewise.")
+        str,
+        typer.Argument(metavar="OUTPUT", help="The same rows with entities, in the same formats."),
     ],
     text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
     image: Annotated[
@@ -56,7 +60,7 @@ def annotate_cli(
     ] = "image_objects",
     images_root: Annotated[
         Path | None,
-        typer.Option(help="Folder below which image paths lead; without it none is opened."),
+        typer.Option(help="Folder of the image paths; without it no file is opened."),
     ] = None,
     allow_urls: Annotated[
         bool, typer.Option("--allow-urls", help="Fetch images of http and https URLs.")
@@ -64,39 +68,50 @@ def annotate_cli(
     attention: Annotated[
         bool,
         typer.Option(
-            "--attention", help="Write what each token attends to: modalities, or regions."
+            "--attention", help="Add the attention of each token over modalities or image regions."
         ),
     ] = False,
-    prefix: Annotated[str, typer.Option(help="Of the names of the columns that are added.")] = "",
+    prefix: Annotated[str, typer.Option(help="Prefix of the names of the added columns.")] = "",
     max_length: Annotated[
-        int, typer.Option(min=1, help="Characters of a post; a longer one fails.")
+        int, typer.Option(min=1, help="Characters of a post; a longer one is an error.")
     ] = 5_000,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts per batch.")] = 128,
-    n_process: Annotated[int, typer.Option(min=1, help="Processes, or workers of Ray.")] = 1,
+    n_process: Annotated[int, typer.Option(min=1, help="Processes, or Ray workers.")] = 1,
     engine: Annotated[
         EngineChoice, typer.Option(help="This machine, or a Ray cluster.")
     ] = EngineChoice.local,
+    code: Annotated[
+        Path | None, typer.Option(help="Python file to import before the pipeline is loaded.")
+    ] = None,
     gpu_id: Annotated[
         int, typer.Option("--gpu-id", "-g", min=-1, help="GPU to use, -1 for the CPU.")
     ] = -1,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace OUTPUT and what another run left.")
+        bool,
+        typer.Option("--force", help="Replace OUTPUT and the unfinished parts of another run."),
     ] = False,
 ) -> None:
-    """Annotate the posts of a file in bulk, with progress; interrupted, the same command goes on.
+    """Annotate the posts of a file in bulk. After an interruption, run the same command again.
 
-    A post that fails is written with its error. Exit codes: 0 all is done; 1 it cannot run as
-    asked; 3 all is done, and some posts failed; 130 interrupted.
+    A post that fails is written with its error. Exit codes: 0 success; 1 the command cannot run;
+    3 success, but some posts failed; 130 interrupted.
     """
-    with user_errors(to_stderr=True), interruptible("with what is not done"):
+    with (
+        user_errors(to_stderr=True),
+        interruptible("with the remaining posts"),
+        interrupt_on_sigterm(),
+    ):
         from ..annotate.run import annotate
         from ..annotate.task import Columns, Task
 
         if images_root is not None and not images_root.is_dir():
-            raise CorpusError(f"There is no folder {images_root}; --images-root names one.")
+            raise UsageError(f"--images-root {images_root}: there is no such folder.")
+        if code is not None and not code.is_file():
+            raise UsageError(f"--code {code}: there is no such file.")
         task = Task(
             model=model,
             columns=Columns(text, image, image_text, image_features, image_objects),
+            code=code and code.absolute(),
             images_root=images_root,
             allow_urls=allow_urls,
             attention=attention,
@@ -105,59 +120,70 @@ def annotate_cli(
             batch_size=batch_size,
             gpu_id=gpu_id,
         )
-        with progress() as listener:
-            tally = annotate(
-                task, source, output, chosen(engine, n_process), force=force, listener=listener
+        with progress() as callbacks:
+            statistics = annotate(
+                task, source, output, engine_of(engine, n_process), force=force, callbacks=callbacks
             )
-    show(tally, output)
-    if images_root is None and tally.images and set(tally.images) <= {"unreadable", "absent"}:
+    show(statistics, output)
+    if images_root is None and statistics.images and statistics.images.keys() <= UNOPENED:
         typer.echo("No image was opened: --images-root names the folder of their paths.", err=True)
-    if tally.failed:
+    if statistics.failed:
         raise typer.Exit(SOME_FAILED)
 
 
 @contextmanager
-def progress() -> Iterator[Listener]:
-    """A bar on standard error with rate and time left; only where a terminal shows it."""
+def interrupt_on_sigterm() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM too, so that the command ends as after Ctrl-C."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def progress() -> Iterator[ProgressCallbacks]:
+    """A progress bar on standard error, if that is a terminal."""
     from tqdm import tqdm
 
-    from ..annotate.run import Listener
+    from ..annotate.run import ProgressCallbacks
 
     with tqdm(unit=" posts", unit_scale=False, disable=None, smoothing=0.05) as bar:
 
-        def begun(rows: int | None, done: int) -> None:
-            if done:
-                typer.echo(f"{counted(done, 'post')} done already, going on.", err=True)
-            bar.reset(rows)
-            bar.update(done)
-            # The rate is that of this process; what was there has taken it no time.
-            bar.initial = done
+        def on_start(n_rows: int | None, n_finished: int) -> None:
+            if n_finished:
+                typer.echo(f"{counted(n_finished, 'post')} finished before; continuing.", err=True)
+            bar.reset(n_rows)
+            bar.update(n_finished)
+            # Exclude posts of an earlier run from the rate.
+            bar.initial = n_finished
 
-        def told(words: str) -> None:
-            typer.echo(printable(words), err=True)
+        yield ProgressCallbacks(
+            on_start=on_start,
+            on_part=lambda statistics: bar.update(statistics.posts),
+            on_warning=lambda message: typer.echo(printable(message), err=True),
+        )
 
-        yield Listener(begun, lambda tally: bar.update(tally.posts), told)
 
-
-def chosen(engine: EngineChoice, n_process: int) -> Engine:
-    """The engine that the options name."""
+def engine_of(choice: EngineChoice, n_process: int) -> Engine:
+    """The engine that the options select."""
     from ..annotate import engines
 
-    if engine is EngineChoice.ray:
+    if choice is EngineChoice.ray:
         from ..annotate.engines.ray import ray_data
 
         return ray_data(n_process)
     return engines.inline if n_process == 1 else engines.processes(n_process)
 
 
-def show(tally: Tally, output: str) -> None:
-    """Say what became of the posts; on standard error, as standard output may be the posts."""
-    lines = [f"{counted(tally.posts, 'post')} in {output}"]
-    for name, counts in (("entities", tally.entities), ("images", tally.images)):
+def show(statistics: Statistics, output: str) -> None:
+    """Print the statistics on standard error, as standard output may contain the posts."""
+    lines = [f"{counted(statistics.posts, 'post')} in {output}"]
+    for name, counts in (("entities", statistics.entities), ("images", statistics.images)):
         if counts:
             listed = ", ".join(f"{kind} {n:,}" for kind, n in counts.most_common())
             lines.append(f"{name}: {listed}")
-    if tally.failed:
-        lines.append(f"{counted(tally.failed, 'post')} failed; each says why. The first:")
-        lines += [f"  row {row:,}: {printable(error[:200])}" for row, error in tally.errors]
+    if statistics.failed:
+        lines.append(f"{counted(statistics.failed, 'post')} failed. The first errors:")
+        lines += [f"  row {row:,}: {printable(error[:200])}" for row, error in statistics.errors]
     typer.echo("\n".join(lines), err=True)

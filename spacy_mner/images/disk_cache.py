@@ -36,7 +36,7 @@ class DiskCache:
         path = self._path(group, key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_file(path, lasting=False) as file:
+            with atomic_file(path, durable=False) as file:
                 file.write(content)
         except OSError as error:
             self._disable(error)

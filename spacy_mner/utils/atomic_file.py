@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic replacement of a file."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from typing import IO
 
 
 @contextmanager
-def atomic_file(path: Path, *, lasting: bool = True, by: Path | None = None) -> Iterator[IO[bytes]]:
-    """Write a file that others see either whole, as it was before, or not at all.
+def atomic_file(
+    path: Path, *, durable: bool = True, temporary_in: Path | None = None
+) -> Iterator[IO[bytes]]:
+    """Write a file that appears under its name only when it is complete.
 
-    lasting: wait until it is on the disk before it takes its name, so that a power cut does not
-        leave an empty one; slow where there are many.
-    by: folder in which it is written first, on the same file system; beside it if None.
+    durable: flush it to the disk first, so that a power failure does not leave an empty file; slow
+        for many files.
+    temporary_in: folder of the temporary file, on the same file system; that of `path` if None.
     """
-    part = (by or path.parent) / f"{uuid.uuid4().hex}.tmp"
+    temporary = (temporary_in or path.parent) / f"{uuid.uuid4().hex}.tmp"
     try:
-        with part.open("wb") as file:
+        with temporary.open("wb") as file:
             yield file
             file.flush()
-            if lasting:
+            if durable:
                 os.fsync(file.fileno())
-        os.replace(part, path)
+        os.replace(temporary, path)
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A trained pipeline on disk, and posts for it."""
+"""A trained pipeline on disk, and input files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 import spacy
+
+from spacy_mner.annotate.engines import inline
+from spacy_mner.annotate.task import Task
 
 Rows = list[dict[str, Any]]
 
@@ -21,8 +24,23 @@ def model(trained_bytes, tmp_path_factory) -> str:
     return str(folder)
 
 
+@pytest.fixture(scope="session")
+def task(model, images) -> Task:
+    return Task(model, images_root=images, attention=True, max_length=60)
+
+
+@pytest.fixture
+def ruler(tmp_path) -> str:
+    """A pipeline that needs no training: "puma" and a single space are a CAT."""
+    nlp = spacy.blank("en")
+    patterns = [{"label": "CAT", "pattern": pattern} for pattern in ("puma", [{"IS_SPACE": True}])]
+    nlp.add_pipe("entity_ruler").add_patterns(patterns)
+    nlp.to_disk(tmp_path / "ruler")
+    return str(tmp_path / "ruler")
+
+
 def make_rows(n: int) -> Rows:
-    """Posts of a few kinds: with an image of either kind, with none, with one that is lost."""
+    """Posts with one image, several, none, a missing one, and one outside the folder."""
     names = ["jaguar", "puma", "lynx", "ram", "viper"]
     images = ["car.png", "animal.png", None, "gone.png", "../car.png", ["car.png", "animal.png"]]
     return [
@@ -41,5 +59,23 @@ def read_jsonl(path: Path) -> Rows:
 
 @pytest.fixture
 def posts(tmp_path) -> Callable[[int], Path]:
-    """Writes a file of so many posts."""
+    """Writes an input of n posts."""
     return lambda n: write_jsonl(tmp_path / "posts.jsonl", make_rows(n))
+
+
+def no_engine(job, chunks):
+    """An engine for runs that must not annotate anything."""
+    raise AssertionError("the engine was called")
+    yield
+
+
+def interrupted_after(n_parts):
+    """An engine that is interrupted after n parts."""
+
+    def engine(job, chunks):
+        for index, part in enumerate(inline(job, chunks)):
+            if index == n_parts:
+                raise KeyboardInterrupt
+            yield part
+
+    return engine

@@ -1,66 +1,78 @@
-"""Several processes on one machine, each with a pipeline of its own."""
+"""Several processes on one machine, each with its own pipeline."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from ...errors import CorpusError
+from ...errors import MNERError
 from ..chunks import Chunk
-from ..signals import end_with
-from .worker import Engine, Part, Work, Worker
+from .worker import Engine, Job, Part, Worker
 
-# The worker of this process, where it is one of the pool.
+# The worker of this process if it belongs to a pool.
 _worker: Worker | None = None
 
 
 def processes(n: int) -> Engine:
-    """An engine of n processes. Parts come in order."""
+    """An engine of n processes that returns parts in order.
 
-    def engine(work: Work, chunks: Iterable[Chunk]) -> Iterator[Part]:
-        # Forked, a process would inherit torch's threads half dead, and a GPU not at all.
+    Raises MNERError if a process dies.
+    """
+
+    def engine(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
+        # A forked process cannot use a GPU or the thread pool of torch. A spawned one inherits no
+        # file descriptors, so the lock of the run folder is released if the parent is killed.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(n, context, initializer=_start, initargs=(work, os.getpid()))
-        waiting: deque[tuple[Chunk, Future[Part]]] = deque()
+        pool = ProcessPoolExecutor(n, context, initializer=_start, initargs=(job,))
+        pending: deque[tuple[Chunk, Future[Part]]] = deque()
         try:
             for chunk in chunks:
-                waiting.append((chunk, pool.submit(_part, chunk)))
-                # One more than are at work, so that none waits; more would only fill the memory.
-                if len(waiting) > n + 1:
-                    yield _result(*waiting.popleft())
-            while waiting:
-                yield _result(*waiting.popleft())
+                pending.append((chunk, pool.submit(_annotate, chunk)))
+                # One chunk more than processes keeps all of them busy; more would only use memory.
+                if len(pending) > n + 1:
+                    yield _result(*pending.popleft())
+            while pending:
+                yield _result(*pending.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 
     return engine
 
 
-def _start(work: Work, parent: int) -> None:
+def _start(job: Job) -> None:
     global _worker
-    end_with(parent)
-    # An interrupt goes to all processes of a terminal; the parent is the one to end the others.
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    # Ctrl-C interrupts every process of the terminal; the parent shuts down the pool.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker = work.worker()
+    _worker = job.worker()
 
 
-def _part(chunk: Chunk) -> Part:
+def _exit_with_parent() -> None:
+    """Wait until the parent process has ended, also if it was killed, and exit."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _annotate(chunk: Chunk) -> Part:
     assert _worker is not None
-    return _worker.part(chunk, _worker.open(chunk))
+    return _worker.annotate(chunk)
 
 
 def _result(chunk: Chunk, future: Future[Part]) -> Part:
     try:
         return future.result()
     except BrokenProcessPool as error:
-        last = chunk.first + len(chunk.rows) - 1
-        raise CorpusError(
-            f"A process ended while posts from {chunk.first:,} on were annotated (those up to "
-            f"{last:,}, or later ones): killed, out of memory, or the pipeline does not load "
-            "there. The same command goes on; fewer processes need less memory."
+        last = chunk.first_row + len(chunk.rows) - 1
+        raise MNERError(
+            f"A worker process ended while it annotated rows {chunk.first_row:,} to {last:,} or "
+            "later ones: it was killed, ran out of memory, or failed to load the pipeline. "
+            "Finished parts are kept. Run the same command again; fewer processes need less memory."
         ) from error

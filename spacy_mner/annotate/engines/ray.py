@@ -1,4 +1,4 @@
-"""Chunks on the workers of a Ray cluster, by Ray Data."""
+"""Workers of a Ray cluster, through Ray Data."""
 
 from __future__ import annotations
 
@@ -7,76 +7,76 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from ...errors import CorpusError
+from ...errors import MNERError, UsageError
 from ..chunks import Chunk
-from .worker import Engine, Part, Work, Worker
+from .worker import Engine, Job, Part
 
-# Chunks that are given to Ray at once. They bound what is in its memory; the workers load their
-# pipelines anew for each window, so that few of them would cost much.
+# Chunks per Ray dataset: an upper bound of what is in memory. The workers load their pipelines
+# again for each dataset.
 WINDOW = 256
 
 
 def ray_data(n: int) -> Engine:
-    """An engine of n workers of the cluster that `ray.init()` finds, or starts on this machine.
+    """An engine of n workers on the cluster that `ray.init()` finds, or starts on this machine.
 
-    Pipeline and images must lie at the same paths on all of its machines; the input and the
-    output only here. A worker that dies is replaced, and its chunks are done again. Parts come in
-    any order. Raises CorpusError where Ray is not installed or gives up.
+    The pipeline, `--code` and the images must be at the same paths on all machines. A worker that
+    dies is replaced and its chunks are repeated. Parts are returned in any order.
+
+    Raises UsageError if Ray is not installed, and MNERError if the Ray job fails.
     """
 
-    def engine(work: Work, chunks: Iterable[Chunk]) -> Iterator[Part]:
-        ray = _ray()
-        started = not ray.is_initialized()
-        if started:
+    def engine(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
+        ray = _import_ray()
+        is_ours = not ray.is_initialized()
+        if is_ours:
             ray.init(log_to_driver=False)
-        rest = iter(chunks)
+        remaining = iter(chunks)
         try:
-            while window := list(islice(rest, WINDOW)):
-                yield from _annotate(ray, work, window, n)
+            while window := list(islice(remaining, WINDOW)):
+                yield from _annotate(ray, job, window, n)
         except ray.exceptions.RayError as error:
-            raise CorpusError(
-                f"Ray gave up: {error}. What is done is kept; the same command goes on."
+            raise MNERError(
+                f"The Ray job failed: {error}. Finished parts are kept; run the same command again."
             ) from error
         finally:
-            if started:
+            if is_ours:
                 ray.shutdown()
 
     return engine
 
 
-def _annotate(ray: Any, work: Work, window: list[Chunk], n: int) -> Iterator[Part]:
+def _annotate(ray: Any, job: Job, window: list[Chunk], n: int) -> Iterator[Part]:
     rows = [{"chunk": pickle.dumps(chunk)} for chunk in window]
-    # Ray's own progress would stand between ours.
+    # The command has its own progress bar.
     ray.data.DataContext.get_current().enable_progress_bars = False
     parts = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        _Worker,
-        fn_constructor_args=(work,),
+        _RayWorker,
+        fn_constructor_args=(job,),
         batch_size=1,
         concurrency=n,
-        num_gpus=1 if work.task.gpu_id >= 0 else 0,
+        num_gpus=1 if job.task.gpu_id >= 0 else 0,
     )
     for row in parts.iter_rows():
         yield pickle.loads(row["part"])
 
 
-class _Worker:
-    """A worker as Ray Data calls it: a batch of one row in, a batch of one row out."""
+class _RayWorker:
+    """The callable class that Ray Data expects: a batch of one row in, a batch of one row out."""
 
-    def __init__(self, work: Work) -> None:
-        self.worker: Worker = work.worker()
+    def __init__(self, job: Job) -> None:
+        self.worker = job.worker()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
-        chunk = pickle.loads(batch["chunk"][0])
-        part = self.worker.part(chunk, self.worker.open(chunk))
+        part = self.worker.annotate(pickle.loads(batch["chunk"][0]))
         return {"part": [pickle.dumps(part)]}
 
 
-def _ray() -> Any:
+def _import_ray() -> Any:
     try:
         import ray
         import ray.data
     except ImportError as error:
-        raise CorpusError(
+        raise UsageError(
             "--engine ray needs Ray, which is not installed: pip install 'spacy-mner[ray]'"
         ) from error
     return ray

@@ -1,4 +1,4 @@
-"""What an engine takes and gives."""
+"""What every engine receives, runs and returns."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import torch
 from ..annotator import Annotator
 from ..chunks import Chunk
 from ..formats import Sink
-from ..image_opener import OpenedChunk
-from ..tally import Tally
+from ..image_opener import OpenedImages
+from ..statistics import Statistics
 from ..task import Task
 
 
 @dataclass(frozen=True)
 class Part:
-    """A chunk's part of the output.
+    """The part of the output that belongs to a chunk.
 
-    number: the chunk's.
+    index: of the chunk.
     content: bytes in the format of the output.
     """
 
-    number: int
+    index: int
     content: bytes
-    tally: Tally
+    statistics: Statistics
 
 
 @dataclass(frozen=True)
-class Work:
-    """All that a process needs to turn chunks into parts.
+class Job:
+    """Everything that a process needs to turn chunks into parts.
 
-    scratch: folder for what is there while a chunk is worked on; the temporary one if None.
+    scratch: folder for temporary files; the system's temporary folder if None.
     """
 
     task: Task
@@ -42,10 +42,10 @@ class Work:
     scratch: Path | None = None
 
     def worker(self) -> Worker:
-        """Load the pipeline, for a process that computes with one thread.
+        """Load the pipeline, and limit torch to one thread.
 
-        The last digits of a score depend on the number of threads, so that it is one everywhere;
-        more processes make it faster.
+        The last digits of a score depend on the number of threads, so it is the same in every
+        engine; more processes are faster.
         """
         torch.set_num_threads(1)
         return Worker(Annotator(self.task, self.scratch), self.sink)
@@ -58,16 +58,16 @@ class Worker:
     annotator: Annotator
     sink: Sink
 
-    def open(self, chunk: Chunk) -> OpenedChunk:
-        """What can be done before a chunk is annotated, beside another one."""
-        return self.annotator.open(chunk)
+    def open_images(self, chunk: Chunk) -> OpenedImages:
+        """Open the images of a chunk, in a thread beside `annotate` for another chunk."""
+        return self.annotator.images.open(chunk)
 
-    def part(self, chunk: Chunk, opened: OpenedChunk) -> Part:
-        """Annotate a chunk that was opened."""
-        annotations = self.annotator(chunk, opened)
+    def annotate(self, chunk: Chunk, images: OpenedImages | None = None) -> Part:
+        """Annotate a chunk; its images are opened unless they are given."""
+        annotations = self.annotator(chunk, images or self.open_images(chunk))
         content = self.sink.encode(chunk, annotations)
-        return Part(chunk.number, content, Tally.of(annotations, chunk.first))
+        return Part(chunk.index, content, Statistics.of(annotations, chunk.first_row))
 
 
-# Parts come in any order. All that an engine started has ended when its iterator is closed.
-Engine: TypeAlias = Callable[[Work, Iterable[Chunk]], Iterator[Part]]
+# Returns parts in any order. Everything that it started ends when its iterator is closed.
+Engine: TypeAlias = Callable[[Job, Iterable[Chunk]], Iterator[Part]]

@@ -14,21 +14,19 @@ from typing import IO, Any, TextIO
 from ...errors import CorpusError
 from ..chunks import MAX_ROW, Chunk, Row, chunked
 from ..task import Task
-from .rows import Kind, Sink, Source, Survey, copy_into, plain
+from .rows import Kind, Sink, Source, SourceInfo, append_files, json_default
 
-TAB = ".tsv"
-# Characters of a cell; the module's own limit is a setting of the whole process.
+# Characters of a cell; the csv module's own limit is a global setting.
 MAX_CELL = 1 << 20
-# Bytes that are not UTF-8, as Python stands them in for.
-FOREIGN = re.compile("[\udc80-\udcff]")
-IN_UTF8 = "not UTF-8 (save the file as UTF-8)"
+# Bytes that are not UTF-8, as decoded with "surrogateescape".
+NOT_UTF8 = re.compile("[\udc80-\udcff]")
+USE_UTF8 = "not UTF-8 (save the file as UTF-8)"
 
 
 class CsvSource(Source):
-    def survey(self, asked: Collection[str] = ()) -> Survey:
-        header = self._header()
-        columns: dict[str, Kind] = dict.fromkeys(header, "str")
-        return Survey(sum(1 for _ in self._rows()), columns)
+    def inspect(self, required: Collection[str] = ()) -> SourceInfo:
+        columns: dict[str, Kind] = dict.fromkeys(self._header(), "str")
+        return SourceInfo(sum(1 for _ in self._rows()), columns)
 
     def chunks(self) -> Iterator[Chunk]:
         return chunked(self._rows())
@@ -37,9 +35,9 @@ class CsvSource(Source):
         with self._open() as file:
             header = next(self._records(file), [])
         if isinstance(header, str) or not header or len(set(header)) < len(header):
-            raise CorpusError(f"{self.path} does not begin with a line of different column names.")
-        if any(map(FOREIGN.search, header)):
-            raise CorpusError(f"The first line of {self.path} is {IN_UTF8}.")
+            raise CorpusError(f"{self.path} does not begin with a line of distinct column names.")
+        if any(map(NOT_UTF8.search, header)):
+            raise CorpusError(f"The first line of {self.path} is {USE_UTF8}.")
         return header
 
     def _rows(self) -> Iterator[Row]:
@@ -53,14 +51,14 @@ class CsvSource(Source):
 
     def _open(self) -> TextIO:
         assert self.path is not None
-        # A byte that is not UTF-8 must not end the run, but fail its row.
+        # A byte that is not UTF-8 is an error of its row, not of the file.
         return self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
     def _records(self, file: TextIO) -> Iterator[list[str] | str]:
-        """The records of the file, or what is wrong in place of one."""
+        """The records of the file, or an error message in place of one."""
         assert self.path is not None
         csv.field_size_limit(MAX_CELL)
-        lines = _Lines(file)
+        lines = _LimitedLines(file)
         reader = csv.reader(lines, delimiter=_delimiter(self.path.suffix.lower()))
         while True:
             lines.size = 0
@@ -72,17 +70,17 @@ class CsvSource(Source):
                 yield f"line {reader.line_num} is not CSV ({error})"
 
 
-class _Lines:
-    """The lines of a file, for a reader that would take in a row of any length.
+class _LimitedLines:
+    """The lines of a file for csv.reader, which does not limit the length of a record.
 
-    size: characters that were read of the row.
+    size: characters of the current record that were read.
     """
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
         self.size = 0
 
-    def __iter__(self) -> _Lines:
+    def __iter__(self) -> _LimitedLines:
         return self
 
     def __next__(self) -> str:
@@ -98,12 +96,12 @@ class _Lines:
 
 
 class CsvSink(Sink):
-    """The columns of the input, and those that are added; lists in a cell are JSON."""
+    """The columns of the input and the added ones; lists are JSON."""
 
-    def __init__(self, task: Task, survey: Survey, suffix: str) -> None:
-        assert survey.columns is not None
-        self.columns = list(survey.columns)
-        self.header = [*self.columns, *task.added]
+    def __init__(self, task: Task, info: SourceInfo, suffix: str) -> None:
+        assert info.columns is not None
+        self.columns = list(info.columns)
+        self.header = [*self.columns, *task.added_columns]
         self.delimiter = _delimiter(suffix)
 
     def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
@@ -112,13 +110,12 @@ class CsvSink(Sink):
             for row, annotation in zip(chunk.rows, annotations, strict=True)
         )
 
-    def join(self, parts: Iterable[Path], output: IO[bytes]) -> None:
+    def concatenate(self, parts: Iterable[Path], output: IO[bytes]) -> None:
         header = self._write([self.header])
-        # Of two such marks a reader takes the first for one of the file, not of a name.
+        # A reader removes one byte order mark, so a name that begins with one needs a second.
         output.write(BOM_UTF8 if header.startswith(BOM_UTF8) else b"")
         output.write(header)
-        for part in parts:
-            copy_into(output, part)
+        append_files(output, parts)
 
     def _write(self, records: Iterable[list[Any]]) -> bytes:
         text = io.StringIO(newline="")
@@ -128,7 +125,7 @@ class CsvSink(Sink):
 
 
 def _delimiter(suffix: str) -> str:
-    return "\t" if suffix == TAB else ","
+    return "\t" if suffix == ".tsv" else ","
 
 
 def _row(header: list[str], record: list[str] | str) -> Row:
@@ -136,16 +133,16 @@ def _row(header: list[str], record: list[str] | str) -> Row:
         return Row({}, record)
     size = sum(map(len, record))
     if len(record) != len(header):
-        reason = f"{len(record)} cells where the header has {len(header)}"
-    elif any(map(FOREIGN.search, record)):
-        reason = IN_UTF8
+        reason = f"{len(record)} cells, but the header has {len(header)}"
+    elif any(map(NOT_UTF8.search, record)):
+        reason = USE_UTF8
     else:
         return Row(dict(zip(header, record, strict=True)), size=size)
     return Row({}, f"{reason}: {_shown(record)}", size)
 
 
 def _shown(record: list[str]) -> str:
-    """The cells of a row that cannot be read; bytes that are not UTF-8 stand as escapes."""
+    """The cells of a row as JSON, with bytes that are not UTF-8 as escapes."""
     cells = json.dumps(record, ensure_ascii=False)
     return cells.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -154,5 +151,5 @@ def _cell(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, bytes):
-        return plain(value)
-    return json.dumps(value, ensure_ascii=False, default=plain)
+        return json_default(value)
+    return json.dumps(value, ensure_ascii=False, default=json_default)

@@ -1,4 +1,4 @@
-"""JSONL: an object a line."""
+"""JSONL: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -9,26 +9,42 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from ..chunks import MAX_DEPTH, MAX_ROW, Chunk, Row, chunked, too_deep
+from ..chunks import MAX_DEPTH, MAX_ROW, Chunk, Row, chunked, is_too_deep
 from ..task import Task
-from .rows import MAX_COLUMNS, MAX_NAME, Kind, Sink, Source, Survey, column_taken, copy_into, plain
+from .rows import (
+    MAX_COLUMNS,
+    MAX_NAME,
+    Kind,
+    Sink,
+    Source,
+    SourceInfo,
+    append_files,
+    column_taken,
+    json_default,
+)
 
-# Characters of a line that is too long that its error shows.
+# Characters of a line above MAX_ROW that its error shows.
 SHOWN = 2000
-TOO_DEEP = f"more than {MAX_DEPTH} lists and objects within each other:"
-# The largest integer up to which a float64 holds all.
-EXACT = 1 << 53
+TOO_DEEP = f"more than {MAX_DEPTH} levels of nested lists and objects:"
+# float64 represents every integer up to here.
+MAX_EXACT = 1 << 53
 
 
 class JsonlSource(Source):
-    def survey(self, asked: Collection[str] = ()) -> Survey:
+    def inspect(self, required: Collection[str] = ()) -> SourceInfo:
         if self.path is None:
-            return Survey(rows=None, columns=None)
-        number, columns = 0, _Columns(asked)
+            return SourceInfo(n_rows=None, columns=None)
+        n_rows, kinds, has_all_columns = 0, dict[str, set[Kind]](), True
         for row in self._rows():
-            number += 1
-            columns.see(row.values)
-        return Survey(number, columns.kinds(), columns.whole)
+            n_rows += 1
+            for name, value in row.values.items():
+                fits = len(kinds) < MAX_COLUMNS and len(name) <= MAX_NAME
+                if fits or name in kinds or name in required:
+                    kinds.setdefault(name, set()).update([] if value is None else [kind_of(value)])
+                else:
+                    has_all_columns = False
+        columns = {name: _common(found) for name, found in kinds.items()}
+        return SourceInfo(n_rows, columns, has_all_columns)
 
     def chunks(self) -> Iterator[Chunk]:
         return chunked(self._rows())
@@ -49,57 +65,31 @@ class JsonlSource(Source):
 
 
 class JsonlSink(Sink):
-    """Every row as it was, and the names that are added."""
+    """Every object unchanged, with the added keys."""
 
-    def __init__(self, task: Task, survey: Survey, suffix: str) -> None:
-        self.added = task.added
+    def __init__(self, task: Task, info: SourceInfo, suffix: str) -> None:
+        self.added = task.added_columns
 
     def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
         lines = []
         for row, annotation in zip(chunk.rows, annotations, strict=True):
-            # A file was looked through for these; a pipe shows what it holds as it comes.
+            # The columns of a file were checked before; those of standard input are not known.
             if taken := [name for name in self.added if name in row.values]:
                 raise column_taken(taken[0])
             added = dict(zip(self.added, annotation.values(), strict=True))
             lines.append(_dump({**row.values, **added}))
         return b"".join(lines)
 
-    def join(self, parts: Iterable[Path], output: IO[bytes]) -> None:
-        for part in parts:
-            copy_into(output, part)
-
-
-class _Columns:
-    """The columns that rows have, by what is seen of them: at most so many, and those asked for."""
-
-    def __init__(self, asked: Collection[str]) -> None:
-        self.asked = asked
-        self.whole = True
-        self._kinds: dict[str, set[Kind]] = {}
-
-    def see(self, values: dict[str, Any]) -> None:
-        for name, value in values.items():
-            if name not in self._kinds and not self._takes(name):
-                self.whole = False
-                continue
-            found = self._kinds.setdefault(name, set())
-            if value is not None:
-                found.add(kind_of(value))
-
-    def kinds(self) -> dict[str, Kind]:
-        return {name: _common(found) for name, found in self._kinds.items()}
-
-    def _takes(self, name: str) -> bool:
-        fits = len(self._kinds) < MAX_COLUMNS and len(name) <= MAX_NAME
-        return fits or name in self.asked
+    def concatenate(self, parts: Iterable[Path], output: IO[bytes]) -> None:
+        append_files(output, parts)
 
 
 def kind_of(value: Any) -> Kind:
-    """The type of a JSON value that is not null."""
+    """The type of a JSON value other than null."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
-        if abs(value) <= EXACT:
+        if abs(value) <= MAX_EXACT:
             return "int"
         return "long" if abs(value) < 1 << 63 else "json"
     if isinstance(value, float):
@@ -108,7 +98,7 @@ def kind_of(value: Any) -> Kind:
 
 
 def _common(kinds: set[Kind]) -> Kind:
-    """The type of a column, from those of its values."""
+    """The simplest type of a column that holds values of these types."""
     if not kinds:
         return "str"
     if len(kinds) == 1:
@@ -119,7 +109,7 @@ def _common(kinds: set[Kind]) -> Kind:
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file, each no longer than a bit above MAX_ROW; of a longer one its start."""
+    """The lines of a file; of one above MAX_ROW only the beginning."""
     while line := file.readline(MAX_ROW + 1):
         yield line
         rest = line
@@ -129,27 +119,27 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 def _row(line: bytes) -> Row:
     if len(line) > MAX_ROW:
-        return _broken(line[:SHOWN], f"line of more than {MAX_ROW:,} bytes, which begins")
+        return _invalid(line[:SHOWN], f"line of more than {MAX_ROW:,} bytes, beginning with")
     try:
         values = json.loads(line.decode("utf-8-sig"))
     except ValueError as error:
-        return _broken(line, f"not a line of JSON ({error}):")
+        return _invalid(line, f"not a line of JSON ({error}):")
     except RecursionError:
-        return _broken(line, TOO_DEEP)
+        return _invalid(line, TOO_DEEP)
     if not isinstance(values, dict):
-        return _broken(line, "not a JSON object:")
-    if too_deep(values):
-        return _broken(line, TOO_DEEP)
+        return _invalid(line, "not a JSON object:")
+    if is_too_deep(values):
+        return _invalid(line, TOO_DEEP)
     return Row(values, size=len(line))
 
 
-def _broken(line: bytes, reason: str) -> Row:
+def _invalid(line: bytes, reason: str) -> Row:
     text = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
     return Row({}, f"{reason} {text}", size=len(line))
 
 
 def _dump(record: dict[str, Any]) -> bytes:
     try:
-        return json.dumps(record, ensure_ascii=False, default=plain).encode() + b"\n"
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON holds as an escape only
-        return json.dumps(record, default=plain).encode() + b"\n"
+        return json.dumps(record, ensure_ascii=False, default=json_default).encode() + b"\n"
+    except UnicodeEncodeError:  # a lone surrogate, which JSON represents as an escape only
+        return json.dumps(record, default=json_default).encode() + b"\n"

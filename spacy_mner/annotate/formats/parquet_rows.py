@@ -1,4 +1,4 @@
-"""Parquet: columns keep the types that they have in the input."""
+"""Parquet: the columns of the input keep their types."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
 
-from ...errors import CorpusError
+from ...errors import CorpusError, UsageError
 from ..chunks import Chunk, Row, chunked
 from ..task import Task
-from .rows import Kind, Sink, Source, Survey, escaped
+from .rows import Kind, Sink, Source, SourceInfo, escaped
 
-# Rows that are read at once, before it shows how large they are.
-AT_ONCE = 16
+# Rows per read, as their size is not known before.
+READ_ROWS = 16
 
 
 class ParquetSource(Source):
-    def survey(self, asked: Collection[str] = ()) -> Survey:
+    def inspect(self, required: Collection[str] = ()) -> SourceInfo:
         with self._reading(), self._open() as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
+            schema, n_rows = file.schema_arrow, file.metadata.num_rows
         if len(set(schema.names)) < len(schema.names):
-            raise CorpusError(f"{self.path} has two columns of one name; rename one of them.")
-        return Survey(rows, dict.fromkeys(schema.names, "json"), schema=schema)
+            raise CorpusError(f"{self.path} has two columns of the same name. Rename one of them.")
+        return SourceInfo(n_rows, dict.fromkeys(schema.names, "json"), schema=schema)
 
     def chunks(self) -> Iterator[Chunk]:
         pa = _arrow()
@@ -35,15 +35,15 @@ class ParquetSource(Source):
 
             def rows() -> Iterator[Row]:
                 nonlocal read, missing
-                for batch in file.iter_batches(batch_size=AT_ONCE):
+                for batch in file.iter_batches(batch_size=READ_ROWS):
                     missing -= batch.num_rows
                     table = pa.Table.from_batches([batch])
                     read = pa.concat_tables([read, table])
-                    for values in _plain(table).to_pylist():
+                    for values in _json_types(table).to_pylist():
                         yield Row(values, size=_size(values))
-                # Of a damaged file, Arrow may read fewer rows without a word.
+                # Arrow may read fewer rows of a damaged file without an error.
                 if missing:
-                    raise ValueError("it holds another number of rows than it says")
+                    raise ValueError("the number of rows differs from the metadata")
 
             for chunk in chunked(rows()):
                 yield replace(chunk, table=read.slice(0, len(chunk.rows)))
@@ -59,22 +59,22 @@ class ParquetSource(Source):
         pa = _arrow()
         try:
             yield
-        # Values that Python does not have, such as text that is not UTF-8, are ValueErrors.
+        # Values that Python cannot represent, such as text that is not UTF-8, are ValueErrors.
         except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
             raise CorpusError(f"{self.path} cannot be read as Parquet ({error}).") from error
 
 
 class ParquetSink(Sink):
-    """The columns of the input, and those that are added as Arrow types of their own."""
+    """The columns of the input, and the added ones as nested Arrow types."""
 
-    def __init__(self, task: Task, survey: Survey, suffix: str) -> None:
+    def __init__(self, task: Task, info: SourceInfo, suffix: str) -> None:
         pa = _arrow()
-        columns = survey.columns or {}
+        columns = info.columns or {}
         types = _added_types(pa)
         self.columns = list(columns)
-        self.given = survey.schema or _schema(columns)
+        self.input_schema = info.schema or _schema(columns)
         self.added = pa.schema(
-            [(name, types[name.removeprefix(task.prefix)]) for name in task.added]
+            [(name, types[name.removeprefix(task.prefix)]) for name in task.added_columns]
         )
 
     def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
@@ -84,10 +84,10 @@ class ParquetSink(Sink):
         pyarrow.parquet.write_table(self._table(chunk, annotations), content)
         return content.getvalue()
 
-    def join(self, parts: Iterable[Path], output: IO[bytes]) -> None:
+    def concatenate(self, parts: Iterable[Path], output: IO[bytes]) -> None:
         import pyarrow.parquet
 
-        schema = _joined(self.given, self.added)
+        schema = _output_schema(self.input_schema, self.added)
         with pyarrow.parquet.ParquetWriter(output, schema) as writer:
             for part in parts:
                 writer.write_table(pyarrow.parquet.read_table(part, schema=schema))
@@ -96,24 +96,26 @@ class ParquetSink(Sink):
         pa = _arrow()
         table = chunk.table
         if table is None:
-            columns = [
-                pa.array([_fitting(row.values.get(name), f.type) for row in chunk.rows], f.type)
-                for name, f in zip(self.columns, self.given, strict=True)
-            ]
-            table = pa.table(columns, schema=self.given)
-        columns = [
-            pa.array([_clean(annotation[key]) for annotation in annotations], field.type)
-            for key, field in zip(annotations[0], self.added, strict=True)
+            table = pa.table(
+                [
+                    pa.array([_as_type(row.values.get(name), kind) for row in chunk.rows], kind)
+                    for name, kind in zip(self.columns, self.input_schema.types, strict=True)
+                ],
+                schema=self.input_schema,
+            )
+        added = [
+            pa.array([_without_surrogates(annotation[key]) for annotation in annotations], kind)
+            for key, kind in zip(annotations[0], self.added.types, strict=True)
         ]
-        schema = _joined(self.given, self.added)
-        return pa.table([*table.columns, *columns], schema=schema)
+        schema = _output_schema(self.input_schema, self.added)
+        return pa.table([*table.columns, *added], schema=schema)
 
 
 def _arrow() -> ModuleType:
     try:
         import pyarrow
     except ImportError as error:
-        raise CorpusError(
+        raise UsageError(
             "Parquet needs pyarrow, which is not installed: pip install 'spacy-mner[parquet]'"
         ) from error
     return pyarrow
@@ -142,13 +144,13 @@ def _added_types(pa: ModuleType) -> dict[str, Any]:
     }
 
 
-def _joined(given: Any, added: Any) -> Any:
-    # What a file says of its schema (that of pandas, say) does not hold with more columns.
-    return _arrow().schema([*given, *added])
+def _output_schema(input_schema: Any, added: Any) -> Any:
+    # Without the metadata of the input, such as that of pandas, which lists its columns.
+    return _arrow().schema([*input_schema, *added])
 
 
 def _size(value: Any) -> int:
-    """Bytes that a value takes, about."""
+    """The approximate size of a value in bytes."""
     if isinstance(value, (str, bytes)):
         return len(value)
     if isinstance(value, dict):
@@ -158,8 +160,8 @@ def _size(value: Any) -> int:
     return sum(map(_size, value))
 
 
-def _plain(table: Any) -> Any:
-    """The table with columns that JSON has no type for (times, decimals) as text."""
+def _json_types(table: Any) -> Any:
+    """The table with times and decimals, which JSON does not have, as text."""
     pa = _arrow()
     for i, field in enumerate(table.schema):
         if pa.types.is_temporal(field.type) or pa.types.is_decimal(field.type):
@@ -167,20 +169,20 @@ def _plain(table: Any) -> Any:
     return table
 
 
-def _fitting(value: Any, arrow_type: Any) -> Any:
-    """A value as its column takes it: text where the column has no simpler type."""
+def _as_type(value: Any, arrow_type: Any) -> Any:
+    """A value as the type of its column requires: JSON in a text column."""
     if value is None or arrow_type != "string":
         return value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return _clean(text)
+    return _without_surrogates(text)
 
 
-def _clean(value: Any) -> Any:
-    """A value as Arrow holds it, which has no half surrogate pairs."""
+def _without_surrogates(value: Any) -> Any:
+    """A value with lone surrogates, which Arrow cannot represent, as escapes."""
     if isinstance(value, str):
         return escaped(value)
     if isinstance(value, list):
-        return [_clean(one) for one in value]
+        return [_without_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {name: _clean(one) for name, one in value.items()}
+        return {name: _without_surrogates(item) for name, item in value.items()}
     return value

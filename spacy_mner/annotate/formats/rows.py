@@ -1,61 +1,59 @@
-"""What every source and every sink of posts can do."""
+"""The interfaces of sources and sinks."""
 
 from __future__ import annotations
 
 import base64
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from ...errors import CorpusError
+from ...errors import UsageError
 from ..chunks import Chunk
 
-# The type of a column. A "long" is an integer that no float holds exactly; "json" is whatever has
-# no simpler type, and is written as text.
+# The type of a column. A "long" is an integer that float64 does not represent exactly; "json" is
+# any other value, and is written as text.
 Kind = Literal["bool", "int", "long", "float", "str", "json"]
-# Columns, and characters of the name of one, that an input without a header may have where the
-# output has one. What a survey keeps must not grow with the input.
+# Limits of an input without a header if the output has one. The memory of `inspect` must not grow
+# with the input.
 MAX_COLUMNS = 1_000
 MAX_NAME = 1_000
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What the input holds, before anything of it is annotated.
+class SourceInfo:
+    """Size and columns of an input.
 
-    rows: how many, None where that is not known beforehand.
-    columns: the type of each, in order, None where only the rows themselves say.
-    whole: whether `columns` holds all of them.
-    schema: the columns as Arrow has them, where that is what the input holds.
+    n_rows: None if unknown.
+    columns: the type of each, in order; None if unknown.
+    has_all_columns: whether `columns` is complete.
+    schema: the Arrow schema if the input is Parquet.
     """
 
-    rows: int | None
+    n_rows: int | None
     columns: Mapping[str, Kind] | None
-    whole: bool = True
+    has_all_columns: bool = True
     schema: Any = field(default=None, compare=False)
 
 
 class Source(ABC):
-    """Rows of posts.
-
-    path: None for standard input.
-    """
+    """Rows of an input; `path` is None for standard input."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
 
     @abstractmethod
-    def survey(self, asked: Collection[str] = ()) -> Survey:
-        """Look through the input. Raises CorpusError where it cannot be read at all.
+    def inspect(self, required: Collection[str] = ()) -> SourceInfo:
+        """Read the input once. Raises CorpusError if it cannot be read.
 
-        asked: columns that the survey tells of however many others there are.
+        required: columns that are included, if present, even if there are too many others.
         """
 
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:
-        """The rows, in order. One that cannot be read is there with its problem."""
+        """The rows in order; a row that cannot be read has an error."""
 
 
 class Sink(ABC):
@@ -63,36 +61,35 @@ class Sink(ABC):
 
     @abstractmethod
     def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
-        """The part of the output that holds a chunk.
+        """The part of the output that belongs to a chunk.
 
-        annotations: for each row, by the names of `ANNOTATION`.
+        annotations: one per row, with the values of the added columns in order.
         """
 
     @abstractmethod
-    def join(self, parts: Iterable[Path], output: IO[bytes]) -> None:
-        """Lay parts one after the other into the output."""
+    def concatenate(self, parts: Iterable[Path], output: IO[bytes]) -> None:
+        """Write all parts to the output."""
 
 
-def plain(value: Any) -> str:
-    """What Parquet may hold and JSON does not: bytes as base64, anything else as it prints."""
+def json_default(value: Any) -> str:
+    """A value of Parquet that JSON does not have: bytes as base64, any other as a string."""
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 def escaped(text: str) -> str:
-    """Text without half surrogate pairs, which no UTF-8 holds; they stand as escapes."""
+    """Text with lone surrogates, which UTF-8 cannot represent, as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def column_taken(name: str) -> CorpusError:
-    """The error for an input that has a column which is to be added."""
-    return CorpusError(
-        f"The input has a column {name!r} of its own: --prefix gives what is added other names."
+def column_taken(name: str) -> UsageError:
+    """The error for an input that already has a column which is to be added."""
+    return UsageError(
+        f"The input has a column {name!r} already. Rename the added columns with --prefix."
     )
 
 
-def copy_into(output: IO[bytes], part: Path) -> None:
-    """Append the content of a part."""
-    import shutil
-
-    with part.open("rb") as file:
-        shutil.copyfileobj(file, output, 1 << 20)
+def append_files(output: IO[bytes], parts: Iterable[Path]) -> None:
+    """Append the contents of files."""
+    for part in parts:
+        with part.open("rb") as file:
+            shutil.copyfileobj(file, output, 1 << 20)
