@@ -256,7 +256,6 @@ def test_without_a_root_or_permission_to_fetch_no_image_is_opened(task, images):
         assert found["image_status"].startswith("unreadable: ")
 
 
-@pytest.mark.xfail(reason="the key of the feature cache lacks the limits", strict=False)
 @pytest.mark.parametrize("annotate_first", [True, False])
 def test_bulk_limits_apply_even_if_the_image_is_cached(task, tmp_path, annotate_first):
     Image.new("L", (6000, 6000)).save(tmp_path / "large.png")

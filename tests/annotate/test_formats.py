@@ -114,7 +114,9 @@ def test_rows_that_are_nested_too_deeply_for_another_process_are_errors(
 
 
 @given(st.lists(st.tuples(texts, texts), max_size=5))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None
+)
 @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
 def test_cells_keep_their_content(tmp_path, suffix, rows):
     delimiter = "\t" if suffix == ".tsv" else ","
