@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_mner.corpus.labelstudio import parse_tasks, read_tasks, write_tasks
@@ -287,6 +287,7 @@ def test_keys_added_by_label_studio_are_ignored(tmp_path):
     assert problems == []
 
 
+@settings(deadline=None)  # writes to disk
 @given(doc=annotated_docs())
 def test_a_doc_is_restored_from_its_task(doc, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "round.json"
