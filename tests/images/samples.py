@@ -23,7 +23,7 @@ def content(image: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def quarters() -> Image.Image:
-    """Red and green above blue and white: each way of turning it looks different."""
+    """Red and green above blue and white: different in each of the eight orientations."""
     corners = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
     return Image.fromarray(np.ascontiguousarray(corners.repeat(8, 0).repeat(8, 1)))
 
