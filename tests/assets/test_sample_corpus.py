@@ -139,6 +139,7 @@ def test_every_split_has_every_label(posts):
         assert min(labels.values()) >= 0.08 * sum(labels.values())
 
 
+@pytest.mark.slow
 def test_the_script_reproduces_the_posts(tmp_path):
     script = ASSETS / "build_corpus.py"
     command = [sys.executable, "-B", str(script), "posts", "--output", str(tmp_path)]

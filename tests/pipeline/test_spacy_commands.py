@@ -103,6 +103,7 @@ def test_a_trained_pipeline_is_loaded_and_predicts(model: Path, images: Path):
     assert set(nlp.get_pipe("multimodal_ner").labels) == {"ORG", "PER"}
 
 
+@pytest.mark.slow
 def test_a_relative_images_root_finds_the_images_in_training_and_evaluation(
     corpus: Path, images: Path, tmp_path: Path
 ):
@@ -116,6 +117,7 @@ def test_a_relative_images_root_finds_the_images_in_training_and_evaluation(
     assert scores["image_status"] == {"used": 80, "absent": 40}
 
 
+@pytest.mark.slow
 def test_training_resumes_from_a_sourced_checkpoint(model: Path, paths: list[str], tmp_path: Path):
     config = load_config(CONFIG)
     config["components"]["multimodal_ner"] = {"source": str(model)}
@@ -126,6 +128,7 @@ def test_training_resumes_from_a_sourced_checkpoint(model: Path, paths: list[str
     assert spacy.load(tmp_path / "out" / "model-last").pipe_names == ["multimodal_ner"]
 
 
+@pytest.mark.slow
 def test_init_config_and_fill_config_give_a_trainable_config(
     corpus: Path, images: Path, tmp_path: Path
 ):
@@ -146,6 +149,7 @@ def test_our_configs_are_what_fill_config_would_make_of_them(name: str, tmp_path
     assert dict(load_config(CONFIGS / name)) == dict(load_config(tmp_path / "filled.cfg"))
 
 
+@pytest.mark.slow
 def test_the_transformer_config_trains_on_real_images(tmp_path: Path):
     pytest.importorskip("transformers")
     assets = CONFIGS.parent / "assets"
@@ -170,6 +174,7 @@ def test_the_transformer_config_trains_on_real_images(tmp_path: Path):
     assert seen.shape == (len(doc), 49) and seen.sum(axis=1) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_init_labels_writes_what_initialize_reads(paths: list[str], tmp_path: Path):
     run("spacy", "init", "labels", CONFIG, tmp_path / "labels", *paths)
     label_file = tmp_path / "labels" / "multimodal_ner.json"
@@ -184,17 +189,20 @@ def test_init_labels_writes_what_initialize_reads(paths: list[str], tmp_path: Pa
     run("spacy", "train", tmp_path / "with_labels.cfg", *paths, *SMALL[:-3], *steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["config", "data"])
 def test_debug_commands_report_no_problems(command: str, paths: list[str]):
     log = run("spacy", "debug", command, CONFIG, *paths)
     assert "✘" not in log
 
 
+@pytest.mark.slow
 def test_debug_model_runs_through(paths: list[str]):
     log = run("spacy", "debug", "model", CONFIG, "multimodal_ner", *paths, *SMALL[:4])
     assert "model looks good" in log
 
 
+@pytest.mark.slow
 def test_a_package_is_installed_and_loaded(model: Path, tmp_path: Path):
     run("spacy", "package", model, tmp_path, "--name", "posts", "--build", "sdist")
     archive = next(tmp_path.rglob("*.tar.gz"))

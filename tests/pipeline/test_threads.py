@@ -190,6 +190,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_forked_and_spawned_processes_predict_the_same_after_training_in_the_parent(
     trained, images, tmp_path
 ):

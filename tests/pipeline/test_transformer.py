@@ -203,6 +203,7 @@ def test_accumulated_gradients_equal_those_of_one_batch(tmp_path, monkeypatch, n
         torch.testing.assert_close(gradients[1][name], gradient, atol=1e-5, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_saved_pipeline_needs_neither_encoder_folder_nor_network_access(tmp_path):
     folder = write_bert(tmp_path / "bert")
     nlp = train(pipeline(folder), steps=15)

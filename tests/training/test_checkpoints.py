@@ -70,6 +70,7 @@ def save_as_spacy_does(nlp: Language, output: Path) -> None:
     shutil.copytree(output / "model-last", output / "model-best")
 
 
+@pytest.mark.slow
 @forking
 def test_one_of_two_checkpoints_is_complete_whenever_a_save_is_killed(
     trained, tmp_path, monkeypatch
@@ -207,6 +208,7 @@ def test_a_killed_training_leaves_a_model_that_answers(corpus_path, tmp_path):
         assert any(answer(output / name) is not None for name in ("model-best", "model-last"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_leaves_no_temporary_folders(corpus_path, tmp_path):
     endless_training(corpus_path).to_disk(tmp_path / "endless.cfg")
     command = [sys.executable, "-m", "spacy", "train", "endless.cfg", "--output", "output"]

@@ -32,6 +32,7 @@ def test_it_is_registered():
     assert (built.model.name, built.model.weights, built.regions) == ("googlenet", None, "global")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model, dim, cells, width",
     [
@@ -95,6 +96,7 @@ def test_the_input_size_depends_on_model_and_weights():
     )
 
 
+@pytest.mark.slow
 def test_random_weights_depend_on_the_seed_and_not_on_the_global_random_state():
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -105,6 +107,7 @@ def test_random_weights_depend_on_the_seed_and_not_on_the_global_random_state():
     assert not np.allclose(first, Torchvision(model=SMALL, seed=4).encode([clock()]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["googlenet", "mobilenet_v3_small", "resnet50"])
 def test_features_of_random_weights_are_representable_in_half_precision(model):
     features = Torchvision(model=model).encode([clock(), noise()])[:, 0]
@@ -124,6 +127,7 @@ def test_encoding_changes_neither_weights_nor_statistics():
     assert not any(module.training for module in network.modules())
 
 
+@pytest.mark.slow
 def test_weights_are_loaded_from_files_of_both_formats(tmp_path, state):
     torch.save(state, tmp_path / "w.pth")
     save_file(state, tmp_path / "w.safetensors")

@@ -104,6 +104,7 @@ def test_outputs_equal_the_published_equations(ablation: dict[str, Any]):
     check_equations(cross_modal(**ablation), MIXED)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(SIZES)
 def test_outputs_equal_the_equations_in_any_batch(sizes: list[tuple[int, int, int]]):

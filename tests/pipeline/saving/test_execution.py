@@ -103,6 +103,7 @@ print([e for e in events[:loading] if e.startswith("pickle.")])
 """
 
 
+@pytest.mark.slow
 def test_loading_uses_neither_pickle_nor_the_network(saved):
     command = [sys.executable, "-c", WATCHED, str(saved)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=100)
