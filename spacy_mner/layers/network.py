@@ -24,7 +24,7 @@ class NetworkOutput:
 
     potentials: Potentials
     attention: Tensor | None
-    region_attention: Mapping[str, Tensor] | None
+    region_attention: Mapping[str, Tensor]
     regions: Mapping[str, Tensor]
 
 
@@ -47,7 +47,13 @@ class TaggerNetwork(nn.Module):
         super().__init__()
         self.embed = nn.ModuleDict()
         for name, embedder in embed.items():
-            self._add_modality(name, embedder)
+            try:
+                self.embed[name] = embedder
+            except KeyError as error:
+                raise ValueError(
+                    f"model.embed.{name}: torch reserves the name {name!r} ({error.args[0]}). "
+                    "Rename the modality."
+                ) from error
         if decode.segmentation is None:
             fuse.auxiliary_width = None
         self.fuse = fuse
@@ -66,7 +72,7 @@ class TaggerNetwork(nn.Module):
         fused = self.fuse(embedded, lengths, region_attention=region_attention)
         encoded = self.encode(fused.vectors, lengths)
         potentials = self.decode(encoded, lengths, fused.auxiliary)
-        regions = {name: embedded[name].available for name in fused.region_attention or ()}
+        regions = {name: embedded[name].available for name in fused.region_attention}
         return NetworkOutput(potentials, fused.attention, fused.region_attention, regions)
 
     def add_labels(self, n: int) -> None:
@@ -96,12 +102,3 @@ class TaggerNetwork(nn.Module):
     def attention_bounds(self) -> tuple[float, float] | None:
         """The lowest and the highest possible weight of a modality; None if there is no bound."""
         return getattr(self.fuse, "attention_bounds", None)
-
-    def _add_modality(self, name: str, embedder: nn.Module) -> None:
-        try:
-            self.embed[name] = embedder
-        except KeyError as error:
-            raise ValueError(
-                f"model.embed.{name}: torch reserves the name {name!r} ({error.args[0]}). Rename "
-                "the modality."
-            ) from error

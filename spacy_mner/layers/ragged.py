@@ -6,13 +6,15 @@ the CPU, so that index arithmetic never synchronizes with a GPU.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from .types import RegionVectors, TokenVectors
+from .types import Embedded, RegionVectors, TokenVectors
 
 
 def posts_of_tokens(lengths: Tensor) -> Tensor:
@@ -42,6 +44,27 @@ def from_grid(grid: Tensor, lengths: Tensor) -> Tensor:
     """[n_posts, width, ...] to [n_tokens, ...], without the padding."""
     cells = token_mask(lengths, grid.shape[1]).flatten().nonzero().squeeze(1).to(grid.device)
     return grid.flatten(0, 1).index_select(0, cells)
+
+
+def tokens_from_distinct(
+    distinct: Tensor, token: Tensor, known: Tensor | None = None
+) -> TokenVectors:
+    """Repeat the vector of each distinct word at its tokens, all of them available.
+
+    distinct: [n_distinct, width]. token: int64 [n_tokens], indices of distinct words.
+    known: bool [n_distinct], as in `TokenVectors`.
+    """
+    vectors = functional.embedding(token, distinct)
+    available = torch.ones_like(token, dtype=torch.bool)
+    return TokenVectors(vectors, available, None if known is None else known[token])
+
+
+def token_vectors(
+    embedded: Mapping[str, Embedded], names: Iterable[str], lengths: Tensor
+) -> list[TokenVectors]:
+    """The modalities in the order of `names`, regions pooled."""
+    modalities = [embedded[name] for name in names]
+    return [pool_regions(m, lengths) if isinstance(m, RegionVectors) else m for m in modalities]
 
 
 def pool_regions(modality: RegionVectors, lengths: Tensor) -> TokenVectors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from torch import Tensor
@@ -48,13 +48,12 @@ class Fused:
     attention: weights of the modalities, float [n_tokens, n_modalities] in the order of the embed
         mapping; None if the fuser has no modality attention.
     region_attention: by modality, the weights of its regions, float [n_tokens, n_regions], 0 for
-        regions that are not available; None if the fuser has no cross-modal attention, or it was
-        not requested.
+        regions that are not available; empty without cross-modal attention, or if not requested.
     auxiliary: float [n_tokens, auxiliary_width], input of the decoder's auxiliary head, in
         training; None if the fuser computes none.
     """
 
     vectors: Tensor
     attention: Tensor | None
-    region_attention: Mapping[str, Tensor] | None = None
+    region_attention: Mapping[str, Tensor] = field(default_factory=dict)
     auxiliary: Tensor | None = None

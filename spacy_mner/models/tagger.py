@@ -71,7 +71,7 @@ class TaggerOutput:
     region_attention: modality name to float [n_tokens, n_regions], under a cross-modal fuser.
     regions: modality name to bool [n_posts, n_regions], the regions that a post has.
 
-    Both kinds of attention are None unless `model.attrs["annotate_attention"]`, and in training.
+    Attention is None or empty unless `model.attrs["annotate_attention"]`, and in training.
     """
 
     potentials: Potentials
@@ -79,7 +79,7 @@ class TaggerOutput:
     attention: torch.Tensor | None
     modalities: list[str]
     image_status: list[ImageStatus]
-    region_attention: Mapping[str, torch.Tensor] | None = None
+    region_attention: Mapping[str, torch.Tensor] = field(default_factory=dict)
     regions: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 

@@ -91,10 +91,27 @@ class TorchOptimizer(Optimizer):
 class Adagrad(TorchOptimizer):
     """Adagrad (Duchi et al. 2011) with L2 regularization and clipping per parameter.
 
-    s = s + g * g    w = w - learn_rate * g / (sqrt(s) + eps)
+        s = s + g * g    w = w - learn_rate * g / (sqrt(s) + eps)
+
+    The defaults are the settings of Moon et al. 2018. Each number may be a schedule.
+
+    L2: added to the gradient, times the weights.
+    grad_clip: highest norm of the gradient of one parameter; 0 for no clipping.
+    use_averages: evaluate and save a moving average of the weights.
     """
 
     __slots__ = ()
+
+    def __init__(
+        self,
+        learn_rate: FloatOrSeq = 0.02,
+        *,
+        eps: FloatOrSeq = 1e-8,
+        L2: FloatOrSeq = 0.0,
+        grad_clip: FloatOrSeq = 0.0,
+        use_averages: bool = False,
+    ) -> None:
+        super().__init__(learn_rate, eps=eps, L2=L2, grad_clip=grad_clip, use_averages=use_averages)
 
     def _create(self, groups: list[dict[str, Any]]) -> torch.optim.Adagrad:
         is_cpu = groups[0]["params"][0].device.type == "cpu"
@@ -111,8 +128,11 @@ class Adagrad(TorchOptimizer):
 class AdamW(TorchOptimizer):
     """AdamW (Loshchilov & Hutter 2019) with a second learning rate for pretrained encoders.
 
-    The gradient of a network is clipped as a whole. In networks of this package, biases,
-    normalizations and other vectors get no weight decay.
+    In networks of this package, biases, normalizations and other vectors get no weight decay.
+
+    learn_rate: of new parameters; a number or a schedule, such as Thinc's `warmup_linear.v1`.
+    encoder_learn_rate: of pretrained encoders, shared ones included; a number or a schedule.
+    grad_clip: highest norm of the gradient of a network; 0 for no clipping.
     """
 
     __slots__ = ("encoder_learn_rate",)
@@ -120,9 +140,25 @@ class AdamW(TorchOptimizer):
     encoder_learn_rate: float
 
     def __init__(
-        self, learn_rate: FloatOrSeq, *, encoder_learn_rate: FloatOrSeq, **settings: Any
+        self,
+        learn_rate: FloatOrSeq = 0.001,
+        *,
+        encoder_learn_rate: FloatOrSeq = 5e-5,
+        weight_decay: float = 0.01,
+        grad_clip: float = 1.0,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
     ) -> None:
-        super().__init__(learn_rate, use_averages=False, **settings)
+        super().__init__(
+            learn_rate,
+            L2=weight_decay,
+            grad_clip=grad_clip,
+            beta1=beta1,
+            beta2=beta2,
+            eps=eps,
+            use_averages=False,
+        )
         self._set_attr_or_schedule("encoder_learn_rate", encoder_learn_rate)
 
     def _create(self, groups: list[dict[str, Any]]) -> torch.optim.AdamW:
@@ -149,47 +185,3 @@ def _is_in_submodule(key: KeyT) -> bool:
     """
     _, name = key
     return "." in name
-
-
-def build_adagrad(
-    learn_rate: FloatOrSeq = 0.02,
-    *,
-    eps: FloatOrSeq = 1e-8,
-    L2: FloatOrSeq = 0.0,
-    grad_clip: FloatOrSeq = 0.0,
-    use_averages: bool = False,
-) -> Adagrad:
-    """Adagrad with the settings of Moon et al. 2018; any number may be a schedule.
-
-    L2: added to the gradient, times the weights.
-    grad_clip: highest norm of the gradient of one parameter; 0 for no clipping.
-    use_averages: evaluate and save a moving average of the weights.
-    """
-    return Adagrad(learn_rate, eps=eps, L2=L2, grad_clip=grad_clip, use_averages=use_averages)
-
-
-def build_adamw(
-    learn_rate: FloatOrSeq = 0.001,
-    *,
-    encoder_learn_rate: FloatOrSeq = 5e-5,
-    weight_decay: float = 0.01,
-    grad_clip: float = 1.0,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-) -> AdamW:
-    """AdamW for a tagger with a text encoder (`spacy_mner.Transformer.v1`).
-
-    learn_rate: of new parameters; a number or a schedule, such as Thinc's `warmup_linear.v1`.
-    encoder_learn_rate: of pretrained encoders, shared ones included; a number or a schedule.
-    grad_clip: highest norm of the gradient of a network; 0 for no clipping.
-    """
-    return AdamW(
-        learn_rate,
-        encoder_learn_rate=encoder_learn_rate,
-        L2=weight_decay,
-        grad_clip=grad_clip,
-        beta1=beta1,
-        beta2=beta2,
-        eps=eps,
-    )

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from spacy_mner.layers.decode import bio_tags
-from spacy_mner.layers.decode.bio import entities_of
+from spacy_mner.layers.decode.bio import bio_tags, entities_of
 from spacy_mner.models.allowed_tags import labels_of, tags_allowed_around, tags_allowed_by_gold
 
 LABELS = ["LOC", "PER"]

@@ -27,7 +27,7 @@ def cross_modal(small_model, images):
 def test_attention_to_regions_is_returned_in_prediction_where_it_is_requested(cross_modal):
     model, docs = cross_modal
     plain = model.predict(docs)
-    assert plain.region_attention is None
+    assert plain.region_attention == {}
     model.attrs["annotate_attention"] = True
     annotated = model.predict(docs)
     assert torch.allclose(annotated.potentials.emissions, plain.potentials.emissions, atol=1e-5)
@@ -39,4 +39,4 @@ def test_attention_to_regions_is_returned_in_prediction_where_it_is_requested(cr
         int(doc._.image is not None) for doc in docs
     ]
     output, _ = model(docs, is_train=True)
-    assert output.region_attention is None
+    assert output.region_attention == {}

@@ -9,7 +9,7 @@ import torch
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from spacy_mner.layers.decode import bio_tags
+from spacy_mner.layers.decode.bio import bio_tags
 from spacy_mner.models.allowed_tags import tags_allowed_around
 
 from ..conftest import make_doc

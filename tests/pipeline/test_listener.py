@@ -15,7 +15,7 @@ from spacy.language import Language
 from spacy.training import Example
 from thinc.api import Adam
 
-from spacy_mner.training.optimizers import build_adamw
+from spacy_mner.training.optimizers import AdamW
 
 from ..conftest import (
     accumulated_gradients,
@@ -146,7 +146,7 @@ def test_a_shared_transformer_is_trained_with_encoder_learn_rate(shared, rate, m
     before = weights(shared)
     ours = shared.get_pipe("multimodal_ner").model.shims[0].network
     others = {name: value.clone() for name, value in ours.state_dict().items()}
-    shared.update(posts(shared), sgd=build_adamw(0.01, encoder_learn_rate=rate, weight_decay=0.0))
+    shared.update(posts(shared), sgd=AdamW(0.01, encoder_learn_rate=rate, weight_decay=0.0))
     after = weights(shared)
     furthest = max((after[n] - before[n]).abs().max().item() for n in before)
     assert furthest == pytest.approx(rate, rel=1e-2, abs=0) if moves else furthest == 0.0

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.training.loop import subdivide_batch
 
-from spacy_mner.training.optimizers import AdamW, build_adamw
+from spacy_mner.training.optimizers import AdamW
 
 from ..conftest import examples_of, gold_docs, make_doc
 from ..encoders import write_bert, write_roberta
@@ -58,7 +58,7 @@ def train(nlp: Language, steps: int = 40) -> Language:
     torch.manual_seed(0)
     examples = examples_of(gold_docs(nlp))
     nlp.initialize(lambda: examples)
-    optimizer = build_adamw(0.02, encoder_learn_rate=0.005)
+    optimizer = AdamW(0.02, encoder_learn_rate=0.005)
     for _ in range(steps):
         nlp.update(examples, sgd=optimizer)
     return nlp
@@ -186,7 +186,7 @@ def test_accumulated_gradients_equal_those_of_one_batch(tmp_path, monkeypatch, n
     nlp.initialize(lambda: examples)
     network(nlp).fuse.dropout.p = 0.0
     parameters = dict(network(nlp).named_parameters())
-    optimizer = build_adamw()
+    optimizer = AdamW()
 
     def record(network: torch.nn.Module) -> None:
         gradients.append({n: p.grad for n, p in parameters.items() if p.grad is not None})

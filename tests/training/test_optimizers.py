@@ -13,12 +13,12 @@ from torch import nn
 
 from spacy_mner.layers.embed import TransformerEmbedding
 from spacy_mner.layers.network import TaggerNetwork
-from spacy_mner.training.optimizers import build_adagrad, build_adamw
+from spacy_mner.training.optimizers import Adagrad, AdamW
 
 from ..conftest import examples_of, gold_docs
 
 KEY, ENCODER_KEY = (1, "W"), (1, "encoder.layer.0.weight")
-BUILDERS = [build_adagrad, build_adamw]
+BUILDERS = [Adagrad, AdamW]
 
 
 def gradients(steps: int, shape: tuple[int, ...] = (4, 3)) -> list[np.ndarray]:
@@ -76,14 +76,14 @@ def check_single_parameter(ours: Optimizer, reference: Any, key: Any = KEY) -> N
     "settings", [{}, {"L2": 0.01}, {"grad_clip": 1.0}, {"L2": 0.1, "grad_clip": 0.5}]
 )
 def test_a_single_parameter_follows_the_equations_of_adagrad(settings: dict[str, float]):
-    check_single_parameter(build_adagrad(**settings), ReferenceAdagrad(**settings))
+    check_single_parameter(Adagrad(**settings), ReferenceAdagrad(**settings))
 
 
 @pytest.mark.parametrize(("key", "rate"), [(KEY, 0.1), (ENCODER_KEY, 0.02)])
 def test_a_single_parameter_follows_the_equations_of_adamw(key: tuple[int, str], rate: float):
     """Parameters of shared transformers have the learning rate of encoders."""
     settings = {"weight_decay": 0.1, "grad_clip": 0.5}
-    ours = build_adamw(0.1, encoder_learn_rate=0.02, **settings)
+    ours = AdamW(0.1, encoder_learn_rate=0.02, **settings)
     check_single_parameter(ours, ReferenceAdamW(rate=rate, **settings), key)
 
 
@@ -109,7 +109,7 @@ def test_an_empty_parameter_is_returned_unchanged(build):
 
 
 def test_the_learning_rate_follows_its_schedule_and_lr_scale():
-    optimizer, weights = build_adagrad([0.5, 0.25]), np.zeros(1, np.float32)
+    optimizer, weights = Adagrad([0.5, 0.25]), np.zeros(1, np.float32)
     optimizer(KEY, weights, np.ones(1, np.float32))
     assert weights[0] == pytest.approx(-0.5)
     optimizer.step_schedules()
@@ -184,7 +184,7 @@ def train_with_references(network: Network, create: Any, clip_as_one: float = 0.
 
 def test_a_network_follows_the_equations_of_adagrad_with_clipping_per_parameter():
     ours, reference = Network(), Network()
-    losses = train(ours, build_adagrad(L2=0.1, grad_clip=0.5), BATCHES)
+    losses = train(ours, Adagrad(L2=0.1, grad_clip=0.5), BATCHES)
     expected = train_with_references(
         reference, lambda name: ReferenceAdagrad(L2=0.1, grad_clip=0.5)
     )
@@ -202,7 +202,7 @@ def test_a_network_follows_the_equations_of_adamw_with_two_rates_and_clipping_as
         )
 
     ours, reference = Network(), Network()
-    optimizer = build_adamw(0.05, encoder_learn_rate=0.01, weight_decay=0.1, grad_clip=0.5)
+    optimizer = AdamW(0.05, encoder_learn_rate=0.01, weight_decay=0.1, grad_clip=0.5)
     losses = train(ours, optimizer, BATCHES)
     assert losses == pytest.approx(train_with_references(reference, create, 0.5), rel=1e-4)
     assert losses[-1] < losses[0] / 2
@@ -213,7 +213,7 @@ def test_both_learning_rates_of_a_network_follow_their_schedules():
     def rates(initial: float) -> Any:
         return warmup_linear(initial, warmup_steps=2, total_steps=6)
 
-    optimizer = build_adamw(rates(0.4), encoder_learn_rate=rates(0.1))
+    optimizer = AdamW(rates(0.4), encoder_learn_rate=rates(0.1))
     steps = []
     for batch in BATCHES[:6]:
         network = Network()  # the first step of Adam has the size of the learning rate
@@ -228,7 +228,7 @@ def test_both_learning_rates_of_a_network_follow_their_schedules():
 
 @pytest.mark.parametrize("as_network", [False, True])
 def test_averages_are_those_of_thinc_and_only_kept_on_request(as_network: bool):
-    network, optimizer = Network(), build_adagrad(use_averages=True)
+    network, optimizer = Network(), Adagrad(use_averages=True)
     expected = np.zeros((2, 2), np.float32)
     for step, batch in enumerate(BATCHES, 1):
         if as_network:
@@ -241,7 +241,7 @@ def test_averages_are_those_of_thinc_and_only_kept_on_request(as_network: bool):
         expected += (1 - decay) * (network.decode.weight.detach().numpy() - expected)
     np.testing.assert_allclose(optimizer.averages[7, "decode.weight"], expected, atol=1e-6)
     assert (7, "decode.bias") in optimizer.averages or not as_network
-    assert build_adagrad().averages is None
+    assert Adagrad().averages is None
 
 
 @pytest.mark.parametrize("build", BUILDERS)
@@ -260,7 +260,7 @@ def test_a_new_network_or_new_parameters_start_without_state(build):
 
 
 def test_an_optimizer_does_not_keep_networks_alive():
-    optimizer, network = build_adamw(), Network()
+    optimizer, network = AdamW(), Network()
     train(network, optimizer, BATCHES[:1])
     assert len(optimizer._by_network) == 1
     del network

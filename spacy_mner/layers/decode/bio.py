@@ -36,16 +36,6 @@ def inside_tag(label: Index) -> Index:
     return 2 * label + 2
 
 
-def label_of(tag: Index) -> Index:
-    """The label index of a `B-` or `I-` tag, or of a tensor of such tags."""
-    return (tag - 1) // 2
-
-
-def is_begin(tag: Index) -> bool | Tensor:
-    """Whether a tag, or each of a tensor of tags, is a `B-` tag."""
-    return tag % 2 == 1
-
-
 def entities_of(tags: Sequence[int]) -> list[tuple[int, int, int]]:
     """The entities of one post, as (first token, token after the last, label index).
 
@@ -53,11 +43,10 @@ def entities_of(tags: Sequence[int]) -> list[tuple[int, int, int]]:
     """
     entities: list[tuple[int, int, int]] = []
     for token, tag in enumerate(tags):
-        if is_begin(tag):
-            entities.append((token, token + 1, label_of(tag)))
-        elif tag != OUTSIDE:
-            start, _, label = entities[-1]
-            entities[-1] = (start, token + 1, label)
+        if tag != OUTSIDE:
+            label, is_inside = divmod(tag - 1, 2)
+            start = entities.pop()[0] if is_inside else token
+            entities.append((start, token + 1, label))
     return entities
 
 

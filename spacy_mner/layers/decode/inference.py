@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..ragged import Packing, from_grid, posts_of_tokens, to_grid
 from .bio import begin_tag, inside_tag
-from .messages import both_messages, log_partition, totals
+from .messages import LogPartition, both_messages
 from .potentials import FORBIDDEN, Potentials
 
 
@@ -25,12 +25,13 @@ def negative_log_likelihood(potentials: Potentials, lengths: Tensor, allowed: Te
     tags that the BIO scheme permits. NaN potentials give a NaN loss. Differentiable once.
     """
     packing = Packing.of(lengths, potentials.emissions.device)
+    others = (potentials.transitions, potentials.start, potentials.end, packing, lengths)
     if (allowed.sum(dim=1) == 1).all():
         tags = allowed.to(torch.int8).argmax(dim=1).to(packing.posts.device)
         numerator = _path_scores(potentials, packing, lengths, tags)
     else:
-        numerator = log_partition(potentials.constrained(allowed), packing, lengths)
-    loss = log_partition(potentials, packing, lengths) - numerator
+        numerator = LogPartition.apply(potentials.constrained(allowed).emissions, *others)
+    loss: Tensor = LogPartition.apply(potentials.emissions, *others) - numerator
     return loss.masked_fill(numerator < FORBIDDEN / 2, 0)
 
 
@@ -78,19 +79,6 @@ def _trace_back(last_tags: Tensor, backpointers: list[Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def marginals(potentials: Potentials, lengths: Tensor) -> Tensor:
-    """The probability of each tag at each token: [n_tokens, n_tags].
-
-    Computed in float64, because sums over a whole post are too inexact in float32.
-    """
-    exact = _double(potentials)
-    packing = Packing.of(lengths, exact.emissions.device)
-    forward, backward = both_messages(exact, packing)
-    # A softmax per token is the same as subtracting the log partition function.
-    return (forward + backward - exact.emissions).softmax(dim=1).to(potentials.emissions.dtype)
-
-
-@torch.no_grad()
 def span_probabilities(potentials: Potentials, lengths: Tensor, spans: Tensor) -> Tensor:
     """The probability of each entity with exactly this span and label: [n_spans].
 
@@ -98,9 +86,10 @@ def span_probabilities(potentials: Potentials, lengths: Tensor, spans: Tensor) -
         the last one included.
 
     That is the total probability of all paths with `B` at the first token, `I` at the others, and
-    no `I` of the label after them. Computed in float64, as `marginals`.
+    no `I` of the label after them. Computed in float64, because sums over a whole post are too
+    inexact in float32.
     """
-    exact = _double(potentials)
+    exact = potentials.with_tensors([tensor.double() for tensor in potentials.tensors()])
     spans = spans.to(exact.emissions.device)
     if not len(spans):
         return potentials.emissions.new_zeros(0)
@@ -110,10 +99,9 @@ def span_probabilities(potentials: Potentials, lengths: Tensor, spans: Tensor) -
     scores = forward[first, begin_tag(label)]
     scores = scores + _inner_scores(exact, lengths, spans)
     scores = scores + _scores_after(exact, packing, backward, spans)
-    total = exact.emissions.new_zeros(len(lengths))
-    total = total.index_copy(0, packing.posts, totals(forward, exact.end, packing))
-    post = posts_of_tokens(lengths).to(spans.device)[first]
-    return (scores - total[post]).clamp(max=0).exp().to(potentials.emissions.dtype)
+    # The log partition function of the post, from the messages at any of its tokens.
+    total = (forward + backward - exact.emissions)[first].logsumexp(dim=1)
+    return (scores - total).clamp(max=0).exp().to(potentials.emissions.dtype)
 
 
 def _inner_scores(exact: Potentials, lengths: Tensor, spans: Tensor) -> Tensor:
@@ -141,7 +129,3 @@ def _scores_after(exact: Potentials, packing: Packing, backward: Tensor, spans: 
     following = exact.transitions[tag] + backward[(last + 1).clamp(max=len(backward) - 1)]
     following = following.scatter(1, inside_tag(label).unsqueeze(1), FORBIDDEN)
     return torch.where(is_end[last], exact.end[tag], following.logsumexp(dim=1))
-
-
-def _double(potentials: Potentials) -> Potentials:
-    return potentials.with_tensors([tensor.double() for tensor in potentials.tensors()])

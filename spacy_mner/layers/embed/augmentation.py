@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..ragged import tokens_from_distinct
 from ..sizes import check_sizes
 from ..types import Features, TokenVectors
-from .distinct import tokens_from_distinct
 
 
 class SemanticAugmentation(nn.Module):

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..ragged import Packing, from_grid
+from ..ragged import Packing, from_grid, tokens_from_distinct
 from ..sizes import check_sizes
 from ..types import Features, TokenVectors
-from .distinct import tokens_from_distinct
 
 
 class CharBiLSTM(nn.Module):

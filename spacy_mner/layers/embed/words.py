@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..ragged import tokens_from_distinct
 from ..sizes import check_sizes
 from ..types import Features, TokenVectors
-from .distinct import tokens_from_distinct
 
 
 class WordVectors(nn.Module):
@@ -42,24 +42,14 @@ class WordVectors(nn.Module):
             self.embedding = nn.Embedding(n_words + 1, width)
 
     def forward(self, features: Features, lengths: Tensor) -> TokenVectors:
-        distinct = self._pretrained(features) if self.dim else self._learned(features)
-        return tokens_from_distinct(distinct, features["token"], self._known(features))
-
-    def _known(self, features: Features) -> Tensor:
-        """The distinct words with a vector of their own: bool [n_distinct]."""
         if not self.dim:
-            return features["row"] > 0
+            known = features["row"] > 0
+            distinct = self.dropout(self.embedding(features["row"]))
+            return tokens_from_distinct(distinct, features["token"], known)
         known = features["known"]
-        return known | (features["row"] > 0) if self.finetuned else known
-
-    def _pretrained(self, features: Features) -> Tensor:
-        known = features["known"].unsqueeze(1)
-        vectors = torch.where(known, features["vectors"], self.unknown_vector)
+        vectors = torch.where(known.unsqueeze(1), features["vectors"], self.unknown_vector)
         if self.finetuned:
             vectors = vectors + self.offsets(features["row"])
-        projected: Tensor = self.projection(self.dropout(vectors))
-        return projected
-
-    def _learned(self, features: Features) -> Tensor:
-        vectors: Tensor = self.dropout(self.embedding(features["row"]))
-        return vectors
+            known = known | (features["row"] > 0)
+        distinct = self.projection(self.dropout(vectors))
+        return tokens_from_distinct(distinct, features["token"], known)

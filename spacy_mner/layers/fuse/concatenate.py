@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from ..ragged import token_vectors
 from ..types import Embedded, Fused
-from .tokens import token_vectors
 
 
 class Concatenate(nn.Module):

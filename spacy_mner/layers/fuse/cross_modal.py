@@ -67,11 +67,6 @@ class CrossModal(nn.Module):
                 f"model.fuse.grid and model.fuse.objects are both {grid!r}: name two modalities, "
                 "or set one of them to null."
             )
-        if augmentation_gate and augmentation is None:
-            raise ValueError(
-                "model.fuse.augmentation_gate = true needs the name of a modality in "
-                "model.fuse.augmentation, which is null."
-            )
         self.width = width
         self.auxiliary_width = width if auxiliary else None
         self.settings = {"grid": grid, "objects": objects}
@@ -82,6 +77,12 @@ class CrossModal(nn.Module):
             TransformerLayer, width=width, heads=heads, feedforward=feedforward, dropout=dropout
         )
         in_text = {n: w for n, w in widths.items() if n not in self.region_modalities.values()}
+        if augmentation_gate and augmentation not in in_text:
+            raise ValueError(
+                f"model.fuse.augmentation = {augmentation!r} is not a text modality "
+                f"({', '.join(map(repr, in_text))}): name one of these, or set "
+                "model.fuse.augmentation_gate = false."
+            )
         gated = augmentation if augmentation_gate else None
         self.text_sum = TextSum(widths=in_text, width=width, gated=gated, dropout=dropout)
         self.text_self_attention = layer()
@@ -99,10 +100,10 @@ class CrossModal(nn.Module):
                 gate=Gate(width) if has_gate[role] and region_first else None,
                 region_first=region_first,
             )
+        self.dropout = nn.Dropout(dropout)
         n_roles = len(self.region_modalities)
         if n_roles:
             self.image_projection = nn.Linear(n_roles * width, width)
-        self.dropout = nn.Dropout(dropout)
         self.output_projection = nn.Linear(2 * width if n_roles else width, width)
 
     def forward(
@@ -120,14 +121,8 @@ class CrossModal(nn.Module):
         if self.auxiliary_width is not None and self.training:
             auxiliary = self.auxiliary_self_attention(inputs, inputs, is_token)[0]
             auxiliary = from_grid(auxiliary, lengths)
-        return Fused(
-            self.output_projection(tokens),
-            attention=None,
-            region_attention={name: from_grid(grid, lengths) for name, grid in attention.items()}
-            if region_attention
-            else None,
-            auxiliary=auxiliary,
-        )
+        weights = {name: from_grid(grid, lengths) for name, grid in attention.items()}
+        return Fused(self.output_projection(tokens), None, weights, auxiliary)
 
     def _attend(
         self, text: Tensor, is_token: Tensor, embedded: Mapping[str, Embedded], need_weights: bool
@@ -158,29 +153,20 @@ class CrossModal(nn.Module):
                 "CrossModal needs a modality with a vector per token, and model.embed has only "
                 f"modalities with regions ({sorted(with_regions)}): add a text modality."
             )
-        self._check_gate(with_regions)
+        gated, text = self.text_sum.gated, sorted(embedded.keys() - with_regions)
+        if gated is not None and (gated not in text or len(text) == 1):
+            raise ValueError(
+                f"model.fuse.augmentation = {gated!r} must be one of at least two modalities with "
+                f"a vector per token, and model.embed has {text}: change it, add a text modality, "
+                "or set model.fuse.augmentation_gate = false."
+            )
         # A role that is null leaves modalities out on purpose; a name that matches no modality may
         # be misspelled.
         unused = with_regions - set(self.region_modalities.values())
-        names = list(self.settings.values())
-        is_misspelled = len(self.region_modalities) + names.count(None) < len(names)
-        if unused and (is_misspelled or None not in names):
+        names = set(self.settings.values())
+        if unused and (None not in names or not names - {None} <= embedded.keys()):
             settings = ", ".join(f"{role} = {name!r}" for role, name in self.settings.items())
             raise ValueError(
                 f"model.fuse does not use the regions of {sorted(unused)}: it has {settings}. Name "
                 "them there, or set them to null in model.embed."
-            )
-
-    def _check_gate(self, with_regions: set[str]) -> None:
-        gated = self.text_sum.gated
-        if gated in with_regions:
-            raise ValueError(
-                f"model.fuse.augmentation = {gated!r} is a modality with regions: name one with a "
-                "vector per token, or set model.fuse.augmentation_gate = false."
-            )
-        if set(self.text_sum.names) - with_regions == {gated}:
-            raise ValueError(
-                f"model.fuse.augmentation = {gated!r} is the only text modality, so there is "
-                "nothing to gate it against: add another one to model.embed, or set "
-                "model.fuse.augmentation_gate = false."
             )

@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ..ragged import token_vectors
 from ..types import Embedded, Fused, TokenVectors
-from .tokens import token_vectors
 
 
 class ModalityAttention(nn.Module):

@@ -30,12 +30,6 @@ class TextSum(nn.Module):
         self, *, widths: Mapping[str, int], width: int, gated: str | None, dropout: float
     ) -> None:
         super().__init__()
-        if gated is not None and gated not in widths:
-            raise ValueError(
-                f"model.fuse.augmentation = {gated!r} is not a text modality "
-                f"({', '.join(map(repr, widths))}): name one of these, or set "
-                "model.fuse.augmentation_gate = false."
-            )
         self.names = tuple(widths)
         # A list, because torch reserves some names.
         self.projections = nn.ModuleList(projection(w, width) for w in widths.values())

@@ -8,15 +8,12 @@ from itertools import pairwise, product
 import torch
 from torch import Tensor
 
-from spacy_mner.layers.decode import (
-    FORBIDDEN,
-    Potentials,
-    n_tags,
-    start_allowed,
-    transition_allowed,
-)
+from spacy_mner.layers.decode.bio import n_tags, start_allowed, transition_allowed
+from spacy_mner.layers.decode.potentials import FORBIDDEN, Potentials
 
 Path = tuple[int, ...]
+# The lengths of the posts of a batch.
+BATCHES = [[3, 1, 4, 0, 2], [1], [0, 0], [], [0, 5], [2, 2, 2]]
 
 
 def random_potentials(

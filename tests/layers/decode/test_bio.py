@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from spacy_mner.layers.decode import (
+from spacy_mner.layers.decode.bio import (
     begin_tag,
     bio_tags,
     entities_of,
@@ -10,8 +10,8 @@ from spacy_mner.layers.decode import (
     n_tags,
     start_allowed,
     transition_allowed,
+    without_labels,
 )
-from spacy_mner.layers.decode.bio import is_begin, label_of, without_labels
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 
@@ -20,10 +20,8 @@ def test_the_tags_are_o_and_then_begin_and_inside_of_each_label():
     assert bio_tags(["PER", "LOC"]) == TAGS
     assert n_tags(2) == len(TAGS)
     for label, name in enumerate(["PER", "LOC"]):
-        begin, inside = begin_tag(label), inside_tag(label)
-        assert (TAGS[begin], TAGS[inside]) == (f"B-{name}", f"I-{name}")
-        assert label_of(begin) == label_of(inside) == label
-    assert is_begin(torch.arange(5)).tolist() == [tag[0] == "B" for tag in TAGS]
+        tags = TAGS[begin_tag(label)], TAGS[inside_tag(label)]
+        assert tags == (f"B-{name}", f"I-{name}")
 
 
 def test_entities_begin_at_b_and_end_before_any_tag_but_their_i():
@@ -38,13 +36,9 @@ def test_without_labels_a_prefix_is_allowed_if_one_of_its_tags_is():
     assert without_labels(allowed).int().tolist() == [[1, 0, 0], [0, 1, 1], [1, 1, 0]]
 
 
-def test_a_post_begins_with_any_tag_but_inside():
-    allowed = {tag for tag, may in zip(TAGS, start_allowed(2).tolist(), strict=True) if may}
-    assert allowed == {"O", "B-PER", "B-LOC"}
-
-
-def test_inside_follows_only_begin_and_inside_of_its_own_label():
+def test_inside_begins_no_post_and_follows_only_begin_and_inside_of_its_own_label():
     tags = bio_tags(["PER", "LOC", "ORG"])
+    assert start_allowed(3).tolist() == [tag[0] != "I" for tag in tags]
     allowed = transition_allowed(3)
     for i, before in enumerate(tags):
         for j, after in enumerate(tags):

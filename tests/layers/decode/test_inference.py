@@ -8,17 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from spacy_mner.layers.decode import (
-    Potentials,
-    entities_of,
-    marginals,
-    span_probabilities,
-    viterbi,
-)
+from spacy_mner.layers.decode import Potentials, span_probabilities, viterbi
+from spacy_mner.layers.decode.bio import entities_of
 
-from .enumeration import path_probabilities, post_slices, probability, random_potentials
-
-BATCHES = [[3, 1, 4, 0, 2], [1], [0, 0], [], [0, 5], [2, 2, 2]]
+from .enumeration import BATCHES, path_probabilities, post_slices, random_potentials
 
 
 def all_spans(lengths: list[int], n_labels: int) -> Tensor:
@@ -32,46 +25,18 @@ def all_spans(lengths: list[int], n_labels: int) -> Tensor:
     return torch.tensor(spans, dtype=torch.int64).reshape(-1, 3)
 
 
-def potentials_of(lengths: list[int], constrained: bool) -> Potentials:
-    """Random potentials, and if constrained, with about half of the tags forbidden."""
+def potentials_of(lengths: list[int], allowed_share: float) -> Potentials:
+    """Random potentials, with one path and about this share of the other tags allowed."""
     potentials = random_potentials(sum(lengths), 2)
-    if not constrained:
-        return potentials
     path = viterbi(random_potentials(sum(lengths), 2, seed=5), torch.tensor(lengths).long())
-    allowed = torch.rand(sum(lengths), 5, generator=torch.Generator().manual_seed(1)) < 0.5
-    return potentials.constrained(allowed.scatter(1, path.unsqueeze(1), True))
+    random = torch.rand(sum(lengths), 5, generator=torch.Generator().manual_seed(1))
+    return potentials.constrained((random < allowed_share).scatter(1, path.unsqueeze(1), True))
 
 
+@pytest.mark.parametrize("allowed_share", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("lengths", BATCHES)
-def test_only_allowed_tags_have_a_probability(lengths: list[int]):
-    tensor = torch.tensor(lengths).long()
-    allowed = torch.zeros(sum(lengths), 5, dtype=torch.bool)
-    path = viterbi(random_potentials(sum(lengths), 2, seed=5), tensor)
-    allowed[torch.arange(len(path)), path] = True
-    potentials = random_potentials(sum(lengths), 2).constrained(allowed)
-    assert torch.equal(viterbi(potentials, tensor), path)
-    assert torch.equal(marginals(potentials, tensor), allowed.double())
-
-
-@pytest.mark.parametrize("constrained", [False, True])
-@pytest.mark.parametrize("lengths", BATCHES)
-def test_marginals_equal_enumeration(lengths: list[int], constrained: bool):
-    potentials = potentials_of(lengths, constrained)
-    result = marginals(potentials, torch.tensor(lengths, dtype=torch.int64))
-    assert result.shape == (sum(lengths), 5)
-    for post in post_slices(lengths):
-        weights = path_probabilities(potentials, post)
-        for i, row in enumerate(result[post].tolist()):
-            expected = [
-                probability(weights, lambda path, i=i, tag=tag: path[i] == tag) for tag in range(5)
-            ]
-            assert row == pytest.approx(expected, abs=1e-8)
-
-
-@pytest.mark.parametrize("constrained", [False, True])
-@pytest.mark.parametrize("lengths", BATCHES)
-def test_viterbi_equals_enumeration(lengths: list[int], constrained: bool):
-    potentials = potentials_of(lengths, constrained)
+def test_viterbi_equals_enumeration(lengths: list[int], allowed_share: float):
+    potentials = potentials_of(lengths, allowed_share)
     tags = viterbi(potentials, torch.tensor(lengths, dtype=torch.int64))
     assert tags.dtype == torch.int64
     for post in post_slices(lengths):
@@ -79,10 +44,10 @@ def test_viterbi_equals_enumeration(lengths: list[int], constrained: bool):
         assert tuple(tags[post].tolist()) == max(weights, key=weights.__getitem__)
 
 
-@pytest.mark.parametrize("constrained", [False, True])
+@pytest.mark.parametrize("allowed_share", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("lengths", BATCHES)
-def test_span_probabilities_equal_enumeration(lengths: list[int], constrained: bool):
-    potentials = potentials_of(lengths, constrained)
+def test_span_probabilities_equal_enumeration(lengths: list[int], allowed_share: float):
+    potentials = potentials_of(lengths, allowed_share)
     spans = all_spans(lengths, 2)
     result = span_probabilities(potentials, torch.tensor(lengths, dtype=torch.int64), spans)
     assert result.shape == (len(spans),)
@@ -101,9 +66,6 @@ def test_probabilities_from_float32_potentials_are_exact_in_long_posts(n_tokens:
     potentials = replace(potentials, emissions=potentials.emissions * 10)
     exact = potentials.with_tensors([tensor.double() for tensor in potentials.tensors()])
     lengths, spans = torch.tensor([n_tokens]), all_spans([min(n_tokens, 9)], 3)
-    result = marginals(potentials, lengths)
-    assert result.dtype == torch.float32
-    assert torch.allclose(result.double(), marginals(exact, lengths), atol=1e-6)
     scores = span_probabilities(potentials, lengths, spans)
     assert scores.dtype == torch.float32
     expected = span_probabilities(exact, lengths, spans)
@@ -120,9 +82,7 @@ def test_a_certain_span_has_probability_one():
 
 
 def test_without_labels_all_tokens_are_outside():
-    potentials, lengths = random_potentials(3, 0), torch.tensor([1, 2])
-    assert viterbi(potentials, lengths).tolist() == [0, 0, 0]
-    assert marginals(potentials, lengths).tolist() == [[1], [1], [1]]
+    assert viterbi(random_potentials(3, 0), torch.tensor([1, 2])).tolist() == [0, 0, 0]
 
 
 @settings(max_examples=30, deadline=None)
@@ -131,15 +91,13 @@ def test_the_results_of_a_post_do_not_depend_on_its_batch(lengths: list[int], n_
     tensor = torch.tensor(lengths, dtype=torch.int64)
     potentials = random_potentials(sum(lengths), n_labels, dtype=torch.float32)
     spans = all_spans(lengths, n_labels)
-    tags, tag_probabilities = viterbi(potentials, tensor), marginals(potentials, tensor)
-    scores = span_probabilities(potentials, tensor, spans)
+    tags, scores = viterbi(potentials, tensor), span_probabilities(potentials, tensor, spans)
     for post in post_slices(lengths):
         separate = replace(potentials, emissions=potentials.emissions[post])
         length = torch.tensor([post.stop - post.start])
         own = (spans[:, 0] >= post.start) & (spans[:, 0] < post.stop)
         shifted = spans[own] - torch.tensor([post.start, post.start, 0])
         assert torch.equal(tags[post], viterbi(separate, length))
-        assert torch.allclose(tag_probabilities[post], marginals(separate, length), atol=1e-6)
         expected = span_probabilities(separate, length, shifted)
         assert torch.allclose(scores[own], expected, atol=1e-6)
 

@@ -28,6 +28,7 @@ from .random_batches import (
 )
 
 ROLES = {"grid": "image", "objects": "objects"}
+GATED = {"augmentation_gate": True}
 NEAR = {"widths": {**WIDTHS, "near": NEAR_WIDTH}, "augmentation": "near"}
 PATH_1 = {"region_projection", "region_self_attention", "text_to_region"}
 PATH_2 = {f"{name}_2" for name in PATH_1} | {"region_to_text", "gate"}
@@ -49,7 +50,7 @@ ABLATIONS: list[tuple[dict[str, Any], set[str]]] = [
     ({"grid": None, "objects": None}, GRID | OBJECTS | {"image_projection", TEXT_PROJECTIONS}),
     ({"auxiliary": False}, {"auxiliary_self_attention"}),
     (NEAR, {TEXT_PROJECTIONS}),
-    ({**NEAR, "augmentation_gate": True}, {TEXT_PROJECTIONS, "text_sum.gate"}),
+    ({**NEAR, **GATED}, {TEXT_PROJECTIONS, "text_sum.gate"}),
 ]
 ABLATION_SETTINGS = [settings for settings, _ in ABLATIONS]
 MIXED = batch_of((3, 2, 1), (0, 3, 0), (2, 0, 2), (4, 1, 0), (1, 0, 0))
@@ -217,7 +218,7 @@ def test_region_attention_is_returned_on_request_and_does_not_change_the_output(
     network = cross_modal().eval()
     with torch.inference_mode():
         plain, explained = fuse(network, MIXED), fuse(network, MIXED, region_attention=True)
-    assert plain.region_attention is None and plain.attention is None
+    assert (plain.region_attention, plain.attention) == ({}, None)
     assert torch.allclose(plain.vectors, explained.vectors, atol=1e-12)
     assert list(explained.region_attention) == ["image", "objects"]
     has_image = torch.tensor([True] * 3 + [False] * 2 + [True] * 4 + [False])
@@ -253,9 +254,9 @@ def test_autocast_stays_close_to_float32():
     [
         ({"objects": "image"}, "'image'"),
         ({"heads": 4}, "heads = 4"),
-        ({"augmentation": "nowhere", "augmentation_gate": True}, r"'nowhere'.*\('word'\)"),
-        ({"augmentation": "image", "augmentation_gate": True}, r"'image'.*\('word'\)"),
-        ({"augmentation": None, "augmentation_gate": True}, "augmentation_gate"),
+        ({**GATED, "augmentation": "nowhere"}, r"'nowhere'.*\('word'\)"),
+        ({**GATED, "augmentation": "image"}, r"'image'.*\('word'\)"),
+        (GATED, "None is not a text modality"),
     ],
 )
 def test_invalid_settings_raise_an_error_when_the_network_is_built(invalid, match):
@@ -271,8 +272,11 @@ def test_invalid_settings_raise_an_error_when_the_network_is_built(invalid, matc
         ({"grid": "imgae", "objects": None}, r"\['image', 'objects'\].*'imgae', objects = None"),
         ({"widths": {**WIDTHS, "scene": 5}}, r"\['scene'\].*null in model\.embed"),
         ({"widths": {"image": 5, "objects": WIDTH}}, r"only modalities with regions"),
-        ({"grid": None, "augmentation": "image", "augmentation_gate": True}, "'image'.*regions"),
-        ({"augmentation": "word", "augmentation_gate": True}, "'word'.*only text modality"),
+        (
+            {"grid": None, "augmentation": "image", "augmentation_gate": True},
+            r"'image'.*\['word'\]",
+        ),
+        ({**GATED, "augmentation": "word"}, r"'word'.*at least two.*\['word'\]"),
     ],
 )
 def test_modalities_of_the_wrong_kind_raise_an_error_when_they_are_embedded(invalid, match):

@@ -69,11 +69,6 @@ def test_a_token_without_augmentation_is_not_gated(embedded):
     assert not torch.isclose(text[[0, 1, 3, 4]], rest[[0, 1, 3, 4]]).any()
 
 
-def test_a_gate_for_an_unknown_modality_raises_an_error():
-    with pytest.raises(ValueError, match=r"'nowhere'.*'word', 'near', 'char'.*augmentation_gate"):
-        text_sum(gated="nowhere")
-
-
 def test_modalities_with_regions_are_ignored(embedded):
     summed = text_sum()
     expected = embedded["word"].vectors + projected(summed, embedded)
