@@ -41,7 +41,7 @@ from training_step import (
 )
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizerFast
 
-from spacy_mner.layers.decode import bio_tags
+from spacy_mner.layers.decode.bio import bio_tags
 
 N_REGIONS, IMAGE_DIM = 49, 1280
 LEARN_RATE, ENCODER_LEARN_RATE = 1e-4, 1e-5
