@@ -161,6 +161,33 @@ def test_a_descriptor_is_noted_and_its_caption_shown(nlp):
     assert "descriptor (384)" in shown.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("gold_tokens", "tokens", "predicted", "kind"),
+    [
+        # The gold span is inside of a token of the pipeline: an error that it cannot avoid.
+        (["thanks ", "@", "Nike"], ["thanks", "@Nike"], "@Nike", "wrong"),
+        (["the ", "#", "Nike"], ["the", "#", "Nike"], "Nike", "correct"),
+        (["by ", "Nike", "/adidas"], ["by", "Nike", "/", "adidas"], "Nike", "correct"),
+    ],
+)
+def test_predictions_are_made_on_the_tokens_of_the_pipeline(
+    trained, gold_tokens, tokens, predicted, kind
+):
+    words, spaces = zip(*((one.strip(), one.endswith(" ")) for one in gold_tokens), strict=True)
+    tags = ["B-ORG" if word == "Nike" else "O" for word in words]
+    doc = Doc(trained.vocab, words=words, spaces=spaces, ents=tags)
+    trained.get_pipe("multimodal_ner").threshold = 1.0  # the ruler alone predicts
+    ruler = trained.add_pipe("entity_ruler", config={"overwrite_ents": True})
+    ruler.add_patterns([{"label": "ORG", "pattern": [{"ORTH": predicted}]}])
+    explanation = explain(trained, [doc])
+    [post] = explanation.posts
+    assert post.modality_weights.tokens == tokens
+    assert [(one.text, one.kind) for one in post.gold.segments if one.kind] == [("Nike", "gold")]
+    assert [(one.text, one.kind) for one in post.model.segments if one.kind] == [(predicted, kind)]
+    assert post.model.correct is (kind == "correct")
+    assert explanation.model.recall == (kind == "correct")
+
+
 def test_images_and_tags_are_those_of_the_model(trained):
     explanation = explain(trained, gold_docs(trained))
     car, animal, plain = explanation.posts[:3]
