@@ -51,16 +51,17 @@ class Featurizer(ABC):
     """Computes the input arrays of one modality's embedder from posts.
 
     A featurizer may learn a vocabulary from the training posts (`update_vocab` per post, then
-    `finalize`); the vocabulary is its `state`, which is saved with the model.
+    `finalize`); the vocabulary is its `state`, which is saved with the model. By default there is
+    none.
     """
 
-    @abstractmethod
     def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
         """Update the vocabulary with one training post."""
+        return None
 
-    @abstractmethod
     def finalize(self) -> None:
         """Complete the vocabulary after the last training post."""
+        return None
 
     @abstractmethod
     def dims(self) -> dict[str, int]:
@@ -71,13 +72,13 @@ class Featurizer(ABC):
         """Return the embedder's inputs by name, with statuses if the modality reads images."""
 
     @property
-    @abstractmethod
     def state(self) -> dict[str, Any]:
         """The vocabulary, as JSON-serializable types."""
+        return {}
 
     @state.setter
-    @abstractmethod
-    def state(self, value: dict[str, Any]) -> None: ...
+    def state(self, value: dict[str, Any]) -> None:
+        return None
 
     @property
     def settings(self) -> dict[str, Any]:
