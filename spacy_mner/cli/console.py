@@ -1,4 +1,4 @@
-"""How commands speak to their user."""
+"""Error messages and exit codes of commands."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from ..utils.text import printable
 
 @contextmanager
 def user_errors(*, to_stderr: bool = False) -> Iterator[None]:
-    """End the command with one line and exit code 1 for what its user can put right.
+    """Print an error that the user can fix as one message and exit with code 1.
 
-    to_stderr: where standard output may be the output of the command.
+    to_stderr: for a command whose output can be standard output.
     """
     try:
         yield
     except (MNERError, OSError) as error:
-        # It may quote a file of a stranger, such as the names of its columns.
-        words = "\n".join(map(printable, str(error).split("\n")))
+        # The message can quote untrusted input, such as the column names of a file.
+        message = "\n".join(map(printable, str(error).split("\n")))
         if to_stderr:
-            typer.echo(f"✘ {words}", err=True)
+            typer.echo(f"✘ {message}", err=True)
             raise typer.Exit(1) from None
-        msg.fail(words, exits=1)
+        msg.fail(message, exits=1)
 
 
 @contextmanager
-def interruptible(rest: str) -> Iterator[None]:
-    """End the command with one line and exit code 130 where it is interrupted or terminated.
+def interruptible(resume: str) -> Iterator[None]:
+    """Print one line and exit with code 130 if the command is interrupted or terminated.
 
-    rest: what the same command goes on with.
+    resume: what the same command does next, as in "continue with …".
     """
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"Interrupted: the same command goes on, {rest}.", err=True)
+        typer.echo(f"Interrupted. Run the same command again to {resume}.", err=True)
         raise typer.Exit(130) from None

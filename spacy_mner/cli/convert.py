@@ -12,6 +12,7 @@ from wasabi import msg
 from ..errors import UsageError
 from ..utils.text import and_more, first
 from .console import user_errors
+from .options import Code
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -70,9 +71,7 @@ def convert_cli(
             metavar="PIPELINE", help="Pipeline whose tokenizer is used instead of --lang."
         ),
     ] = None,
-    code: Annotated[
-        Path | None, typer.Option(help="Python file with registered functions, imported first.")
-    ] = None,
+    code: Code = None,
 ) -> None:
     """Convert a corpus of posts with images, and report repairs, problems and missing images."""
     from ..corpus.convert import Options, convert

@@ -10,6 +10,7 @@ import typer
 from wasabi import msg
 
 from .console import user_errors
+from .options import BatchSize, Code, Data, GpuId, ImagesRoot, Model
 
 NOTHING = "–"
 
@@ -30,10 +31,8 @@ class TokensChoice(str, Enum):
 
 
 def evaluate_cli(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Package name or folder of a pipeline.")
-    ],
-    data: Annotated[Path, typer.Argument(metavar="DATA.spacy", help="Annotated posts.")],
+    model: Model,
+    data: Data,
     images: Annotated[
         ImagesChoice,
         typer.Option(help="Each post with its own image, none, or that of another post."),
@@ -45,18 +44,14 @@ def evaluate_cli(
             "spaces (CoNLL) always keeps its tokens."
         ),
     ] = TokensChoice.pipeline,
-    images_root: Annotated[
-        Path | None, typer.Option(help="Folder of relative image paths.")
-    ] = None,
+    images_root: ImagesRoot = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the scores as JSON.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of --images shuffled.")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Posts per batch.")] = 128,
-    gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU.")] = -1,
-    code: Annotated[
-        Path | None, typer.Option(help="Python file with registered functions, imported first.")
-    ] = None,
+    batch_size: BatchSize = 128,
+    gpu_id: GpuId = -1,
+    code: Code = None,
 ) -> None:
     """Score a pipeline on annotated posts: entities with labels, and boundaries alone."""
     from ..corpus.docbin import read_docs
