@@ -30,13 +30,13 @@ def user_errors(*, to_stderr: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def interruptible(resume: str) -> Iterator[None]:
+def interruptible(remaining: str) -> Iterator[None]:
     """Print one line and exit with code 130 if the command is interrupted or terminated.
 
-    resume: what the same command does next, as in "continue with …".
+    remaining: with what the same command continues, such as "with the remaining posts".
     """
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"Interrupted. Run the same command again to {resume}.", err=True)
+        typer.echo(f"Interrupted: run the same command again to continue {remaining}.", err=True)
         raise typer.Exit(130) from None
