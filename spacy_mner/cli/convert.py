@@ -10,7 +10,7 @@ import typer
 from wasabi import msg
 
 from ..errors import UsageError
-from ..utils.text import and_more, first
+from ..utils.text import first_items, remaining_items
 from .console import user_errors
 from .options import Code
 
@@ -118,7 +118,7 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
     unit = format_of(Path(summary.input)).unit
     rows = _rows(summary, has_image_source, has_captions)
     msg.table(rows, aligns=("l", "r"))
-    for problem in first(summary.problems):
+    for problem in first_items(summary.problems):
         msg.warn(f"{unit} {problem.line}: {problem.reason}")
     _print_more(summary.problems)
     _print_missing("image", summary.images_missing)
@@ -151,11 +151,11 @@ def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[
 
 
 def _print_missing(kind: str, items: list[MissingImage]) -> None:
-    for missing in first(items):
+    for missing in first_items(items):
         msg.warn(f"no {kind} for {missing.post} ({missing.reference}): {missing.reason}")
     _print_more(items)
 
 
 def _print_more(items: list) -> None:
-    if and_more(items):
-        msg.text(and_more(items))
+    if remaining_items(items):
+        msg.text(remaining_items(items))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..utils.text import brief
+from ..utils.text import short_repr
 
 # Offset in the file → offset in characters.
 OffsetMap = Mapping[int, int]
@@ -85,4 +85,4 @@ def _mismatch(text: str, spans: Sequence[ExportedSpan], offsets: OffsetMap) -> s
     if not 0 <= first.start < first.end <= len(text):
         return f"{name} is outside the text of {len(text)} characters"
     covered = text[first.start : first.end]
-    return f"{name} has the text {brief(first.covered)}, but covers {brief(covered)}"
+    return f"{name} has the text {short_repr(first.covered)}, but covers {short_repr(covered)}"

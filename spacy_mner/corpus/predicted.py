@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..extensions import copy_image
-from ..utils.text import SHOWN, brief
+from ..utils.text import MAX_ITEMS, short_repr
 
 
 def make_predicted(reference: Doc, nlp: Language, gold_preproc: bool = False) -> Doc:
@@ -57,11 +57,12 @@ class SpanAlignment:
         self.spans += len(example.reference.ents)
         found = misaligned_spans(example)
         self.misaligned += len(found)
-        self.examples += found[: SHOWN - len(self.examples)]
+        self.examples += found[: MAX_ITEMS - len(self.examples)]
 
     def __str__(self) -> str:
         shown = "; ".join(
-            f"{brief(one.span)} in {' | '.join(map(brief, one.tokens))}" for one in self.examples
+            f"{short_repr(one.span)} in {' | '.join(map(short_repr, one.tokens))}"
+            for one in self.examples
         )
         return (
             f"{self.misaligned:,} of {self.spans:,} gold spans do not align with the tokens of "

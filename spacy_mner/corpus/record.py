@@ -28,7 +28,7 @@ from spacy.tokens import Doc
 from ..errors import ImageError
 from ..extensions import POST_ID, image_as_png
 from ..images.image_objects import read_objects, write_objects
-from ..utils.text import brief
+from ..utils.text import short_repr
 from .posts import Post, ReadContext, missing_tokens
 from .spans import (
     CharSpan,
@@ -175,10 +175,10 @@ class _RecordParser:
 
     def _span(self, span: Any) -> CharSpan:
         if not isinstance(span, dict):
-            raise ValueError(f"span {brief(span)} is not an object")
+            raise ValueError(f"span {short_repr(span)} is not an object")
         start, end = span.get("start"), span.get("end")
         if type(start) is not int or type(end) is not int:
-            raise ValueError(f"span {brief(span)} has no integer start and end")
+            raise ValueError(f"span {short_repr(span)} has no integer start and end")
         if not 0 <= start < end <= len(self.text):
             raise ValueError(
                 f"span {start}–{end} is outside the text of {len(self.text)} characters"
@@ -206,7 +206,9 @@ class _RecordParser:
                 raise ValueError(f"{name} overlaps the one before it")
             value, covered = token.get("text"), self.text[span.start : span.end]
             if value not in (None, covered):
-                raise ValueError(f"{name} has the text {brief(value)}, but covers {brief(covered)}")
+                raise ValueError(
+                    f"{name} has the text {short_repr(value)}, but covers {short_repr(covered)}"
+                )
             offsets.append((span.start, span.end))
         return offsets
 
@@ -220,7 +222,7 @@ class _RecordParser:
             self._report(f"{', '.join(found)}: left out")
 
     def _report_span(self, span: CharSpan, reason: str) -> None:
-        covered = brief(self.text[span.start : span.end])
+        covered = short_repr(self.text[span.start : span.end])
         self._report(f"span {span.start}–{span.end} {covered} ({span.label}) {reason}")
 
     def _report(self, reason: str) -> None:

@@ -1,39 +1,39 @@
-"""Words and numbers as messages show them."""
+"""Formatting of values and lists for messages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-# Of a list, before it becomes a nuisance.
-SHOWN = 5
+# Items of a list that a message shows.
+MAX_ITEMS = 5
 # Characters of a value that a message quotes.
-QUOTED = 60
+MAX_REPR = 60
 
 T = TypeVar("T")
 
 
 def printable(text: str) -> str:
-    """Text of unknown origin, on one line that no terminal obeys: what does not print escaped."""
+    """Escape non-printable characters, so that untrusted text cannot control the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where it is not one."""
+    """Return a number with its noun, such as "1 post" or "1,200 posts"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def brief(value: Any) -> str:
-    """A value as a message quotes it: however long it is, the message is not."""
+def short_repr(value: Any) -> str:
+    """Return the repr of a value, truncated to MAX_REPR characters."""
     text = repr(value)
-    return text if len(text) <= QUOTED else f"{text[: QUOTED - 1]}…"
+    return text if len(text) <= MAX_REPR else f"{text[: MAX_REPR - 1]}…"
 
 
-def first(items: Sequence[T]) -> Sequence[T]:
-    """The items of a list that are shown."""
-    return items[:SHOWN]
+def first_items(items: Sequence[T]) -> Sequence[T]:
+    """Return the first MAX_ITEMS items."""
+    return items[:MAX_ITEMS]
 
 
-def and_more(items: Sequence[T]) -> str:
-    """Say how many items were not shown; empty where all were."""
-    return f"… and {len(items) - SHOWN:,} more" if len(items) > SHOWN else ""
+def remaining_items(items: Sequence[T]) -> str:
+    """Return the number of items after the first MAX_ITEMS as text; "" if there are none."""
+    return f"… and {len(items) - MAX_ITEMS:,} more" if len(items) > MAX_ITEMS else ""
