@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from ..utils.text import counted, printable
+from ..utils.text import pluralize, printable
 from .console import interruptible, user_errors
+from .options import BatchSize, Code, GpuId, Model
 
 if TYPE_CHECKING:
     from ..annotate.engines import Engine
@@ -33,9 +34,7 @@ class EngineChoice(str, Enum):
 
 
 def annotate_cli(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Package name or folder of a pipeline.")
-    ],
+    model: Model,
     source: Annotated[
         str,
         typer.Argument(
@@ -75,17 +74,13 @@ def annotate_cli(
     max_length: Annotated[
         int, typer.Option(min=1, help="Characters of a post; a longer one is an error.")
     ] = 5_000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Posts per batch.")] = 128,
+    batch_size: BatchSize = 128,
     n_process: Annotated[int, typer.Option(min=1, help="Processes, or Ray workers.")] = 1,
     engine: Annotated[
         EngineChoice, typer.Option(help="This machine, or a Ray cluster.")
     ] = EngineChoice.local,
-    code: Annotated[
-        Path | None, typer.Option(help="Python file to import before the pipeline is loaded.")
-    ] = None,
-    gpu_id: Annotated[
-        int, typer.Option("--gpu-id", "-g", min=-1, help="GPU to use, -1 for the CPU.")
-    ] = -1,
+    code: Code = None,
+    gpu_id: GpuId = -1,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace OUTPUT and the unfinished parts of another run."),
@@ -152,7 +147,9 @@ def progress() -> Iterator[ProgressCallbacks]:
 
         def on_start(n_rows: int | None, n_finished: int) -> None:
             if n_finished:
-                typer.echo(f"{counted(n_finished, 'post')} finished before; continuing.", err=True)
+                typer.echo(
+                    f"{pluralize(n_finished, 'post')} finished before; continuing.", err=True
+                )
             bar.reset(n_rows)
             bar.update(n_finished)
             # Exclude posts of an earlier run from the rate.
@@ -178,12 +175,12 @@ def engine_of(choice: EngineChoice, n_process: int) -> Engine:
 
 def show(statistics: Statistics, output: str) -> None:
     """Print the statistics on standard error, as standard output may contain the posts."""
-    lines = [f"{counted(statistics.posts, 'post')} in {output}"]
+    lines = [f"{pluralize(statistics.posts, 'post')} in {output}"]
     for name, counts in (("entities", statistics.entities), ("images", statistics.images)):
         if counts:
             listed = ", ".join(f"{kind} {n:,}" for kind, n in counts.most_common())
             lines.append(f"{name}: {listed}")
     if statistics.failed:
-        lines.append(f"{counted(statistics.failed, 'post')} failed. The first errors:")
+        lines.append(f"{pluralize(statistics.failed, 'post')} failed. The first errors:")
         lines += [f"  row {row:,}: {printable(error[:200])}" for row, error in statistics.errors]
     typer.echo("\n".join(lines), err=True)
