@@ -21,7 +21,8 @@ from torch import Tensor
 from torchcrf import CRF
 
 import spacy_mner
-from spacy_mner.layers.decode import Potentials, bio_tags, negative_log_likelihood
+from spacy_mner.layers.decode import Potentials, negative_log_likelihood
+from spacy_mner.layers.decode.bio import bio_tags
 from spacy_mner.layers.ragged import from_grid
 from spacy_mner.pipeline import multimodal_ner as component_module
 

@@ -35,8 +35,10 @@ class TorchOptimizer(Optimizer):
             return weights, gradient
         shared = torch.from_dlpack(weights)
         if key not in self._by_key:
-            group = {"params": [nn.Parameter(shared)], "has_weight_decay": True}
-            self._by_key[key] = self._create([group | {"is_pretrained": _is_in_submodule(key)}])
+            # Torch names the parameters of submodules by a path with dots; Thinc has no such names.
+            # In spaCy, torch networks with submodules are the encoders of shared transformers.
+            group = {"is_pretrained": "." in key[1], "has_weight_decay": True}
+            self._by_key[key] = self._create([{"params": [nn.Parameter(shared)], **group}])
         optimizer = self._by_key[key]
         [parameter] = _parameters(optimizer)
         # Thinc may have put another array in the place of the last one.
@@ -175,13 +177,3 @@ class AdamW(TorchOptimizer):
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _is_in_submodule(key: KeyT) -> bool:
-    """Whether a parameter of another component belongs to a pretrained encoder.
-
-    Torch names the parameters of submodules by a path with dots; Thinc has no such names. In spaCy
-    pipelines, the torch networks with submodules are the encoders of shared transformers.
-    """
-    _, name = key
-    return "." in name

@@ -13,6 +13,8 @@ from spacy_mner.layers.fuse import Concatenate, CrossModal, ModalityAttention
 from spacy_mner.layers.network import TaggerNetwork
 from spacy_mner.layers.types import Features
 
+from .fuse.random_batches import SETTINGS
+
 WIDTH, LENGTHS = 6, torch.tensor([2, 0, 3, 1])
 
 
@@ -23,19 +25,12 @@ def network(*, attention: bool = True, recurrent: bool = True) -> TaggerNetwork:
         "char": CharBiLSTM(width=WIDTH, n_characters=9, character_width=4, dropout=0.0),
         "image": ImageEmbedding(width=WIDTH, dim=7, dropout=0.0, bottleneck=None),
     }
-    widths = dict.fromkeys(embed, WIDTH)
-    fuse: ModalityAttention | Concatenate
-    if attention:
-        fuse = ModalityAttention(
-            widths=widths, dropout=0.0, bounded=True, combine="sum", skip_unknown=False
-        )
-    else:
-        fuse = Concatenate(widths=widths, dropout=0.0)
-    encode: BiLSTM | NoEncoder
+    settings = {"widths": dict.fromkeys(embed, WIDTH), "dropout": 0.0}
+    published = {"bounded": True, "combine": "sum", "skip_unknown": False}
+    fuse = ModalityAttention(**settings, **published) if attention else Concatenate(**settings)
+    encode: nn.Module = NoEncoder(input_width=fuse.width)
     if recurrent:
         encode = BiLSTM(input_width=fuse.width, hidden_width=4, dropout=0.0)
-    else:
-        encode = NoEncoder(input_width=fuse.width)
     decode = CRF(input_width=encode.width, n_labels=2)
     return TaggerNetwork(embed=embed, fuse=fuse, encode=encode, decode=decode)
 
@@ -43,11 +38,7 @@ def network(*, attention: bool = True, recurrent: bool = True) -> TaggerNetwork:
 def cross_modal(segmentation: str | None = "bio") -> TaggerNetwork:
     """The same modalities with cross-modal attention and an optional auxiliary head."""
     embed = dict(network().embed.items())
-    parts = dict.fromkeys(["grid_gate", "objects_gate", "region_first", "auxiliary"], True)
-    names = {"grid": "image", "objects": "objects", "augmentation": None}
-    sizes = {"width": WIDTH, "heads": 2, "feedforward": 8, "dropout": 0.0}
-    widths = dict.fromkeys(embed, WIDTH)
-    fuse = CrossModal(widths=widths, augmentation_gate=False, **sizes, **names, **parts)
+    fuse = CrossModal(**{**SETTINGS, "width": WIDTH, "widths": dict.fromkeys(embed, WIDTH)})
     decode = CRF(input_width=WIDTH, n_labels=2, segmentation=segmentation, auxiliary_width=WIDTH)
     encode = NoEncoder(input_width=WIDTH)
     return TaggerNetwork(embed=embed, fuse=fuse, encode=encode, decode=decode)
@@ -162,13 +153,6 @@ def test_region_attention_is_returned_on_request_by_a_cross_modal_fuser():
     assert network()(features, lengths, region_attention=True).region_attention == {}
 
 
-def test_added_labels_reach_the_decoder():
-    tagger = network()
-    tagger.add_labels(1)
-    potentials = tagger(features_of([0]), LENGTHS[[0]]).potentials
-    assert potentials.emissions.shape == (2, 7)
-
-
 def test_parameter_groups_separate_pretrained_weights_and_vectors():
     tagger = network()
     encoder = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
@@ -189,12 +173,8 @@ def test_parameter_groups_separate_pretrained_weights_and_vectors():
 def test_a_modality_name_that_torch_reserves_raises_an_error():
     tagger = network()
     with pytest.raises(ValueError, match=r"embed\.type.*Rename"):
-        TaggerNetwork(
-            embed={"type": tagger.embed["word"]},
-            fuse=tagger.fuse,
-            encode=tagger.encode,
-            decode=tagger.decode,
-        )
+        stages = {"fuse": tagger.fuse, "encode": tagger.encode, "decode": tagger.decode}
+        TaggerNetwork(embed={"type": tagger.embed["word"]}, **stages)
 
 
 @pytest.mark.gpu

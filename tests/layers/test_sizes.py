@@ -2,68 +2,49 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from torch import nn
 
-from spacy_mner.layers.embed import Tok2VecEmbedding, TransformerEmbedding
-from spacy_mner.models import architectures
+from spacy_mner.layers import embed
+from spacy_mner.layers.encode import BiLSTM, CoupledBiLSTM
+from spacy_mner.layers.fuse import CrossModal
 
-# Builder of a block, sizes that depend on data, and settings that are sizes.
-EMBEDDERS = [
-    (architectures.build_word_vectors, {"dim": 0, "n_words": 3}, ["width"]),
-    (architectures.build_word_vectors, {"dim": 5, "n_words": 3}, ["width"]),
-    (architectures.build_char_bilstm, {"n_characters": 3}, ["width", "character_width"]),
-    (architectures.build_char_cnn, {"n_characters": 3}, ["width", "character_width", "window"]),
-    (architectures.build_semantic_augmentation, {"dim": 5}, ["width"]),
-    (architectures.build_object_embedding, {"n_labels": 3, "dim": 0}, ["width"]),
+from .fuse.random_batches import SETTINGS
+
+NO_DROPOUT = {"dropout": 0.0}
+CHARACTERS = {"n_characters": 3, **NO_DROPOUT}
+WHOLE = {"encoder": nn.Identity(), "dim": 1, "freeze": False, **NO_DROPOUT}
+CROSS_MODAL = {n: v for n, v in SETTINGS.items() if n not in ("width", "heads", "feedforward")}
+# Settings that are sizes, and the other arguments of the layer.
+LAYERS: list[tuple[type, list[str], dict[str, Any]]] = [
+    (embed.WordVectors, ["width"], {"dim": 0, "n_words": 3, **NO_DROPOUT}),
+    (embed.CharBiLSTM, ["width", "character_width"], CHARACTERS),
+    (embed.CharCNN, ["width", "character_width", "window"], CHARACTERS),
+    (embed.SemanticAugmentation, ["width"], {"dim": 5, **NO_DROPOUT}),
+    (embed.ImageEmbedding, ["width", "bottleneck"], {"dim": 5, **NO_DROPOUT}),
+    (embed.ObjectEmbedding, ["width"], {"n_labels": 3, "dim": 0, **NO_DROPOUT}),
+    (embed.TransformerEmbedding, ["width"], WHOLE),
+    (BiLSTM, ["hidden_width"], {"input_width": 8, **NO_DROPOUT}),
+    (CoupledBiLSTM, ["hidden_width"], {"input_width": 8, **NO_DROPOUT}),
+    (CrossModal, ["width", "heads", "feedforward"], CROSS_MODAL),
 ]
-STAGES = [
-    (architectures.build_cross_modal, {"widths": {"word": 8}}, ["width", "heads", "feedforward"]),
-    (architectures.build_bilstm, {"input_width": 8}, ["hidden_width"]),
-    (architectures.build_coupled_bilstm, {"input_width": 8}, ["hidden_width"]),
-]
-CASES = [
-    pytest.param(build, of_data, setting, id=f"{build.__name__}.{setting}")
-    for build, of_data, settings in [*EMBEDDERS, *STAGES]
-    for setting in settings
-]
 
 
-def builder_of(block: Any) -> Callable:
-    return block.embedder if hasattr(block, "embedder") else block.build
+@pytest.mark.parametrize(
+    ("layer", "settings", "others"), LAYERS, ids=lambda x: getattr(x, "__name__", "")
+)
+def test_sizes_are_at_least_one(layer: type, settings: list[str], others: dict[str, Any]):
+    # The two directions of CharBiLSTM share its width.
+    smallest = dict.fromkeys(settings, 1) | ({"width": 2} if layer is embed.CharBiLSTM else {})
+    layer(**smallest, **others)
+    for setting in settings:
+        for size in (0, -2):
+            with pytest.raises(ValueError, match=rf"needs {setting} to be at least 1, got {size}"):
+                layer(**{**smallest, setting: size}, **others)
 
 
-@pytest.mark.parametrize("size", [0, -2])
-@pytest.mark.parametrize(("build", "of_data", "setting"), CASES)
-def test_a_size_below_one_raises_an_error_with_the_setting(
-    build: Callable, of_data: dict[str, Any], setting: str, size: int
-):
-    block = build(**{setting: size})
-    with pytest.raises(ValueError, match=rf"needs {setting} to be at least 1, got {size}"):
-        builder_of(block)(**of_data)
-
-
-@pytest.mark.parametrize(("build", "of_data", "setting"), CASES)
-def test_a_size_of_one_is_valid(build: Callable, of_data: dict[str, Any], setting: str):
-    size = 2 if build is architectures.build_char_bilstm else 1
-    one_head = {"heads": 1} if build is architectures.build_cross_modal else {}
-    block = build(**{**one_head, setting: size})
-    builder_of(block)(**of_data)
-
-
-@pytest.mark.parametrize("size", [0, -2])
-def test_a_size_below_one_raises_an_error_for_blocks_that_need_other_networks(size: int):
-    def message(setting: str) -> str:
-        return re.escape(f"needs {setting} to be at least 1, got {size}")
-
-    image = architectures.build_image_embedding(None, width=size)
-    with pytest.raises(ValueError, match=message("width")):
-        image.embedder(dim=5)
-    with pytest.raises(ValueError, match=message("tok2vec_width")):
-        Tok2VecEmbedding(width=size, dim=5, dropout=0.0)
-    with pytest.raises(ValueError, match=message("width")):
-        TransformerEmbedding(encoder=nn.Identity(), dim=5, width=size, dropout=0.0, freeze=False)
+def test_the_width_of_a_shared_tok2vec_is_at_least_one():
+    with pytest.raises(ValueError, match="needs tok2vec_width to be at least 1, got 0"):
+        embed.Tok2VecEmbedding(width=0, dim=5, dropout=0.0)

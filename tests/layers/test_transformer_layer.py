@@ -89,13 +89,6 @@ def test_dropout_applies_before_both_residual_connections():
     assert torch.allclose(result, ours.output_norm(ours.attention_norm(q)), atol=1e-12)
 
 
-def test_dropout_applies_in_training_only():
-    ours, q = layer(dropout=0.5), vectors(3)
-    assert not torch.equal(ours(q, q, all_of(3))[0], ours(q, q, all_of(3))[0])
-    ours.eval()
-    assert torch.equal(ours(q, q, all_of(3))[0], ours(q, q, all_of(3))[0])
-
-
 def test_a_width_that_is_no_multiple_of_heads_raises_an_error():
     with pytest.raises(ValueError, match=r"width = 6.*heads = 4"):
         TransformerLayer(width=6, heads=4, feedforward=8, dropout=0.0)

@@ -103,13 +103,11 @@ class CRF(nn.Module):
         self.transition_allowed = transition_allowed(self.n_labels).to(device)
 
     def _segment(self, vectors: Tensor, lengths: Tensor) -> Segmentation | None:
+        if self.segmentation is None:
+            return None
         vectors = vectors.to(self.emission.weight.dtype)
         if self.segmentation == "binary":
-            return BinarySegmentation(
-                self.segmentation_head(vectors).squeeze(1), self.segmentation_weight
-            )
-        if self.segmentation == "bio":
-            return BIOSegmentation(
-                self.segmentation_head(vectors, lengths), self.segmentation_weight
-            )
-        return None
+            logits = self.segmentation_head(vectors).squeeze(1)
+            return BinarySegmentation(logits, self.segmentation_weight)
+        potentials = self.segmentation_head(vectors, lengths)
+        return BIOSegmentation(potentials, self.segmentation_weight)

@@ -16,16 +16,13 @@ class Segmentation(Protocol):
     """The output of an auxiliary head for a batch, trained beside the CRF."""
 
     def tensors(self) -> list[Tensor]:
-        """All tensors that its loss depends on, in a fixed order."""
+        """As of `Potentials`."""
 
     def with_tensors(self, tensors: Sequence[Tensor]) -> Segmentation:
-        """A copy with other tensors (detached, gradients) in place of `tensors()`."""
+        """As of `Potentials`."""
 
     def losses(self, lengths: Tensor, allowed: Tensor) -> Tensor:
-        """The weighted loss of each post: [n_posts].
-
-        lengths, allowed: as for `negative_log_likelihood`.
-        """
+        """The weighted loss of each post: [n_posts]; arguments of `negative_log_likelihood`."""
 
 
 @dataclass(frozen=True)

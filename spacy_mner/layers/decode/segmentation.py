@@ -74,6 +74,5 @@ class BIOSegmentation:
 
     def losses(self, lengths: Tensor, allowed: Tensor) -> Tensor:
         """The weighted negative log-likelihood of each post, given the allowed prefixes."""
-        return self.weight * negative_log_likelihood(
-            self.potentials, lengths, without_labels(allowed)
-        )
+        prefixes = without_labels(allowed)
+        return self.weight * negative_log_likelihood(self.potentials, lengths, prefixes)

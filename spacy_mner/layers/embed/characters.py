@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..ragged import Packing, from_grid, tokens_from_distinct
+from ..ragged import Packing, from_grid, token_mask, tokens_from_distinct
 from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
@@ -87,9 +87,7 @@ class CharCNN(nn.Module):
             return self.embedding.weight.new_zeros(len(lengths), self.width)
         vectors = self.dropout(self.embedding(characters)).transpose(1, 2)
         responses = self.convolution(functional.pad(vectors, self.margins))
-        is_padding = torch.arange(characters.shape[1]) >= lengths.unsqueeze(1)
+        is_padding = ~token_mask(lengths, characters.shape[1]).to(responses.device).unsqueeze(1)
         lowest = torch.finfo(responses.dtype).min
-        is_padding = is_padding.to(responses.device).unsqueeze(1)
         maximum = responses.masked_fill(is_padding, lowest).amax(dim=2)
-        is_empty = (lengths == 0).to(responses.device).unsqueeze(1)
-        return maximum.masked_fill(is_empty, 0)
+        return maximum.masked_fill(is_padding.all(dim=2), 0)

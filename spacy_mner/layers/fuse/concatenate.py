@@ -20,8 +20,6 @@ class Concatenate(nn.Module):
 
     def __init__(self, *, widths: Mapping[str, int], dropout: float) -> None:
         super().__init__()
-        if not widths:
-            raise ValueError("Concatenate needs at least one modality: add one to model.embed.")
         self.names = tuple(widths)
         self.widths = list(widths.values())
         self.width = sum(self.widths)

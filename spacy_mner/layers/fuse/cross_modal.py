@@ -112,32 +112,24 @@ class CrossModal(nn.Module):
         self._check_modalities(embedded)
         inputs, is_token = to_grid(self.text_sum(embedded), lengths)
         text, _ = self.text_self_attention(inputs, inputs, is_token)
-        image, attention = self._attend(text, is_token, embedded, region_attention)
-        tokens = from_grid(torch.cat([text, *image], dim=2), lengths)
-        if image:
-            projected = self.image_projection(self.dropout(tokens[:, self.width :]))
-            tokens = torch.cat([tokens[:, : self.width], projected.relu()], dim=1)
-        auxiliary = None
-        if self.auxiliary_width is not None and self.training:
-            auxiliary = self.auxiliary_self_attention(inputs, inputs, is_token)[0]
-            auxiliary = from_grid(auxiliary, lengths)
-        weights = {name: from_grid(grid, lengths) for name, grid in attention.items()}
-        return Fused(self.output_projection(tokens), None, weights, auxiliary)
-
-    def _attend(
-        self, text: Tensor, is_token: Tensor, embedded: Mapping[str, Embedded], need_weights: bool
-    ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """F1 and F2, as far as they are configured, and attention weights by modality."""
-        outputs: list[Tensor] = []
+        image: list[Tensor] = []
         attention: dict[str, Tensor] = {}
         for role, name in self.region_modalities.items():
             output, weights = self.cross_attention[role](
-                text, is_token, embedded[name], need_weights=need_weights
+                text, is_token, embedded[name], need_weights=region_attention
             )
-            outputs.append(output)
-            if weights is not None:
-                attention[name] = weights
-        return outputs, attention
+            image.append(from_grid(output, lengths))
+            if region_attention:
+                attention[name] = from_grid(weights, lengths)
+        tokens = from_grid(text, lengths)
+        if image:
+            projected = self.image_projection(self.dropout(torch.cat(image, dim=1)))
+            tokens = torch.cat([tokens, projected.relu()], dim=1)
+        auxiliary = None
+        if self.auxiliary_width is not None and self.training:
+            auxiliary, _ = self.auxiliary_self_attention(inputs, inputs, is_token)
+            auxiliary = from_grid(auxiliary, lengths)
+        return Fused(self.output_projection(tokens), None, attention, auxiliary)
 
     def _check_modalities(self, embedded: Mapping[str, Embedded]) -> None:
         """Raise ValueError for a modality of the wrong kind, known only once it is embedded."""

@@ -99,8 +99,6 @@ def _known(modalities: Sequence[TokenVectors], available: Tensor) -> Tensor:
 
 
 def _common_width(widths: Mapping[str, int]) -> int:
-    if not widths:
-        raise ValueError("ModalityAttention needs at least one modality: add one to model.embed.")
     if len(set(widths.values())) > 1:
         listed = ", ".join(f"{name} = {width}" for name, width in widths.items())
         raise ValueError(

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_mner.layers.encode import CoupledBiLSTM
-from spacy_mner.models.architectures import build_coupled_bilstm
 
 Matrices = dict[str, np.ndarray]
 
@@ -103,14 +102,6 @@ def test_the_recurrence_is_computed_without_autocast():
 def test_dropout_applies_to_the_output():
     encoded = coupled(dropout=0.5).float().train()(torch.randn(50, 4), torch.tensor([50]))
     assert 0.3 < (encoded == 0).float().mean() < 0.7
-
-
-def test_the_builder_passes_the_config_and_the_width_of_the_fuser():
-    stage = build_coupled_bilstm(hidden_width=7, dropout=0.2)
-    encode = stage.build(input_width=5)
-    assert (stage.stage, stage.name) == ("encode", "spacy_mner.CoupledBiLSTM.v1")
-    assert isinstance(encode, CoupledBiLSTM)
-    assert (encode.width, encode.input_projection.in_features, encode.dropout.p) == (14, 5, 0.2)
 
 
 @pytest.mark.gpu

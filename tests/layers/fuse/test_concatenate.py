@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 import torch
 
 from spacy_mner.layers.fuse import Concatenate
@@ -31,8 +30,3 @@ def test_an_absent_modality_is_replaced_by_a_learned_vector():
     assert fused.vectors[1:, 2:].tolist() == [[2, 3, 4, 5], [2, 3, 4, 5]]
     fused.vectors.sum().backward()
     assert fuser.absent_vectors.grad.tolist() == [0, 0, 2, 2, 2, 2]
-
-
-def test_no_modality_raises_an_error():
-    with pytest.raises(ValueError, match="at least one modality"):
-        Concatenate(widths={}, dropout=0.0)

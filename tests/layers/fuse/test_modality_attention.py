@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,30 +19,18 @@ def tokens(available: list[bool] | None = None, scale: float = 1.0) -> TokenVect
     return TokenVectors(torch.randn(N_TOKENS, WIDTH) * scale, mask)
 
 
-def attention(
-    n_modalities: int = 3,
-    *,
-    bounded: bool = True,
-    combine: Literal["sum", "concatenate"] = "sum",
-    skip_unknown: bool = False,
-) -> ModalityAttention:
+def attention(**settings: Any) -> ModalityAttention:
     torch.manual_seed(0)
-    widths = dict.fromkeys(NAMES[:n_modalities], WIDTH)
-    return ModalityAttention(
-        widths=widths, dropout=0.0, bounded=bounded, combine=combine, skip_unknown=skip_unknown
-    )
+    published = {"bounded": True, "combine": "sum", "skip_unknown": False}
+    widths = dict.fromkeys(NAMES, WIDTH)
+    return ModalityAttention(**{"widths": widths, "dropout": 0.0, **published, **settings})
 
 
 def without(fuser: ModalityAttention, modality: int) -> ModalityAttention:
     """The fuser of equation 5: without the rows and columns of one modality."""
     kept = [i for i in range(3) if i != modality]
-    smaller = ModalityAttention(
-        widths=dict.fromkeys((NAMES[i] for i in kept), WIDTH),
-        dropout=0.0,
-        bounded=fuser.bounded,
-        combine=fuser.combine,
-        skip_unknown=fuser.skip_unknown,
-    )
+    widths = dict.fromkeys((NAMES[i] for i in kept), WIDTH)
+    smaller = attention(widths=widths, bounded=fuser.bounded)
     blocks = fuser.score.weight.detach().unflatten(1, (3, WIDTH))
     smaller.score.weight.data = blocks[kept][:, kept].flatten(1)
     smaller.score.bias.data = fuser.score.bias.detach()[kept]
@@ -145,21 +133,9 @@ def test_an_empty_batch_has_outputs_of_length_zero():
     assert fused.vectors.shape == (0, WIDTH) and fused.attention.shape == (0, 3)
 
 
-@pytest.mark.parametrize("combine", ["sum", "concatenate"])
-def test_modalities_of_different_widths_raise_an_error_that_lists_them(combine):
+def test_modalities_of_different_widths_raise_an_error_that_lists_them():
     with pytest.raises(ValueError, match=r"word = 4, image = 5.*Concatenate"):
-        ModalityAttention(
-            widths={"word": 4, "image": 5},
-            dropout=0.0,
-            bounded=True,
-            combine=combine,
-            skip_unknown=False,
-        )
-
-
-def test_no_modality_raises_an_error():
-    with pytest.raises(ValueError, match="at least one modality"):
-        ModalityAttention(widths={}, dropout=0.0, bounded=True, combine="sum", skip_unknown=False)
+        attention(widths={"word": 4, "image": 5})
 
 
 @pytest.mark.parametrize("combine", ["sum", "concatenate"])
@@ -177,7 +153,7 @@ def test_skip_unknown_treats_an_unknown_word_as_absent(combine):
 
 
 def test_skip_unknown_keeps_available_modalities_where_none_is_known():
-    fuser = attention(1, skip_unknown=True)
+    fuser = attention(widths={"word": WIDTH}, skip_unknown=True)
     word = tokens([True, True, True, True, False])
     unknown = torch.zeros(N_TOKENS, dtype=torch.bool)
     fused = fuser({"word": TokenVectors(word.vectors, word.available, unknown)}, LENGTHS)
