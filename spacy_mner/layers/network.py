@@ -18,14 +18,11 @@ class NetworkOutput:
 
     potentials: of the CRF.
     attention, region_attention: as in `Fused`.
-    regions: for each modality in `region_attention`, which of the regions in the batch a post has,
-        bool [n_posts, n_regions].
     """
 
     potentials: Potentials
     attention: Tensor | None
     region_attention: Mapping[str, Tensor]
-    regions: Mapping[str, Tensor]
 
 
 class TaggerNetwork(nn.Module):
@@ -72,8 +69,7 @@ class TaggerNetwork(nn.Module):
         fused = self.fuse(embedded, lengths, region_attention=region_attention)
         encoded = self.encode(fused.vectors, lengths)
         potentials = self.decode(encoded, lengths, fused.auxiliary)
-        regions = {name: embedded[name].available for name in fused.region_attention}
-        return NetworkOutput(potentials, fused.attention, fused.region_attention, regions)
+        return NetworkOutput(potentials, fused.attention, fused.region_attention)
 
     def add_labels(self, n: int) -> None:
         """Append n labels to the decoder; see `CRF.add_labels`."""

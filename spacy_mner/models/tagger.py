@@ -218,7 +218,7 @@ def forward(
         list(features),
         found.statuses,
         output.region_attention,
-        output.regions,
+        {name: features[name]["available"] for name in output.region_attention},
     ), backprop
 
 

@@ -127,12 +127,6 @@ def test_the_sigmoid_bounds_the_weights():
     assert free.min() < 0.01 and free.max() > 0.99
 
 
-def test_an_empty_batch_has_outputs_of_length_zero():
-    empty = TokenVectors(torch.zeros(0, WIDTH), torch.zeros(0, dtype=torch.bool))
-    fused = attention()(dict.fromkeys(NAMES, empty), torch.zeros(0, dtype=torch.int64))
-    assert fused.vectors.shape == (0, WIDTH) and fused.attention.shape == (0, 3)
-
-
 def test_modalities_of_different_widths_raise_an_error_that_lists_them():
     with pytest.raises(ValueError, match=r"word = 4, image = 5.*Concatenate"):
         attention(widths={"word": 4, "image": 5})
