@@ -82,28 +82,28 @@ def computed_attention(doc: Doc) -> tuple[np.ndarray | None, list[dict[str, Any]
     Also available after a later component has merged or split tokens, when the attributes are None.
     """
     names = ("modality_attention", "image_attention")
-    offsets = [doc.user_data.get(_key(doc, f"{name}_valid_for")) for name in names]
-    values = [doc.user_data.get(_key(doc, name)) for name in names]
-    return next((one for one in offsets if one is not None), None), values
+    entries = [doc.user_data.get(_key(doc, name)) or (None, None) for name in names]
+    offsets = next((offsets for _, offsets in entries if offsets is not None), None)
+    return offsets, [value for value, _ in entries]
 
 
 def _valid_while(name: str, state: Callable[[Any], Any]) -> dict[str, Any]:
     """Getter and setter of an attribute that is None once `state(doc or span)` has changed.
 
     A later component may merge tokens or replace the label of an entity: what was computed for the
-    earlier tokens or label then no longer applies.
+    earlier tokens or label then no longer applies. Value and state are one entry of `user_data`.
     """
 
     def get(owner: Doc | Span) -> Any:
-        data = _doc_of(owner).user_data
-        computed_for = data.get(_key(owner, f"{name}_valid_for"))
-        is_valid = computed_for is not None and np.array_equal(computed_for, state(owner))
-        return data.get(_key(owner, name)) if is_valid else None
+        entry = _doc_of(owner).user_data.get(_key(owner, name))
+        return entry[0] if entry and np.array_equal(entry[1], state(owner)) else None
 
     def set_(owner: Doc | Span, value: Any) -> None:
-        data = _doc_of(owner).user_data
-        data[_key(owner, name)] = value
-        data[_key(owner, f"{name}_valid_for")] = None if value is None else state(owner)
+        data, key = _doc_of(owner).user_data, _key(owner, name)
+        if value is None:
+            data.pop(key, None)
+        else:
+            data[key] = (value, state(owner))
 
     return {"getter": get, "setter": set_}
 

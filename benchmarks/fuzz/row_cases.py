@@ -18,7 +18,6 @@ import spacy
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 
-from spacy_mner.annotate.annotator import Annotator
 from spacy_mner.annotate.chunks import Chunk, Row
 from spacy_mner.annotate.engines import Job, Part
 from spacy_mner.annotate.engines.worker import Worker
@@ -144,7 +143,7 @@ def _pipeline() -> Language:
 def _pickling(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
     """An engine in this process that pickles what others send between processes."""
     job = _pickled(job)
-    worker = Worker(Annotator(job.task, job.scratch), job.sink)
+    worker = Worker(job)
     for chunk in map(_pickled, chunks):
         yield _pickled(worker.annotate(chunk))
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from spacy.tokens import Doc
+from spacy.util import ignore_error, raise_error
 
 from ..errors import ImageError, ImageWarning
 from ..extensions import computed_attention
 from ..pipeline.loading import load_pipeline
 from ..pipeline.multimodal_ner import MultimodalNER
 from .chunks import Chunk, Row
-from .image_opener import ImageOpener, Images, OpenedImages, parse_list
+from .image_opener import ImageOpener, Images, OpenedImages, parse_cell
 from .task import Task
 
 # Regions of a descriptor (a grid of 32 x 32). All posts of a batch are padded to the largest one.
@@ -50,32 +51,29 @@ class Annotator:
                 pipe.annotate_attention = task.attention
 
     def __call__(self, chunk: Chunk, images: OpenedImages) -> list[Annotation]:
-        """Annotate a chunk with its opened images, and close them."""
+        """Annotate a chunk with its opened images, and delete those that were fetched."""
         rows = list(zip(chunk.rows, images.by_row, strict=True))
         annotations: list[Annotation | None] = [None] * len(rows)
-        try:
-            # Without a memory zone, the vocabulary would keep every word of the input.
-            with self.nlp.memory_zone(), warnings.catch_warnings():
-                warnings.simplefilter("ignore", ImageWarning)  # the image status is in the output
-                docs = []
-                for i, (row, images_of_row) in enumerate(rows):
-                    try:
-                        docs.append((self._doc(row, images_of_row), i))
-                    except Exception as error:
-                        annotations[i] = self._failed(error)
-                for i, annotation in self._annotate(docs):
-                    annotations[i] = annotation
-                del docs
-                return [
-                    annotation or self._annotate_one(*row)
-                    for annotation, row in zip(annotations, rows, strict=True)
-                ]
-        finally:
-            images.close()
+        # Without a memory zone, the vocabulary would keep every word of the input.
+        with images.fetched, self.nlp.memory_zone(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImageWarning)  # the image status is in the output
+            docs = []
+            for i, row in enumerate(rows):
+                try:
+                    docs.append((self._doc(*row), i))
+                except Exception as error:
+                    annotations[i] = self._failed(error)
+            for i, annotation in self._annotate(docs):
+                annotations[i] = annotation
+            del docs
+            return [
+                annotation or self._annotate_one(*row)
+                for annotation, row in zip(annotations, rows, strict=True)
+            ]
 
     def _annotate(self, docs: list[tuple[Doc, int]]) -> Iterable[tuple[int, Annotation]]:
         """Annotate posts in batches. Posts that fail, or follow a failure, are left out."""
-        self._set_error_handler(_skip)
+        self.nlp.set_error_handler(ignore_error)
         stream = self.nlp.pipe(docs, as_tuples=True, batch_size=self.task.batch_size)
         try:
             for doc, i in stream:
@@ -83,19 +81,14 @@ class Annotator:
                 if i is not None:
                     yield i, self._annotation(doc)
         except Exception:
-            return  # from a component without error handling
+            return  # from a `pipe` method without error handling
 
     def _annotate_one(self, row: Row, images: Images) -> Annotation:
-        self._set_error_handler(_raise)
+        self.nlp.set_error_handler(raise_error)
         try:
             return self._annotation(self.nlp(self._doc(row, images)))
         except Exception as error:
             return self._failed(error)
-
-    def _set_error_handler(self, handler: Any) -> None:
-        for _, pipe in self.nlp.pipeline:
-            if hasattr(pipe, "set_error_handler"):
-                pipe.set_error_handler(handler)
 
     def _doc(self, row: Row, images: Images) -> Doc:
         if row.error:
@@ -111,27 +104,24 @@ class Annotator:
         doc._.image = images or None
         doc._.image_text = _image_text(row.values.get(columns.image_text))
         doc._.image_features = _image_features(row.values.get(columns.image_features))
-        doc._.image_objects = _image_objects(row.values.get(columns.image_objects))
+        doc._.image_objects = parse_cell(row.values.get(columns.image_objects))
         return doc
 
     def _annotation(self, doc: Doc) -> Annotation:
+        entities = [
+            {
+                "start": entity.start_char,
+                "end": entity.end_char,
+                "label": entity.label_,
+                "text": entity.text,
+                "score": None if entity._.score is None else round(entity._.score, DECIMALS),
+            }
+            for entity in doc.ents
+            if not entity.text.isspace()
+        ]
         attention = {"attention": _attention(doc)} if self.task.attention else {}
-        return {
-            "entities": [
-                {
-                    "start": entity.start_char,
-                    "end": entity.end_char,
-                    "label": entity.label_,
-                    "text": entity.text,
-                    "score": None if entity._.score is None else round(entity._.score, DECIMALS),
-                }
-                for entity in doc.ents
-                if not entity.text.isspace()
-            ],
-            **attention,
-            "image_status": doc._.image_status,
-            "error": None,
-        }
+        status = doc._.image_status
+        return {"entities": entities, **attention, "image_status": status, "error": None}
 
     def _failed(self, error: Exception) -> Annotation:
         is_known = isinstance(error, RowError)
@@ -150,21 +140,17 @@ def _image_text(cell: Any) -> str | None:
 
 
 def _image_features(cell: Any) -> np.ndarray | ImageError | None:
-    """The descriptor in a cell (JSON in a text file), or the reason why it is masked."""
-    if cell is None or cell == "":
+    """The descriptor in a cell, or the reason why it is masked."""
+    value = parse_cell(cell)
+    if value is None:
         return None
     try:
-        features = np.asarray(parse_list(cell), dtype=np.float32)
+        features = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError, OverflowError) as error:
         raise RowError(f"image_features is not an array of numbers ({error})") from error
     if features.ndim > 1 and len(features) > MAX_REGIONS:
         return ImageError(f"image_features has {len(features):,} regions, limit {MAX_REGIONS:,}")
     return features
-
-
-def _image_objects(cell: Any) -> Any:
-    """The objects in a cell (JSON in a text file); the component validates them."""
-    return None if cell is None or cell == "" else parse_list(cell)
 
 
 def _attention(doc: Doc) -> list[dict[str, Any]] | None:
@@ -193,10 +179,3 @@ def _of_token(attention: dict[str, np.ndarray] | None, i: int) -> dict[str, Any]
     return {
         name: np.round(rows[i].astype(float), DECIMALS).tolist() for name, rows in attention.items()
     }
-
-
-def _skip(name: str, pipe: Any, docs: list[Doc], error: Exception) -> None: ...
-
-
-def _raise(name: str, pipe: Any, docs: list[Doc], error: Exception) -> None:
-    raise error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -34,16 +35,11 @@ class OpenedImages:
     """The images of a chunk.
 
     by_row: the images of each row.
-    fetched: temporary folder of the fetched images, None if none were fetched.
+    fetched: their temporary folder, which is deleted when its context ends.
     """
 
     by_row: list[Images]
-    fetched: tempfile.TemporaryDirectory | None
-
-    def close(self) -> None:
-        """Delete the fetched images."""
-        if self.fetched is not None:
-            self.fetched.cleanup()
+    fetched: AbstractContextManager[Any]
 
 
 class ImageOpener:
@@ -61,7 +57,7 @@ class ImageOpener:
     def open(self, chunk: Chunk) -> OpenedImages:
         """Open (or fetch) the images of a chunk without keeping their pixels in memory."""
         if self.source.web is None:
-            return OpenedImages([self._open_row(row, None) for row in chunk.rows], None)
+            return OpenedImages([self._open_row(row, None) for row in chunk.rows], nullcontext())
         scratch = self.scratch if self.scratch and self.scratch.is_dir() else None
         fetched = tempfile.TemporaryDirectory(prefix=FETCHED, dir=scratch)
         folder = Path(fetched.name)
@@ -90,17 +86,15 @@ class ImageOpener:
 
 
 def references_of(cell: Any) -> list[Any]:
-    """The image references in a cell: none, one, or a list (JSON in a text file)."""
-    if cell is None or cell == "":
-        return []
-    value = parse_list(cell)
-    return [item for item in value if item is not None] if isinstance(value, list) else [value]
+    """The image references in a cell: none, one, or a list."""
+    value = parse_cell(cell)
+    return [item for item in (value if isinstance(value, list) else [value]) if item is not None]
 
 
-def parse_list(cell: Any) -> Any:
-    """Parse a cell that holds a JSON list; returns any other cell unchanged."""
+def parse_cell(cell: Any) -> Any:
+    """The value of a cell: None if empty, and a list if it is one in JSON, as in CSV."""
     if not isinstance(cell, str) or not cell.startswith("["):
-        return cell
+        return None if cell == "" else cell
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -14,8 +13,8 @@ from ..errors import UsageError
 from ..utils.atomic_file import atomic_file
 from .chunks import Chunk
 from .engines import Engine, Job, Part
-from .formats import PIPE, Source, SourceInfo, column_taken, open_sink, open_source
-from .run_folder import RunFolder, dump_json, read_json
+from .formats import PIPE, SourceInfo, column_taken, open_sink, open_source
+from .run_folder import RunFolder, read_json, write_json
 from .run_identity import RunIdentity, check_same, identify
 from .statistics import Statistics
 from .task import Columns, Task
@@ -64,12 +63,14 @@ def annotate(
     callbacks = callbacks or ProgressCallbacks()
     rows = open_source(source)
     info = rows.inspect({*astuple(task.columns), *task.added_columns})
-    _check_columns(info, task)
-    if warning := _missing_image_column(info, task):
-        callbacks.on_warning(warning)
+    _check_columns(info, task, callbacks.on_warning)
     sink = open_sink(output, task, info)
     if output == PIPE:
-        return _to_pipe(Job(task, sink), rows, info, engine, callbacks)
+        total = Statistics()
+        callbacks.on_start(info.n_rows, 0)
+        parts = _in_order(_parts(engine, Job(task, sink), rows.chunks()))
+        _keep(parts, _write_to_stdout, total, callbacks)
+        return total
     target = Path(output)
     if source != PIPE and target.resolve() == Path(source).resolve():
         raise UsageError(f"{output} is the input. Choose another output.")
@@ -83,9 +84,11 @@ def annotate(
             statistics = None if force else _finished(target, run, folder)
             if statistics is None:
                 folder.begin(run, force=force)
-                callbacks.on_start(info.n_rows, folder.statistics().posts)
+                statistics, done = folder.statistics(), folder.finished()
+                callbacks.on_start(info.n_rows, statistics.posts)
                 job = Job(task, sink, scratch=folder.path.absolute())
-                statistics = _to_folder(job, rows, engine, folder, callbacks)
+                remaining = (chunk for chunk in rows.chunks() if chunk.index not in done)
+                _keep(_parts(engine, job, remaining), folder.add, statistics, callbacks)
                 with atomic_file(target, temporary_in=folder.path) as file:
                     sink.concatenate(folder.parts(), file)
                 _write_summary(target, run, statistics)
@@ -95,30 +98,23 @@ def annotate(
             folder.remove_if_empty()
 
 
-def _to_pipe(
-    job: Job, rows: Source, info: SourceInfo, engine: Engine, callbacks: ProgressCallbacks
-) -> Statistics:
-    callbacks.on_start(info.n_rows, 0)
-    total = Statistics()
-    with closing(_in_order(engine(job, rows.chunks()))) as parts:
+def _keep(
+    parts: Generator[Part, None, None],
+    keep: Callable[[Part], None],
+    total: Statistics,
+    callbacks: ProgressCallbacks,
+) -> None:
+    """Pass parts to `keep` and add their statistics to `total`."""
+    with closing(parts):
         for part in parts:
-            sys.stdout.buffer.write(part.content)
-            sys.stdout.buffer.flush()
+            keep(part)
             total.add(part.statistics)
             callbacks.on_part(part.statistics)
-    return total
 
 
-def _to_folder(
-    job: Job, rows: Source, engine: Engine, folder: RunFolder, callbacks: ProgressCallbacks
-) -> Statistics:
-    finished = folder.finished()
-    remaining = (chunk for chunk in rows.chunks() if chunk.index not in finished)
-    with closing(_parts(engine, job, remaining)) as parts:
-        for part in parts:
-            folder.add(part)
-            callbacks.on_part(part.statistics)
-    return folder.statistics()
+def _write_to_stdout(part: Part) -> None:
+    sys.stdout.buffer.write(part.content)
+    sys.stdout.buffer.flush()
 
 
 def _parts(engine: Engine, job: Job, remaining: Iterator[Chunk]) -> Generator[Part, None, None]:
@@ -130,38 +126,35 @@ def _parts(engine: Engine, job: Job, remaining: Iterator[Chunk]) -> Generator[Pa
 
 def _in_order(parts: Iterable[Part]) -> Generator[Part, None, None]:
     """Sort parts that arrive in any order, yielding each as early as possible."""
-    waiting: list[tuple[int, Part]] = []
+    waiting: dict[int, Part] = {}
     index = 0
     for part in parts:
-        heapq.heappush(waiting, (part.index, part))
-        while waiting and waiting[0][0] == index:
-            yield heapq.heappop(waiting)[1]
+        waiting[part.index] = part
+        while index in waiting:
+            yield waiting.pop(index)
             index += 1
 
 
-def _check_columns(info: SourceInfo, task: Task) -> None:
-    """Raise UsageError if the input lacks a column of the task, or has one that is to be added.
+def _check_columns(info: SourceInfo, task: Task, on_warning: Callable[[str], None]) -> None:
+    """Check the columns of an input; optional ones may be missing unless the user named them.
 
-    Optional columns may be missing unless the user named them.
+    Raises UsageError if the input lacks a column of the task, or has one that is to be added. An
+    option about images without a column of them is a warning.
     """
-    if info.columns is None:
+    columns = info.columns or {}
+    if taken := [name for name in task.added_columns if name in columns]:
+        raise column_taken(taken[0])
+    if not info.n_rows:
         return
     for name, default in zip(astuple(task.columns), astuple(Columns()), strict=True):
         is_required = name != default or name == task.columns.text
-        if is_required and name not in info.columns and info.n_rows:
-            raise UsageError(f"{_no_column(name, info.columns)}.")
-    for name in task.added_columns:
-        if name in info.columns:
-            raise column_taken(name)
-
-
-def _missing_image_column(info: SourceInfo, task: Task) -> str:
-    """The warning for an option about images if the input has no column of them, or ""."""
-    columns, name = info.columns, task.columns.image
-    expects_images = task.images_root is not None or task.allow_urls
-    if not expects_images or not info.n_rows or columns is None or name in columns:
-        return ""
-    return f"{_no_column(name, columns)}. No post has an image; --image names another column."
+        if is_required and name not in columns:
+            raise UsageError(f"{_no_column(name, columns)}.")
+    image, expects_images = task.columns.image, task.images_root is not None or task.allow_urls
+    if expects_images and image not in columns:
+        on_warning(
+            f"{_no_column(image, columns)}. No post has an image; --image names another column."
+        )
 
 
 def _no_column(name: str, columns: Iterable[str]) -> str:
@@ -203,6 +196,5 @@ def summary_path(target: Path) -> Path:
 
 
 def _write_summary(target: Path, run: RunIdentity, statistics: Statistics) -> None:
-    with atomic_file(summary_path(target)) as file:
-        size = target.stat().st_size
-        file.write(dump_json({**statistics.to_json(), "bytes": size, "run": run}))
+    size = target.stat().st_size
+    write_json(summary_path(target), {**statistics.to_json(), "bytes": size, "run": run})

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from filelock import FileLock, Timeout
 from ..errors import UsageError
 from ..utils.atomic_file import atomic_file
 from .engines import Part
+from .formats import dump_json, to_utf8
 from .image_opener import FETCHED
 from .run_identity import RunIdentity, check_same
 from .statistics import Statistics
@@ -49,20 +49,14 @@ class RunFolder:
                 "away, or choose another output."
             )
 
-    @contextmanager
-    def exclusive_lock(self) -> Iterator[None]:
-        """Lock the folder until this process ends. Raises UsageError if another one holds it."""
-        lock = FileLock(self.path / LOCK, timeout=0)
+    def exclusive_lock(self) -> AbstractContextManager[Any]:
+        """Lock the folder until the context ends. Raises UsageError if another process holds it."""
         try:
-            lock.acquire()
+            return FileLock(self.path / LOCK, timeout=0).acquire()
         except Timeout:
             raise UsageError(
                 f"Another annotation is running in {self.path}. Wait until it has finished."
             ) from None
-        try:
-            yield
-        finally:
-            lock.release()
 
     def begin(self, run: RunIdentity, *, force: bool) -> None:
         """Begin a run, or continue it if its parts are here.
@@ -76,25 +70,24 @@ class RunFolder:
             if not force:
                 check_same(self.path, found or {}, run)
             self.clear()
-        with atomic_file(self.path / IDENTITY) as file:
-            file.write(dump_json(run))
+        write_json(self.path / IDENTITY, run)
 
     def finished(self) -> set[int]:
         """The indices of the chunks whose parts are here."""
-        return {int(path.stem) for path in self._parts()}
+        return {int(path.stem) for path in self.parts()}
 
     def add(self, part: Part) -> None:
         """Write a part and its statistics."""
-        with atomic_file(self._file(part.index, ".json")) as file:
-            file.write(dump_json(part.statistics.to_json()))
-        with atomic_file(self._file(part.index, ".part")) as file:
+        name = f"{part.index:08d}"
+        write_json(self.path / f"{name}.json", part.statistics.to_json())
+        with atomic_file(self.path / f"{name}.part") as file:
             file.write(part.content)
 
     def statistics(self) -> Statistics:
         """The statistics over all parts."""
         total = Statistics()
-        for index in self.finished():
-            found = self._read(self._file(index, ".json").name)
+        for path in self.parts():
+            found = self._read(f"{path.stem}.json")
             if found is None:
                 raise UsageError(f"{self.path} lacks the statistics of a part; delete the folder.")
             total.add(Statistics.from_json(found))
@@ -102,7 +95,8 @@ class RunFolder:
 
     def parts(self) -> list[Path]:
         """The files of the parts, in the order of the input."""
-        return sorted(self._parts(), key=lambda path: int(path.stem))
+        parts = (path for path in self.path.iterdir() if PART.fullmatch(path.name))
+        return sorted(parts, key=lambda path: int(path.stem))
 
     def has_parts_of(self, run: RunIdentity) -> bool:
         """Whether parts of this run are here."""
@@ -122,9 +116,6 @@ class RunFolder:
                 (self.path / LOCK).unlink(missing_ok=True)
                 self.path.rmdir()
 
-    def _parts(self) -> Iterator[Path]:
-        return (path for path in self.path.iterdir() if PART.fullmatch(path.name))
-
     def _delete(self, names: re.Pattern[str]) -> None:
         for path in [path for path in self.path.iterdir() if names.fullmatch(path.name)]:
             if path.name.startswith(FETCHED):
@@ -135,13 +126,11 @@ class RunFolder:
     def _read(self, name: str) -> dict[str, Any] | None:
         return read_json(self.path / name, delete=self.path)
 
-    def _file(self, index: int, suffix: str) -> Path:
-        return self.path / f"{index:08d}{suffix}"
 
-
-def dump_json(value: Any) -> bytes:
-    """A value as a line of JSON."""
-    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON file atomically."""
+    with atomic_file(path) as file:
+        file.write(to_utf8(dump_json(value) + "\n"))
 
 
 def read_json(path: Path, *, delete: Path) -> dict[str, Any] | None:

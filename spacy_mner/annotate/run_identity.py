@@ -28,13 +28,13 @@ def identify(task: Task, source: Path | None, target: Path) -> RunIdentity:
     root = task.images_root and os.path.relpath(task.images_root.resolve(), target.parent.resolve())
     options = {
         **asdict(task),
-        "code": task.code and file_digest(task.code),
+        "code": task.code and _file_digest(task.code),
         "images_root": root,
         "gpu": task.gpu_id >= 0,
     }
     del options["gpu_id"], options["model"]
     return {
-        "input": None if source is None else file_digest(source),
+        "input": None if source is None else _file_digest(source),
         "output": target.suffix.lower(),
         "pipeline": _folder_digest(_pipeline_folder(task.model)),
         "version": __version__,
@@ -53,8 +53,7 @@ def check_same(path: Path, found: RunIdentity, run: RunIdentity) -> None:
         )
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+def _file_digest(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -66,7 +65,7 @@ def _folder_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of all files below a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     listed = [
-        [path.relative_to(folder).as_posix(), file_digest(path)]
+        [path.relative_to(folder).as_posix(), _file_digest(path)]
         for path in files
         if "__pycache__" not in path.parts
     ]

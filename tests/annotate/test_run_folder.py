@@ -6,6 +6,7 @@ import pytest
 
 from spacy_mner.annotate.chunks import SIZE
 from spacy_mner.annotate.engines import inline
+from spacy_mner.annotate.engines.worker import Worker
 from spacy_mner.annotate.run import annotate, summary_path
 from spacy_mner.annotate.run_folder import RunFolder
 from spacy_mner.annotate.task import Task
@@ -118,9 +119,9 @@ def test_images_that_a_killed_run_had_fetched_are_deleted(
 
     def killed(job, chunks):
         first, second = chunks
-        worker = job.worker()
+        worker = Worker(job)
         yield worker.annotate(first)
-        not_closed.append(worker.open_images(second))
+        not_closed.append(worker.annotator.images.open(second))
         raise KeyboardInterrupt
 
     rows = [{**row, "image": "http://a.b/c.png"} for row in make_rows(SIZE + 1)]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .inline import inline
-from .processes import processes
+from .local import inline, processes
 from .worker import Engine, Job, Part
 
 __all__ = ["Engine", "Job", "Part", "inline", "processes"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import MNERError, UsageError
 from ..chunks import Chunk
-from .worker import Engine, Job, Part
+from .worker import Engine, Job, Part, Worker
 
 # Chunks per Ray dataset: an upper bound of what is in memory. The workers load their pipelines
 # again for each dataset.
@@ -26,7 +26,13 @@ def ray_data(n: int) -> Engine:
     """
 
     def engine(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
-        ray = _import_ray()
+        try:
+            import ray
+            import ray.data
+        except ImportError as error:
+            raise UsageError(
+                "--engine ray needs Ray, which is not installed: pip install 'spacy-mner[ray]'"
+            ) from error
         is_ours = not ray.is_initialized()
         if is_ours:
             ray.init(log_to_driver=False)
@@ -60,23 +66,9 @@ def _annotate(ray: Any, job: Job, window: list[Chunk], n: int) -> Iterator[Part]
         yield pickle.loads(row["part"])
 
 
-class _RayWorker:
+class _RayWorker(Worker):
     """The callable class that Ray Data expects: a batch of one row in, a batch of one row out."""
 
-    def __init__(self, job: Job) -> None:
-        self.worker = job.worker()
-
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
-        part = self.worker.annotate(pickle.loads(batch["chunk"][0]))
+        part = self.annotate(pickle.loads(batch["chunk"][0]))
         return {"part": [pickle.dumps(part)]}
-
-
-def _import_ray() -> Any:
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise UsageError(
-            "--engine ray needs Ray, which is not installed: pip install 'spacy-mner[ray]'"
-        ) from error
-    return ray

@@ -34,37 +34,29 @@ class Part:
 class Job:
     """Everything that a process needs to turn chunks into parts.
 
-    scratch: folder for temporary files; the system's temporary folder if None.
+    scratch: folder for fetched images; the system's temporary folder if None.
     """
 
     task: Task
     sink: Sink
     scratch: Path | None = None
 
-    def worker(self) -> Worker:
-        """Load the pipeline, and limit torch to one thread.
 
-        The last digits of a score depend on the number of threads, so it is the same in every
-        engine; more processes are faster.
-        """
-        torch.set_num_threads(1)
-        return Worker(Annotator(self.task, self.scratch), self.sink)
-
-
-@dataclass(frozen=True)
 class Worker:
-    """Turns chunks into parts in one process."""
+    """Turns chunks into parts in one process, with one thread of torch.
 
-    annotator: Annotator
-    sink: Sink
+    The last digits of a score depend on the number of threads, so it is the same in every engine;
+    more processes are faster.
+    """
 
-    def open_images(self, chunk: Chunk) -> OpenedImages:
-        """Open the images of a chunk, in a thread beside `annotate` for another chunk."""
-        return self.annotator.images.open(chunk)
+    def __init__(self, job: Job) -> None:
+        torch.set_num_threads(1)
+        self.annotator = Annotator(job.task, job.scratch)
+        self.sink = job.sink
 
     def annotate(self, chunk: Chunk, images: OpenedImages | None = None) -> Part:
         """Annotate a chunk; its images are opened unless they are given."""
-        annotations = self.annotator(chunk, images or self.open_images(chunk))
+        annotations = self.annotator(chunk, images or self.annotator.images.open(chunk))
         content = self.sink.encode(chunk, annotations)
         return Part(chunk.index, content, Statistics.of(annotations, chunk.first_row))
 

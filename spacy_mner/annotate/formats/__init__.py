@@ -13,34 +13,28 @@ from typing import TYPE_CHECKING
 from ...errors import CorpusError, UsageError
 from .csv_rows import CsvSink, CsvSource
 from .jsonl_rows import JsonlSink, JsonlSource
-from .parquet_rows import ParquetSink, ParquetSource
-from .rows import MAX_COLUMNS, MAX_NAME, Kind, Sink, Source, SourceInfo, column_taken, escaped
+from .rows import MAX_COLUMNS, MAX_NAME, Sink, Source, SourceInfo, column_taken, dump_json, to_utf8
 
 if TYPE_CHECKING:
     from ..task import Task
 
 __all__ = [
     "PIPE",
-    "Kind",
     "Sink",
     "Source",
     "SourceInfo",
     "column_taken",
+    "dump_json",
     "open_sink",
     "open_source",
+    "to_utf8",
 ]
 
 # The name of standard input and output.
 PIPE = "-"
+SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 # Characters of a column's name that an error shows.
 SHOWN = 100
-
-FORMATS: dict[str, tuple[Callable[[Path | None], Source], Callable[..., Sink]]] = {
-    ".jsonl": (JsonlSource, JsonlSink),
-    ".csv": (CsvSource, CsvSink),
-    ".tsv": (CsvSource, CsvSink),
-    ".parquet": (ParquetSource, ParquetSink),
-}
 
 
 def open_source(name: str) -> Source:
@@ -48,7 +42,7 @@ def open_source(name: str) -> Source:
 
     Raises UsageError for an unknown suffix, and CorpusError if there is no file.
     """
-    source, _ = FORMATS[_suffix(name)]
+    source, _ = _format(_suffix(name))
     if name == PIPE:
         return source(None)
     path = Path(name)
@@ -74,25 +68,39 @@ def open_sink(name: str, task: Task, info: SourceInfo) -> Sink:
                 f"{MAX_NAME:,} characters. Write such rows to a .jsonl file."
             )
         _check_distinct(name, info.columns)
-    _, sink = FORMATS[suffix]
+    _, sink = _format(suffix)
     return sink(task, info, suffix)
 
 
 def _suffix(name: str) -> str:
     suffix = ".jsonl" if name == PIPE else Path(name).suffix.lower()
-    if suffix not in FORMATS:
+    if suffix not in SUFFIXES:
         raise UsageError(
-            f"{name}: an input or output is a file with the suffix {', '.join(FORMATS)}, or "
+            f"{name}: an input or output is a file with the suffix {', '.join(SUFFIXES)}, or "
             f"{PIPE} for JSONL on standard input or output."
         )
     return suffix
 
 
+def _format(suffix: str) -> tuple[Callable[[Path | None], Source], Callable[..., Sink]]:
+    if suffix == ".jsonl":
+        return JsonlSource, JsonlSink
+    if suffix != ".parquet":
+        return CsvSource, CsvSink
+    try:
+        from .parquet_rows import ParquetSink, ParquetSource
+    except ImportError as error:
+        raise UsageError(
+            "Parquet needs pyarrow, which is not installed: pip install 'spacy-mner[parquet]'"
+        ) from error
+    return ParquetSource, ParquetSink
+
+
 def _check_distinct(name: str, columns: Iterable[str]) -> None:
     """Raise UsageError if two columns would have the same name in the output."""
-    written: dict[str, str] = {}
+    written: dict[bytes, str] = {}
     for column in columns:
-        other = written.setdefault(escaped(column), column)
+        other = written.setdefault(to_utf8(column), column)
         if other != column:
             raise UsageError(
                 f"{name}: the columns {other[:SHOWN]!r} and {column[:SHOWN]!r} of the input would "

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from contextlib import nullcontext
 from typing import IO, Any
 
 from ..chunks import MAX_DEPTH, MAX_ROW, Chunk, Row, chunked, is_too_deep
@@ -18,9 +17,9 @@ from .rows import (
     Sink,
     Source,
     SourceInfo,
-    append_files,
     column_taken,
-    json_default,
+    dump_json,
+    to_utf8,
 )
 
 # Characters of a line above MAX_ROW that its error shows.
@@ -28,6 +27,14 @@ SHOWN = 2000
 TOO_DEEP = f"more than {MAX_DEPTH} levels of nested lists and objects:"
 # float64 represents every integer up to here.
 MAX_EXACT = 1 << 53
+
+KINDS: dict[type, Kind] = {bool: "bool", float: "float", str: "str"}
+# The simplest type of a column that holds values of several types; "json" for any other set.
+COMMON: dict[frozenset[Kind], Kind] = {
+    frozenset(): "str",
+    frozenset(("int", "long")): "long",
+    frozenset(("int", "float")): "float",
+}
 
 
 class JsonlSource(Source):
@@ -40,7 +47,7 @@ class JsonlSource(Source):
             for name, value in row.values.items():
                 fits = len(kinds) < MAX_COLUMNS and len(name) <= MAX_NAME
                 if fits or name in kinds or name in required:
-                    kinds.setdefault(name, set()).update([] if value is None else [kind_of(value)])
+                    kinds.setdefault(name, set()).update([] if value is None else [_kind_of(value)])
                 else:
                     has_all_columns = False
         columns = {name: _common(found) for name, found in kinds.items()}
@@ -50,18 +57,10 @@ class JsonlSource(Source):
         return chunked(self._rows())
 
     def _rows(self) -> Iterator[Row]:
-        with self._open() as file:
+        with nullcontext(sys.stdin.buffer) if self.path is None else self.path.open("rb") as file:
             for line in _lines(file):
                 if line.strip():
                     yield _row(line)
-
-    @contextmanager
-    def _open(self) -> Iterator[IO[bytes]]:
-        if self.path is None:
-            yield sys.stdin.buffer
-        else:
-            with self.path.open("rb") as file:
-                yield file
 
 
 class JsonlSink(Sink):
@@ -77,35 +76,21 @@ class JsonlSink(Sink):
             if taken := [name for name in self.added if name in row.values]:
                 raise column_taken(taken[0])
             added = dict(zip(self.added, annotation.values(), strict=True))
-            lines.append(_dump({**row.values, **added}))
-        return b"".join(lines)
-
-    def concatenate(self, parts: Iterable[Path], output: IO[bytes]) -> None:
-        append_files(output, parts)
+            lines.append(dump_json({**row.values, **added}) + "\n")
+        return to_utf8("".join(lines))
 
 
-def kind_of(value: Any) -> Kind:
+def _kind_of(value: Any) -> Kind:
     """The type of a JSON value other than null."""
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int):
-        if abs(value) <= MAX_EXACT:
-            return "int"
-        return "long" if abs(value) < 1 << 63 else "json"
-    if isinstance(value, float):
-        return "float"
-    return "str" if isinstance(value, str) else "json"
+    if type(value) is not int:
+        return KINDS.get(type(value), "json")
+    if abs(value) <= MAX_EXACT:
+        return "int"
+    return "long" if abs(value) < 1 << 63 else "json"
 
 
 def _common(kinds: set[Kind]) -> Kind:
-    """The simplest type of a column that holds values of these types."""
-    if not kinds:
-        return "str"
-    if len(kinds) == 1:
-        return next(iter(kinds))
-    if kinds == {"int", "long"}:
-        return "long"
-    return "float" if kinds == {"int", "float"} else "json"
+    return next(iter(kinds)) if len(kinds) == 1 else COMMON.get(frozenset(kinds), "json")
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
@@ -136,10 +121,3 @@ def _row(line: bytes) -> Row:
 def _invalid(line: bytes, reason: str) -> Row:
     text = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
     return Row({}, f"{reason} {text}", size=len(line))
-
-
-def _dump(record: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(record, ensure_ascii=False, default=json_default).encode() + b"\n"
-    except UnicodeEncodeError:  # a lone surrogate, which JSON represents as an escape only
-        return json.dumps(record, default=json_default).encode() + b"\n"

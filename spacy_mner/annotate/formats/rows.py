@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -66,9 +67,16 @@ class Sink(ABC):
         annotations: one per row, with the values of the added columns in order.
         """
 
-    @abstractmethod
     def concatenate(self, parts: Iterable[Path], output: IO[bytes]) -> None:
         """Write all parts to the output."""
+        for part in parts:
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, output, 1 << 20)
+
+
+def dump_json(value: Any) -> str:
+    """JSON on one line, with non-ASCII characters as they are."""
+    return json.dumps(value, ensure_ascii=False, default=json_default)
 
 
 def json_default(value: Any) -> str:
@@ -76,9 +84,9 @@ def json_default(value: Any) -> str:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
-def escaped(text: str) -> str:
-    """Text with lone surrogates, which UTF-8 cannot represent, as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def to_utf8(text: str) -> bytes:
+    """Encode text; lone surrogates, which UTF-8 cannot represent, become escapes as in JSON."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def column_taken(name: str) -> UsageError:
@@ -86,10 +94,3 @@ def column_taken(name: str) -> UsageError:
     return UsageError(
         f"The input has a column {name!r} already. Rename the added columns with --prefix."
     )
-
-
-def append_files(output: IO[bytes], parts: Iterable[Path]) -> None:
-    """Append the contents of files."""
-    for part in parts:
-        with part.open("rb") as file:
-            shutil.copyfileobj(file, output, 1 << 20)

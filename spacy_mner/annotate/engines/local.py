@@ -1,4 +1,4 @@
-"""Several processes on one machine, each with its own pipeline."""
+"""One or several processes on this machine."""
 
 from __future__ import annotations
 
@@ -7,20 +7,41 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+import torch
 
 from ...errors import MNERError
 from ..chunks import Chunk
 from .worker import Engine, Job, Part, Worker
 
+T = TypeVar("T")
+
 # The worker of this process if it belongs to a pool.
 _worker: Worker | None = None
 
 
+def inline(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
+    """Annotate in this process, and open the images of the next chunk in a thread meanwhile."""
+    n_threads = torch.get_num_threads()
+    worker = Worker(job)
+    try:
+        with ThreadPoolExecutor(1, "open") as thread:
+            yield from _in_order(
+                chunks,
+                lambda chunk: thread.submit(worker.annotator.images.open, chunk),
+                lambda chunk, images: worker.annotate(chunk, images.result()),
+                n_ahead=1,
+            )
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 def processes(n: int) -> Engine:
-    """An engine of n processes that returns parts in order.
+    """An engine of n processes, each with its own pipeline.
 
     Raises MNERError if a process dies.
     """
@@ -30,19 +51,31 @@ def processes(n: int) -> Engine:
         # file descriptors, so the lock of the run folder is released if the parent is killed.
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(n, context, initializer=_start, initargs=(job,))
-        pending: deque[tuple[Chunk, Future[Part]]] = deque()
         try:
-            for chunk in chunks:
-                pending.append((chunk, pool.submit(_annotate, chunk)))
-                # One chunk more than processes keeps all of them busy; more would only use memory.
-                if len(pending) > n + 1:
-                    yield _result(*pending.popleft())
-            while pending:
-                yield _result(*pending.popleft())
+            # One chunk more than processes keeps all of them busy; more would only use memory.
+            yield from _in_order(
+                chunks, lambda chunk: pool.submit(_annotate, chunk), _result, n_ahead=n + 1
+            )
         finally:
             pool.shutdown(cancel_futures=True)
 
     return engine
+
+
+def _in_order(
+    chunks: Iterable[Chunk],
+    submit: Callable[[Chunk], Future[T]],
+    finish: Callable[[Chunk, Future[T]], Part],
+    n_ahead: int,
+) -> Iterator[Part]:
+    """Submit chunks, at most `n_ahead` of them before the oldest one is finished."""
+    pending: deque[tuple[Chunk, Future[T]]] = deque()
+    for chunk in chunks:
+        pending.append((chunk, submit(chunk)))
+        if len(pending) > n_ahead:
+            yield finish(*pending.popleft())
+    while pending:
+        yield finish(*pending.popleft())
 
 
 def _start(job: Job) -> None:
@@ -50,7 +83,7 @@ def _start(job: Job) -> None:
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     # Ctrl-C interrupts every process of the terminal; the parent shuts down the pool.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker = job.worker()
+    _worker = Worker(job)
 
 
 def _exit_with_parent() -> None:
