@@ -45,7 +45,7 @@ def annotate(
     engine: Engine,
     *,
     force: bool = False,
-    callbacks: ProgressCallbacks | None = None,
+    callbacks: ProgressCallbacks = ProgressCallbacks(),
 ) -> Statistics:
     """Annotate the rows of a file.
 
@@ -60,7 +60,6 @@ def annotate(
     Raises UsageError for options, columns or an output that cannot be used, CorpusError for an
     input that cannot be read, and LoadingError for the pipeline.
     """
-    callbacks = callbacks or ProgressCallbacks()
     rows = open_source(source)
     info = rows.inspect({*astuple(task.columns), *task.added_columns})
     _check_columns(info, task, callbacks.on_warning)
