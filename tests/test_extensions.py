@@ -29,14 +29,18 @@ def test_scores_and_attention_belong_to_the_label_and_the_tokens_they_were_compu
     span = Span(doc, 3, 4, "PER")
     span._.score = 0.5
     doc._.modality_attention = {"word": np.ones(4, np.float32)}
-    [joined] = DocBin(docs=[Doc.from_docs([doc, doc])], store_user_data=True).get_docs(doc.vocab)
+    with pytest.warns(UserWarning, match="W101") as warned:
+        joined = Doc.from_docs([doc, doc])
+    assert len({str(warning.message) for warning in warned}) == 1
+    [joined] = DocBin(docs=[joined], store_user_data=True).get_docs(doc.vocab)
     assert [Span(joined, i, i + 1, "PER")._.score for i in (3, 7)] == [0.5, 0.5]
     for label, score in (("PER", 0.5), ("ORG", None), ("PER", 0.5)):
         assert Span(doc, 3, 4, label)._.score == score
     [copy] = DocBin(docs=[doc], store_user_data=True).get_docs(doc.vocab)
     assert len(copy._.modality_attention["word"]) == 4
-    with copy.retokenize() as retokenizer:
+    with copy.retokenize() as retokenizer:  # into as many tokens as before
         retokenizer.merge(copy[0:2])
+        retokenizer.split(copy[3], ["B", "ob"], [copy[3], copy[3]])
     assert copy._.modality_attention is None
     offsets, (attention, _) = extensions.computed_attention(copy)
     assert np.array_equal(offsets, extensions.token_offsets(doc)) and len(attention["word"]) == 4

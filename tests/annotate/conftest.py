@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import spacy
 
 from spacy_mner.annotate.engines import inline
+from spacy_mner.annotate.run import annotate
 from spacy_mner.annotate.task import Task
 
 Rows = list[dict[str, Any]]
@@ -63,19 +65,38 @@ def posts(tmp_path) -> Callable[[int], Path]:
     return lambda n: write_jsonl(tmp_path / "posts.jsonl", make_rows(n))
 
 
+@pytest.fixture
+def target(tmp_path) -> Path:
+    """The output of a run."""
+    return tmp_path / "out.jsonl"
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """The folder of an unfinished run."""
+    return tmp_path / "out.jsonl.part"
+
+
+def run(task, source, target, engine=inline, **options):
+    return annotate(task, str(source), str(target), engine, **options)
+
+
+def interrupt(*arguments):
+    raise KeyboardInterrupt
+
+
+def run_interrupted(task, source, target, n_parts=1):
+    """A run that is interrupted after n parts."""
+
+    def engine(job, chunks):
+        yield from islice(inline(job, chunks), n_parts)
+        interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(task, source, target, engine)
+
+
 def no_engine(job, chunks):
     """An engine for runs that must not annotate anything."""
     raise AssertionError("the engine was called")
     yield
-
-
-def interrupted_after(n_parts):
-    """An engine that is interrupted after n parts."""
-
-    def engine(job, chunks):
-        for index, part in enumerate(inline(job, chunks)):
-            if index == n_parts:
-                raise KeyboardInterrupt
-            yield part
-
-    return engine

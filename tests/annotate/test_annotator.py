@@ -13,7 +13,6 @@ from spacy.tokens import Doc, Span
 from spacy_mner.annotate.annotator import Annotator
 from spacy_mner.annotate.chunks import Chunk, Row
 from spacy_mner.annotate.task import Columns, Task
-from spacy_mner.errors import UsageError
 from spacy_mner.evaluation.evaluate import evaluate
 from spacy_mner.images.reference import BytesImage, FileImage
 
@@ -23,10 +22,22 @@ from .conftest import make_rows
 
 @Language.component("fails_on_some_posts")
 def fail_on_some_posts(doc):
-    """A component without error handling."""
     if "fail" in doc.text:
         raise RuntimeError("out of luck")
     return doc
+
+
+@Language.factory("fails_in_pipe")
+class FailsInPipe:
+    """A component whose `pipe` has no error handling."""
+
+    def __init__(self, nlp, name): ...
+
+    def __call__(self, doc):
+        return fail_on_some_posts(doc)
+
+    def pipe(self, docs, batch_size):
+        return map(self, docs)
 
 
 @Language.component("returns_new_docs", retokenizes=True)
@@ -109,22 +120,6 @@ def test_attention_keeps_its_tokens_if_a_later_component_changes_them(task, task
         assert one["score"] == scores.get((one["start"], one["end"], one["label"]))
 
 
-@pytest.mark.parametrize(
-    ("component", "n_process"),
-    [("merge_entities", 1), ("splits_and_merges", 1), ("merge_entities", 2)],
-)
-def test_attention_of_a_doc_is_none_if_a_later_component_changed_its_tokens(
-    task_with, trained, component, n_process
-):
-    nlp = spacy.load(task_with(component).model)
-    for pipeline in (nlp, trained):
-        pipeline.get_pipe("multimodal_ner").annotate_attention = True
-    [changed] = nlp.pipe([POST["text"]], n_process=n_process)
-    [unchanged] = trained.pipe([POST["text"]], n_process=n_process)
-    assert changed._.modality_attention is None
-    assert len(unchanged._.modality_attention["word"]) == len(unchanged)
-
-
 def test_an_entity_keeps_its_score_if_linked_and_loses_it_if_relabeled(task, task_with):
     text = {"text": "hi Bob Dylan and hi Bob Dylan"}
     [plain], [changed] = annotate(task, text), annotate(task_with("relabels_and_links"), text)
@@ -158,9 +153,12 @@ def test_an_invalid_row_has_an_error_and_does_not_affect_others(task, values, er
     assert before == after and before["error"] is None
 
 
-def test_a_post_that_raises_an_error_in_a_component_does_not_affect_others(task, task_with):
+@pytest.mark.parametrize("component", ["fails_on_some_posts", "fails_in_pipe"])
+def test_a_post_that_raises_an_error_in_a_component_does_not_affect_others(
+    task, task_with, component
+):
     rows = [{"text": "my puma", "image": "car.png"}, {"text": "I fail"}, {"text": "my lynx"}]
-    first, second, third = annotate(task_with("fails_on_some_posts", first=True), *rows)
+    first, second, third = annotate(task_with(component, first=True), *rows)
     assert second["error"] == "RuntimeError: out of luck"
     assert [first, third] == annotate(task, rows[0], rows[2])
 
@@ -174,18 +172,16 @@ def test_rows_keep_their_own_entities_if_a_component_returns_new_docs(task, task
     assert [one["error"] is None for one in found] == [True, False, True]
 
 
-def test_an_empty_text_has_no_entities(task):
-    assert annotate(task, {"text": ""})[0]["entities"] == []
-
-
 def test_texts_above_the_limit_of_spacy_are_annotated(ruler):
     task = Task(ruler, max_length=1_500_000)
     assert annotate(task, {"text": " " * 1_200_000})[0]["error"] is None
 
 
-def test_whitespace_is_not_an_entity(ruler):
-    found = annotate(Task(ruler), {"text": "   "}, {"text": "a   puma \n"})
-    assert [[entity["text"] for entity in one["entities"]] for one in found] == [[], ["puma"]]
+def test_an_empty_text_has_no_entities_and_whitespace_is_not_an_entity(ruler, task):
+    rows = [{"text": ""}, {"text": "   "}, {"text": "a   puma \n"}]
+    found = [[entity["text"] for entity in one["entities"]] for one in annotate(Task(ruler), *rows)]
+    assert found == [[], [], ["puma"]]
+    assert annotate(task, rows[0])[0]["entities"] == []
 
 
 def test_pipelines_without_our_component_are_supported(ruler):
@@ -200,25 +196,6 @@ def test_the_vocabulary_does_not_grow(task):
     size = len(annotator.nlp.vocab.strings)
     annotate_with(annotator, *({"text": f"never seen {i}x{i}"} for i in range(300)))
     assert len(annotator.nlp.vocab.strings) == size
-
-
-def test_code_is_imported_before_the_pipeline_is_loaded(tmp_path):
-    code = tmp_path / "code.py"
-    code.write_text(
-        "from spacy.language import Language\n"
-        "@Language.component('defined_in_code')\n"
-        "def do_nothing(doc):\n    return doc\n"
-    )
-    (tmp_path / "model").mkdir()
-    nlp = spacy.blank("en")
-    nlp.to_disk(tmp_path / "model")
-    config = tmp_path / "model" / "config.cfg"
-    text = config.read_text().replace("pipeline = []", 'pipeline = ["defined_in_code"]')
-    config.write_text(text + '\n[components.defined_in_code]\nfactory = "defined_in_code"\n')
-    task = Task(str(tmp_path / "model"), code=code)
-    assert annotate(task, {"text": "a puma"})[0]["error"] is None
-    with pytest.raises(UsageError, match=r"gone\.py"):
-        Annotator(replace(task, code=tmp_path / "gone.py"))
 
 
 # Images and what replaces them
@@ -239,41 +216,36 @@ def test_columns_can_be_renamed_and_text_cells_can_contain_json_lists(task):
     assert statuses[4].startswith("unreadable: no such file: ") and statuses[4].endswith("]]]")
 
 
-def test_images_outside_the_root_are_not_opened(task, images):
+@pytest.mark.parametrize(
+    ("root", "references"),
+    [
+        ("inner", ["../car.png", "{images}/car.png"]),
+        (None, ["{images}/car.png", "http://127.0.0.1:9/a.png", "data:;base64,aaaa"]),
+    ],
+)
+def test_images_outside_the_root_are_not_opened(task, images, root, references):
     (images / "inner").mkdir(exist_ok=True)
-    inner = replace(task, images_root=images / "inner")
-    for reference in ("../car.png", str(images / "car.png")):
-        found = annotate(inner, {"text": "my puma", "image": reference})[0]
+    task = replace(task, images_root=root and images / root)
+    rows = [{"text": "my puma", "image": name.format(images=images)} for name in references]
+    for found in annotate(task, *rows):
         assert found["image_status"].startswith("unreadable: ") and found["error"] is None
 
 
-def test_without_a_root_or_permission_to_fetch_no_image_is_opened(task, images):
-    rows = [
-        {"text": "my puma", "image": reference}
-        for reference in (str(images / "car.png"), "http://127.0.0.1:9/a.png", "data:;base64,aaaa")
-    ]
-    for found in annotate(replace(task, images_root=None), *rows):
-        assert found["image_status"].startswith("unreadable: ")
-
-
-@pytest.mark.parametrize("annotate_first", [True, False])
-def test_bulk_limits_apply_even_if_the_image_is_cached(task, tmp_path, annotate_first):
+@pytest.mark.parametrize("order", [list, reversed])
+def test_bulk_limits_apply_even_if_the_image_is_cached(task, tmp_path, order):
     Image.new("L", (6000, 6000)).save(tmp_path / "large.png")
     annotator = Annotator(replace(task, images_root=tmp_path))
-    statuses = {}
 
     def annotate_large():
         [found] = annotate_with(annotator, {"text": "my puma", "image": "large.png"})
-        statuses["annotate"] = found["image_status"].split(":")[0]
+        return found["image_status"].split(":")[0]
 
     def evaluate_large():
         doc = make_doc(annotator.nlp, ["my", "puma"], str(tmp_path / "large.png"), ["O", "O"])
-        statuses["evaluate"] = evaluate(annotator.nlp, [doc])["image_status"]
+        return evaluate(annotator.nlp, [doc])["image_status"]
 
-    steps = [evaluate_large, annotate_large]
-    for step in reversed(steps) if annotate_first else steps:
-        step()
-    assert statuses == {"annotate": "unreadable", "evaluate": {"used": 1}}
+    for step, status in order([(annotate_large, "unreadable"), (evaluate_large, {"used": 1})]):
+        assert step() == status
 
 
 def test_no_error_of_an_image_ends_the_run(task, monkeypatch):

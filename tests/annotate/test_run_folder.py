@@ -7,26 +7,15 @@ import pytest
 from spacy_mner.annotate.chunks import SIZE
 from spacy_mner.annotate.engines import inline
 from spacy_mner.annotate.engines.worker import Worker
-from spacy_mner.annotate.run import annotate, summary_path
-from spacy_mner.annotate.run_folder import RunFolder
+from spacy_mner.annotate.run import summary_path
 from spacy_mner.annotate.task import Task
 from spacy_mner.errors import UsageError
 from spacy_mner.images.reference import BytesImage
 
-from .conftest import interrupted_after, make_rows, no_engine, write_jsonl
+from .conftest import make_rows, no_engine, run, run_interrupted, write_jsonl
 
 # Contents of JSON files that no run wrote.
 DAMAGED = ["[1]", "1", "{", "", "[" * 100_000]
-
-
-@pytest.fixture
-def target(tmp_path):
-    return tmp_path / "out.jsonl"
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "out.jsonl.part"
 
 
 def contents(folder):
@@ -45,17 +34,16 @@ def test_a_folder_that_no_run_made_is_refused_and_kept(task, posts, target, fold
         (folder / name).write_text('{"mine": true}')
     before = contents(folder)
     with pytest.raises(UsageError, match=r"out\.jsonl\.part"):
-        annotate(task, str(posts(3)), str(target), no_engine, force=force)
+        run(task, posts(3), target, no_engine, force=force)
     assert contents(folder) == before and not target.exists()
 
 
 def test_other_files_in_the_run_folder_are_kept(task, posts, target, folder):
-    source = str(posts(SIZE + 1))
-    with pytest.raises(KeyboardInterrupt):
-        annotate(task, source, str(target), interrupted_after(1))
+    source = posts(SIZE + 1)
+    run_interrupted(task, source, target)
     (folder / "notes").mkdir()
     (folder / "notes" / "a.part").write_text("mine")
-    assert annotate(task, source, str(target), inline).posts == SIZE + 1
+    assert run(task, source, target).posts == SIZE + 1
     assert contents(folder) == {"notes/a.part": b"mine"}
 
 
@@ -64,33 +52,17 @@ def test_a_folder_whose_creation_was_interrupted_is_reused(task, posts, target, 
     folder.mkdir()
     for name in files:
         (folder / name).touch()
-    assert annotate(task, str(posts(3)), str(target), inline).posts == 3
+    assert run(task, posts(3), target).posts == 3
     assert not folder.exists()
-
-
-def test_a_folder_is_recognized_after_every_deletion(task, posts, target, folder, monkeypatch):
-    deleted = []
-    unlink = type(folder).unlink
-
-    def unlink_and_check(path, **options):
-        unlink(path, **options)
-        if path.parent == folder and folder.is_dir():
-            RunFolder(folder).make()
-            deleted.append(path.name)
-
-    monkeypatch.setattr(type(folder), "unlink", unlink_and_check)
-    annotate(task, str(posts(3)), str(target), inline)
-    order = ["00000000.part", "00000000.json", "run.json", ".lock"]
-    assert [name for name in dict.fromkeys(deleted) if name in order] == order
 
 
 @pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_summary_is_reported(task, posts, target, content):
-    source = str(posts(3))
-    annotate(task, source, str(target), inline)
+    source = posts(3)
+    run(task, source, target)
     summary_path(target).write_text(content)
     with pytest.raises(UsageError, match=r"out\.jsonl\.summary\.json is damaged .*; delete"):
-        annotate(task, source, str(target), no_engine)
+        run(task, source, target, no_engine)
 
 
 @pytest.mark.parametrize("content", DAMAGED)
@@ -98,12 +70,11 @@ def test_a_damaged_summary_is_reported(task, posts, target, content):
 def test_a_damaged_file_of_an_unfinished_run_is_reported(
     task, target, folder, tmp_path, name, content
 ):
-    source = str(write_jsonl(tmp_path / "posts.jsonl", [{"text": "a"}] * (SIZE + 1)))
-    with pytest.raises(KeyboardInterrupt):
-        annotate(task, source, str(target), interrupted_after(1))
+    source = write_jsonl(tmp_path / "posts.jsonl", [{"text": "a"}] * (SIZE + 1))
+    run_interrupted(task, source, target)
     (folder / name).write_text(content)
     with pytest.raises(UsageError, match=rf"{name} is damaged .*; delete .*out\.jsonl\.part"):
-        annotate(task, source, str(target), no_engine)
+        run(task, source, target, no_engine)
     assert (folder / "00000000.part").exists()
 
 
@@ -125,10 +96,10 @@ def test_images_that_a_killed_run_had_fetched_are_deleted(
         raise KeyboardInterrupt
 
     rows = [{**row, "image": "http://a.b/c.png"} for row in make_rows(SIZE + 1)]
-    source = str(write_jsonl(tmp_path / "posts.jsonl", rows))
+    source = write_jsonl(tmp_path / "posts.jsonl", rows)
     task = Task(task.model, allow_urls=True)
     with pytest.raises(KeyboardInterrupt):
-        annotate(task, source, str(target), killed)
+        run(task, source, target, killed)
     [[[image]]] = [opened.by_row for opened in not_closed]
     assert image.path.is_relative_to(folder) and image.path.exists()
 
@@ -136,5 +107,5 @@ def test_images_that_a_killed_run_had_fetched_are_deleted(
         assert not image.path.exists()
         yield from inline(job, chunks)
 
-    assert annotate(task, source, str(target), check_deleted).images == {"used": SIZE + 1}
+    assert run(task, source, target, check_deleted).images == {"used": SIZE + 1}
     assert not folder.exists()
