@@ -137,6 +137,7 @@ def test_some_unreadable_training_images_are_no_error(images):
     for image in ["gone.png"] * 15 + ["car.png"] + ["gone.png"] * 10:
         featurizer.update_vocab(post(image=image), images)
     featurizer.finalize()
+    assert featurizer.dims() == {"dim": 1280}
 
 
 def test_another_initialization_checks_images_again(images):

@@ -192,7 +192,8 @@ def test_nothing_is_downloaded_for_random_weights_or_a_file(tmp_path, state, mon
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
     torch.save(state, tmp_path / "w.pth")
     for weights in (None, str(tmp_path / "w.pth")):
-        TorchvisionDetector(model=SMALL, weights=weights).load()
+        network = TorchvisionDetector(model=SMALL, weights=weights).load()
+        assert isinstance(network, torch.nn.Module)
 
 
 def test_a_failed_download_names_the_url_and_the_cause(monkeypatch):
