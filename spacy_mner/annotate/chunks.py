@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 # Limits of a chunk, in rows and in bytes of the input.
@@ -60,14 +59,8 @@ def chunked(rows: Iterable[Row]) -> Iterator[Chunk]:
         yield Chunk(index, pending, first_row)
 
 
-def is_too_deep(value: Any) -> bool:
-    """Whether a JSON value has more than MAX_DEPTH levels of lists and objects."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        children = chain.from_iterable(
-            item.values() if isinstance(item, dict) else item for item in level
-        )
-        level = [child for child in children if isinstance(child, dict | list)]
-        if not level:
-            return False
-    return True
+def is_too_deep(value: Any, depth: int = MAX_DEPTH) -> bool:
+    """Whether a list or object of JSON has more than `depth` levels of lists and objects."""
+    items = value.values() if isinstance(value, dict) else value
+    nested = [item for item in items if isinstance(item, dict | list)]
+    return any(depth == 1 or is_too_deep(item, depth - 1) for item in nested)

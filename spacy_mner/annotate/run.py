@@ -13,7 +13,8 @@ from ..errors import UsageError
 from ..utils.atomic_file import atomic_file
 from .chunks import Chunk
 from .engines import Engine, Job, Part
-from .formats import PIPE, SourceInfo, column_taken, open_sink, open_source
+from .formats import PIPE, open_sink, open_source
+from .formats.rows import SourceInfo, column_taken
 from .run_folder import RunFolder, read_json, write_json
 from .run_identity import RunIdentity, check_same, identify
 from .statistics import Statistics

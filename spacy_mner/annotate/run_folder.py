@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from ..errors import UsageError
 from ..utils.atomic_file import atomic_file
 from .engines import Part
-from .formats import dump_json, to_utf8
+from .formats.rows import dump_json, to_utf8
 from .image_opener import FETCHED
 from .run_identity import RunIdentity, check_same
 from .statistics import Statistics
@@ -140,10 +140,10 @@ def read_json(path: Path, *, delete: Path) -> dict[str, Any] | None:
     """
     try:
         found = json.loads(path.read_bytes())
+        if isinstance(found, dict):
+            return found
+        raise ValueError("not a JSON object")
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged ({error}); delete {delete}.") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{path} is damaged (not a JSON object); delete {delete}.")
-    return found

@@ -36,7 +36,7 @@ def identify(task: Task, source: Path | None, target: Path) -> RunIdentity:
     return {
         "input": None if source is None else _file_digest(source),
         "output": target.suffix.lower(),
-        "pipeline": _folder_digest(_pipeline_folder(task.model)),
+        "pipeline": _pipeline_digest(task.model),
         "version": __version__,
         "chunk": SIZE,
         **options,
@@ -61,19 +61,14 @@ def _file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _folder_digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of all files below a folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    listed = [
-        [path.relative_to(folder).as_posix(), _file_digest(path)]
-        for path in files
-        if "__pycache__" not in path.parts
-    ]
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
-
-
-def _pipeline_folder(model: str) -> Path:
+def _pipeline_digest(model: str) -> str:
+    """SHA-256 over the names and contents of all files of a pipeline."""
     folder = get_package_path(model) if is_package(model) else Path(model)
     if not folder.is_dir():
         raise LoadingError(f"There is no pipeline {model}: name an installed package or a folder.")
-    return folder
+    listed = [
+        [path.relative_to(folder).as_posix(), _file_digest(path)]
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()

@@ -11,7 +11,7 @@ import torch
 
 from ..annotator import Annotator
 from ..chunks import Chunk
-from ..formats import Sink
+from ..formats.rows import Sink
 from ..image_opener import OpenedImages
 from ..statistics import Statistics
 from ..task import Task

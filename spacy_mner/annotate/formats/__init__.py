@@ -13,22 +13,10 @@ from typing import TYPE_CHECKING
 from ...errors import CorpusError, UsageError
 from .csv_rows import CsvSink, CsvSource
 from .jsonl_rows import JsonlSink, JsonlSource
-from .rows import MAX_COLUMNS, MAX_NAME, Sink, Source, SourceInfo, column_taken, dump_json, to_utf8
+from .rows import MAX_COLUMNS, MAX_NAME, Sink, Source, SourceInfo, to_utf8
 
 if TYPE_CHECKING:
     from ..task import Task
-
-__all__ = [
-    "PIPE",
-    "Sink",
-    "Source",
-    "SourceInfo",
-    "column_taken",
-    "dump_json",
-    "open_sink",
-    "open_source",
-    "to_utf8",
-]
 
 # The name of standard input and output.
 PIPE = "-"

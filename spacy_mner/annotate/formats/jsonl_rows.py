@@ -97,9 +97,8 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
     """The lines of a file; of one above MAX_ROW only the beginning."""
     while line := file.readline(MAX_ROW + 1):
         yield line
-        rest = line
-        while len(rest) > MAX_ROW and not rest.endswith(b"\n"):
-            rest = file.readline(MAX_ROW + 1)
+        while len(line) > MAX_ROW and not line.endswith(b"\n"):
+            line = file.readline(MAX_ROW + 1)
 
 
 def _row(line: bytes) -> Row:
