@@ -27,7 +27,6 @@ DOC_ATTRIBUTES = (
     "image_attention",
     "image_status",
 )
-SPAN_ATTRIBUTES = ("score",)
 
 # Keys of doc.user_data, set by corpus readers: the post's name in the corpus, and the probability
 # that its images are masked in a training step. Dropout is drawn per step and not by the reader,
@@ -42,7 +41,7 @@ IMAGE_TEXT: Any = ("._.", "image_text", None, None)
 
 
 def register() -> None:
-    """Add the attributes to Doc and Span, where they do not exist.
+    """Add the attributes to Doc and Span unless they exist.
 
     The msgpack codecs are registered here and not by entry points of srsly, which are loaded while
     spaCy itself is imported.
@@ -52,9 +51,8 @@ def register() -> None:
     for name in DOC_ATTRIBUTES:
         if not Doc.has_extension(name):
             Doc.set_extension(name, **_OPTIONS.get(name, {"default": None}))
-    for name in SPAN_ATTRIBUTES:
-        if not Span.has_extension(name):
-            Span.set_extension(name, **_valid_while(name, lambda span: span.label_))
+    if not Span.has_extension("score"):
+        Span.set_extension("score", **_valid_while("score", lambda span: span.label_))
 
 
 def _get_image_text(doc: Doc) -> Any:
@@ -137,8 +135,7 @@ def has_image(doc: Doc) -> bool:
 def has_value(doc: Doc, name: str) -> bool:
     """Whether an attribute of the post has a value; an empty list has none."""
     value = doc._.get(name)
-    is_empty = isinstance(value, list | tuple) and not value
-    return value is not None and not is_empty
+    return bool(value) if isinstance(value, list | tuple) else value is not None
 
 
 def has_image_text(doc: Doc) -> bool:
@@ -188,7 +185,7 @@ def decode(value: Any, chain: Any = None) -> Any:
 def image_as_png(image: Any) -> bytes:
     """A PIL image or uint8 array as a PNG of its RGB pixels.
 
-    Empty for an image that cannot be loaded, which is masked where it is used.
+    Empty for an image that cannot be loaded, which is masked when it is used.
     """
     from PIL import Image
 
@@ -205,7 +202,7 @@ def image_as_png(image: Any) -> bytes:
 
 
 def _open(png: bytes) -> Any:
-    """The image, or its bytes where they are no image: they are masked where they are used."""
+    """The PNG image, or its bytes if they are not one; such an image is masked when it is used."""
     from PIL import Image
 
     try:

@@ -59,7 +59,9 @@ def write_json(tmp_path, *rows):
     return path
 
 
-def rows_of(path):
+def rows_of(path, content):
+    """Write an input and return its rows."""
+    path.write_bytes(content)
     return [row for chunk in open_source(str(path)).chunks() for row in chunk.rows]
 
 
@@ -90,8 +92,7 @@ def test_the_error_of_an_invalid_line_contains_it(tmp_path, line):
 def test_of_a_line_above_the_limit_only_the_beginning_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("spacy_mner.annotate.formats.jsonl_rows.MAX_ROW", 100)
     lines = [b'{"text": "a"}', b'{"text": "' + b"b" * 350 + b'"}', b'{"text": "c"}']
-    (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
-    first, long, last = rows_of(tmp_path / "in.jsonl")
+    first, long, last = rows_of(tmp_path / "in.jsonl", b"\n".join(lines))
     assert not first.error and not last.error and "more than 100 bytes" in long.error
 
 
@@ -141,8 +142,7 @@ def test_cells_keep_their_content(tmp_path, suffix, rows):
 )
 def test_the_error_of_an_invalid_row_contains_its_cells(tmp_path, row, shown):
     content = b"\xef\xbb\xbftext,note\na,b\n" + row + b"\n\xc3\xb8,c\n"
-    (tmp_path / "in.csv").write_bytes(content)
-    first, invalid, last = rows_of(tmp_path / "in.csv")
+    first, invalid, last = rows_of(tmp_path / "in.csv", content)
     assert first.values == {"text": "a", "note": "b"} and last.values["text"] == "ø"
     assert invalid.values == {} and invalid.error.endswith(shown)
     convert(tmp_path, tmp_path / "in.csv", "out.csv")
@@ -159,16 +159,16 @@ def test_a_record_above_the_limit_is_not_read_into_memory(tmp_path, monkeypatch)
     monkeypatch.setattr("spacy_mner.annotate.formats.csv_rows.MAX_ROW", 100)
     wide = ",".join(["b"] * 1000)
     long = ",".join(['"b\n"'] * 30)
-    (tmp_path / "in.csv").write_text(f"text,note\na,b\n{wide}\nc,d\n{long}\n")
-    rows = rows_of(tmp_path / "in.csv")
+    content = f"text,note\na,b\n{wide}\nc,d\n{long}\n"
+    rows = rows_of(tmp_path / "in.csv", content.encode())
     assert open_source(str(tmp_path / "in.csv")).inspect().n_rows == len(rows)
     assert [row.values["text"] for row in rows if not row.error][:2] == ["a", "c"]
     assert sum("a row of 100 characters or more" in row.error for row in rows) == 2
 
 
 def test_a_blank_line_is_skipped_but_an_empty_cell_is_a_row(tmp_path):
-    (tmp_path / "in.csv").write_text('text\na\n\n""\nb\n\n')
-    assert [row.values["text"] for row in rows_of(tmp_path / "in.csv")] == ["a", "", "b"]
+    rows = rows_of(tmp_path / "in.csv", b'text\na\n\n""\nb\n\n')
+    assert [row.values["text"] for row in rows] == ["a", "", "b"]
 
 
 def test_a_byte_order_mark_in_a_column_name_is_kept(tmp_path):

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from spacy_mner.annotate.chunks import SIZE
-from spacy_mner.annotate.engines import inline
 from spacy_mner.annotate.engines.ray import ray_data
-from spacy_mner.annotate.run import ProgressCallbacks, annotate
+from spacy_mner.annotate.run import ProgressCallbacks
+
+from .conftest import interrupt, run
 
 ray = pytest.importorskip("ray")
 pytestmark = [
@@ -40,23 +41,17 @@ def worker_pids():
 
 
 def test_an_interrupted_run_continues_on_ray_and_survives_the_kill_of_a_worker(
-    cluster, task, posts, tmp_path
+    cluster, task, posts, tmp_path, target, folder
 ):
     code = tmp_path / "code.py"
     code.write_text(f"open({str(tmp_path)!r} + '/imported', 'a').close()")
     task = replace(task, code=code)
-    source, target = str(posts(6 * SIZE + 30)), tmp_path / "out.jsonl"
-    annotate(task, source, str(tmp_path / "whole.jsonl"), inline)
+    source = posts(6 * SIZE + 30)
+    run(task, source, tmp_path / "whole.jsonl")
     (tmp_path / "imported").unlink()
-
-    def interrupt(statistics):
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        annotate(
-            task, source, str(target), ray_data(2), callbacks=ProgressCallbacks(on_part=interrupt)
-        )
-    assert len(list((tmp_path / "out.jsonl.part").glob("*.part"))) == 1
+        run(task, source, target, ray_data(2), callbacks=ProgressCallbacks(on_part=interrupt))
+    assert len(list(folder.glob("*.part"))) == 1
     killed = []
 
     def kill_one(statistics):
@@ -64,6 +59,6 @@ def test_an_interrupted_run_continues_on_ray_and_survives_the_kill_of_a_worker(
             killed.extend(worker_pids()[:1])
             os.kill(killed[0], signal.SIGKILL)
 
-    annotate(task, source, str(target), ray_data(2), callbacks=ProgressCallbacks(on_part=kill_one))
+    run(task, source, target, ray_data(2), callbacks=ProgressCallbacks(on_part=kill_one))
     assert killed and target.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert (tmp_path / "imported").exists()
