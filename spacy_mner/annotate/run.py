@@ -16,9 +16,8 @@ from .engines import Engine, Job, Part
 from .formats import PIPE, open_sink, open_source
 from .formats.rows import SourceInfo, column_taken
 from .run_folder import RunFolder, read_json, write_json
-from .run_identity import RunIdentity, check_same, identify
 from .statistics import Statistics
-from .task import Columns, Task
+from .task import Columns, RunIdentity, Task, check_same, identify
 
 # Columns, and characters of a column's name, that an error message lists.
 SHOWN_COLUMNS = 30

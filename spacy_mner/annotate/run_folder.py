@@ -16,8 +16,8 @@ from ..utils.atomic_file import atomic_file
 from .engines import Part
 from .formats.rows import dump_json, to_utf8
 from .image_opener import FETCHED
-from .run_identity import RunIdentity, check_same
 from .statistics import Statistics
+from .task import RunIdentity, check_same
 
 LOCK = ".lock"
 IDENTITY = "run.json"
@@ -43,7 +43,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         names = {path.name for path in self.path.iterdir()} - {LOCK}
         others = sorted(name for name in names if not TEMPORARY.fullmatch(name))
-        if others and "pipeline" not in (self._read(IDENTITY) or {}):
+        if others and "model" not in (self._read(IDENTITY) or {}):
             raise UsageError(
                 f"{self.path} contains {others[0]!r} and does not belong to an annotation. Move it "
                 "away, or choose another output."

@@ -7,6 +7,7 @@ and concatenates parts into the output.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 # The name of standard input and output.
 PIPE = "-"
-SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
 # Characters of a column's name that an error shows.
 SHOWN = 100
 
@@ -30,7 +31,7 @@ def open_source(name: str) -> Source:
 
     Raises UsageError for an unknown suffix, and CorpusError if there is no file.
     """
-    source, _ = _format(_suffix(name))
+    source, _ = _format(name)
     if name == PIPE:
         return source(None)
     path = Path(name)
@@ -44,8 +45,8 @@ def open_sink(name: str, task: Task, info: SourceInfo) -> Sink:
 
     Raises UsageError if the format of the output cannot hold the columns of the input.
     """
-    suffix = _suffix(name)
-    if suffix != ".jsonl":
+    _, sink = _format(name)
+    if sink is not JsonlSink:
         if info.columns is None:
             raise UsageError(
                 f"{name}: rows of standard input can only be written as .jsonl or {PIPE}."
@@ -56,25 +57,21 @@ def open_sink(name: str, task: Task, info: SourceInfo) -> Sink:
                 f"{MAX_NAME:,} characters. Write such rows to a .jsonl file."
             )
         _check_distinct(name, info.columns)
-    _, sink = _format(suffix)
-    return sink(task, info, suffix)
+    return sink(task, info)
 
 
-def _suffix(name: str) -> str:
-    suffix = ".jsonl" if name == PIPE else Path(name).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(
-            f"{name}: an input or output is a file with the suffix {', '.join(SUFFIXES)}, or "
-            f"{PIPE} for JSONL on standard input or output."
-        )
-    return suffix
-
-
-def _format(suffix: str) -> tuple[Callable[[Path | None], Source], Callable[..., Sink]]:
-    if suffix == ".jsonl":
+def _format(name: str) -> tuple[Callable[[Path | None], Source], Callable[..., Sink]]:
+    suffix = Path(name).suffix.lower()
+    if name == PIPE or suffix == ".jsonl":
         return JsonlSource, JsonlSink
+    if suffix in DELIMITERS:
+        delimiter = DELIMITERS[suffix]
+        return partial(CsvSource, delimiter=delimiter), partial(CsvSink, delimiter=delimiter)
     if suffix != ".parquet":
-        return CsvSource, CsvSink
+        raise UsageError(
+            f"{name}: an input or output is a file with the suffix .jsonl, .csv, .tsv, .parquet, "
+            f"or {PIPE} for JSONL on standard input or output."
+        )
     try:
         from .parquet_rows import ParquetSink, ParquetSource
     except ImportError as error:

@@ -23,6 +23,10 @@ USE_UTF8 = "not UTF-8 (save the file as UTF-8)"
 
 
 class CsvSource(Source):
+    def __init__(self, path: Path | None, delimiter: str) -> None:
+        super().__init__(path)
+        self.delimiter = delimiter
+
     def inspect(self, required: Collection[str] = ()) -> SourceInfo:
         header, records = self._read()
         columns: dict[str, Kind] = dict.fromkeys(header, "str")
@@ -60,7 +64,7 @@ class CsvSource(Source):
                     line = file.readline(MAX_ROW)
                 raise csv.Error(f"a row of {MAX_ROW:,} characters or more")
 
-            reader = csv.reader(iter(read_line, ""), delimiter=_delimiter(self.path.suffix.lower()))
+            reader = csv.reader(iter(read_line, ""), delimiter=self.delimiter)
             while True:
                 size = 0
                 try:
@@ -74,11 +78,11 @@ class CsvSource(Source):
 class CsvSink(Sink):
     """The columns of the input and the added ones; lists are JSON."""
 
-    def __init__(self, task: Task, info: SourceInfo, suffix: str) -> None:
+    def __init__(self, task: Task, info: SourceInfo, delimiter: str) -> None:
         assert info.columns is not None
         self.columns = list(info.columns)
         self.header = [*self.columns, *task.added_columns]
-        self.delimiter = _delimiter(suffix)
+        self.delimiter = delimiter
 
     def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
         return self._write(
@@ -98,10 +102,6 @@ class CsvSink(Sink):
         writer = csv.writer(text, delimiter=self.delimiter)
         writer.writerows(map(_cell, record) for record in records)
         return to_utf8(text.getvalue())
-
-
-def _delimiter(suffix: str) -> str:
-    return "\t" if suffix == ".tsv" else ","
 
 
 def _row(header: list[str], record: list[str] | str) -> Row:

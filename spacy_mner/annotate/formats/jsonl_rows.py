@@ -66,7 +66,7 @@ class JsonlSource(Source):
 class JsonlSink(Sink):
     """Every object unchanged, with the added keys."""
 
-    def __init__(self, task: Task, info: SourceInfo, suffix: str) -> None:
+    def __init__(self, task: Task, info: SourceInfo) -> None:
         self.added = task.added_columns
 
     def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:

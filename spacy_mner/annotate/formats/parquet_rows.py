@@ -67,7 +67,7 @@ class ParquetSource(Source):
 class ParquetSink(Sink):
     """The columns of the input, and the added ones as nested Arrow types."""
 
-    def __init__(self, task: Task, info: SourceInfo, suffix: str) -> None:
+    def __init__(self, task: Task, info: SourceInfo) -> None:
         columns: Mapping[str, Kind] = info.columns or {}
         added = [(name, ADDED[name.removeprefix(task.prefix)]) for name in task.added_columns]
         self.columns = list(columns)
