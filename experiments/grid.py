@@ -28,12 +28,9 @@ from typing import Any
 import spacy
 from click import ClickException
 from filelock import FileLock, Timeout
-from page import write_page
-from run import CONFIG, JOB, RESULT
 from spacy.cli._util import parse_config_overrides
 from spacy.util import dict_to_dot
 from thinc.api import Config
-from vectors import write_pruned
 
 from configs import (
     SETTINGS,
@@ -44,9 +41,12 @@ from configs import (
     set_budget,
     system_of,
 )
+from page import write_page
+from run import CONFIG, JOB, RESULT
 from spacy_mner.corpus.docbin import read_docs
 from spacy_mner.errors import CorpusError, MNERError, UsageError
 from spacy_mner.extensions import has_value
+from vectors import write_pruned
 
 COMMAND = (sys.executable, str(Path(__file__).parent / "run.py"))
 LOG = "train.log"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bootstrap import RESAMPLES, paired_bootstrap
-from markdown import markdown_table, percent
 
+from bootstrap import RESAMPLES, paired_bootstrap
 from configs import MODEL, TABLES, describe_system, system_of
+from markdown import markdown_table, percent
 
 Result = Mapping[str, Any]
 # Variant → seed → result.

@@ -10,15 +10,15 @@ import sys
 import time
 from pathlib import Path
 
-import grid
 import numpy as np
 import pytest
 import spacy
 from filelock import FileLock, Timeout
-from vectors import load_vectors
 
+import grid
 from spacy_mner.corpus.docbin import write_docs
 from spacy_mner.errors import CorpusError, UsageError
+from vectors import load_vectors
 
 from ..conftest import gold_docs
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import grid
 import numpy as np
 import pytest
 import spacy
 
+import grid
 from spacy_mner.corpus.convert import Options, convert
 
 from ..encoders import write_bert
