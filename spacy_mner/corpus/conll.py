@@ -19,7 +19,7 @@ from spacy.tokens import Doc
 
 from ..errors import CorpusError
 from .image_names import AllImagesOf, stem
-from .posts import Post, ReadContext, make_doc
+from .posts import ReadContext, make_doc
 from .tags import Tag, parse_tag, read_entities
 
 SUFFIXES = (".txt", ".conll", ".bio", ".iob", ".iob2", ".tsv", "")
@@ -38,12 +38,6 @@ class _Block:
     id: str | None = None
     words: list[str] = field(default_factory=list)
     tags: list[Tag | None] = field(default_factory=list)
-
-
-def read_conll(path: Path, context: ReadContext) -> Iterator[Doc]:
-    """Read the Docs of a file; see `parse_conll`."""
-    for post in parse_conll(read_lines(path), context):
-        yield make_doc(post, context.nlp.vocab)
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -66,10 +60,10 @@ def read_lines(path: Path) -> Iterator[str]:
             yield line.removesuffix("\n").removesuffix("\r")
 
 
-def parse_conll(lines: Iterable[str], context: ReadContext) -> Iterator[Post]:
+def parse_conll(lines: Iterable[str], context: ReadContext) -> Iterator[Doc]:
     """Parse the posts of a file.
 
-    `post.image` is the id of the image, a list of ids, or `AllImagesOf` the post: to be resolved
+    `doc._.image` is the id of the image, a list of ids, or `AllImagesOf` the post: to be resolved
     against files or descriptors.
     """
     for block in _blocks(lines, context):
@@ -83,13 +77,13 @@ def parse_conll(lines: Iterable[str], context: ReadContext) -> Iterator[Post]:
         repaired = read_entities(tags, context.orphans)
         context.n_orphans += repaired.orphans
         context.n_changed += repaired.changed
-        yield Post(
-            words=block.words,
+        yield make_doc(
+            context,
+            block.words,
             entities=repaired.entities,
             missing=[i for i, tag in enumerate(tags) if tag is None],
-            id=block.id,
+            post_id=block.id,
             image=_images(block),
-            line=block.line,
         )
 
 

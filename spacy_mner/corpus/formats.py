@@ -38,14 +38,24 @@ class Format:
 
 
 FORMATS = (
-    Format(conll.SUFFIXES, "line", conll.read_conll, images_by_id=True),
     Format(
-        (jsonl.SUFFIX,),
+        conll.SUFFIXES,
         "line",
-        jsonl.read_jsonl,
+        lambda path, context: conll.parse_conll(conll.read_lines(path), context),
+        images_by_id=True,
+    ),
+    Format(
+        (".jsonl",),
+        "line",
+        lambda path, context: jsonl.parse_jsonl(conll.read_lines(path), context),
         lambda docs, path, _: jsonl.write_jsonl(docs, path),
     ),
-    Format((labelstudio.SUFFIX,), "task", labelstudio.read_label_studio, labelstudio.write_tasks),
+    Format(
+        (".json",),
+        "task",
+        lambda path, context: labelstudio.parse_tasks(labelstudio.read_tasks(path), context),
+        labelstudio.write_tasks,
+    ),
     Format(
         (docbin.SUFFIX,),
         "post",

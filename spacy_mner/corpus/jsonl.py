@@ -10,21 +10,12 @@ from typing import Any
 from spacy.tokens import Doc
 
 from ..utils.atomic_file import atomic_file
-from .conll import read_lines
-from .posts import Post, ReadContext, make_doc
+from .posts import ReadContext
 from .record import doc_to_record, parse_records
 
-SUFFIX = ".jsonl"
 
-
-def read_jsonl(path: Path, context: ReadContext) -> Iterator[Doc]:
-    """Read the Docs of a file, one at a time; see `parse_jsonl`."""
-    for post in parse_jsonl(read_lines(path), context):
-        yield make_doc(post, context.nlp.vocab)
-
-
-def parse_jsonl(lines: Iterable[str], context: ReadContext) -> Iterator[Post]:
-    """Parse the posts of lines; see `parse_records`."""
+def parse_jsonl(lines: Iterable[str], context: ReadContext) -> Iterator[Doc]:
+    """Parse the posts of lines, one at a time; see `parse_records`."""
     numbered = ((n, line) for n, line in enumerate(lines, start=1) if line.strip())
     return parse_records(numbered, _load, "line", context)
 

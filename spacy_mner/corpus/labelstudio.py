@@ -8,6 +8,7 @@ an export preserves.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -23,41 +24,24 @@ from ..errors import CorpusError
 from ..utils.atomic_file import atomic_file
 from .conll import BYTE_ORDER_MARK
 from .jsonl import refuse_lone_surrogates
-from .offsets import ExportedSpan, character_offsets, exported_text
-from .posts import Post, ReadContext, make_doc
-from .record import DATA_URI, UNKNOWN_SPACES, doc_to_record, parse_records
-
-SUFFIX = ".json"
+from .offsets import character_offsets, exported_text
+from .posts import ReadContext
+from .record import DATA_URI, doc_to_record, parse_records
 
 # The names of the tags in a project's labeling config:
 # <Text name="text" value="$text"/>, <Labels name="label" toName="text">.
 TEXT_TAG = "text"
 LABELS_TAG = "label"
 
-# The key of `data` for keys of a record that Label Studio does not know.
+# The key of `data` for the keys of a record that Label Studio does not know: all but these.
 EXTRA = "spacy_mner"
-EXTRA_KEYS = (
-    "id",
-    "image",
-    "image_features",
-    "image_objects",
-    "image_text",
-    "tokens",
-    "missing",
-    UNKNOWN_SPACES,
-)
+KNOWN_KEYS = {"text", "spans", "answer", "_view_id"}
 
 # URLs under which Label Studio serves local files and uploads.
 LOCAL_FILES = "/data/local-files/?d="
 SERVED = re.compile(
     r"(?:https?://[^/?#]+)?/data/(?:local-files/\?(?P<query>.*)|upload/(?P<upload>.*))", re.DOTALL
 )
-
-
-def read_label_studio(path: Path, context: ReadContext) -> Iterator[Doc]:
-    """Read the Docs of a file; see `parse_tasks`."""
-    for post in parse_tasks(read_tasks(path), context):
-        yield make_doc(post, context.nlp.vocab)
 
 
 def read_tasks(path: Path) -> list[Any]:
@@ -74,7 +58,7 @@ def read_tasks(path: Path) -> list[Any]:
     return tasks
 
 
-def parse_tasks(tasks: Iterable[Any], context: ReadContext) -> Iterator[Post]:
+def parse_tasks(tasks: Iterable[Any], context: ReadContext) -> Iterator[Doc]:
     """Parse the posts of tasks; see `parse_records`."""
     seen: set[str] = set()
 
@@ -84,21 +68,15 @@ def parse_tasks(tasks: Iterable[Any], context: ReadContext) -> Iterator[Post]:
             raise ValueError("not a JSON object")
         parser = _TaskParser(task, number, context)
         record = parser.parse()
-        if parser.is_minimal:
-            _refuse_second_annotation(task, seen)
+        # JSON-MIN has one item per annotation, so that a task can occur several times.
+        if parser.is_minimal and None not in (task.get("annotation_id"), task.get("id")):
+            name = str(task["id"])
+            if name in seen:
+                raise ValueError(f"another annotation of task {name}, of which the first was used")
+            seen.add(name)
         return record
 
     return parse_records(enumerate(tasks, start=1), to_record, "task", context)
-
-
-def _refuse_second_annotation(task: dict[str, Any], seen: set[str]) -> None:
-    """JSON-MIN has one item per annotation, so that a task can occur several times."""
-    if task.get("annotation_id") is None or task.get("id") is None:
-        return
-    name = str(task["id"])
-    if name in seen:
-        raise ValueError(f"another annotation of task {name}, of which the first was used")
-    seen.add(name)
 
 
 class _TaskParser:
@@ -106,8 +84,7 @@ class _TaskParser:
 
     def __init__(self, task: dict[str, Any], number: int, context: ReadContext) -> None:
         self.task = task
-        self.number = number
-        self.context = context
+        self.report = functools.partial(context.report, number)
         self.is_minimal = not isinstance(task.get("data"), dict)
         self.data: dict[str, Any] = task if self.is_minimal else task["data"]
         self.left_out: Counter[str] = Counter()
@@ -123,11 +100,8 @@ class _TaskParser:
         metadata = self._metadata()
         if self.left_out:
             counts = (f"{number} × {name}" for name, number in sorted(self.left_out.items()))
-            self._report(f"{', '.join(counts)}: left out")
+            self.report(f"{', '.join(counts)}: left out")
         return metadata | {"text": text, "spans": spans}
-
-    def _report(self, reason: str) -> None:
-        self.context.report(self.number, reason)
 
     def _metadata(self) -> dict[str, Any]:
         """Return all keys of the record but its text and annotation."""
@@ -136,7 +110,7 @@ class _TaskParser:
         image = _path_of(image or images)
         extra = self.data.get(EXTRA)
         if isinstance(extra, dict):
-            return {"image": image} | {key: extra[key] for key in EXTRA_KEYS if key in extra}
+            return {"image": image} | extra
         return {"image": image, "id": self.data.get("id", self.task.get("id"))}
 
     def _regions(self) -> list[Any] | None:
@@ -160,17 +134,22 @@ class _TaskParser:
         true = [one for one in kept if one.get("ground_truth") is True]
         if len(kept) > 1:
             selected = "the ground truth" if true else "the first"
-            self._report(f"{len(kept)} annotations; {selected} was used")
+            self.report(f"{len(kept)} annotations; {selected} was used")
         return (true or kept)[0]
 
     def _flat_regions(self) -> list[Any] | None:
-        """JSON-MIN has the values of all regions of a tag under the name of the tag."""
+        """JSON-MIN has the values of all regions of a tag under the name of the tag.
+
+        The type of a region is the key of its labels, such as "labels" or "rectanglelabels".
+        """
         regions = [
             {"type": kind, "to_name": TEXT_TAG, "value": value}
             for values in self.task.values()
             if isinstance(values, list)
             for value in values
-            for kind in _types(value)
+            if isinstance(value, dict)
+            for kind in value
+            if kind.endswith("labels")
         ]
         return regions if regions or self.task.get("annotation_id") is not None else None
 
@@ -180,8 +159,8 @@ class _TaskParser:
         tag = TEXT_TAG if TEXT_TAG in tags else next(iter(tags), None)
         values = [one["value"] for one in labeled if one.get("to_name") == tag]
         self.left_out.update(["labels of another text"] * (len(labeled) - len(values)))
-        exported = [ExportedSpan(one["start"], one["end"], one.get("text")) for one in values]
-        offsets = character_offsets(text, exported, self._report)
+        exported = [(one["start"], one["end"], one.get("text")) for one in values]
+        offsets = character_offsets(text, exported, self.report)
         return [
             {"start": start, "end": end, "label": label}
             for (start, end), value in zip(offsets, values, strict=True)
@@ -200,11 +179,6 @@ class _TaskParser:
             kind = "labels of something else than text"
         self.left_out[str(kind or "region without a type")] += 1
         return False
-
-
-def _types(value: Any) -> list[str]:
-    """Return the types of a region in JSON-MIN by its keys, such as "labels"."""
-    return [key for key in value if key.endswith("labels")] if isinstance(value, dict) else []
 
 
 def _path_of(image: Any) -> Any:
@@ -236,28 +210,30 @@ def write_tasks(docs: Iterable[Doc], path: Path, images_root: Path | None = None
 def _doc_to_task(doc: Doc, folder: str) -> dict[str, Any]:
     record = doc_to_record(doc)
     text, spans = record["text"], record.get("spans")
-    extra = {key: record[key] for key in EXTRA_KEYS if record.get(key) is not None}
+    extra = {k: v for k, v in record.items() if k not in KNOWN_KEYS and v is not None}
     url = _url_of(record["image"], folder)
     if url == record["image"]:
         extra.pop("image", None)
     # A project with an image tag rejects tasks in which this key is missing or null.
     task: dict[str, Any] = {"data": {"text": text, "image": url or "", EXTRA: extra}}
     if spans is not None:
-        regions = [_region(number, text, span) for number, span in enumerate(spans)]
+        regions = [
+            {
+                "id": f"span-{number}",
+                "type": "labels",
+                "from_name": LABELS_TAG,
+                "to_name": TEXT_TAG,
+                "value": {
+                    "start": span["start"],
+                    "end": span["end"],
+                    "text": exported_text(text[span["start"] : span["end"]]),
+                    "labels": [span["label"]],
+                },
+            }
+            for number, span in enumerate(spans)
+        ]
         task["annotations"] = [{"result": regions, "was_canceled": False}]
     return task
-
-
-def _region(number: int, text: str, span: dict[str, Any]) -> dict[str, Any]:
-    start, end = span["start"], span["end"]
-    covered = exported_text(text[start:end])
-    return {
-        "id": f"span-{number}",
-        "type": "labels",
-        "from_name": LABELS_TAG,
-        "to_name": TEXT_TAG,
-        "value": {"start": start, "end": end, "text": covered, "labels": [span["label"]]},
-    }
 
 
 def _url_of(image: Any, folder: str) -> Any:

@@ -8,32 +8,18 @@ most spans include their text, which is found by one of the two units only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from ..utils.text import short_repr
 
+# Start, end and covered text, if any, of a span as exported.
+ExportedSpan = tuple[int, int, Any]
 # Offset in the file → offset in characters.
 OffsetMap = Mapping[int, int]
 
 # The last character of the Basic Multilingual Plane: a single UTF-16 code unit.
 LAST_OF_ONE_UNIT = 0xFFFF
-
-
-@dataclass(frozen=True)
-class ExportedSpan:
-    """A span as exported. covered: its text, if any."""
-
-    start: int
-    end: int
-    covered: Any
-
-    def matches(self, text: str, offsets: OffsetMap) -> bool:
-        """Whether the span is inside the text and covers the text that it claims to."""
-        start, end = offsets.get(self.start), offsets.get(self.end)
-        if start is None or end is None or start >= end:
-            return False
-        return not isinstance(self.covered, str) or _equal_text(self.covered, text[start:end])
 
 
 def character_offsets(
@@ -48,11 +34,11 @@ def character_offsets(
     matching = [
         offsets
         for offsets in (by_character, _by_code_unit(text))
-        if all(span.matches(text, offsets) for span in spans)
+        if all(_matches(span, text, offsets) for span in spans)
     ]
     if not matching:
         raise ValueError(_mismatch(text, spans, by_character))
-    found = [[(offsets[one.start], offsets[one.end]) for one in spans] for offsets in matching]
+    found = [[(offsets[start], offsets[end]) for start, end, _ in spans] for offsets in matching]
     if found[0] != found[-1]:
         report("ambiguous offsets of spans after an emoji; read as characters, not UTF-16")
     return found[0]
@@ -64,12 +50,16 @@ def exported_text(covered: str) -> str:
 
 
 def _by_code_unit(text: str) -> OffsetMap:
-    offsets = {0: 0}
-    units = 0
-    for i, character in enumerate(text, start=1):
-        units += 1 + (ord(character) > LAST_OF_ONE_UNIT)
-        offsets[units] = i
-    return offsets
+    units = accumulate((1 + (ord(c) > LAST_OF_ONE_UNIT) for c in text), initial=0)
+    return {unit: i for i, unit in enumerate(units)}
+
+
+def _matches(span: ExportedSpan, text: str, offsets: OffsetMap) -> bool:
+    """Whether the span is inside the text and covers the text that it claims to."""
+    start, end = offsets.get(span[0]), offsets.get(span[1])
+    if start is None or end is None or start >= end:
+        return False
+    return not isinstance(span[2], str) or _equal_text(span[2], text[start:end])
 
 
 def _equal_text(exported: str, covered: str) -> bool:
@@ -80,9 +70,8 @@ def _equal_text(exported: str, covered: str) -> bool:
 
 
 def _mismatch(text: str, spans: Sequence[ExportedSpan], offsets: OffsetMap) -> str:
-    first = next(span for span in spans if not span.matches(text, offsets))
-    name = f"span {first.start}–{first.end}"
-    if not 0 <= first.start < first.end <= len(text):
+    start, end, covered = next(span for span in spans if not _matches(span, text, offsets))
+    name = f"span {start}–{end}"
+    if not 0 <= start < end <= len(text):
         return f"{name} is outside the text of {len(text)} characters"
-    covered = text[first.start : first.end]
-    return f"{name} has the text {short_repr(first.covered)}, but covers {short_repr(covered)}"
+    return f"{name} has the text {short_repr(covered)}, but covers {short_repr(text[start:end])}"

@@ -1,42 +1,16 @@
-"""One post of a corpus file before it is a Doc, and the context in which files are read."""
+"""The Docs of a corpus file, and the context in which it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
-from spacy.vocab import Vocab
 
 from ..extensions import POST_ID
 from .tags import Entity, Orphans
-
-
-@dataclass
-class Post:
-    """A post with its gold tokens, entities and image.
-
-    words: gold tokens.
-    spaces: whether a space follows each token; None if unknown.
-    entities: token spans; None if the post is not annotated.
-    missing: tokens whose annotation is missing in an annotated post.
-    id: its name in the corpus.
-    image, image_features, image_objects, image_text: values of the Doc attributes of these names.
-    line: 1-based position in the file, see `Problem`.
-    """
-
-    words: list[str]
-    spaces: list[bool] | None = None
-    entities: Sequence[Entity] | None = None
-    missing: Sequence[int] = ()
-    id: str | None = None
-    image: Any = None
-    image_features: Any = None
-    image_objects: Any = None
-    image_text: str | None = None
-    line: int = 0
 
 
 @dataclass
@@ -91,20 +65,34 @@ class ReadContext:
         self.problems.append(Problem(line, reason))
 
 
-def make_doc(post: Post, vocab: Vocab) -> Doc:
-    """Create the Doc of a post: gold tokens, entities, image, and `doc.user_data[POST_ID]`."""
-    doc = Doc(vocab, words=post.words, spaces=post.spaces)
-    if post.entities is not None:
+def make_doc(
+    context: ReadContext,
+    words: list[str],
+    spaces: list[bool] | None = None,
+    entities: Iterable[Entity] | None = None,
+    missing: Iterable[int] = (),
+    post_id: str | None = None,
+    **attributes: Any,
+) -> Doc:
+    """Create the Doc of a post.
+
+    words: gold tokens.
+    spaces: whether a space follows each token; None if unknown.
+    entities: token spans; None if the post is not annotated.
+    missing: tokens whose annotation is missing in an annotated post.
+    post_id: its name in the corpus, stored as `doc.user_data[POST_ID]`.
+    attributes: values of `image` and other custom attributes of the Doc.
+    """
+    doc = Doc(context.nlp.vocab, words=words, spaces=spaces)
+    if entities is not None:
         doc.set_ents(
-            [Span(doc, start, end, label=label) for start, end, label in post.entities],
-            missing=[Span(doc, i, i + 1) for i in post.missing],
+            [Span(doc, start, end, label=label) for start, end, label in entities],
+            missing=[Span(doc, i, i + 1) for i in missing],
         )
-    if post.id is not None:
-        doc.user_data[POST_ID] = post.id
-    doc._.image = post.image
-    doc._.image_features = post.image_features
-    doc._.image_objects = post.image_objects
-    doc._.image_text = post.image_text
+    if post_id is not None:
+        doc.user_data[POST_ID] = post_id
+    for name, value in attributes.items():
+        doc._.set(name, value)
     return doc
 
 

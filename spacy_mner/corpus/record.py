@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,12 +30,11 @@ from ..errors import ImageError
 from ..extensions import POST_ID, image_as_png
 from ..images.image_objects import read_objects, write_objects
 from ..utils.text import short_repr
-from .posts import Post, ReadContext, missing_tokens
+from .posts import ReadContext, make_doc, missing_tokens
 from .spans import (
     CharSpan,
     Offsets,
     align,
-    overlapping_tokens,
     split_at,
     token_offsets,
     trim,
@@ -74,7 +74,7 @@ def parse_records(
     to_record: Callable[[T, int], Any],
     unit: str,
     context: ReadContext,
-) -> Iterator[Post]:
+) -> Iterator[Doc]:
     """Parse posts from numbered items of a file.
 
     to_record: converts an item to a record; raises ValueError for an invalid one.
@@ -85,14 +85,9 @@ def parse_records(
     """
     for number, item in items:
         try:
-            post = _RecordParser(to_record(item, number), number, context).parse()
+            yield _RecordParser(to_record(item, number), number, context).parse()
         except (ValueError, RecursionError) as error:
             context.report(number, f"{error}; {unit} left out")
-            continue
-        if post.words:
-            yield post
-        else:
-            context.report(number, f"no text; {unit} left out")
 
 
 class _RecordParser:
@@ -108,48 +103,45 @@ class _RecordParser:
             raise ValueError(f'the annotator\'s answer is "{answer}"')
         self.record = record
         self.text: str = record["text"]
-        self.line = line
         self.context = context
+        self._report = functools.partial(context.report, line)
 
-    def parse(self) -> Post:
+    def parse(self) -> Doc:
         self._report_other_annotation()
-        key = "entities" if self.record.get("spans") is None else "spans"
-        spans = self._labeled_spans(key)
-        missing = self._missing()
+        spans, missing = self._labeled_spans(), self._missing()
         if self.record.get("tokens") is not None:
             offsets = self._gold_tokens()
         else:
             spans = spans and self._trimmed(spans)
-            doc = self.context.nlp.make_doc(self.text)
-            tokens = [(token.idx, token.idx + len(token)) for token in doc]
+            tokens = [(t.idx, t.idx + len(t)) for t in self.context.nlp.make_doc(self.text)]
             offsets = split_at(tokens, [*(spans or []), *missing])
         words, spaces = words_and_spaces(self.text, offsets)
+        if not words:
+            raise ValueError("no text")
         is_unknown = self.record.get(UNKNOWN_SPACES) is True and all(spaces[:-1])
-        post = Post(words, None if is_unknown else spaces, line=self.line)
-        if spans is not None:
-            self._annotate(post, spans, missing, token_offsets(words, spaces))
-        id_, features, objects = map(self.record.get, ("id", "image_features", "image_objects"))
-        post.id = None if id_ is None else str(id_)
-        post.image = _parse_image(self.record.get("image"))
-        post.image_features = None if features is None else as_descriptor(features)
-        post.image_objects = None if objects is None else as_objects(objects)
-        post.image_text = self.record.get("image_text")
-        if not isinstance(post.image_text, str | None):
+        kept = without_overlaps(spans or [], self._report_span)
+        offsets = token_offsets(words, spaces)
+        entities, unknown = align(kept, offsets, self._report_span, missing)
+        id_, features, objects, image_text = map(
+            self.record.get, ("id", "image_features", "image_objects", "image_text")
+        )
+        if not isinstance(image_text, str | None):
             raise ValueError('"image_text" is not a string')
-        return post
+        return make_doc(
+            self.context,
+            words,
+            None if is_unknown else spaces,
+            None if spans is None else entities,
+            unknown,
+            None if id_ is None else str(id_),
+            image=_parse_image(self.record.get("image")),
+            image_features=None if features is None else as_descriptor(features),
+            image_objects=None if objects is None else as_objects(objects),
+            image_text=image_text,
+        )
 
-    def _annotate(
-        self, post: Post, spans: list[CharSpan], missing: list[CharSpan], tokens: list[Offsets]
-    ) -> None:
-        kept = without_overlaps(spans, self._report_span)
-        entities, misaligned = align(kept, tokens, self._report_span)
-        unknown = {i for span in missing for i in overlapping_tokens(tokens, span)}
-        covered = {i for start, end, _ in entities for i in range(start, end)}
-        post.entities = entities
-        post.missing = sorted((unknown | set(misaligned)) - covered)
-
-    def _labeled_spans(self, key: str) -> list[CharSpan] | None:
-        value = self._list(key)
+    def _labeled_spans(self) -> list[CharSpan] | None:
+        value = self._list("entities" if self.record.get("spans") is None else "spans")
         spans = [span for span in value or [] if not _is_image_region(span)]
         if value is None or (value and not spans):
             return None
@@ -224,9 +216,6 @@ class _RecordParser:
     def _report_span(self, span: CharSpan, reason: str) -> None:
         covered = short_repr(self.text[span.start : span.end])
         self._report(f"span {span.start}–{span.end} {covered} ({span.label}) {reason}")
-
-    def _report(self, reason: str) -> None:
-        self.context.report(self.line, reason)
 
 
 def as_descriptor(value: Any) -> np.ndarray:

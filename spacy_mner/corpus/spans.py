@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from operator import add
 
 from .tags import Entity
 
@@ -47,33 +48,23 @@ def words_and_spaces(text: str, tokens: Sequence[Offsets]) -> tuple[list[str], l
     """
     words: list[str] = []
     spaces: list[bool] = []
-
-    def add_gap(gap: str) -> None:
+    position = 0
+    for start, end in [*tokens, (len(text), len(text))]:
+        gap = text[position:start]
         if gap.startswith(" ") and words:
             spaces[-1] = True
             gap = gap[1:]
-        if gap:
-            words.append(gap)
+        for word in filter(None, (gap, text[start:end])):
+            words.append(word)
             spaces.append(False)
-
-    position = 0
-    for start, end in tokens:
-        add_gap(text[position:start])
-        words.append(text[start:end])
-        spaces.append(False)
         position = end
-    add_gap(text[position:])
     return words, spaces
 
 
 def token_offsets(words: Sequence[str], spaces: Sequence[bool]) -> list[Offsets]:
     """Return the character offsets of each word in the text."""
-    offsets = []
-    start = 0
-    for word, space in zip(words, spaces, strict=True):
-        offsets.append((start, start + len(word)))
-        start += len(word) + space
-    return offsets
+    starts = accumulate(map(add, map(len, words), spaces), initial=0)
+    return [(start, start + len(word)) for start, word in zip(starts, words, strict=False)]
 
 
 def without_overlaps(
@@ -102,16 +93,17 @@ def align(
     spans: Iterable[CharSpan],
     tokens: Sequence[Offsets],
     report: Callable[[CharSpan, str], None],
+    unannotated: Iterable[CharSpan] = (),
 ) -> tuple[list[Entity], list[int]]:
     """Convert character spans to token spans.
 
-    Returns the entities, and the tokens that overlap a span which does not begin and end at token
-    boundaries: the span is reported, and the annotation of these tokens is missing.
+    Returns the entities, and the other tokens whose annotation is missing: those that overlap an
+    `unannotated` span, or one that does not begin and end at token boundaries, which is reported.
     """
     starts = {start: i for i, (start, _) in enumerate(tokens)}
     ends = {end: i for i, (_, end) in enumerate(tokens)}
     entities: list[Entity] = []
-    missing: set[int] = set()
+    missing = {i for span in unannotated for i in overlapping_tokens(tokens, span)}
     for span in spans:
         if span.start in starts and span.end in ends:
             entities.append((starts[span.start], ends[span.end] + 1, span.label))

@@ -9,7 +9,7 @@ import spacy
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
-from spacy_mner.corpus.posts import Post, make_doc
+from spacy_mner.corpus.posts import ReadContext, make_doc
 from spacy_mner.corpus.record import as_objects
 from spacy_mner.corpus.tags import parse_tag, read_entities
 
@@ -48,18 +48,41 @@ def annotated_docs(draw: st.DrawFn) -> Doc:
     tokens = draw(st.lists(st.tuples(words, st.booleans(), tags), min_size=1, max_size=8))
     repaired = read_entities([parse_tag(tag) for _, _, tag in tokens], "open")
     missing = [i for i, (_, _, tag) in enumerate(tokens) if tag == "missing"]
-    post = Post(
+    return make_doc(
+        ReadContext(NLP),
         words=[word for word, _, _ in tokens],
         spaces=draw(st.sampled_from([None, [space for _, space, _ in tokens]])),
         entities=repaired.entities if draw(st.booleans()) else None,
         missing=missing,
-        id=draw(st.sampled_from([None, "猫", "17_06_1"])),
+        post_id=draw(st.sampled_from([None, "猫", "17_06_1"])),
         image=draw(images),
         image_features=draw(st.sampled_from([None, np.array([0.5, -2], dtype="float32")])),
         image_objects=draw(st.sampled_from(OBJECTS)),
         image_text=draw(st.sampled_from([None, "", "a cat 猫\nasleep"])),
     )
-    return make_doc(post, NLP.vocab)
+
+
+def doc_of(*words: str, **values: Any) -> Doc:
+    """Return the Doc of a post with these words."""
+    return make_doc(ReadContext(NLP), list(words), **values)
+
+
+def words_of(doc: Doc) -> list[str]:
+    return [token.text for token in doc]
+
+
+def entities_of(doc: Doc) -> list[tuple[str, str]]:
+    """Return text and label of each entity."""
+    return [(entity.text, entity.label_) for entity in doc.ents]
+
+
+def tags_of(doc: Doc) -> list[str]:
+    """Return the BIO tag of each token; empty for missing annotation."""
+    return [f"{token.ent_iob_}-{token.ent_type_}".strip("-") for token in doc]
+
+
+def id_of(doc: Doc) -> str | None:
+    return doc.user_data.get("spacy_mner.post_id")
 
 
 def content(doc: Doc) -> dict[str, Any]:
@@ -69,7 +92,7 @@ def content(doc: Doc) -> dict[str, Any]:
         "tokens": [(token.text, token.whitespace_) for token in doc],
         "has_unknown_spaces": doc.has_unknown_spaces,
         "annotation": [(token.ent_iob_, token.ent_type_) for token in doc],
-        "id": doc.user_data.get("spacy_mner.post_id"),
+        "id": id_of(doc),
         "image": doc._.image,
         "image_features": None if features is None else features.tolist(),
         "image_objects": None if doc._.image_objects is None else as_objects(doc._.image_objects),

@@ -299,15 +299,15 @@ def test_a_corpus_can_be_converted_in_place(tmp_path):
 def test_posts_are_converted_one_at_a_time(suffix, tmp_path, monkeypatch):
     events = []
 
-    def reading(post, vocab, make=jsonl.make_doc):
+    def reading(*values, make=record.make_doc, **attributes):
         events.append("read")
-        return make(post, vocab)
+        return make(*values, **attributes)
 
     def writing(doc, to_record=record.doc_to_record):
         events.append("written")
         return to_record(doc)
 
-    monkeypatch.setattr(jsonl, "make_doc", reading)
+    monkeypatch.setattr(record, "make_doc", reading)
     for module in (jsonl, labelstudio):
         monkeypatch.setattr(module, "doc_to_record", writing)
     source = write_jsonl(tmp_path / "in.jsonl", *[{"text": "a"}] * 3)

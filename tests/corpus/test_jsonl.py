@@ -7,13 +7,12 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spacy.tokens import Doc
 
 from spacy_mner.corpus.jsonl import parse_jsonl
-from spacy_mner.corpus.posts import Labels, ReadContext, make_doc
+from spacy_mner.corpus.posts import Labels, ReadContext, missing_tokens
 from spacy_mner.corpus.record import doc_to_record
 
-from .made import NLP, annotated_docs, content
+from .made import NLP, annotated_docs, content, doc_of, entities_of, id_of, words_of
 
 
 def parse(*records, rename=None):
@@ -21,10 +20,6 @@ def parse(*records, rename=None):
     lines = [one if isinstance(one, str) else json.dumps(one) for one in records]
     context = ReadContext(NLP, Labels(rename or {}))
     return list(parse_jsonl(lines, context)), context.problems
-
-
-def entities(post):
-    return [(entity.text, entity.label_) for entity in make_doc(post, NLP.vocab).ents]
 
 
 def span(start, end, label="PER"):
@@ -47,9 +42,8 @@ def test_messages_abbreviate_long_text():
 def test_a_line_is_parsed_to_a_post():
     text = "Okay duke dumont 🎸"
     [post], problems = parse({"id": 7, "text": text, "image": "snap.jpg", "spans": [span(5, 16)]})
-    assert make_doc(post, NLP.vocab).text == text
-    assert (post.id, post.image) == ("7", "snap.jpg")
-    assert entities(post) == [("duke dumont", "PER")]
+    assert (post.text, id_of(post), post._.image) == (text, "7", "snap.jpg")
+    assert entities_of(post) == [("duke dumont", "PER")]
     assert problems == []
 
 
@@ -65,13 +59,13 @@ def test_a_line_is_parsed_to_a_post():
 )
 def test_images_are_parsed(image, expected):
     [post], _ = parse({"text": "a", "image": image})
-    assert post.image == expected
+    assert post._.image == expected
 
 
 def test_missing_spans_are_missing_annotation_and_empty_spans_are_not():
     (bare, empty), _ = parse({"text": "a"}, {"text": "a", "spans": []})
-    assert not make_doc(bare, NLP.vocab).has_annotation("ENT_IOB")
-    assert make_doc(empty, NLP.vocab).has_annotation("ENT_IOB")
+    assert not bare.has_annotation("ENT_IOB")
+    assert empty.has_annotation("ENT_IOB")
 
 
 @pytest.mark.parametrize(
@@ -92,24 +86,24 @@ def test_missing_spans_are_missing_annotation_and_empty_spans_are_not():
 )
 def test_spans_are_parsed_and_repairs_reported(text, spans, expected, reason):
     [post], problems = parse({"text": text, "spans": spans}, rename={"OTHER": "MISC"})
-    assert entities(post) == expected
-    assert make_doc(post, NLP.vocab).text == text
+    assert entities_of(post) == expected
+    assert post.text == text
     assert [reason in problem.reason for problem in problems] == [True] * (reason is not None)
 
 
 def test_gold_tokens_are_never_split_and_the_span_is_reported():
     tokens = [{"text": "#NBAawards", "start": 0, "end": 10}, {"text": "x", "start": 11, "end": 12}]
     [post], [problem] = parse({"text": "#NBAawards x", "tokens": tokens, "spans": [span(1, 4)]})
-    assert post.words == ["#NBAawards", "x"]
-    assert post.missing == [0]
+    assert words_of(post) == ["#NBAawards", "x"]
+    assert missing_tokens(post) == [0]
     assert problem.line == 1 and "NBA" in problem.reason
 
 
 def test_text_between_gold_tokens_becomes_tokens():
     tokens = [{"text": "don't", "start": 0, "end": 5}, {"text": "d", "start": 11, "end": 12}]
     [post], _ = parse({"text": "don't  b c d", "tokens": tokens})
-    assert post.words[0] == "don't" and post.words[-1] == "d"
-    assert make_doc(post, NLP.vocab).text == "don't  b c d"
+    assert words_of(post)[0] == "don't" and words_of(post)[-1] == "d"
+    assert post.text == "don't  b c d"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +139,7 @@ def test_text_between_gold_tokens_becomes_tokens():
 )
 def test_an_invalid_line_is_reported_and_the_others_are_read(record, reason):
     posts, [problem] = parse({"text": "before"}, record, {"text": "after"})
-    assert [post.words for post in posts] == [["before"], ["after"]]
+    assert [words_of(post) for post in posts] == [["before"], ["after"]]
     assert problem.line == 2
     assert reason in problem.reason
 
@@ -154,18 +148,17 @@ def test_an_invalid_line_is_reported_and_the_others_are_read(record, reason):
 def test_a_doc_is_restored_from_its_record(doc):
     [post], problems = parse(doc_to_record(doc))
     assert problems == []
-    assert content(make_doc(post, NLP.vocab)) == content(doc)
+    assert content(post) == content(doc)
 
 
 def test_lines_are_parsed_lazily():
     lines = (json.dumps({"text": str(number)}) for number in itertools.count())
     posts = parse_jsonl(lines, ReadContext(NLP))
-    assert [post.words for post in itertools.islice(posts, 2)] == [["0"], ["1"]]
+    assert [words_of(post) for post in itertools.islice(posts, 2)] == [["0"], ["1"]]
 
 
 def test_text_of_unknown_spaces_has_no_trailing_space():
-    doc = Doc(NLP.vocab, words=["a", "b"])
-    assert doc_to_record(doc)["text"] == "a b"
+    assert doc_to_record(doc_of("a", "b"))["text"] == "a b"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=("Cs",)))))
@@ -201,5 +194,5 @@ records = st.fixed_dictionaries(
 def test_any_record_is_parsed_or_reported(record):
     posts, problems = parse(json.dumps(record))
     for post in posts:
-        assert make_doc(post, NLP.vocab).text == record["text"]
+        assert post.text == record["text"]
     assert posts or problems

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from spacy_mner.corpus.offsets import ExportedSpan, character_offsets, exported_text
+from spacy_mner.corpus.offsets import character_offsets, exported_text
 
 
 def units(text):
@@ -15,7 +15,7 @@ def units(text):
 def found(text, *spans):
     """Return the text at the spans, and the reported problems."""
     problems: list[str] = []
-    offsets = character_offsets(text, [ExportedSpan(*span) for span in spans], problems.append)
+    offsets = character_offsets(text, spans, problems.append)
     return [text[start:end] for start, end in offsets], problems
 
 
@@ -77,14 +77,14 @@ def text_and_offsets(draw):
 @given(text_and_offsets())
 def test_character_offsets_are_restored(drawn):
     text, given_offsets = drawn
-    spans = [ExportedSpan(s, e, exported_text(text[s:e])) for s, e in given_offsets]
+    spans = [(s, e, exported_text(text[s:e])) for s, e in given_offsets]
     assert character_offsets(text, spans, lambda _: None) == given_offsets
 
 
 @given(text_and_offsets())
 def test_utf_16_offsets_are_restored_or_reported(drawn):
     text, given_offsets = drawn
-    spans = [ExportedSpan(units(text[:s]), units(text[:e]), text[s:e]) for s, e in given_offsets]
+    spans = [(units(text[:s]), units(text[:e]), text[s:e]) for s, e in given_offsets]
     assume(spans)
     problems: list[str] = []
     offsets = character_offsets(text, spans, problems.append)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from spacy_mner.corpus.jsonl import parse_jsonl
-from spacy_mner.corpus.posts import Post, ReadContext, make_doc
+from spacy_mner.corpus.posts import ReadContext
 from spacy_mner.corpus.record import doc_to_record
 
-from .made import NLP
+from .made import NLP, doc_of, tags_of, words_of
 
 # As exported by Prodigy's `db-out`.
 TASK = {
@@ -40,31 +40,27 @@ def read(**changes):
     return list(parse_jsonl([line], context)), [problem.reason for problem in context.problems]
 
 
-def tags(post):
-    return [f"{t.ent_iob_}-{t.ent_type_}".strip("-") for t in make_doc(post, NLP.vocab)]
-
-
 def test_a_prodigy_task_is_parsed():
     [post], problems = read()
-    assert make_doc(post, NLP.vocab).text == TASK["text"]
-    assert post.words == ["Bye", "🎸", "Apple", "!"]
-    assert tags(post) == ["O", "O", "B-ORG", "O"]
+    assert post.text == TASK["text"]
+    assert words_of(post) == ["Bye", "🎸", "Apple", "!"]
+    assert tags_of(post) == ["O", "O", "B-ORG", "O"]
     assert problems == []
 
 
 def test_entities_are_read_if_there_are_no_spans():
     found = [{"start": 0, "end": 3, "label": "PER", "text": "Bye", "score": 0.9}]
     [post], problems = read(spans=None, entities=found)
-    assert tags(post) == ["B-PER", "O", "O", "O"] and not problems
+    assert tags_of(post) == ["B-PER", "O", "O", "O"] and not problems
     [post], _ = read(entities=found)
-    assert tags(post) == ["O", "O", "B-ORG", "O"]
+    assert tags_of(post) == ["O", "O", "B-ORG", "O"]
     [post], _ = read(spans=None, entities=None)
-    assert post.entities is None
+    assert not post.has_annotation("ENT_IOB")
 
 
 def test_records_have_the_documented_keys_of_prodigy():
     [post], _ = read()
-    record = doc_to_record(make_doc(post, NLP.vocab))
+    record = doc_to_record(post)
     for token, expected in zip(record["tokens"], TASK["tokens"], strict=True):
         assert token == {key: value for key, value in expected.items() if key != "disabled"}
     for key in ("text", "spans", "answer", "_view_id"):
@@ -72,7 +68,7 @@ def test_records_have_the_documented_keys_of_prodigy():
 
 
 def test_an_unannotated_post_is_an_unanswered_task():
-    record = doc_to_record(make_doc(Post(["a"]), NLP.vocab))
+    record = doc_to_record(doc_of("a"))
     assert not {"spans", "answer", "_view_id"} & set(record)
 
 
@@ -86,21 +82,21 @@ def test_an_unannotated_post_is_an_unanswered_task():
     ],
 )
 def test_data_uris_have_the_media_type_of_the_image(content, start):
-    record = doc_to_record(make_doc(Post(["a"], image=content), NLP.vocab))
+    record = doc_to_record(doc_of("a", image=content))
     assert record["image"].startswith(start)
 
 
 def test_objects_are_written_as_labels_or_mappings():
     full = {"label": "dog", "score": np.float32(0.5), "box": (0, 0, 1, 1), "area": object()}
-    doc = make_doc(Post(["a"], image_objects=("cat", {"label": "ox"}, full)), NLP.vocab)
+    doc = doc_of("a", image_objects=("cat", {"label": "ox"}, full))
     record = doc_to_record(doc)
     assert json.loads(json.dumps(record["image_objects"])) == [
         *("cat", "ox"),
         {"label": "dog", "score": 0.5, "box": [0, 0, 1, 1]},
     ]
     [post], problems = read(image_objects=record["image_objects"])
-    assert post.image_objects == record["image_objects"] and not problems
-    assert "image_objects" not in doc_to_record(make_doc(Post(["a"]), NLP.vocab))
+    assert post._.image_objects == record["image_objects"] and not problems
+    assert "image_objects" not in doc_to_record(doc_of("a"))
 
 
 @pytest.mark.parametrize("answer", ["reject", "ignore"])
@@ -110,7 +106,7 @@ def test_a_rejected_task_is_left_out_and_reported(answer):
 
 def test_annotation_outside_an_accepted_span_is_missing():
     [post], [problem] = read(_view_id="ner")
-    assert tags(post) == ["", "", "B-ORG", ""]
+    assert tags_of(post) == ["", "", "B-ORG", ""]
     assert "yes-or-no" in problem
 
 
@@ -125,15 +121,15 @@ def test_annotation_outside_an_accepted_span_is_missing():
 )
 def test_unsupported_annotation_is_reported(changes, what):
     [post], problems = read(**changes)
-    assert tags(post) == ["O", "O", "B-ORG", "O"]
+    assert tags_of(post) == ["O", "O", "B-ORG", "O"]
     assert problems == [f"{what}: left out"]
 
 
 def test_image_regions_are_reported_and_text_spans_kept():
     region = {"label": "CAR", "type": "rect", "points": [[0, 0], [0, 9], [9, 9], [9, 0]]}
     [post], problems = read(spans=[*TASK["spans"], region])
-    assert tags(post) == ["O", "O", "B-ORG", "O"]
+    assert tags_of(post) == ["O", "O", "B-ORG", "O"]
     assert problems == ["regions of the image: left out"]
     [post], problems = read(spans=[region])
-    assert tags(post) == [""] * 4
+    assert tags_of(post) == [""] * 4
     assert problems == ["regions of the image: left out"]
