@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def register() -> None:
         if not Doc.has_extension(name):
             Doc.set_extension(name, **_OPTIONS.get(name, {"default": None}))
     if not Span.has_extension("score"):
-        Span.set_extension("score", **_valid_while("score", lambda span: span.label_))
+        Span.set_extension("score", **_valid_while("score", _label_of))
 
 
 def _get_image_text(doc: Doc) -> Any:
@@ -91,19 +92,26 @@ def _valid_while(name: str, state: Callable[[Any], Any]) -> dict[str, Any]:
     A later component may merge tokens or replace the label of an entity: what was computed for the
     earlier tokens or label then no longer applies. Value and state are one entry of `user_data`.
     """
+    # Not closures: a spawned process gets the attributes by pickle.
+    settings: dict[str, Any] = {"name": name, "state": state}
+    return {"getter": partial(_get_valid, **settings), "setter": partial(_set_valid, **settings)}
 
-    def get(owner: Doc | Span) -> Any:
-        entry = _doc_of(owner).user_data.get(_key(owner, name))
-        return entry[0] if entry and np.array_equal(entry[1], state(owner)) else None
 
-    def set_(owner: Doc | Span, value: Any) -> None:
-        data, key = _doc_of(owner).user_data, _key(owner, name)
-        if value is None:
-            data.pop(key, None)
-        else:
-            data[key] = (value, state(owner))
+def _get_valid(owner: Doc | Span, *, name: str, state: Callable[[Any], Any]) -> Any:
+    entry = _doc_of(owner).user_data.get(_key(owner, name))
+    return entry[0] if entry and np.array_equal(entry[1], state(owner)) else None
 
-    return {"getter": get, "setter": set_}
+
+def _set_valid(owner: Doc | Span, value: Any, *, name: str, state: Callable[[Any], Any]) -> None:
+    data, key = _doc_of(owner).user_data, _key(owner, name)
+    if value is None:
+        data.pop(key, None)
+    else:
+        data[key] = (value, state(owner))
+
+
+def _label_of(span: Span) -> str:
+    return span.label_
 
 
 def _doc_of(owner: Doc | Span) -> Doc:
