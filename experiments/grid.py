@@ -56,7 +56,7 @@ MAX_WORKERS = 8  # Each run holds the word vectors in memory.
 
 @dataclass(frozen=True)
 class Run:
-    """A variant with a seed. `job` is what run.py reads; `job["asked"]` identifies the run."""
+    """A variant with a seed. `job` is what run.py reads; `job["identity"]` identifies the run."""
 
     folder: Path
     config: Config
@@ -137,7 +137,7 @@ def plan(options: argparse.Namespace) -> tuple[list[Run], dict[str, str]]:
                 "reads_images": reads_images(config),
                 "gpu_id": options.gpu_id,
                 "keep_model": options.keep_models,
-                "asked": identify(config, {**hashes, "split": options.split}),
+                "identity": identify(config, {**hashes, "split": options.split}),
             }
             runs.append(Run(options.output / variant / str(seed), config, job))
     if not options.systems & {run.job["system"] for run in runs}:
@@ -191,9 +191,9 @@ def is_finished(run: Run) -> bool:
         if run.folder.is_dir() and any(run.folder.iterdir()) and not (run.folder / JOB).exists():
             raise UsageError(f"{run.folder} holds other files than a run: choose another OUT.")
         return False
-    asked, now = json.loads(path.read_text("utf-8"))["asked"], run.job["asked"]
-    if differing := [name for name in {**asked, **now} if asked.get(name) != now.get(name)]:
-        shown = "; ".join(f"{n} was {asked.get(n)}, now {now.get(n)}" for n in differing[:5])
+    identity, now = json.loads(path.read_text("utf-8"))["identity"], run.job["identity"]
+    if differing := [name for name in {**identity, **now} if identity.get(name) != now.get(name)]:
+        shown = "; ".join(f"{n} was {identity.get(n)}, now {now.get(n)}" for n in differing[:5])
         raise UsageError(
             f"{run.folder} is a finished run with other settings ({shown}): choose another OUT, or "
             "delete the folder to repeat the run."
@@ -256,7 +256,7 @@ def collect(runs: Sequence[Run]) -> dict[str, dict[int, dict[str, Any]]]:
     for run in runs:
         for path in run.folder.parent.glob(f"*/{RESULT}"):
             result = json.loads(path.read_text("utf-8"))
-            if result["asked"] == run.job["asked"]:
+            if result["identity"] == run.job["identity"]:
                 found.setdefault(run.job["variant"], {})[result["seed"]] = result
     return found
 

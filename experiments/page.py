@@ -73,7 +73,7 @@ def describe(options: argparse.Namespace, finished: list[Result]) -> list[str]:
         + (", so that figures on it are optimistic" if options.split == "dev" else ""),
         "protocol": options.note,
         "tokens": some["tokens"],
-        "V": "; ".join({_image_input(result["asked"]) for result in finished} - {""}),
+        "V": "; ".join({_image_input(result["identity"]) for result in finished} - {""}),
         "image status of the scored posts": "; ".join(
             {str(r["scores"]["on"]["image_status"]) for r in finished if r["reads_images"]}
         ),
@@ -87,11 +87,11 @@ def describe(options: argparse.Namespace, finished: list[Result]) -> list[str]:
     return [f"- {name}: {value}" for name, value in facts.items() if value]
 
 
-def _image_input(asked: Mapping[str, Any]) -> str:
-    if f"{MODEL}.embed.image.@architectures" not in asked:
+def _image_input(identity: Mapping[str, Any]) -> str:
+    if f"{MODEL}.embed.image.@architectures" not in identity:
         return ""
     prefix = f"{MODEL}.embed.image.encoder."
-    encoder = {n.removeprefix(prefix): v for n, v in asked.items() if n.startswith(prefix)}
+    encoder = {n.removeprefix(prefix): v for n, v in identity.items() if n.startswith(prefix)}
     return ", ".join(f"{n} = {v}" for n, v in encoder.items()) or "descriptors of the corpus"
 
 

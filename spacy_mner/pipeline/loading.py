@@ -14,7 +14,7 @@ from thinc.api import Config
 
 from ..errors import LoadingError, UsageError
 
-# spaCy's own files, whose damage it tells without saying where.
+# The files of spaCy itself, whose errors for damaged files do not name the file.
 FILES: dict[str, Callable[[Path], Any]] = {
     "config.cfg": lambda path: Config().from_disk(path, interpolate=False),
     "meta.json": srsly.read_json,

@@ -1,4 +1,4 @@
-"""New entity labels for a component that goes on training."""
+"""Adds new entity labels to a trained component before training resumes."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_table3_prunes_the_word_vectors(folder):
     assert len(runs) == 8 and kept[0] == set(words)
     assert kept[0] > kept[1] > kept[2] > kept[3]
     assert [len(one) / 400 for one in kept[1:]] == pytest.approx([0.75, 0.5, 0.25], abs=0.06)
-    asked = [json.dumps(run.job["asked"]) for run in runs]
+    asked = [json.dumps(run.job["identity"]) for run in runs]
     assert len(set(asked)) == 8
 
 
