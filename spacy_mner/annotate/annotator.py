@@ -149,7 +149,7 @@ def _image_features(cell: Any) -> np.ndarray | ImageError | None:
     except (TypeError, ValueError, OverflowError) as error:
         raise RowError(f"image_features is not an array of numbers ({error})") from error
     if features.ndim > 1 and len(features) > MAX_REGIONS:
-        return ImageError(f"image_features has {len(features):,} regions, limit {MAX_REGIONS:,}")
+        return ImageError(f"too many regions: {len(features):,}, limit {MAX_REGIONS:,}")
     return features
 
 

@@ -68,7 +68,7 @@ class ImageOpener:
     def _open_row(self, row: Row, folder: Path | None) -> Images:
         references = references_of(row.values.get(self.column))
         if len(references) > MAX_IMAGES:
-            return [ImageError(f"{len(references):,} images, limit {MAX_IMAGES}")]
+            return [ImageError(f"too many images: {len(references):,}, limit {MAX_IMAGES}")]
         return [self._open_image(reference, folder) for reference in references]
 
     def _open_image(self, reference: Any, folder: Path | None) -> LazyImage | ImageError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ class AugmentationFeaturizer(Featurizer):
         self._set_neighbors([], [])
         self._nearest: NearestRows | None = None
 
-    def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
+    def update_vocab(self, doc: Doc) -> None:
         self._vocab = doc.vocab
         self._forms.update(doc.count_by(ORTH))
 

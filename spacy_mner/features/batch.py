@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,7 +26,6 @@ class PostBatch:
     lengths: int64 [n_posts], tokens of each post (0 allowed).
     forms: uint64 [n_distinct], hashes of the distinct token texts.
     token: int64 [n_tokens], each token's index into `forms`.
-    images_root: folder that relative image paths are relative to, or None.
     device: of the component's network; frozen image networks compute on it too.
     without_image: posts whose images are masked in this training step (image dropout).
     """
@@ -36,18 +34,12 @@ class PostBatch:
     lengths: np.ndarray
     forms: np.ndarray
     token: np.ndarray
-    images_root: Path | None
     device: torch.device
     without_image: Sequence[bool]
 
     @classmethod
     def from_docs(
-        cls,
-        docs: Sequence[Doc],
-        images_root: Path | None = None,
-        *,
-        device: torch.device = CPU,
-        is_train: bool = False,
+        cls, docs: Sequence[Doc], *, device: torch.device = CPU, is_train: bool = False
     ) -> PostBatch:
         """Return the batch of these posts; image dropout is drawn if `is_train`."""
         orths = [doc.to_array(ORTH).astype(np.uint64).reshape(-1) for doc in docs]
@@ -56,7 +48,7 @@ class PostBatch:
         lengths = np.asarray([len(doc) for doc in docs], dtype=np.int64)
         token = token.astype(np.int64).reshape(-1)
         without_image = [is_train and _drop_image(doc) for doc in docs]
-        return cls(docs, lengths, forms, token, images_root, device, without_image)
+        return cls(docs, lengths, forms, token, device, without_image)
 
     @property
     def vocab(self) -> Vocab:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ class CharacterFeaturizer(Featurizer):
         self.ids: dict[str, int] = {}
         self._counts: Counter[str] = Counter()
 
-    def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
+    def update_vocab(self, doc: Doc) -> None:
         self._counts.update(doc.text)
 
     def finalize(self) -> None:

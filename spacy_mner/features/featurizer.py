@@ -28,11 +28,11 @@ class ImageFeatures:
     """The output of a featurizer that reads images.
 
     arrays: the embedder's inputs by name.
-    statuses: of each post, None where the modality reads none of its image attributes.
+    statuses: of each post; "absent" where the modality reads none of its image attributes.
     """
 
     arrays: Arrays
-    statuses: Sequence[ImageStatus | None]
+    statuses: Sequence[ImageStatus]
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,13 @@ class Featurizer(ABC):
     A featurizer may learn a vocabulary from the training posts (`update_vocab` per post, then
     `finalize`); the vocabulary is its `state`, which is saved with the model. By default there is
     none.
+
+    images_root: folder that a relative `doc._.image` is relative to; set by `Featurizers`.
     """
 
-    def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
+    images_root: Path | None = None
+
+    def update_vocab(self, doc: Doc) -> None:
         """Update the vocabulary with one training post."""
         return None
 
@@ -90,7 +94,7 @@ class Featurizer(ABC):
         """Which of `IMAGE_ATTRIBUTES` the modality reads."""
         return ()
 
-    def region_names(self, doc: Doc, images_root: Path | None) -> list[str]:
+    def region_names(self, doc: Doc) -> list[str]:
         """Return the names of a post's regions in order, empty if regions have no names."""
         return []
 
@@ -108,16 +112,23 @@ class Featurizer(ABC):
 
 
 class Featurizers:
-    """The featurizers of a model by modality name, in the order of the config.
-
-    images_root: the folder that a relative `doc._.image` is relative to. It is a setting of the
-        component and not part of the vocabularies, hence not saved here.
-    """
+    """The featurizers of a model by modality name, in the order of the config."""
 
     def __init__(self, by_name: Mapping[str, Featurizer]):
         self.by_name = dict(by_name)
-        self.images_root: Path | None = None
+        self._images_root: Path | None = None
         self._warned: dict[str, object] = {}
+
+    @property
+    def images_root(self) -> Path | None:
+        """The folder of relative image paths: a setting of the component, hence not saved here."""
+        return self._images_root
+
+    @images_root.setter
+    def images_root(self, folder: Path | None) -> None:
+        self._images_root = folder
+        for featurizer in self.by_name.values():
+            featurizer.images_root = folder
 
     def initialize(
         self,
@@ -138,7 +149,7 @@ class Featurizers:
             return
         for doc in docs:
             for featurizer in self.by_name.values():
-                featurizer.update_vocab(doc, self.images_root)
+                featurizer.update_vocab(doc)
         for featurizer in self.by_name.values():
             featurizer.finalize()
 
@@ -156,7 +167,7 @@ class Featurizers:
             features = featurizer(batch)
             if isinstance(features, ImageFeatures):
                 pairs = zip(statuses, features.statuses, strict=True)
-                statuses = [known.merge(new) if new else known for known, new in pairs]
+                statuses = [known.merge(new) for known, new in pairs]
                 features = features.arrays
             arrays[name] = features
         read = {attribute for one in self.by_name.values() for attribute in one.reads}

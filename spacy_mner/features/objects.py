@@ -3,71 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
 from ..errors import ImageError
 from ..images.detectors.object_detector import MAX_OBJECTS, ObjectDetector
-from ..images.disk_cache import DiskCache
 from ..images.feature_cache import FeatureCache
 from ..images.image_objects import ImageObject, read_objects, top_scoring
-from ..images.reference import LazyImage
 from ..utils.text import printable
-from .batch import PostBatch
-from .featurizer import Featurizer, ImageFeatures
-from .image_status import ImageStatus
-from .opening import ImagesRootCheck, open_images
+from .featurizer import Arrays
+from .image_network import ImageNetworkFeaturizer, results_in
 
 # The index of a label that did not occur in training.
 UNKNOWN = 0
 # Characters of a label in a message.
 LABEL_CHARACTERS = 40
 
-Outcome = list[ImageObject] | ImageError
 
-
-class ObjectFeaturizer(Featurizer):
+class ObjectFeaturizer(ImageNetworkFeaturizer[list[ImageObject]]):
     """Encodes the top-scoring objects of a post: those of `doc._.image_objects`, or detected ones.
 
     Objects that are given win over a detector. A post without objects is masked. So is a post
     whose objects are invalid, with the reason in its status. An object is skipped if its label
     did not occur in training and the model takes no vectors.
 
-    cache: the object detector with the objects it detected; None for given objects only.
     n: maximum number of objects per post.
     """
+
+    attribute = "image_objects"
 
     def __init__(self, cache: FeatureCache[list[ImageObject]] | None, *, n: int = 5):
         if not 1 <= n <= MAX_OBJECTS:
             raise ValueError(f"n must be between 1 and {MAX_OBJECTS}, got {n}")
-        self.cache = cache
+        super().__init__(cache)
         self.n = n
         self.dim = 0
         self.ids: dict[str, int] = {}
-        self._root_check = ImagesRootCheck()
         self._labels: set[str] = set()
         self._widths: set[int] = set()
 
-    @property
-    def detector(self) -> ObjectDetector | None:
-        network = None if self.cache is None else self.cache.network
-        assert network is None or isinstance(network, ObjectDetector)
-        return network
-
-    def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
-        if doc._.image_objects is not None:
-            self._update_labels(doc._.image_objects)
-        elif doc._.image is not None and self.cache is not None:
-            self._root_check.update(doc, images_root)
-
-    def _update_labels(self, value: Any) -> None:
+    def update_given(self, doc: Doc) -> None:
         try:
-            objects = top_scoring(read_objects(value), self.n)
+            objects = top_scoring(read_objects(doc._.image_objects), self.n)
         except ImageError:
             return  # masked in training too
         self._labels.update(one.label for one in objects)
@@ -76,9 +56,10 @@ class ObjectFeaturizer(Featurizer):
     def finalize(self) -> None:
         labels, widths = self._labels, self._widths
         self._labels, self._widths = set(), set()  # reset for another initialization
-        self._root_check.finalize()
-        if self.detector is not None:
-            labels.update(self.detector.labels)
+        super().finalize()
+        if self.cache is not None:
+            assert isinstance(self.cache.network, ObjectDetector)
+            labels.update(self.cache.network.labels)
         if not labels:
             raise ValueError(
                 "The object modality has no detector, and no training post has image_objects. "
@@ -102,45 +83,18 @@ class ObjectFeaturizer(Featurizer):
     def settings(self) -> dict[str, Any]:
         return {"n": self.n}
 
-    def set_image_cache(self, disk: DiskCache | None) -> None:
-        if self.cache is not None:
-            self.cache.disk = disk
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return ("image_objects",) if self.cache is None else ("image_objects", "image")
-
     def dims(self) -> dict[str, int]:
         return {"n_labels": len(self.ids), "dim": self.dim}
 
-    def __call__(self, batch: PostBatch) -> ImageFeatures:
-        opened = [
-            [] if masked else self._open(doc, batch.images_root)
-            for doc, masked in zip(batch.docs, batch.without_image, strict=True)
-        ]
-        statuses: list[ImageStatus | None] = []
-        objects: list[list[ImageObject]] = []
-        for doc, outcome in zip(batch.docs, self._detect(opened, batch.device), strict=True):
-            failures = [one for one in outcome if isinstance(one, ImageError)]
-            # Without a detector, doc._.image is read by other modalities only.
-            is_read = self.cache is not None or doc._.image_objects is not None
-            statuses.append(ImageStatus.of(len(outcome), failures) if is_read else None)
-            objects.append(self._top_scoring(outcome))
-        return ImageFeatures(self._collate(objects), statuses)
+    def region_names(self, doc: Doc) -> list[str]:
+        [outcomes] = self.compute([self.open(doc)])
+        return [one.label for one in self._top_scoring(results_in(outcomes))]
 
-    def region_names(self, doc: Doc, images_root: Path | None) -> list[str]:
-        [outcome] = self._detect([self._open(doc, images_root)])
-        return [one.label for one in self._top_scoring(outcome)]
-
-    def _top_scoring(self, outcome: Sequence[Outcome]) -> list[ImageObject]:
+    def _top_scoring(self, results: Sequence[list[ImageObject]]) -> list[ImageObject]:
         """Return the top-scoring objects of all images of a post."""
-        found = [one for part in outcome if not isinstance(part, ImageError) for one in part]
-        return top_scoring(found, self.n)
+        return top_scoring(chain.from_iterable(results), self.n)
 
-    def _open(self, doc: Doc, images_root: Path | None) -> list[Outcome | LazyImage]:
-        """Return a post's given objects or its images, or why they cannot be used."""
-        if doc._.image_objects is None:
-            return [] if self.cache is None else [*open_images(doc, images_root)]
+    def given(self, doc: Doc) -> list[list[ImageObject] | ImageError]:
         try:
             objects = read_objects(doc._.image_objects)
             self._check_vectors(objects)
@@ -159,26 +113,16 @@ class ObjectFeaturizer(Featurizer):
                     f"{_width(one)}, expected {self.dim}"
                 )
 
-    def _detect(
-        self, opened: Sequence[list[Outcome | LazyImage]], device: torch.device | None = None
-    ) -> list[list[Outcome]]:
-        """Replace images by their objects, all images in one call."""
-        images = [one for part in opened for one in part if isinstance(one, LazyImage)]
-        detected = iter(self.cache.results(images, device) if self.cache and images else [])
-        return [
-            [next(detected) if isinstance(one, LazyImage) else one for one in part]
-            for part in opened
-        ]
-
-    def _collate(self, per_post: Sequence[Sequence[ImageObject]]) -> dict[str, np.ndarray]:
-        shape = (len(per_post), max(map(len, per_post), default=0))
+    def collate(self, per_post: Sequence[list[list[ImageObject]]]) -> Arrays:
+        top = [self._top_scoring(results) for results in per_post]
+        shape = (len(top), max(map(len, top), default=0))
         features = {
             "label": np.full(shape, UNKNOWN, dtype=np.int64),
             "available": np.zeros(shape, dtype=bool),
         }
         if self.dim:
             features["vectors"] = np.zeros((*shape, self.dim), dtype=np.float32)
-        for i, objects in enumerate(per_post):
+        for i, objects in enumerate(top):
             features["available"][i, : len(objects)] = True
             for j, one in enumerate(objects):
                 features["label"][i, j] = self.ids.get(one.label, UNKNOWN)
@@ -194,12 +138,6 @@ class ObjectFeaturizer(Featurizer):
     def state(self, value: dict[str, Any]) -> None:
         self._set_labels(value["labels"])
         self.dim = value["dim"]
-
-    def resource_fingerprint(self, vocab: Vocab) -> str | None:
-        if self.detector is None:
-            return None
-        self.detector.check_installed()
-        return f"objects of {self.detector.fingerprint}"
 
 
 def _width(one: ImageObject) -> int:

@@ -6,7 +6,6 @@ import logging
 import re
 from dataclasses import asdict
 from itertools import chain, groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,7 +75,7 @@ class TransformerFeaturizer(Featurizer):
         self._tokenizer: WordPieceTokenizer | None = None
         self._has_context = False
 
-    def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
+    def update_vocab(self, doc: Doc) -> None:
         self._has_context = self._has_context or has_image_text(doc)
 
     def finalize(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,7 @@ class WordFeaturizer(Featurizer):
         self._counts: Counter[str] = Counter()
         self._vocab: Vocab | None = None
 
-    def update_vocab(self, doc: Doc, images_root: Path | None) -> None:
+    def update_vocab(self, doc: Doc) -> None:
         self._vocab = doc.vocab
         if not doc.vocab.vectors_length:
             self._counts.update(token.text for token in doc)

@@ -191,9 +191,7 @@ def forward(
     """Featurize the posts and run the network. The callback takes gradients of the potentials."""
     featurizers: Featurizers = model.attrs["featurizers"]
     shim = _shim(model)
-    batch = PostBatch.from_docs(
-        docs, featurizers.images_root, device=shim.device, is_train=is_train
-    )
+    batch = PostBatch.from_docs(docs, device=shim.device, is_train=is_train)
     found = featurizers(batch)
     features = {
         name: features_to_torch(arrays, shim.device) for name, arrays in found.arrays.items()

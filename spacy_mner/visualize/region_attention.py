@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from spacy.tokens import Doc, Span
@@ -63,7 +62,7 @@ def region_attention(
     layouts = {}
     for name, weights in attention.items():
         featurizer, n_regions = featurizers.by_name[name], weights.shape[1]
-        layout = _layout(doc, featurizer, featurizers.images_root, image_keys, n_regions)
+        layout = _layout(doc, featurizer, image_keys, n_regions)
         if layout.names and len(weights) == len(doc):
             layouts[name] = layout
     return [
@@ -91,29 +90,25 @@ def _of_entity(
 
 
 def _layout(
-    doc: Doc,
-    featurizer: Featurizer,
-    images_root: Path | None,
-    image_keys: Sequence[str | None],
-    n_regions: int,
+    doc: Doc, featurizer: Featurizer, image_keys: Sequence[str | None], n_regions: int
 ) -> _Layout:
-    names = featurizer.region_names(doc, images_root)
+    names = featurizer.region_names(doc)
     if len(names) == n_regions:
         return _Layout(names)
     if n_regions == 1:  # it has all of the attention, and no name to list
         return _Layout()
-    sizes = _regions_per_image(doc, featurizer, images_root)
+    sizes = _regions_per_image(doc, featurizer)
     # They differ if a file was changed or added since the prediction.
     if sum(sizes) == n_regions and len(sizes) == len(image_keys):
         return _image_layout(sizes, image_keys)
     return _Layout([f"region {i}" for i in range(1, n_regions + 1)])
 
 
-def _regions_per_image(doc: Doc, featurizer: Featurizer, images_root: Path | None) -> list[int]:
+def _regions_per_image(doc: Doc, featurizer: Featurizer) -> list[int]:
     """Number of regions of each image; empty where the regions are those of a descriptor."""
     if not isinstance(featurizer, ImageFeaturizer) or doc._.image_features is not None:
         return []
-    return featurizer.regions_of(doc, images_root)
+    return featurizer.regions_of(doc)
 
 
 def _image_layout(sizes: Sequence[int], image_keys: Sequence[str | None]) -> _Layout:

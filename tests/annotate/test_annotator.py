@@ -262,7 +262,7 @@ def test_the_number_of_images_of_a_post_is_limited(task):
     rows = [{"text": "my puma", "image": ["car.png"] * n} for n in (32, 33)]
     few, many = annotate(task, *rows)
     assert few["image_status"] == "used"
-    assert many["image_status"] == "unreadable: 33 images, limit 32"
+    assert many["image_status"] == "unreadable: too many images: 33, limit 32"
 
 
 @pytest.fixture
@@ -315,7 +315,7 @@ def test_a_descriptor_with_too_many_regions_is_masked(task):
     row, plain = [0.5] * 1280, {"text": "my puma"}
     cells = [[row] * 1024, [row] * 1025, f"[{','.join([str(row)] * 1025)}]"]
     found = annotate(task, plain, *({**plain, "image_features": cell} for cell in cells))
-    reason = "unreadable: image_features has 1,025 regions, limit 1,024"
+    reason = "unreadable: too many regions: 1,025, limit 1,024"
     assert [one["image_status"] for one in found] == ["absent", "used", reason, reason]
     assert found[2]["entities"] == found[3]["entities"] == found[0]["entities"]
     assert {one["error"] for one in found} == {None}

@@ -40,7 +40,7 @@ def nlp() -> Language:
 def initialized(nlp: Language, *texts: str, n: int = 2) -> AugmentationFeaturizer:
     featurizer = AugmentationFeaturizer(n=n)
     for text in texts or ("x",):
-        featurizer.update_vocab(nlp.make_doc(text), None)
+        featurizer.update_vocab(nlp.make_doc(text))
     featurizer.finalize()
     return featurizer
 
@@ -202,7 +202,7 @@ def test_vectors_other_than_those_of_training_raise(nlp):
 def test_initialization_can_be_repeated_with_other_vectors(nlp):
     featurizer = initialized(nlp, "cat dog")
     other = pipeline(np.eye(3), {"cat": 2, "dog": 1, "bird": 0})
-    featurizer.update_vocab(other.make_doc("cat"), None)
+    featurizer.update_vocab(other.make_doc("cat"))
     featurizer.finalize()
     assert featurizer.dims() == {"dim": 3}
     assert featurizer.state["rows"] == [2]

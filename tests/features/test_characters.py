@@ -15,7 +15,7 @@ NLP = spacy.blank("xx")
 def initialized(*words: str, max_characters: int = 40) -> CharacterFeaturizer:
     featurizer = CharacterFeaturizer(max_characters=max_characters)
     if words:
-        featurizer.update_vocab(Doc(NLP.vocab, words=list(words)), None)
+        featurizer.update_vocab(Doc(NLP.vocab, words=list(words)))
     featurizer.finalize()
     return featurizer
 

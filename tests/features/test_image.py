@@ -25,26 +25,28 @@ def post(**attributes: Any) -> Doc:
     return doc
 
 
-def fitted(*docs: Doc) -> ImageFeaturizer:
-    """A featurizer of descriptors, fitted to these posts."""
-    featurizer = ImageFeaturizer(None)
+def initialize(featurizer: ImageFeaturizer, *docs: Doc) -> ImageFeaturizer:
     for doc in docs:
-        featurizer.update_vocab(doc, None)
+        featurizer.update_vocab(doc)
     featurizer.finalize()
     return featurizer
 
 
-def features_of(
-    featurizer: ImageFeaturizer, *docs: Doc, images_root: Path | None = None
-) -> tuple[dict[str, np.ndarray], list[str]]:
+def with_encoder(images_root: Path, **settings: Any) -> ImageFeaturizer:
+    featurizer = ImageFeaturizer(FeatureCache(EfficientNetLite(**settings), memory_mb=16))
+    featurizer.images_root = images_root
+    return featurizer
+
+
+def features_of(featurizer: ImageFeaturizer, *docs: Doc) -> tuple[dict[str, np.ndarray], list[str]]:
     """The arrays of the posts, and their statuses."""
-    features = featurizer(PostBatch.from_docs(docs, images_root))
+    features = featurizer(PostBatch.from_docs(docs))
     return features.arrays, [str(status) for status in features.statuses]
 
 
 @pytest.fixture
 def featurizer() -> ImageFeaturizer:
-    return fitted(post(image_features=np.zeros(3)))
+    return initialize(ImageFeaturizer(None), post(image_features=np.zeros(3)))
 
 
 def test_descriptors_of_one_and_several_regions_are_padded(featurizer):
@@ -82,76 +84,55 @@ def test_an_image_without_an_encoder_is_masked_with_the_reason(featurizer):
     assert status.startswith("unreadable: ") and "takes image_features" in status
 
 
-def test_descriptors_of_different_widths_are_rejected_in_training():
-    with pytest.raises(ValueError, match="3 and 4"):
-        fitted(post(image_features=np.zeros(3)), post(image_features=np.zeros(4)))
-
-
-def test_a_modality_without_encoder_and_descriptors_is_an_error():
-    with pytest.raises(ValueError, match="--features"):
-        fitted(post())
-
-
 def test_a_descriptor_takes_precedence_over_an_image(featurizer):
     both = post(image="gone.jpg", image_features=np.ones(3))
     assert features_of(featurizer, both)[1] == ["used"]
 
 
 def test_the_regions_of_several_images_are_concatenated(images):
-    cache = FeatureCache(EfficientNetLite(), memory_mb=16)
-    featurizer = ImageFeaturizer(cache)
     docs = [post(image=["car.png", "animal.png"]), post(image="car.png")]
-    features, _ = features_of(featurizer, *docs, images_root=images)
+    features, _ = features_of(with_encoder(images), *docs)
     assert features["available"].tolist() == [[True, True], [True, False]]
     np.testing.assert_array_equal(features["regions"][0, 0], features["regions"][1, 0])
     assert np.abs(features["regions"][0, 1] - features["regions"][0, 0]).max() > 0.01
 
 
 def test_regions_of_counts_the_regions_of_each_image(images):
-    encoder = EfficientNetLite(regions="grid")
-    featurizer = ImageFeaturizer(FeatureCache(encoder, memory_mb=16))
+    featurizer = with_encoder(images, regions="grid")
     doc = post(image=["gone.png", "car.png", b"no image", "car.png"])
-    assert featurizer.regions_of(doc, images) == [0, 49, 0, 49]
-    assert featurizer.regions_of(post(image_features=np.ones((3, 1280))), images) == [3]
-    assert featurizer.regions_of(post(), images) == []
+    assert featurizer.regions_of(doc) == [0, 49, 0, 49]
+    assert featurizer.regions_of(post(image_features=np.ones((3, 1280)))) == [3]
+    assert featurizer.regions_of(post()) == []
 
 
-def test_descriptors_of_another_width_than_the_encoders_are_rejected_in_training():
-    cache = FeatureCache(EfficientNetLite(), memory_mb=16)
-    with pytest.raises(ValueError, match="1280"):
-        ImageFeaturizer(cache).update_vocab(post(image_features=np.zeros(3)), None)
-
-
-def test_training_without_any_readable_image_is_an_error_naming_images_root(images):
-    cache = FeatureCache(EfficientNetLite(), memory_mb=16)
-    featurizer = ImageFeaturizer(cache)
-    for _ in range(25):
-        featurizer.update_vocab(post(image="car.png"), images / "elsewhere")
-    with pytest.raises(ValueError, match="images_root"):
-        featurizer.finalize()
+@pytest.mark.parametrize(
+    ("has_encoder", "widths", "error"),
+    [(True, [3], "1280"), (False, [3, 4], "3 and 4"), (False, [], "--features")],
+    ids=["not that of the encoder", "different", "none"],
+)
+def test_descriptors_of_unusable_widths_are_rejected_in_training(
+    images, has_encoder, widths, error
+):
+    featurizer = with_encoder(images) if has_encoder else ImageFeaturizer(None)
+    with pytest.raises(ValueError, match=error):
+        initialize(featurizer, post(), *[post(image_features=np.zeros(n)) for n in widths])
 
 
 def test_some_unreadable_training_images_are_no_error(images):
-    cache = FeatureCache(EfficientNetLite(), memory_mb=16)
-    featurizer = ImageFeaturizer(cache)
-    for image in ["gone.png"] * 15 + ["car.png"] + ["gone.png"] * 10:
-        featurizer.update_vocab(post(image=image), images)
-    featurizer.finalize()
+    names = ["gone.png"] * 15 + ["car.png"] + ["gone.png"] * 10
+    featurizer = initialize(with_encoder(images), *[post(image=name) for name in names])
     assert featurizer.dims() == {"dim": 1280}
 
 
-def test_another_initialization_checks_images_again(images):
-    featurizer = ImageFeaturizer(FeatureCache(EfficientNetLite(), memory_mb=16))
-    for _ in range(20):
-        featurizer.update_vocab(post(image="car.png"), images / "elsewhere")
+def test_training_without_any_readable_image_is_an_error_naming_images_root(images):
+    posts = [post(image="car.png")] * 20
+    featurizer = with_encoder(images / "elsewhere")
     with pytest.raises(ValueError, match="images_root"):
-        featurizer.finalize()
-    for _ in range(20):
-        featurizer.update_vocab(post(image="car.png"), images)
-    featurizer.finalize()
+        initialize(featurizer, *posts)
+    featurizer.images_root = images
+    initialize(featurizer, *posts)
 
 
 def test_another_initialization_resets_the_width(featurizer):
-    featurizer.update_vocab(post(image_features=np.zeros(5)), None)
-    featurizer.finalize()
+    initialize(featurizer, post(image_features=np.zeros(5)))
     assert featurizer.dims() == {"dim": 5}

@@ -56,14 +56,12 @@ def fitted(*docs: Doc, n: int = 3, detect: bool = False) -> ObjectFeaturizer:
     cache = FeatureCache(ColorDetector(threshold=0.1), memory_mb=1) if detect else None
     featurizer = ObjectFeaturizer(cache, n=n)
     for doc in docs:
-        featurizer.update_vocab(doc, None)
+        featurizer.update_vocab(doc)
     featurizer.finalize()
     return featurizer
 
 
-def read(
-    featurizer: ObjectFeaturizer, *docs: Doc
-) -> tuple[list[list[str | None]], list[str | None]]:
+def read(featurizer: ObjectFeaturizer, *docs: Doc) -> tuple[list[list[str | None]], list[str]]:
     """The label of each object that is available, None for an unknown one; and the statuses."""
     output = featurizer(PostBatch.from_docs(docs))
     features = output.arrays
@@ -72,7 +70,7 @@ def read(
         [names[label] for label in row[available].tolist()]
         for row, available in zip(features["label"], features["available"], strict=True)
     ]
-    return labels, [None if status is None else str(status) for status in output.statuses]
+    return labels, [str(status) for status in output.statuses]
 
 
 def test_the_top_scoring_objects_are_used_and_posts_without_objects_masked():
@@ -80,7 +78,7 @@ def test_the_top_scoring_objects_are_used_and_posts_without_objects_masked():
     featurizer = fitted(post(given, None), post(["emu"]))
     labels, statuses = read(featurizer, post(given), post(), post(["emu"]), post([]))
     assert labels == [["dog", "cat", "ox"], [], ["emu"], []]
-    assert statuses == ["used", None, "used", "absent"]
+    assert statuses == ["used", "absent", "used", "absent"]
 
 
 def test_labels_are_those_of_the_top_scoring_training_objects():
@@ -165,8 +163,8 @@ def test_given_objects_take_precedence_over_a_detector():
     assert read(featurizer, post(["cat"], RED), post([], RED))[0] == [["cat"], []]
 
 
-def test_without_a_detector_images_have_no_status():
-    assert read(fitted(post(["cat"])), post(image=RED)) == ([[]], [None])
+def test_without_a_detector_images_are_not_read():
+    assert read(fitted(post(["cat"])), post(image=RED)) == ([[]], ["absent"])
 
 
 def test_an_unreadable_image_is_masked_and_others_are_used(tmp_path):
@@ -197,9 +195,9 @@ def test_image_dropout_masks_objects():
 
 def test_region_names_are_the_labels_of_the_objects():
     featurizer = fitted(post(["cat"]), n=2, detect=True)
-    assert featurizer.region_names(post(image=[RED, BOTH]), None) == ["red", "blue"]
-    assert featurizer.region_names(post(["yeti", "cat"]), None) == ["cat"]
-    assert featurizer.region_names(post("cat"), None) == []
+    assert featurizer.region_names(post(image=[RED, BOTH])) == ["red", "blue"]
+    assert featurizer.region_names(post(["yeti", "cat"])) == ["cat"]
+    assert featurizer.region_names(post("cat")) == []
 
 
 def test_the_state_is_restored():
@@ -219,7 +217,7 @@ def test_only_a_detector_has_a_resource_fingerprint():
 
 def test_another_initialization_resets_the_labels():
     featurizer = fitted(post([with_vector("cat", 1)]))
-    featurizer.update_vocab(post(["dog"]), None)
+    featurizer.update_vocab(post(["dog"]))
     featurizer.finalize()
     assert featurizer.state == {"labels": ["dog"], "dim": 0}
 

@@ -211,7 +211,7 @@ def test_context_without_image_texts_in_training_logs_one_warning(
     featurizer = TransformerFeaturizer(str(bert), context=context, max_length=64)
     with caplog.at_level(logging.WARNING, logger="spacy"):
         for text in texts:
-            featurizer.update_vocab(post(["hi"], text), None)
+            featurizer.update_vocab(post(["hi"], text))
         featurizer.finalize()
     assert [record.message.count("no training post") for record in caplog.records] == (
         [1] * n_warnings
@@ -220,7 +220,7 @@ def test_context_without_image_texts_in_training_logs_one_warning(
 
 def test_context_is_checked_at_each_initialization(bert, caplog):
     featurizer = TransformerFeaturizer(str(bert), context=True, max_length=64)
-    featurizer.update_vocab(post(["hi"], "a dog"), None)
+    featurizer.update_vocab(post(["hi"], "a dog"))
     featurizer.finalize()
     assert not caplog.records
     featurizer.finalize()

@@ -32,7 +32,7 @@ def featurize(featurizer: WordFeaturizer, nlp: Language, text: str) -> dict[str,
 
 def initialized(featurizer: WordFeaturizer, nlp: Language, *texts: str) -> WordFeaturizer:
     for text in texts or ("x",):
-        featurizer.update_vocab(nlp.make_doc(text), None)
+        featurizer.update_vocab(nlp.make_doc(text))
     featurizer.finalize()
     return featurizer
 

@@ -19,7 +19,7 @@ class ImagesOfSizes(ImageFeaturizer):
         super().__init__(None)
         self.sizes = list(sizes)
 
-    def regions_of(self, doc, images_root):
+    def regions_of(self, doc):
         return self.sizes
 
 
@@ -30,7 +30,7 @@ class NamedRegions(ImageFeaturizer):
         super().__init__(None)
         self.names = list(names)
 
-    def region_names(self, doc, images_root):
+    def region_names(self, doc):
         return self.names
 
 
@@ -150,4 +150,4 @@ def test_a_doc_without_region_attention_has_none():
 
 
 def test_regions_have_no_names_by_default():
-    assert Featurizer.region_names(ImagesOfSizes(4), make_doc({}), None) == []
+    assert Featurizer.region_names(ImagesOfSizes(4), make_doc({})) == []
