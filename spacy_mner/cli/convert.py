@@ -113,7 +113,7 @@ def parse_names(pairs: list[str]) -> dict[str, str]:
 def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> None:
     """Print the counts of a conversion, then its problems and missing images."""
     from ..corpus.formats import format_of
-    from ..corpus.summary import summary_path
+    from ..corpus.summary import SUFFIX
 
     unit = format_of(Path(summary.input)).unit
     rows = _rows(summary, has_image_source, has_captions)
@@ -131,7 +131,7 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
         msg.warn("The labels are those of sentiment, not of entities: is this the right file?")
     if not has_image_source and not summary.posts_with_image:
         msg.info("No post has an image; --images-root or --features attaches them.")
-    msg.good(f"Wrote {summary.output} and {summary_path(Path(summary.output)).name}.")
+    msg.good(f"Wrote {summary.output} and {Path(summary.output).name}{SUFFIX}.")
 
 
 def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[tuple[str, str]]:

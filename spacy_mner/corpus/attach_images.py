@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from ..images.safety.paths import OUTSIDE_FOLDER, has_parent_reference
 from .image_lookup import (
     CaptionFile,
     FeatureFile,
+    FileIndex,
     ImageFolder,
-    ImageIndex,
     ImageNotFound,
     expand,
 )
@@ -49,86 +48,68 @@ class ImageAttacher:
     def __call__(self, doc: Doc) -> Doc:
         """Set the image, descriptor and caption of a Doc, and return it."""
         refs = references(doc._.image)
+        names = [one for one in refs if _is_name(one)]
         if self.captions is not None:
-            self._attach_caption(doc, self.captions, expand(refs, self.captions))
-        if refs:
-            self._attach_images(doc, refs)
+            self._attach_caption(doc, self.captions, names)
+        if self.features is not None and refs:
+            found = self._find_all(doc, self.features, names, self.summary.images_missing)
+            self.summary.images_matched += len(found)
+            doc._.image_features = _concatenate(found)
+        if self.folder is not None:
+            kept = self._find_all(doc, self.folder, refs, self.summary.images_missing)
+            self.summary.images_matched += sum(map(_is_name, kept))
+        elif self.features is not None or self.by_id:
+            kept = [one for one in refs if not _is_name(one)]
+        else:
+            kept = self._without_path_traversal(doc, refs)
+        if kept != refs:
+            doc._.image = kept[0] if len(kept) == 1 else (kept or None)
         return doc
 
-    def _attach_images(self, doc: Doc, refs: list[Any]) -> None:
-        names, contents = _partition(refs)
-        if self.features is not None:
-            doc._.image_features = _concatenate(self._find_all(doc, self.features, names))
-        if self.folder is not None:
-            doc._.image = _one_or_all(self._find_all(doc, self.folder, refs))
-        elif self.features is not None or self.by_id:
-            doc._.image = _one_or_all(contents)
-        else:
-            self._drop_path_traversal(doc, refs)
-
-    def _attach_caption(self, doc: Doc, captions: CaptionFile, refs: list[Any]) -> None:
+    def _attach_caption(self, doc: Doc, captions: CaptionFile, names: list[Any]) -> None:
         """Look captions up by the names of the images, or else by the id of the post.
 
         A caption is missing only if the post has an image.
         """
-        names, _ = _partition(refs)
-        post_id = doc.user_data.get(POST_ID)
-        found = []
-        for name in names or [post_id] * (post_id is not None):
-            try:
-                found.append(captions.find(str(name)))
-            except ImageNotFound as error:
-                if names or has_image(doc):
-                    missing = MissingImage(self._name(doc), str(name), str(error))
-                    self.summary.captions_missing.append(missing)
+        is_expected = names or has_image(doc)
+        if not names and doc.user_data.get(POST_ID) is not None:
+            names = [str(doc.user_data[POST_ID])]
+        missing = self.summary.captions_missing if is_expected else []
+        found = self._find_all(doc, captions, names, missing)
         self.summary.captions_matched += len(found)
         if found:
             doc._.image_text = "\n".join(found)
 
-    def _drop_path_traversal(self, doc: Doc, refs: list[Any]) -> None:
+    def _without_path_traversal(self, doc: Doc, refs: list[Any]) -> list[Any]:
         """Drop paths with "..": they must not leave the folder that resolves them later."""
         kept = []
         for reference in refs:
             if _is_name(reference) and has_parent_reference(str(reference)):
-                self._report_missing(doc, reference, OUTSIDE_FOLDER)
+                missing = self._missing(doc, reference, OUTSIDE_FOLDER)
+                self.summary.images_missing.append(missing)
             else:
                 kept.append(reference)
-        if len(kept) < len(refs):
-            doc._.image = _one_or_all(kept)
+        return kept
 
-    def _find_all(self, doc: Doc, index: ImageIndex, refs: Iterable[Any]) -> list[Any]:
+    def _find_all(
+        self, doc: Doc, index: ImageFolder | FileIndex, refs: list[Any], missing: list[MissingImage]
+    ) -> list[Any]:
+        """Replace names by what is found for them; those without are added to `missing`."""
         found = []
         for reference in expand(refs, index):
-            if not _is_name(reference):
-                found.append(reference)
-                continue
             try:
-                found.append(index.find(str(reference)))
-                self.summary.images_matched += 1
+                found.append(index.find(str(reference)) if _is_name(reference) else reference)
             except ImageNotFound as error:
-                self._report_missing(doc, reference, str(error))
+                missing.append(self._missing(doc, reference, str(error)))
         return found
 
-    def _report_missing(self, doc: Doc, reference: Any, reason: str) -> None:
-        missing = MissingImage(self._name(doc), str(reference), reason)
-        self.summary.images_missing.append(missing)
-
-    def _name(self, doc: Doc) -> str:
-        return str(doc.user_data.get(POST_ID) or f"post {self.summary.posts + 1}")
+    def _missing(self, doc: Doc, reference: Any, reason: str) -> MissingImage:
+        post = str(doc.user_data.get(POST_ID) or f"post {self.summary.posts + 1}")
+        return MissingImage(post, str(reference), reason)
 
 
 def _is_name(reference: Any) -> bool:
     return isinstance(reference, str | Path)
-
-
-def _partition(refs: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """Separate names of images from images that are included in the corpus."""
-    items = list(refs)
-    return [x for x in items if _is_name(x)], [x for x in items if not _is_name(x)]
-
-
-def _one_or_all(found: list[Any]) -> Any:
-    return found[0] if len(found) == 1 else (found or None)
 
 
 def _concatenate(found: list[np.ndarray]) -> np.ndarray | None:

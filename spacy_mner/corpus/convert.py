@@ -18,7 +18,7 @@ from .attach_images import ImageAttacher
 from .formats import Format, format_of, writer_of
 from .posts import Labels, ReadContext
 from .predicted import make_predicted
-from .summary import Summary, write_summary
+from .summary import Summary
 from .tags import Orphans
 
 
@@ -54,8 +54,6 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     reader, write = format_of(source), writer_of(target)
     if not source.is_file():
         raise CorpusError(f"There is no file {source}.")
-    if options.orphans not in ("open", "drop"):
-        raise UsageError(f'orphans must be "open" or "drop", got {options.orphans!r}.')
     context = ReadContext(
         options.nlp or blank_pipeline("en"), Labels(options.rename), options.orphans
     )
@@ -73,7 +71,7 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     write(docs, target, options.images_root)
     summary.repaired_tags, summary.repaired_tokens = context.n_orphans, context.n_changed
     summary.unused_names = sorted(set(options.rename) - context.labels.seen)
-    write_summary(summary)
+    summary.write()
     return summary
 
 
@@ -103,11 +101,9 @@ def _require_one(
     first = next(docs, None)
     if first is not None:
         return chain([first], docs)
-    reason = ""
+    message = f"There is no post in {source}."
     if context.problems:
-        problem = context.problems[0]
-        reason = (
-            f" {len(context.problems)} problems, the first in {reader.unit} {problem.line}: "
-            f"{problem.reason}."
-        )
-    raise CorpusError(f"There is no post in {source}.{reason}")
+        one = context.problems[0]
+        message += f" {len(context.problems)} problems, the first in {reader.unit} {one.line}: "
+        message += f"{one.reason}."
+    raise CorpusError(message)

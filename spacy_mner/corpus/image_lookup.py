@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -20,17 +20,7 @@ from .conll import read_lines
 from .image_names import AllImagesOf, ImageNotFound, NameIndex, normalize_name, stem
 
 
-class ImageIndex(Protocol):
-    """Values by image reference."""
-
-    def find(self, reference: str) -> Any:
-        """Return the value of a reference. Raises ImageNotFound."""
-
-    def names_of(self, post_id: str) -> list[str]:
-        """Return the names `<id>` or `<id>_…`, sorted."""
-
-
-def expand(references: Iterable[Any], index: ImageIndex) -> list[Any]:
+def expand(references: Iterable[Any], index: ImageFolder | FileIndex) -> list[Any]:
     """Replace each AllImagesOf by the names of these images.
 
     One without images is kept, so that its lookup reports it as not found.
@@ -86,7 +76,7 @@ class ImageFolder:
                 below = Path(os.path.normpath(reference)).relative_to(os.path.abspath(self.root))
             except ValueError:
                 raise ImageNotFound(OUTSIDE_FOLDER) from None
-            return relative_path(below.as_posix())
+            reference = below.as_posix()
         return relative_path(reference)
 
     def _files(self, folder: PurePosixPath) -> list[str]:
@@ -97,7 +87,7 @@ class ImageFolder:
             return []
 
 
-class _FileIndex:
+class FileIndex:
     """Values of a file, by id with or without extension."""
 
     def __init__(self, path: Path, values: Iterable[tuple[str, Any]]) -> None:
@@ -108,13 +98,15 @@ class _FileIndex:
         self._index = NameIndex(self._values)
 
     def find(self, reference: str) -> Any:
+        """Return the value of an id. Raises ImageNotFound."""
         return self._values[self._index.find(reference)]
 
     def names_of(self, post_id: str) -> list[str]:
+        """Return the ids `<id>` or `<id>_…`, sorted."""
         return self._index.of_post(post_id)
 
 
-class FeatureFile(_FileIndex):
+class FeatureFile(FileIndex):
     """Descriptors of images in an `.npz` file.
 
     The file has arrays `ids` [n] and `features`, numbers [n, dim] or [n, regions, dim].
@@ -161,7 +153,7 @@ def _is_unicode(ids: np.ndarray) -> bool:
     return not ((codes > sys.maxunicode) | ((codes >= 0xD800) & (codes < 0xE000))).any()
 
 
-class CaptionFile(_FileIndex):
+class CaptionFile(FileIndex):
     """Captions of images in lines `id<TAB>caption`; repeated lines are accepted."""
 
     def __init__(self, path: Path) -> None:

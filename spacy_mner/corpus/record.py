@@ -280,30 +280,32 @@ def doc_to_record(doc: Doc) -> dict[str, Any]:
         record["image_objects"] = as_objects(doc._.image_objects)
     if doc._.image_text is not None:
         record["image_text"] = doc._.image_text
-    record["tokens"] = [_token_to_json(token, len(text)) for token in doc]
+    record["tokens"] = [
+        {
+            "text": token.text,
+            "start": token.idx,
+            "end": token.idx + len(token),
+            "id": token.i,
+            "ws": bool(token.whitespace_) and token.idx + len(token) < len(text),
+        }
+        for token in doc
+    ]
     if doc.has_annotation("ENT_IOB"):
-        record["spans"] = [_span_to_json(entity) for entity in doc.ents]
+        record["spans"] = [
+            {
+                "start": entity.start_char,
+                "end": entity.end_char,
+                "token_start": entity.start,
+                "token_end": entity.end - 1,
+                "label": entity.label_,
+            }
+            for entity in doc.ents
+        ]
         missing = [doc[i] for i in missing_tokens(doc)]
         if missing:
             record["missing"] = [{"start": t.idx, "end": t.idx + len(t)} for t in missing]
         record |= {"answer": "accept", "_view_id": MANUAL_VIEW}
     return record
-
-
-def _token_to_json(token: Any, text_length: int) -> dict[str, Any]:
-    end = token.idx + len(token)
-    space = bool(token.whitespace_) and end < text_length
-    return {"text": token.text, "start": token.idx, "end": end, "id": token.i, "ws": space}
-
-
-def _span_to_json(entity: Any) -> dict[str, Any]:
-    return {
-        "start": entity.start_char,
-        "end": entity.end_char,
-        "token_start": entity.start,
-        "token_end": entity.end - 1,
-        "label": entity.label_,
-    }
 
 
 def _image_to_json(image: Any) -> Any:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import srsly
 
 from .posts import Problem
 from .predicted import SpanAlignment
 from .tags import Orphans
+
+# Added to the name of the output.
+SUFFIX = ".summary.json"
 
 # Labels of the sentiment data that is published for the same posts under the same file names.
 SENTIMENTS = frozenset(
@@ -65,17 +67,8 @@ class Summary:
         """Whether all labels are those of sentiment analysis."""
         return bool(self.entities) and {label.upper() for label in self.entities} <= SENTIMENTS
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-serializable dict, with files by name so that the corpus can be moved."""
+    def write(self) -> None:
+        """Write the summary as JSON next to the output, which can be moved with it."""
         files = {"input": Path(self.input).name, "output": Path(self.output).name}
-        return asdict(self) | files | {"entities": dict(sorted(self.entities.items()))}
-
-
-def summary_path(output: Path) -> Path:
-    """Return the path of the summary of an output."""
-    return output.with_name(f"{output.name}.summary.json")
-
-
-def write_summary(summary: Summary) -> None:
-    """Write a summary next to its output."""
-    srsly.write_json(summary_path(Path(summary.output)), summary.to_dict())
+        entities = {"entities": dict(sorted(self.entities.items()))}
+        srsly.write_json(Path(f"{self.output}{SUFFIX}"), asdict(self) | files | entities)
