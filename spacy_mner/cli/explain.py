@@ -69,11 +69,8 @@ def explain_cli(
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8", newline="\n")
     show(explanation)
-    written, problem = (
-        f"Wrote {output} ({len(page.encode()) / 1e6:,.1f} MB).",
-        no_images(explanation),
-    )
-    if problem:
+    written = f"Wrote {output} ({len(page.encode()) / 1e6:,.1f} MB)."
+    if problem := no_images(explanation):
         msg.info(written)
         msg.warn(problem)
     else:

@@ -73,26 +73,6 @@ def test_tokens_are_those_of_the_pipeline_or_gold(run, tmp_path):
     assert "align" not in result.stdout
 
 
-CODE = """
-from spacy.language import Language
-
-@Language.component("defined_in_a_file")
-def component(doc):
-    return doc
-"""
-
-
-def test_code_is_imported_before_the_pipeline_is_loaded(run, tmp_path):
-    (tmp_path / "code.py").write_text(CODE)
-    nlp = make_pipeline()
-    nlp.to_disk("other")
-    for name in ("config.cfg", "meta.json"):
-        path = tmp_path / "other" / name
-        path.write_text(path.read_text().replace("image_name_tagger", "defined_in_a_file"))
-    assert run("other", "d.spacy").exit_code == 1
-    assert run("other", "d.spacy", "--code", "code.py").exit_code == 0
-
-
 def test_posts_without_annotation_have_no_score(run, tmp_path):
     write_docs([spacy.blank("en")("hello")], tmp_path / "bare.spacy")
     result = run("model", "bare.spacy")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 import spacy
 from PIL import Image
-from thinc.api import Config
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
@@ -117,22 +116,6 @@ def test_images_outside_images_root_are_not_in_the_page(run, tmp_path):
 
 def test_the_limit_is_the_number_of_posts(run):
     assert counts(run("model", "d.spacy", "out.html", "--limit", "2"))["posts"] == "2"
-
-
-def test_code_is_imported_before_the_pipelines_are_loaded(run, tmp_path):
-    config = Config().from_disk(tmp_path / "blank" / "config.cfg")
-    config["nlp"]["pipeline"] = ["custom"]
-    config["components"] = {"custom": {"factory": "component_for_explain"}}
-    config.to_disk(tmp_path / "blank" / "config.cfg")
-    code = (
-        "from spacy.language import Language\n"
-        "Language.component('component_for_explain', func=lambda doc: doc)\n"
-    )
-    (tmp_path / "code.py").write_text(code, encoding="utf-8")
-    arguments = ("model", "d.spacy", "out.html", "--against", "blank")
-    assert run(*arguments).exit_code == 1
-    result = run(*arguments, "--code", "code.py")
-    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import spacy
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
+from spacy_mner.corpus.docbin import read_docs
 from spacy_mner.corpus.posts import ReadContext, make_doc
 from spacy_mner.corpus.record import as_objects
 from spacy_mner.corpus.tags import parse_tag, read_entities
@@ -65,6 +68,16 @@ def annotated_docs(draw: st.DrawFn) -> Doc:
 def doc_of(*words: str, **values: Any) -> Doc:
     """Return the Doc of a post with these words."""
     return make_doc(ReadContext(NLP), list(words), **values)
+
+
+def docs_of(path: Path) -> list[Doc]:
+    """Read the Docs of a `.spacy` file."""
+    return list(read_docs(path, NLP.vocab))
+
+
+def write_jsonl(path: Path, *records: Any) -> Path:
+    path.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+    return path
 
 
 def words_of(doc: Doc) -> list[str]:
