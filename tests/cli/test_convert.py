@@ -97,12 +97,6 @@ def test_spans_that_do_not_align_with_the_tokenizer_are_printed(run, tmp_path):
     assert "gold spans" not in run("posts.jsonl", "x.spacy", "--lang", "zh").stdout
 
 
-def test_plain_conll_has_no_problems(run, tmp_path):
-    (tmp_path / "plain.conll").write_text("a\tO\n\nb\tB-PER\n")
-    run("plain.conll", "x.spacy")
-    assert json.loads((tmp_path / "x.spacy.summary.json").read_text())["problems"] == []
-
-
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -35,12 +35,6 @@ def test_a_block_is_parsed_to_id_tokens_and_entities():
     assert problems == []
 
 
-def test_ids_are_strings():
-    ids = ["1015799", "16_05_01_367", "O_3498", "猫の写真", "007.jpg", "17.06.4705"]
-    posts, _ = parse("".join(f"IMGID:{name}\na\tO\n\n" for name in ids))
-    assert [id_of(post) for post in posts] == ids
-
-
 @pytest.mark.parametrize(
     "content",
     [

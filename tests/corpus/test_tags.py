@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, Entities
 
-from spacy_mner.corpus.tags import Tag, parse_tag, read_entities
+from spacy_mner.corpus.tags import Repaired, parse_tag, read_entities
 
 texts = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
 
@@ -14,31 +15,19 @@ def read(*texts, orphans="open"):
     return read_entities([parse_tag(text) for text in texts], orphans)
 
 
-def test_b_opens_and_i_continues():
-    assert read("B-PER", "I-PER", "O", "B-LOC").entities == [(0, 2, "PER"), (3, 4, "LOC")]
-
-
-def test_open_begins_an_entity_at_an_orphan():
-    repaired = read("O", "I-PER", "I-PER", "O", orphans="open")
-    assert repaired.entities == [(1, 3, "PER")]
-    assert (repaired.orphans, repaired.changed) == (1, 1)
-
-
-def test_drop_removes_an_orphan_and_its_continuation():
-    repaired = read("O", "I-PER", "I-PER", "B-PER", orphans="drop")
-    assert repaired.entities == [(3, 4, "PER")]
-    assert (repaired.orphans, repaired.changed) == (1, 2)
-
-
-def test_i_of_another_label_after_b_is_an_orphan():
-    assert read("B-PER", "I-LOC", orphans="open").entities == [(0, 1, "PER"), (1, 2, "LOC")]
-    assert read("B-PER", "I-LOC", orphans="drop").entities == [(0, 1, "PER")]
-    assert read("B-PER", "I-LOC", orphans="drop").orphans == 1
-
-
-def test_i_after_missing_annotation_is_an_orphan():
-    repaired = read_entities([None, Tag("I", "PER")], "open")
-    assert (repaired.entities, repaired.orphans) == ([(1, 2, "PER")], 1)
+@pytest.mark.parametrize(
+    ("tags", "orphans", "entities", "n_orphans", "changed"),
+    [
+        (["O", "I-PER", "I-PER", "O"], "open", [(1, 3, "PER")], 1, 1),
+        (["O", "I-PER", "I-PER", "B-PER"], "drop", [(3, 4, "PER")], 1, 2),
+        (["B-PER", "I-LOC"], "open", [(0, 1, "PER"), (1, 2, "LOC")], 1, 1),
+        (["B-PER", "I-LOC"], "drop", [(0, 1, "PER")], 1, 1),
+        # Missing annotation ends an entity.
+        (["B-PER", "?", "I-PER"], "open", [(0, 1, "PER"), (2, 3, "PER")], 1, 1),
+    ],
+)
+def test_orphans_and_changed_tags_are_counted(tags, orphans, entities, n_orphans, changed):
+    assert read(*tags, orphans=orphans) == Repaired(entities, n_orphans, changed)
 
 
 @given(st.lists(texts, max_size=12))

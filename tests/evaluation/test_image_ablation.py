@@ -13,11 +13,14 @@ from spacy_mner.images.image_objects import read_objects
 VOCAB = spacy.blank("en").vocab
 
 
-def make_docs(*images):
+def make_docs(*images, **others):
+    """Return a Doc per image; others: the values of another attribute by its name."""
     docs = []
-    for image in images:
+    for i, image in enumerate(images):
         doc = Doc(VOCAB, words=["a"])
         doc._.image = image
+        for name, values in others.items():
+            doc._.set(name, values[i])
         docs.append(doc)
     return docs
 
@@ -44,19 +47,30 @@ def test_on_keeps_images():
     assert images(docs) == ["1.jpg", None]
 
 
-def test_off_removes_images_and_descriptors():
-    docs = make_docs("1.jpg", None)
-    docs[1]._.image_features = np.ones(2)
+ATTRIBUTES = {
+    "image_features": [np.zeros(2), np.ones(2), np.full(2, 2)],
+    "image_objects": [["cat"], ["dog"], ["ox"]],
+    "image_text": ["a cat", "a dog", "an ox"],
+}
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_every_attribute_moves_with_its_image_or_is_removed(name):
+    own = ["0.jpg", "1.jpg", "2.jpg", None]
+    values = [*ATTRIBUTES[name], None]
+    docs = make_docs(*own, **{name: values})
+    set_images(docs, "shuffled")
+    for i, doc in enumerate(docs[:3]):
+        assert doc._.image != own[i]
+        assert doc._.get(name) is values[own.index(doc._.image)]
+    assert (docs[3]._.image, docs[3]._.get(name)) == (None, None)
     set_images(docs, "off")
-    assert images(docs) == [None, None]
-    assert docs[1]._.image_features is None
+    assert images(docs) == [doc._.get(name) for doc in docs] == [None] * 4
 
 
 def test_shuffled_permutes_image_text_of_posts_without_images():
-    docs = make_docs(None, None, None, None)
     own = ["a dog", "a car", "a cat", None]
-    for doc, text in zip(docs, own, strict=True):
-        doc._.image_text = text
+    docs = make_docs(*[None] * 4, image_text=own)
     set_images(docs, "shuffled")
     found = [doc._.image_text for doc in docs]
     assert sorted(found[:3]) == sorted(own[:3]) and found[3] is None
@@ -83,48 +97,23 @@ def test_the_permutation_depends_on_the_seed():
     assert shuffle(1) != shuffle(2)
 
 
-def test_descriptors_move_with_their_image():
-    docs = make_docs("0.jpg", "1.jpg", "2.jpg")
-    for i, doc in enumerate(docs):
-        doc._.image_features = np.full(2, i)
-    set_images(docs, "shuffled")
-    for doc in docs:
-        assert doc._.image == f"{doc._.image_features[0]}.jpg"
-
-
-def test_objects_move_with_their_image():
-    docs = make_docs("0.jpg", "1.jpg", "2.jpg", None)
-    for i, doc in enumerate(docs[:3]):
-        doc._.image_objects = [str(i)]
-    set_images(docs, "shuffled")
-    for i, doc in enumerate(docs[:3]):
-        assert doc._.image == f"{doc._.image_objects[0]}.jpg" != f"{i}.jpg"
-    assert docs[3]._.image_objects is None
-    set_images(docs, "off")
-    assert [doc._.image_objects for doc in docs] == [None] * 4
-
-
 def test_equal_objects_count_as_one_image():
-    docs = make_docs(*[None] * 4)
-    given = (["cat"], ["dog"], ({"label": "cat"},), ["dog"])
-    for doc, objects in zip(docs, given, strict=True):
-        doc._.image_objects = objects
+    objects = (["cat"], ["dog"], ({"label": "cat"},), ["dog"])
+    docs = make_docs(*[None] * 4, image_objects=objects)
     set_images(docs, "shuffled")
     labels = [read_objects(doc._.image_objects)[0].label for doc in docs]
     assert labels == ["dog", "cat", "dog", "cat"]
 
 
 def test_invalid_objects_are_permuted_unchanged():
-    docs = make_docs(None, None)
-    docs[0]._.image_objects, docs[1]._.image_objects = "cat", {1: 2}
+    docs = make_docs(None, None, image_objects=["cat", {1: 2}])
     set_images(docs, "shuffled")
     assert [doc._.image_objects for doc in docs] == [{1: 2}, "cat"]
 
 
 def test_equal_descriptors_count_as_one_image():
-    docs = make_docs("0.jpg", "1.jpg", "2.jpg", "3.jpg")
-    for i, doc in enumerate(docs):
-        doc._.image_features = np.full(2, i % 2)
+    features = [np.full(2, i % 2) for i in range(4)]
+    docs = make_docs("0.jpg", "1.jpg", "2.jpg", "3.jpg", image_features=features)
     set_images(docs, "shuffled")
     assert [doc._.image_features[0] for doc in docs] == [1, 0, 1, 0]
 

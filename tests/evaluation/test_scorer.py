@@ -47,19 +47,29 @@ def score(docs):
     return score_entities(Example(predicted, gold) for predicted, gold in docs)
 
 
-@given(pairs())
-def test_scores_agree_with_seqeval(docs):
+OPTIONS = {"mode": "strict", "scheme": IOB2, "zero_division": 0}
+
+
+def assert_agrees_with_seqeval(scores, prefix, docs):
+    """Assert equal scores; returns the tags of gold and predicted Docs."""
     predicted = [tags_of(doc) for doc, _ in docs]
     gold = [tags_of(doc) for _, doc in docs]
+    if scores[f"{prefix}_f"] is None:
+        assert all(tag == "O" for tags in predicted + gold for tag in tags)
+    else:
+        for name, function in (("p", precision_score), ("r", recall_score), ("f", f1_score)):
+            expected = function(gold, predicted, **OPTIONS)
+            assert scores[f"{prefix}_{name}"] == pytest.approx(expected)
+    return gold, predicted
+
+
+@given(pairs())
+def test_scores_agree_with_seqeval(docs):
     scores = score(docs)
+    gold, predicted = assert_agrees_with_seqeval(scores, "ents", docs)
     if scores["ents_f"] is None:
-        assert not any(tag != "O" for tags in predicted + gold for tag in tags)
         return
-    options = {"mode": "strict", "scheme": IOB2, "zero_division": 0}
-    assert scores["ents_p"] == pytest.approx(precision_score(gold, predicted, **options))
-    assert scores["ents_r"] == pytest.approx(recall_score(gold, predicted, **options))
-    assert scores["ents_f"] == pytest.approx(f1_score(gold, predicted, **options))
-    report = classification_report(gold, predicted, output_dict=True, **options)
+    report = classification_report(gold, predicted, output_dict=True, **OPTIONS)
     for label, row in scores["ents_per_type"].items():
         if label in report:
             assert row["p"] == pytest.approx(report[label]["precision"])
@@ -75,15 +85,8 @@ def without_labels(doc):
 
 @given(pairs())
 def test_segmentation_scores_agree_with_seqeval_on_one_label(docs):
-    predicted = [tags_of(without_labels(doc)) for doc, _ in docs]
-    gold = [tags_of(without_labels(doc)) for _, doc in docs]
-    scores = score(docs)
-    if scores["segmentation_f"] is None:
-        return
-    options = {"mode": "strict", "scheme": IOB2, "zero_division": 0}
-    assert scores["segmentation_p"] == pytest.approx(precision_score(gold, predicted, **options))
-    assert scores["segmentation_r"] == pytest.approx(recall_score(gold, predicted, **options))
-    assert scores["segmentation_f"] == pytest.approx(f1_score(gold, predicted, **options))
+    unlabeled = [(without_labels(predicted), without_labels(gold)) for predicted, gold in docs]
+    assert_agrees_with_seqeval(score(docs), "segmentation", unlabeled)
 
 
 def test_a_wrong_label_is_an_error_but_not_for_segmentation():
