@@ -92,7 +92,7 @@ def _valid_while(name: str, state: Callable[[Any], Any]) -> dict[str, Any]:
     A later component may merge tokens or replace the label of an entity: what was computed for the
     earlier tokens or label then no longer applies. Value and state are one entry of `user_data`.
     """
-    # Not closures: a spawned process gets the attributes by pickle.
+    # Partial functions, because closures cannot be pickled for spawned processes.
     settings: dict[str, Any] = {"name": name, "state": state}
     return {"getter": partial(_get_valid, **settings), "setter": partial(_set_valid, **settings)}
 

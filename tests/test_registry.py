@@ -1,4 +1,4 @@
-"""What the entry points promise: every name of ours in a config, and no other."""
+"""The entry points register exactly the names that configs use."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Annotator:
     """Annotates rows: one annotation per row, in order.
 
     An annotation has the keys `entities` (`start` and `end` in characters), `attention` if the task
-    asks for it, `image_status` and `error`. If the row failed, all but the error are None.
+    requests it, `image_status` and `error`. If the row failed, all but the error are None.
 
     scratch: folder for fetched images; the system's temporary folder if None.
     """

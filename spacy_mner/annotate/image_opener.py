@@ -78,8 +78,8 @@ class ImageOpener:
                 image = _write_to(folder, image)
             _ = image.digest  # reads the file once and caches the digest
             return image
-        # No reference may end the run, whatever it raises. A new exception is returned because the
-        # traceback of the original keeps the content of the file in memory.
+        # No exception raised for a reference may end the run. A new exception is returned, as
+        # the traceback of the original keeps the content of the file in memory.
         except Exception as error:
             is_known = isinstance(error, ImageError)
             return ImageError(str(error) if is_known else f"{type(error).__name__}: {error}"[:200])

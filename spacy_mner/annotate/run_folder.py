@@ -59,7 +59,7 @@ class RunFolder:
             ) from None
 
     def begin(self, run: RunIdentity, *, force: bool) -> None:
-        """Begin a run, or continue it if its parts are here.
+        """Begin a run, or continue it if the folder contains its parts.
 
         force: delete the parts of another run, which otherwise raise UsageError.
         """
@@ -73,7 +73,7 @@ class RunFolder:
         write_json(self.path / IDENTITY, run)
 
     def finished(self) -> set[int]:
-        """The indices of the chunks whose parts are here."""
+        """The indices of the chunks whose parts are in the folder."""
         return {int(path.stem) for path in self.parts()}
 
     def add(self, part: Part) -> None:

@@ -33,7 +33,8 @@ def user_errors(*, to_stderr: bool = False) -> Iterator[None]:
 def interruptible(remaining: str) -> Iterator[None]:
     """Print one line and exit with code 130 if the command is interrupted or terminated.
 
-    remaining: with what the same command continues, such as "with the remaining posts".
+    remaining: what the command continues with when it is run again, such as "with the remaining
+        posts".
     """
     try:
         yield

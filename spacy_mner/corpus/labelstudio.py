@@ -176,7 +176,7 @@ class _TaskParser:
                 return True
             kind = "region without a label"
         elif kind == "labels":
-            kind = "labels of something else than text"
+            kind = "labels of something other than text"
         self.left_out[str(kind or "region without a type")] += 1
         return False
 

@@ -55,7 +55,7 @@ def _by_code_unit(text: str) -> OffsetMap:
 
 
 def _matches(span: ExportedSpan, text: str, offsets: OffsetMap) -> bool:
-    """Whether the span is inside the text and covers the text that it claims to."""
+    """Whether the span is inside the text and covers the text that was exported with it."""
     start, end = offsets.get(span[0]), offsets.get(span[1])
     if start is None or end is None or start >= end:
         return False

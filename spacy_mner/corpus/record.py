@@ -11,7 +11,7 @@ annotated, one with `spans: []` has no entities. Optional keys:
 - `image_features`, `image_objects`, `image_text`: as the Doc attributes of these names.
 
 Of Prodigy's other keys, `answer` and `_view_id` are read and written; hashes, sessions and
-timestamps are not, as Prodigy computes them for tasks without.
+timestamps are not, because Prodigy computes them for tasks that lack them.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ LABEL_CHARACTERS = 40
 class ObjectFeaturizer(ImageNetworkFeaturizer[list[ImageObject]]):
     """Encodes the top-scoring objects of a post: those of `doc._.image_objects`, or detected ones.
 
-    Objects that are given win over a detector. A post without objects is masked. So is a post
-    whose objects are invalid, with the reason in its status. An object is skipped if its label
-    did not occur in training and the model takes no vectors.
+    Objects given in the post take precedence over a detector. A post without objects is masked.
+    So is a post whose objects are invalid, with the reason in its status. An object is skipped if
+    its label did not occur in training and the model takes no vectors.
 
     n: maximum number of objects per post.
     """

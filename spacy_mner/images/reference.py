@@ -43,7 +43,7 @@ class LazyImage(ABC):
     @property
     @abstractmethod
     def digest(self) -> str:
-        """SHA-256 of the content, in hexadecimal; independent of the file's name and place."""
+        """SHA-256 of the content, in hexadecimal; independent of the file's name and location."""
 
     @abstractmethod
     def pixels(self) -> np.ndarray:

@@ -44,7 +44,7 @@ def tags_allowed_around(docs: Sequence[Doc], labels: Sequence[str]) -> np.ndarra
     """The tags that leave the entities of the posts as they are: bool [n_tokens, n_tags].
 
     The tokens of an entity have its tags, or `O` where its label is not in `labels`. The token
-    behind an entity has no tag that would continue it. All other tags are allowed.
+    after an entity has no tag that would continue it. All other tags are allowed.
     """
     index = {label: i for i, label in enumerate(labels)}
     allowed = np.ones((sum(map(len, docs)), n_tags(len(labels))), dtype=bool)

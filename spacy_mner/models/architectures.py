@@ -1,4 +1,4 @@
-"""The registered builders: config block in, object out. One per block of the config."""
+"""The registered architectures: each function builds an object from its config block."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def build_transformer(
         pipeline holds the weights and the tokenizer.
     revision: branch, tag or commit on the hub; null for the default branch.
     width: of the output, per token; null for the width of the encoder.
-    context: encode `doc._.image_text` behind the post.
+    context: append `doc._.image_text` to the post as a second text.
     max_length: of the input, in word pieces, but no more than the encoder supports; a longer post
         is encoded in overlapping segments.
     freeze: do not train the encoder.

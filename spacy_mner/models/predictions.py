@@ -1,4 +1,4 @@
-"""Potentials of the CRF to its loss and to the entities of posts."""
+"""The loss, and the entities of posts, from the potentials of the CRF."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PostPrediction:
     """What the network predicts for one post.
 
     entities: (first token, last token + 1, label, probability of exactly this span and label).
-    image_status: what became of the images of the post.
+    image_status: whether the images of the post were used.
     modality_attention: modality name to float32 [n_tokens], or None.
     image_attention: modality name to float32 [n_tokens, n_regions], or None.
     """
@@ -109,7 +109,7 @@ def _scores(
 
 
 def _modality_attention(output: TaggerOutput, starts: np.ndarray) -> list[Attention | None]:
-    """The attention of each post to every modality, copied out of the batch."""
+    """The attention of each post to every modality, copied, to release the arrays of the batch."""
     if output.attention is None:
         return [None] * (len(starts) - 1)
     weights = output.attention.float().cpu().numpy()

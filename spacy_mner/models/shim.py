@@ -58,7 +58,7 @@ class TorchShim(Shim):
         self.cfg, self._model = plan, self.build(plan).to(get_torch_default_device())
 
     def add_label(self, label: str) -> None:
-        """Extend the network by one label, behind those that it has."""
+        """Extend the network by one label, after the existing ones."""
         cast(Any, self.network).add_labels(1)
         self.cfg = {**self.plan, "labels": [*self.plan["labels"], label]}
         self._renew_id()

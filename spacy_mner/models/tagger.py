@@ -65,13 +65,13 @@ class TaggerOutput:
 
     potentials: of the CRF, tokens flat; in training with those of an auxiliary head.
     lengths: int64 [n_posts] on the host.
-    attention: float [n_tokens, n_modalities]; None under a fuser without weights of modalities.
+    attention: float [n_tokens, n_modalities]; None if the fuser computes no weights.
     modalities: names of the columns of `attention`.
     image_status: of each post.
-    region_attention: modality name to float [n_tokens, n_regions], under a cross-modal fuser.
+    region_attention: modality name to float [n_tokens, n_regions], for a cross-modal fuser.
     regions: modality name to bool [n_posts, n_regions], the regions that a post has.
 
-    Attention is None or empty unless `model.attrs["annotate_attention"]`, and in training.
+    Attention is None or empty in training, and if `model.attrs["annotate_attention"]` is False.
     """
 
     potentials: Potentials

@@ -15,12 +15,12 @@ def write_prediction(doc: Doc, prediction: PostPrediction, *, overwrite: bool) -
     overwrite: replace the entities that the post has; otherwise they are kept, and the predicted
         ones are added. Tokens outside of all entities are marked as such, not as missing.
 
-    A predicted span of white space alone is no entity.
+    A predicted span that contains only white space is not an entity.
     """
     spans = [] if overwrite else list(doc.ents)
     for start, end, label, score in prediction.entities:
         span = Span(doc, start, end, label)
-        if not span.text.isspace():  # white space is never annotated, and spaCy refuses it
+        if not span.text.isspace():  # white space is never annotated, and spaCy rejects it
             span._.score = score
             spans.append(span)
     doc.set_ents(spans)

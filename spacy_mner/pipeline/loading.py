@@ -43,7 +43,7 @@ def load_pipeline(model: str, gpu_id: int = -1, code: Path | None = None) -> Lan
     try:
         setup_gpu(gpu_id, silent=True)
         return spacy.load(model)
-    # What is cut off makes spaCy and msgpack raise nearly anything.
+    # For truncated files, spaCy and msgpack raise many types of exceptions.
     except Exception as error:
         damaged = damaged_file(Path(model))
         where = "" if damaged is None else f"{damaged} is damaged: "

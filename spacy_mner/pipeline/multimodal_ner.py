@@ -1,4 +1,4 @@
-"""The component `multimodal_ner`: the contract of spaCy, and nothing else."""
+"""The component `multimodal_ner`: the implementation of `TrainablePipe` of spaCy."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class MultimodalNER(TrainablePipe):
         self.images_root = images_root
         self.overwrite = overwrite
         self.scorer = scorer
-        # The settings of the config, which win over saved ones where they are overridden at load.
+        # Settings of the config; those overridden at load take precedence over saved ones.
         self._configured = self._settings
         self._warned_of_missing_images = False
         # Updates of the weights since the training began.
@@ -315,7 +315,7 @@ class MultimodalNER(TrainablePipe):
             write_prediction(doc, prediction, overwrite=self.overwrite)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Annotate a stream of posts. A post that fails goes to the error handler, alone."""
+        """Annotate a stream of posts. If a post fails, only it goes to the error handler."""
         error_handler = self.get_error_handler()
         for docs in minibatch(stream, size=batch_size):
             try:

@@ -1,4 +1,4 @@
-"""Atomic checkpoints for `spacy train`: complete, or not there."""
+"""Atomic checkpoints for `spacy train`: complete or absent."""
 
 from __future__ import annotations
 

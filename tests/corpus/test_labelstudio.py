@@ -172,7 +172,7 @@ def test_regions_that_are_not_labeled_text_are_counted_and_reported():
     [post], [problem] = parse({**task, "predictions": [annotation(region(17, 22, "LOC"))]})
     assert entities_of(post) == [("Duke", "PER")]
     assert problem.reason == (
-        "1 × choices, 1 × labels of something else than text, 1 × predictions, "
+        "1 × choices, 1 × labels of something other than text, 1 × predictions, "
         "2 × rectanglelabels, 1 × region without a label, 1 × relation: left out"
     )
 

@@ -38,7 +38,7 @@ def test_the_image_encoder_is_bit_identical_after_training(untrained):
 
 
 def test_tokens_without_annotation_do_not_count(untrained):
-    """A post of which nothing is annotated costs nothing and moves nothing."""
+    """A post without annotation has loss 0 and gradient 0."""
     untrained.initialize(lambda: examples_of(gold_docs(untrained)))
     component = untrained.get_pipe("multimodal_ner")
     blank = Example(
@@ -52,7 +52,7 @@ def test_tokens_without_annotation_do_not_count(untrained):
 
 
 def test_the_loss_of_a_partial_annotation_sums_over_the_missing_tags(untrained):
-    """Its loss is -log of the summed probability of the complete annotations it leaves open."""
+    """Its loss is -log of the summed probability of the complete annotations that agree with it."""
     untrained.initialize(lambda: examples_of(gold_docs(untrained)))
     component = untrained.get_pipe("multimodal_ner")
     words = ["hi", "Bob"]

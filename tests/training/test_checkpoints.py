@@ -192,7 +192,7 @@ def wait_for(path: Path, seconds: float = 60) -> None:
 
 
 @forking
-def test_a_killed_training_leaves_a_model_that_answers(corpus_path, tmp_path):
+def test_a_killed_training_leaves_a_model_that_predicts(corpus_path, tmp_path):
     nlp = init_nlp(endless_training(corpus_path))
     moments = random.Random(0)
     for kill in range(6):

@@ -87,7 +87,7 @@ def _start(job: Job) -> None:
 
 
 def _exit_with_parent() -> None:
-    """Wait until the parent process has ended, also if it was killed, and exit."""
+    """Wait until the parent process has ended, even if it was killed, and exit."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -66,7 +66,7 @@ class CRF(nn.Module):
 
         vectors: [n_tokens, input_width]. auxiliary: [n_tokens, auxiliary_width] or None.
 
-        Half precision is too coarse for sums over a whole post, hence no autocast.
+        Half precision is not precise enough for sums over a whole post, hence no autocast.
         """
         with torch.autocast(vectors.device.type, enabled=False):
             emissions = self.emission(vectors.to(self.emission.weight.dtype))

@@ -33,7 +33,7 @@ def model(small_model: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def saved(model: dict[str, Any], images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A saved pipeline that nobody touched."""
+    """A saved pipeline that is unchanged."""
     folder = tmp_path_factory.mktemp("saved") / "model"
     make_pipeline(model, images, table()).to_disk(folder)
     return folder

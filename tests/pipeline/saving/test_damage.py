@@ -1,4 +1,4 @@
-"""A saved component that is not what was saved."""
+"""Damaged or exchanged files of a saved component."""
 
 from __future__ import annotations
 

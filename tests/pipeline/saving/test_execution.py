@@ -1,4 +1,4 @@
-"""Loading executes no data and reaches for no network."""
+"""Loading executes no code from files and opens no connection."""
 
 from __future__ import annotations
 
