@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 import spacy
 from spacy.language import Language
@@ -54,6 +55,8 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     reader, write = format_of(source), writer_of(target)
     if not source.is_file():
         raise CorpusError(f"There is no file {source}.")
+    if options.orphans not in get_args(Orphans):
+        raise UsageError(f'orphans must be "open" or "drop", not "{options.orphans}".')
     context = ReadContext(
         options.nlp or blank_pipeline("en"), Labels(options.rename), options.orphans
     )

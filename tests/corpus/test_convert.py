@@ -279,3 +279,9 @@ def test_unknown_spaces_stay_unknown_in_every_format(source, suffix, tmp_path):
 def test_an_unknown_language_raises_usage_error():
     with pytest.raises(UsageError, match="xyz"):
         blank_pipeline("xyz")
+
+
+def test_an_unknown_convention_for_orphans_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("a\tO\n")
+    with pytest.raises(UsageError, match="keep"):
+        convert(tmp_path / "a.txt", tmp_path / "a.spacy", Options(orphans="keep"))
