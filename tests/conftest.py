@@ -112,6 +112,18 @@ def small_model() -> dict[str, Any]:
     }
 
 
+# The stages of a small cross-modal network, in place of those of `small_model`.
+CROSS_MODAL: dict[str, Any] = {
+    "fuse": {
+        "@architectures": "spacy_mner.CrossModal.v1",
+        "width": 16,
+        "heads": 2,
+        "feedforward": 32,
+    },
+    "encode": {"@architectures": "spacy_mner.NoEncoder.v1"},
+}
+
+
 def train(nlp: Language, examples: list[Example], steps: int = 60, seed: int = 0) -> None:
     spacy.util.fix_random_seed(seed)
     optimizer = nlp.initialize(lambda: examples)
@@ -181,13 +193,7 @@ def cross_modal_bytes(small_model: dict[str, Any], images: Path) -> tuple[Any, b
     model = {
         **small_model,
         "embed": {**small_model["embed"], "image": image},
-        "fuse": {
-            "@architectures": "spacy_mner.CrossModal.v1",
-            "width": 16,
-            "heads": 2,
-            "feedforward": 32,
-        },
-        "encode": {"@architectures": "spacy_mner.NoEncoder.v1"},
+        **CROSS_MODAL,
     }
     return trained_model(model, images, steps=20)
 

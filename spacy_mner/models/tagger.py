@@ -163,9 +163,7 @@ def initialize(
         readable = _with_tokens(sample)
         model.layers[0].initialize(X=readable)
         dims[TOK2VEC] = {"dim": _output_width(model.layers[0], readable)}
-    labels = list(model.attrs["labels"])
-    model.set_dim("nO", len(labels), force=True)
-    _shim(model).initialize({"labels": labels, "dims": dims})
+    _shim(model).initialize({"labels": list(model.attrs["labels"]), "dims": dims})
     embedders: Any = _shim(model).network.embed
     for name, load in pretrain.items():
         if load is not None:

@@ -14,7 +14,7 @@ from spacy_mner.models.architectures import build_crf
 from spacy_mner.models.predictions import loss_and_gradients
 from spacy_mner.models.tagger import TaggerOutput
 
-from ..conftest import examples_of, gold_docs
+from ..conftest import CROSS_MODAL, examples_of, gold_docs
 
 LENGTHS = torch.tensor([3, 0, 2])
 # O, B-X, then no annotation | B-X, O
@@ -108,17 +108,6 @@ def test_a_config_switches_the_head_on_and_off():
         crf(segmentation="ternary")
     with pytest.raises(ValueError, match="must not be negative, got -1"):
         build_crf(segmentation="binary", segmentation_weight=-1.0)
-
-
-CROSS_MODAL = {
-    "fuse": {
-        "@architectures": "spacy_mner.CrossModal.v1",
-        "width": 16,
-        "heads": 2,
-        "feedforward": 32,
-    },
-    "encode": {"@architectures": "spacy_mner.NoEncoder.v1"},
-}
 
 
 @pytest.mark.parametrize(

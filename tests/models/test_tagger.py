@@ -4,20 +4,15 @@ import pytest
 import spacy
 import torch
 
-from ..conftest import examples_of, gold_docs
+from ..conftest import CROSS_MODAL, examples_of, gold_docs
 
 
 @pytest.fixture
 def cross_modal(small_model, images):
     """A model whose fuser attends to regions, and posts for it."""
     nlp = spacy.blank("en")
-    fuse = {
-        "@architectures": "spacy_mner.CrossModal.v1",
-        "width": 16,
-        "heads": 2,
-        "feedforward": 32,
-    }
-    config = {"model": {**small_model, "fuse": fuse}, "images_root": str(images)}
+    model = {**small_model, "fuse": CROSS_MODAL["fuse"]}
+    config = {"model": model, "images_root": str(images)}
     pipe = nlp.add_pipe("multimodal_ner", config=config)
     examples = examples_of(gold_docs(nlp))
     nlp.initialize(lambda: examples)

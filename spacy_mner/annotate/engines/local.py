@@ -30,7 +30,7 @@ def inline(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
     worker = Worker(job)
     try:
         with ThreadPoolExecutor(1, "open") as thread:
-            yield from _in_order(
+            yield from _submit_ahead(
                 chunks,
                 lambda chunk: thread.submit(worker.annotator.images.open, chunk),
                 lambda chunk, images: worker.annotate(chunk, images.result()),
@@ -53,7 +53,7 @@ def processes(n: int) -> Engine:
         pool = ProcessPoolExecutor(n, context, initializer=_start, initargs=(job,))
         try:
             # One chunk more than processes keeps all of them busy; more would only use memory.
-            yield from _in_order(
+            yield from _submit_ahead(
                 chunks, lambda chunk: pool.submit(_annotate, chunk), _result, n_ahead=n + 1
             )
         finally:
@@ -62,7 +62,7 @@ def processes(n: int) -> Engine:
     return engine
 
 
-def _in_order(
+def _submit_ahead(
     chunks: Iterable[Chunk],
     submit: Callable[[Chunk], Future[T]],
     finish: Callable[[Chunk, Future[T]], Part],
