@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import pickle
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -44,7 +41,7 @@ class TorchvisionModel:
     @property
     def file(self) -> Path | None:
         """The file with the weights, if `weights` names a file."""
-        is_file = self.weights is not None and self.weights.lower().endswith(SUFFIXES)
+        is_file = str(self.weights).lower().endswith(SUFFIXES)
         return Path(str(self.weights)) if is_file else None
 
     @property
@@ -79,22 +76,39 @@ class TorchvisionModel:
             return str(self.entry.url)
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
-    def state(self) -> dict[str, Tensor]:
-        """Return the state dict in the file, with the parameter names of torchvision's code."""
-        assert self.file is not None
-        state = read_state(self.file).items()
-        return {DENSENET.sub(r"\1\2", k): v for k, v in state if not AUXILIARY.match(k)}
+    def state(self) -> dict[str, Tensor] | None:
+        """Return the state dict in the file, None if `weights` names none.
 
-    def build(self, size: int, **options: Any) -> nn.Module:
+        Reads .safetensors, and .pth or .pt without executing pickled code. Raises
+        FileNotFoundError, or ValueError if the file contains no state dict.
+        """
+        if self.file is None:
+            return None
+        try:
+            if self.file.suffix.lower() == ".safetensors":
+                state = load_file(self.file)
+            else:
+                state = torch.load(self.file, map_location="cpu", weights_only=True)
+            return {DENSENET.sub(r"\1\2", k): v for k, v in state.items() if not AUXILIARY.match(k)}
+        except FileNotFoundError:
+            raise
+        # The parsers raise many types of errors; a list of tensors has no items().
+        except Exception as error:
+            raise ValueError(
+                f"{self.file} is not a state dict: write it with torch.save(model.state_dict(), …) "
+                "or safetensors.torch.save_file"
+            ) from error
+
+    def build(self, state: dict[str, Tensor] | None, size: int, **options: Any) -> nn.Module:
         """Build the model with its weights, on the CPU.
 
+        state: the return value of `state()`.
         size: height and width of images to calibrate random weights with.
         options: for the model's builder, unless the weights are torchvision's own.
         Raises OSError or ValueError if the weights cannot be downloaded, read or do not fit.
         """
         from torchvision.models import get_model
 
-        state = None if self.file is None else self.state()
         is_named = self.weights is not None and state is None
         if is_named:
             options = {"progress": False}
@@ -102,9 +116,8 @@ class TorchvisionModel:
             # Not torch.manual_seed, which also seeds accelerators.
             torch.random.default_generator.manual_seed(self.seed)
             try:
-                network = get_model(
-                    self.name, weights=self.entry if is_named else None, **options
-                ).eval()
+                weights = self.entry if is_named else None
+                network = get_model(self.name, weights=weights, **options).eval()
                 if state is not None:
                     network.load_state_dict(state)
             except (OSError, RuntimeError) as error:
@@ -119,38 +132,16 @@ class TorchvisionModel:
         return network
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from .safetensors, or from .pth or .pt without executing pickled code.
-
-    Raises FileNotFoundError, or ValueError if the file contains anything but named tensors.
-    """
-    message = (
-        f"{path} is not a state dict: write it with torch.save(model.state_dict(), …) "
-        "or safetensors.torch.save_file"
-    )
-    try:
-        if path.suffix.lower() == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(message) from error
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(message)
-    return dict(state)
-
-
 def _calibrate(network: nn.Module, size: int) -> None:
     """Set the statistics of batch normalization layers from a batch of random images.
 
     Without it, the features of a deep network with random weights can be anywhere between 1e-14
     and 1e7.
     """
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train().momentum = 1.0
     coarse = torch.randn(4, 3, 8, 8)
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.train().momentum = 1.0
     with torch.no_grad():
         network(F.interpolate(coarse, size=(size, size), mode="bilinear"))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.eval().momentum = momentum
+    network.eval()

@@ -50,9 +50,6 @@ class MeanColor(ImageEncoder):
     def run(self, network, inputs):
         raise NotImplementedError
 
-    def label(self, index, n_classes):
-        raise NotImplementedError
-
 
 def image_list(n: int) -> list[LazyImage]:
     return [open_image(noise(4, 4, seed=i), None) for i in range(n)]

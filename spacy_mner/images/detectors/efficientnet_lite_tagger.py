@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..encoders.efficientnet_lite import ARCHITECTURE, WEIGHTS_SHA256, EfficientNetLite
-from ..encoders.image_encoder import imagenet_label, make_fingerprint
+from ..encoders.image_encoder import IMAGENET_CLASSES, imagenet_label, make_fingerprint
 from .object_detector import Detections, ObjectDetector
-
-N_CLASSES = 1000
 
 
 class EfficientNetLiteTagger(ObjectDetector):
@@ -34,7 +32,7 @@ class EfficientNetLiteTagger(ObjectDetector):
 
     @cached_property
     def labels(self) -> Sequence[str]:
-        return ("background", *map(imagenet_label, range(N_CLASSES)))
+        return ("background", *map(imagenet_label, range(IMAGENET_CLASSES)))
 
     @property
     def fingerprint(self) -> str:

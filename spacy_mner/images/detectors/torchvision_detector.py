@@ -64,9 +64,8 @@ class TorchvisionDetector(ObjectDetector):
 
     def load(self) -> nn.Module:
         # Without weights_backbone=None, torchvision downloads weights for the backbone.
-        network = self.model.build(
-            CALIBRATION_SIZE, weights_backbone=None, num_classes=len(self.labels)
-        )
+        options = {"weights_backbone": None, "num_classes": len(self.labels)}
+        network = self.model.build(self.model.state(), CALIBRATION_SIZE, **options)
         # For weights of its own, torchvision does this itself.
         if self.model.file is not None and self.model.name in ZERO_EPS_BATCHNORM:
             for norm in network.modules():

@@ -17,7 +17,6 @@ from .image_encoder import (
     Preprocessing,
     Regions,
     check_regions,
-    imagenet_label,
     make_fingerprint,
 )
 
@@ -84,9 +83,6 @@ class EfficientNetLite(ImageEncoder):
         pooled = grid.mean(1)
         features = pooled[:, None] if self.regions == "global" else grid
         return Outputs(features=features, logits=network._fc(pooled))
-
-    def label(self, index: int, n_classes: int) -> str:
-        return imagenet_label(index)
 
 
 def read_weights(content: bytes) -> dict[str, Tensor]:

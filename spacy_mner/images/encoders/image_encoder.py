@@ -21,6 +21,8 @@ from ..safety.limits import LARGEST
 
 Regions = Literal["global", "grid"]
 
+IMAGENET_CLASSES = 1000
+
 # Bounds the memory of a batch on an accelerator; larger batches are hardly faster.
 DEVICE_BATCH = 64
 
@@ -85,10 +87,6 @@ class ImageEncoder(FrozenNetwork[np.ndarray]):
     def run(self, network: Any, inputs: Tensor) -> Outputs:
         """Apply the network to float32 [n, 3, size, size]."""
 
-    @abstractmethod
-    def label(self, index: int, n_classes: int) -> str:
-        """Return the name of class `index` of a network with `n_classes` outputs."""
-
     def batch_size(self, device: torch.device | None) -> int:
         # One image per batch on the CPU, so that its features do not depend on other images.
         return 1 if is_cpu(device) else DEVICE_BATCH
@@ -112,13 +110,16 @@ class ImageEncoder(FrozenNetwork[np.ndarray]):
     def tags(
         self, images: Sequence[np.ndarray], k: int = 5, device: torch.device | None = None
     ) -> list[list[tuple[str, float]]]:
-        """Return the `k` most probable labels of each image, with their probabilities."""
+        """Return the `k` most probable labels of each image, with their probabilities.
+
+        Labels are those of ImageNet, or "class 3" for a network with another number of classes.
+        """
         tags = []
         for outputs in self._outputs(images, device):
             n_classes = outputs.logits.shape[1]
             best = outputs.logits.float().softmax(1).topk(min(k, n_classes))
             for pairs in zip(best.indices.tolist(), best.values.tolist(), strict=True):
-                tags.append([(self.label(i, n_classes), p) for i, p in zip(*pairs, strict=True)])
+                tags.append([(_label(i, n_classes), p) for i, p in zip(*pairs, strict=True)])
         return tags
 
     def _outputs(
@@ -166,6 +167,10 @@ def check_regions(regions: str) -> None:
     """Raise ValueError unless `regions` is "global" or "grid"."""
     if regions not in ("global", "grid"):
         raise ValueError(f'regions must be "global" or "grid", got {regions!r}')
+
+
+def _label(index: int, n_classes: int) -> str:
+    return imagenet_label(index) if n_classes == IMAGENET_CLASSES else f"class {index}"
 
 
 def imagenet_label(index: int) -> str:

@@ -12,33 +12,29 @@ from torch import Tensor, nn
 
 from ..torchvision_model import TorchvisionModel
 from .image_encoder import (
+    IMAGENET_CLASSES,
     ImageEncoder,
     Outputs,
     Preprocessing,
     Regions,
     check_regions,
-    imagenet_label,
     make_fingerprint,
 )
-
-IMAGENET_CLASSES = 1000
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """Graph nodes of a classifier, and the sizes of their outputs.
+    """Graph nodes of a classifier.
 
-    classifier: the last layer; hidden: its input, [n, dim]; feature_map: the last map or sequence
-    of vectors before it, n_cells of width map_dim; logits: the output of the network.
+    classifier: the last layer. features: its input, or the last feature map before it. logits:
+    the output of the network. n_regions, dim: shape of the features of one image.
     """
 
     classifier: str
-    hidden: str
-    feature_map: str
+    features: str
     logits: str
+    n_regions: int
     dim: int
-    map_dim: int
-    n_cells: int
 
 
 class Torchvision(ImageEncoder):
@@ -71,11 +67,11 @@ class Torchvision(ImageEncoder):
 
     @property
     def dim(self) -> int:
-        return self.nodes.dim if self.regions == "global" else self.nodes.map_dim
+        return self.nodes.dim
 
     @property
     def n_regions(self) -> int:
-        return 1 if self.regions == "global" else self.nodes.n_cells
+        return self.nodes.n_regions
 
     @cached_property
     def fingerprint(self) -> str:
@@ -100,29 +96,22 @@ class Torchvision(ImageEncoder):
     def nodes(self) -> Nodes:
         """The graph nodes that return features, found without the weights."""
         size = self.preprocessing.size
-        return find_nodes(self._skeleton(), torch.zeros(1, 3, size, size, device="meta"))
+        return find_nodes(self._skeleton().eval(), size, self.regions)
 
     def load(self) -> nn.Module:
         from torchvision.models.feature_extraction import create_feature_extractor
 
-        n_classes = IMAGENET_CLASSES
-        if self.model.file is not None:
-            weight = self.model.state().get(f"{self.nodes.classifier}.weight")
-            n_classes = IMAGENET_CLASSES if weight is None else len(weight)
-        network = self.model.build(self.preprocessing.size, **self._options(n_classes)).eval()
-        nodes = [self.nodes.hidden, self.nodes.feature_map, self.nodes.logits]
+        state = self.model.state()
+        last = (state or {}).get(f"{self.nodes.classifier}.weight")
+        n_classes = IMAGENET_CLASSES if last is None else len(last)
+        network = self.model.build(state, self.preprocessing.size, **self._options(n_classes))
+        nodes = [self.nodes.features, self.nodes.logits]
         return create_feature_extractor(network, nodes, suppress_diff_warning=True)
 
     def run(self, network: Any, inputs: Tensor) -> Outputs:
         outputs = network(inputs)
-        if self.regions == "global":
-            features = _vector(outputs[self.nodes.hidden])[:, None]
-        else:
-            features = _cells(outputs[self.nodes.feature_map])
+        features = _to_regions(outputs[self.nodes.features], self.regions)
         return Outputs(features=features, logits=outputs[self.nodes.logits])
-
-    def label(self, index: int, n_classes: int) -> str:
-        return imagenet_label(index) if n_classes == IMAGENET_CLASSES else f"class {index}"
 
     def _options(self, n_classes: int) -> dict[str, Any]:
         options: dict[str, Any] = {"num_classes": n_classes}
@@ -140,15 +129,15 @@ class Torchvision(ImageEncoder):
         options = self._options(IMAGENET_CLASSES)
         try:
             with torch.device("meta"):
-                return get_model(self.model.name, weights=None, **options).eval()
+                return get_model(self.model.name, weights=None, **options)
         except NotImplementedError:
             # RegNet computes its widths from the values of tensors, which meta tensors lack.
             with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-                return get_model(self.model.name, weights=None, **options).eval().to("meta")
+                return get_model(self.model.name, weights=None, **options).to("meta")
 
 
-def find_nodes(network: nn.Module, inputs: Tensor) -> Nodes:
-    """Trace a classifier and run it once, on the device of its parameters."""
+def find_nodes(network: nn.Module, size: int, regions: Regions) -> Nodes:
+    """Trace a classifier on the meta device, and run it for an image of height and width `size`."""
     from torchvision.models.feature_extraction import (
         create_feature_extractor,
         get_graph_node_names,
@@ -160,26 +149,24 @@ def find_nodes(network: nn.Module, inputs: Tensor) -> Nodes:
     before = names[: names.index(layers[-1])]
     extractor = create_feature_extractor(network, before, suppress_diff_warning=True)
     with torch.inference_mode():
-        outputs = extractor(inputs)
-    feature_map = next(name for name in reversed(before) if _is_map(outputs[name]))
-    n_cells, map_dim = _cells(outputs[feature_map]).shape[1:]
-    dim = _vector(outputs[before[-1]]).shape[1]
-    return Nodes(layers[-1], before[-1], feature_map, names[-1], dim, map_dim, n_cells)
+        outputs = extractor(torch.zeros(1, 3, size, size, device="meta"))
+    maps = [name for name in before if _is_map(outputs[name])]
+    features = before[-1] if regions == "global" else maps[-1]
+    _, n_regions, dim = _to_regions(outputs[features], regions).shape
+    return Nodes(layers[-1], features, names[-1], n_regions, dim)
 
 
 def _is_map(output: Any) -> bool:
-    if not isinstance(output, Tensor):
-        return False
-    is_sequence = output.dim() == 3 and output.shape[1] > 1
-    return is_sequence or (output.dim() == 4 and min(output.shape[2:]) > 1)
+    """Return whether an output is [n, channels, h, w] or [n, patches, dim], not pooled."""
+    is_sequence_or_grid = isinstance(output, Tensor) and output.dim() in (3, 4)
+    return is_sequence_or_grid and min(output.shape[1:]) > 1
 
 
-def _vector(hidden: Tensor) -> Tensor:
+def _to_regions(output: Tensor, regions: Regions) -> Tensor:
+    if output.dim() == 2:
+        return output[:, None]
+    if output.dim() == 3:  # a vision transformer has the class token before the patches
+        return output[:, 1:]
+    cells = output.flatten(2).transpose(1, 2)
     # SqueezeNet's last layer is a convolution, whose input is a map.
-    return hidden.flatten(2).mean(2) if hidden.dim() == 4 else hidden
-
-
-def _cells(feature_map: Tensor) -> Tensor:
-    # A vision transformer has the class token before the patches.
-    is_grid = feature_map.dim() == 4
-    return feature_map.flatten(2).transpose(1, 2) if is_grid else feature_map[:, 1:]
+    return cells.mean(1, keepdim=True) if regions == "global" else cells

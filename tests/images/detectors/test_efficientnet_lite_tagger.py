@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import pytest
@@ -33,20 +32,5 @@ def test_tags_are_the_most_probable_classes_of_the_encoder(tagger):
         assert all(one.box == (0, 0, 1, 1) and one.score >= 0.1 for one in found)
 
 
-def test_results_do_not_depend_on_the_batch(tagger):
-    assert tagger.compute(IMAGES) == [tagger.compute([image])[0] for image in IMAGES]
-
-
 def test_a_threshold_of_one_returns_no_tags():
     assert EfficientNetLiteTagger(threshold=1.0).compute(IMAGES[:1]) == [[]]
-
-
-def test_a_threshold_outside_zero_and_one_is_rejected():
-    with pytest.raises(ValueError):
-        EfficientNetLiteTagger(threshold=2)
-
-
-def test_a_copy_returns_the_same_tags_and_fingerprint(tagger):
-    copied = pickle.loads(pickle.dumps(tagger))
-    assert copied.compute(IMAGES[:2]) == tagger.compute(IMAGES[:2])
-    assert copied.fingerprint == tagger.fingerprint != EfficientNetLiteTagger().fingerprint

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
-from spacy.util import registry
-from torchvision.models import detection, get_model, get_model_weights
+from torchvision.models import get_model, get_model_weights
 
 from spacy_mner.images.detectors.object_detector import MAX_OBJECTS
 from spacy_mner.images.detectors.torchvision_detector import TorchvisionDetector
@@ -32,18 +28,6 @@ def detector() -> TorchvisionDetector:
 @pytest.fixture(scope="module")
 def default() -> TorchvisionDetector:
     return TorchvisionDetector(threshold=0.1)
-
-
-@pytest.fixture(scope="module")
-def state() -> dict[str, torch.Tensor]:
-    return TorchvisionDetector(model=SMALL, seed=7).load().state_dict()
-
-
-def test_it_is_registered_and_loads_nothing_when_built():
-    built = registry.object_detectors.get("spacy_mner.TorchvisionDetector.v1")()
-    assert isinstance(built, TorchvisionDetector)
-    assert built.fingerprint.startswith(DEFAULT) and built.threshold == 0.5
-    assert built._network is None
 
 
 def test_labels_are_the_class_names_of_coco(detector):
@@ -92,44 +76,11 @@ def test_detected_objects_are_cached_on_disk(detector, tmp_path):
     assert again == found == detector.compute([noise()])[0]
 
 
-def test_results_do_not_depend_on_the_batch(detector):
-    images = [noise(30, 70), clock(), noise(64, 20)]
-    for image, found in zip(images, detector.compute(images), strict=True):
-        assert detector.compute([image]) == [found]
-    assert detector.compute([]) == []
-
-
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (2500, 3000)])
 def test_images_of_extreme_sizes_have_valid_boxes(detector, default, size):
     for one in (detector, default):
         [found] = one.compute([np.full((*size, 3), 90, dtype=np.uint8)])
         assert one.from_bytes(one.to_bytes(found)) == found
-
-
-def test_random_weights_depend_on_the_seed_and_not_on_the_global_random_state(detector):
-    before = torch.get_rng_state()
-    again = TorchvisionDetector(model=SMALL, threshold=0.02).compute([clock()])
-    assert torch.equal(before, torch.get_rng_state())
-    assert again == detector.compute([clock()])
-    other = TorchvisionDetector(model=SMALL, threshold=0.02, seed=4).compute([clock()])
-    assert again != other
-
-
-def test_detecting_changes_neither_weights_nor_statistics(detector):
-    network, _ = detector.network_on(None)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    detector.compute([noise(), clock()])
-    assert all(torch.equal(before[name], now) for name, now in network.state_dict().items())
-    assert not any(module.training for module in network.modules())
-    assert not any(parameter.requires_grad for parameter in network.parameters())
-
-
-def test_weights_are_loaded_from_files_of_both_formats(tmp_path, state):
-    torch.save(state, tmp_path / "w.pth")
-    save_file(state, tmp_path / "w.safetensors")
-    for name in ("w.pth", "w.safetensors"):
-        loaded = TorchvisionDetector(model=SMALL, weights=str(tmp_path / name)).load().state_dict()
-        assert all(torch.equal(state[key], loaded[key]) for key in state)
 
 
 @pytest.fixture
@@ -183,75 +134,6 @@ def test_published_weights_are_loaded_as_by_torchvision(
         for one, the_same in zip(expected, other, strict=True):
             assert one.isfinite().all() and one.std() > 0
             torch.testing.assert_close(the_same, one, rtol=1e-3, atol=1e-3 * one.std().item())
-
-
-def test_nothing_is_downloaded_for_random_weights_or_a_file(tmp_path, state, monkeypatch):
-    def fail(*arguments, **options):
-        raise AssertionError("unexpected download")
-
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
-    torch.save(state, tmp_path / "w.pth")
-    for weights in (None, str(tmp_path / "w.pth")):
-        network = TorchvisionDetector(model=SMALL, weights=weights).load()
-        assert isinstance(network, torch.nn.Module)
-
-
-def test_a_failed_download_names_the_url_and_the_cause(monkeypatch):
-    def fail(entry, **options):
-        raise OSError("no route to host")
-
-    table = detection.FasterRCNN_MobileNet_V3_Large_320_FPN_Weights
-    monkeypatch.setattr(table, "get_state_dict", fail)
-    with pytest.raises(OSError, match=r"fasterrcnn.*\.pth .*no route"):
-        TorchvisionDetector(weights="DEFAULT").compute([clock()])
-
-
-def test_the_fingerprint_depends_on_every_setting(tmp_path, state):
-    torch.save(state, tmp_path / "w.pth")
-    settings = [
-        {},
-        {"seed": 1},
-        {"threshold": 0.4},
-        {"model": SMALL},
-        {"weights": "COCO_V1"},
-        {"model": SMALL, "weights": str(tmp_path / "w.pth")},
-    ]
-    detectors = [TorchvisionDetector(**one) for one in settings]
-    assert len({one.fingerprint for one in detectors}) == len(settings)
-    assert all(one._network is None for one in detectors)
-
-
-@pytest.mark.parametrize(
-    ("settings", "error"),
-    [
-        ({"model": "fasterrcnn_mobilenet_v3_320"}, "fasterrcnn_mobilenet_v3_large"),
-        ({"model": "resnet18"}, "resnet18"),
-        ({"weights": "COCO"}, "COCO_V1"),
-    ],
-)
-def test_an_unknown_name_is_reported_with_the_available_ones(settings, error):
-    with pytest.raises(ValueError, match=error):
-        _ = TorchvisionDetector(**settings).fingerprint
-
-
-def test_a_missing_file_and_weights_of_another_model_are_rejected(tmp_path, state):
-    with pytest.raises(FileNotFoundError, match=r"gone\.pth"):
-        TorchvisionDetector(weights=str(tmp_path / "gone.pth")).compute([clock()])
-    torch.save(state, tmp_path / "w.pth")
-    with pytest.raises(ValueError, match=DEFAULT):
-        TorchvisionDetector(weights=str(tmp_path / "w.pth")).compute([clock()])
-
-
-def test_a_threshold_outside_zero_and_one_is_rejected():
-    with pytest.raises(ValueError):
-        TorchvisionDetector(threshold=1.5)
-
-
-def test_a_pickle_does_not_contain_the_weights(detector):
-    expected = detector.compute([clock()])
-    small = pickle.dumps(detector)
-    assert len(small) < 5000
-    assert pickle.loads(small).compute([clock()]) == expected
 
 
 def test_images_are_rotated_upright_before_detection(detector):

@@ -43,12 +43,6 @@ def test_a_fingerprint_depends_on_every_fact_and_is_a_valid_folder_name():
     assert all(name.startswith("a-") and name.replace("-", "").isalnum() for name in names)
 
 
-@pytest.mark.parametrize("encoder", [EfficientNetLite, Torchvision])
-def test_unknown_regions_are_rejected(encoder):
-    with pytest.raises(ValueError):
-        encoder(regions="whole")
-
-
 def test_importing_the_images_package_imports_no_model_library():
     code = (
         "import sys, spacy_mner, spacy_mner.images, spacy_mner.images.feature_cache\n"
@@ -90,6 +84,24 @@ def test_the_network_follows_when_the_device_changes():
         encoder.devices.clear()
         encoder.encode([noise()], torch.device(device))
         assert {one.type for one in encoder.devices} == {device}
+
+
+@pytest.mark.parametrize(
+    "encoder", [EfficientNetLite(), Torchvision(model="shufflenet_v2_x0_5")], ids=["lite", "random"]
+)
+def test_concurrent_threads_get_the_features_of_their_own_images(encoder):
+    images = [noise(seed=i) // (i + 1) for i in range(8)]
+    expected = [encoder.encode([image]) for image in images] * 4
+    with ThreadPoolExecutor(8) as pool:
+        features = list(pool.map(lambda image: encoder.encode([image]), images * 4))
+    assert all(np.allclose(a, b, rtol=1e-3) for a, b in zip(features, expected, strict=True))
+
+
+def test_the_fingerprint_and_the_shape_of_features_depend_on_the_regions():
+    whole, grid = EfficientNetLite(), EfficientNetLite(regions="grid")
+    assert whole.fingerprint != grid.fingerprint
+    assert (whole.n_regions, grid.n_regions) == (1, 49)
+    assert whole.encode([]).shape == (0, 1, 1280) and whole.tags([]) == []
 
 
 @pytest.mark.gpu
