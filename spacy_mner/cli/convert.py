@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class OrphanChoice(str, Enum):
-    """Protocol for an `I-` without a preceding tag."""
+    """Convention for an orphan `I-`."""
 
     open = "open"
     drop = "drop"
@@ -50,7 +50,8 @@ def convert_cli(
     orphans: Annotated[
         OrphanChoice,
         typer.Option(
-            help="An I- without a preceding tag begins an entity (lenient) or is dropped (strict)."
+            help="Convention for an orphan I-, one without a preceding tag of its label: it "
+            "begins an entity (open, lenient) or is read as outside (drop, strict)."
         ),
     ] = OrphanChoice.open,
     rename: Annotated[
@@ -135,9 +136,11 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
 
 
 def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[tuple[str, str]]:
-    rows = [("posts", summary.posts), ("tokens", summary.tokens)]
+    rows: list[tuple[str, int | str]] = [("posts", summary.posts), ("tokens", summary.tokens)]
     rows += [(f"entities {label}", n) for label, n in sorted(summary.entities.items())]
-    rows.append((f"I- without a preceding tag ({summary.orphans})", summary.repaired_tags))
+    if summary.tag_scheme:
+        rows.append(("tag scheme", summary.tag_scheme))
+        rows.append((f"orphans ({summary.orphans})", summary.repaired_tags))
     rows.append(("posts with an image", summary.posts_with_image))
     if has_image_source:
         rows.append(("images matched", summary.images_matched))
@@ -147,7 +150,7 @@ def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[
         rows.append(("captions missing", len(summary.captions_missing)))
     rows.append(("spans that do not align", summary.alignment.misaligned))
     rows.append(("problems", len(summary.problems)))
-    return [(name, f"{count:,}") for name, count in rows]
+    return [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in rows]
 
 
 def _print_missing(kind: str, items: list[MissingImage]) -> None:

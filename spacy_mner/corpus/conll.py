@@ -20,7 +20,7 @@ from spacy.tokens import Doc
 from ..errors import CorpusError
 from .image_names import AllImagesOf, stem
 from .posts import ReadContext, make_doc
-from .tags import Tag, parse_tag, read_entities
+from .tags import Tag, detect_scheme, parse_tag
 
 SUFFIXES = (".txt", ".conll", ".bio", ".iob", ".iob2", ".tsv", "")
 TWITTER_HEADER = "IMGID:"
@@ -66,22 +66,19 @@ def parse_conll(lines: Iterable[str], context: ReadContext) -> Iterator[Doc]:
     `doc._.image` is the id of the image, a list of ids, or `AllImagesOf` the post: to be resolved
     against files or descriptors.
     """
+    blocks = []
     for block in _blocks(lines, context):
-        if not block.words:
+        if block.words:
+            blocks.append(block)
+        else:
             context.report(block.line, f"{block.header}{block.id or ''} has no tokens; left out")
-            continue
-        labels = context.labels
-        tags = [
-            tag and Tag(tag.prefix, labels(tag.label) if tag.label else "") for tag in block.tags
-        ]
-        repaired = read_entities(tags, context.orphans)
-        context.n_orphans += repaired.orphans
-        context.n_changed += repaired.changed
+    scheme = detect_scheme(block.tags for block in blocks)
+    for block in blocks:
         yield make_doc(
             context,
             block.words,
-            entities=repaired.entities,
-            missing=[i for i, tag in enumerate(tags) if tag is None],
+            entities=context.entities_of_tags(block.tags, scheme),
+            missing=[i for i, tag in enumerate(block.tags) if tag is None],
             post_id=block.id,
             image=_images(block),
         )
@@ -142,7 +139,9 @@ def _add_token(block: _Block, number: int, line: str, context: ReadContext) -> N
         return
     tag = parse_tag(columns[-1]) if len(columns) > 1 else None
     if tag is None:
-        found = f"{columns[-1]!r} is not O, B-… or I-…" if len(columns) > 1 else "no label"
+        found = (
+            f"{columns[-1]!r} is not O, B-…, I-… or another tag" if len(columns) > 1 else "no label"
+        )
         context.report(number, f"{found}; token {word!r} kept, its annotation is missing")
     block.words.append(word)
     block.tags.append(tag)

@@ -17,7 +17,7 @@ from ..errors import CorpusError, UsageError
 from ..extensions import has_image
 from .attach_images import ImageAttacher
 from .formats import Format, format_of, writer_of
-from .posts import Labels, ReadContext
+from .posts import ReadContext
 from .predicted import make_predicted
 from .summary import Summary
 from .tags import Orphans
@@ -30,8 +30,8 @@ class Options:
     images_root: folder in which images are looked up; references become relative to it.
     features: `.npz` file with `ids` and `features` for `doc._.image_features`.
     captions: file with lines `id<TAB>caption` for `doc._.image_text`.
-    orphans: protocol for an `I-` without a preceding tag: "open" begins an entity (lenient),
-        "drop" reads it as outside (strict).
+    orphans: convention for an orphan `I-`, one without a preceding tag: "open" begins an entity
+        (lenient), "drop" reads it as outside (strict).
     rename: old label → new label; other labels are unchanged.
     nlp: pipeline whose tokenizer is used for posts without tokens, and to count the spans that do
         not align with its tokens; None: a blank English one.
@@ -57,9 +57,7 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
         raise CorpusError(f"There is no file {source}.")
     if options.orphans not in get_args(Orphans):
         raise UsageError(f'orphans must be "open" or "drop", not "{options.orphans}".')
-    context = ReadContext(
-        options.nlp or blank_pipeline("en"), Labels(options.rename), options.orphans
-    )
+    context = ReadContext(options.nlp or blank_pipeline("en"), options.rename, options.orphans)
     summary = Summary(str(source), str(target), options.orphans, problems=context.problems)
     attach = ImageAttacher(
         options.images_root,
@@ -72,8 +70,9 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     docs = _require_one(docs, source, reader, context)
     target.parent.mkdir(parents=True, exist_ok=True)
     write(docs, target, options.images_root)
+    summary.tag_scheme = context.scheme
     summary.repaired_tags, summary.repaired_tokens = context.n_orphans, context.n_changed
-    summary.unused_names = sorted(set(options.rename) - context.labels.seen)
+    summary.unused_names = sorted(set(options.rename) - context.labels_seen)
     summary.write()
     return summary
 

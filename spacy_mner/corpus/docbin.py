@@ -70,7 +70,7 @@ def read_docs_for_conversion(path: Path, context: ReadContext) -> Iterator[Doc]:
         if not len(doc):
             context.report(number, "no text; left out")
             continue
-        rename_labels(doc, context.labels)
+        rename_labels(doc, context)
         for reason in _drop_invalid_attributes(doc):
             context.report(number, f"{reason}; left out")
         yield doc

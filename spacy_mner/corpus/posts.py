@@ -10,24 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..extensions import POST_ID
-from .tags import Entity, Orphans
-
-
-@dataclass
-class Labels:
-    """Maps the labels of a corpus to new names.
-
-    renamed: old name → new name; other labels are unchanged.
-    seen: labels of the input, by their old names.
-    """
-
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
-
-    def __call__(self, label: str) -> str:
-        """Return the new name of a label."""
-        self.seen.add(label)
-        return self.renamed.get(label, label)
+from .tags import Entity, Orphans, Scheme, Tag, read_entities
 
 
 @dataclass(frozen=True)
@@ -48,21 +31,45 @@ class ReadContext:
     """Settings with which a corpus file is read, and what its reader reports.
 
     nlp: provides the vocab, and the tokenizer for posts without tokens.
-    labels, orphans: see `Labels` and `read_entities`.
+    renamed: old label → new label; other labels are unchanged.
+    orphans: see `read_entities`.
     problems: skipped and repaired parts of the input.
+    labels_seen: labels of the input, by their old names.
+    scheme: name of the scheme of its tags; None for a format without tags.
     n_orphans, n_changed: sums of `Repaired.orphans` and `Repaired.changed` over posts.
     """
 
     nlp: Language
-    labels: Labels = field(default_factory=Labels)
+    renamed: Mapping[str, str] = field(default_factory=dict)
     orphans: Orphans = "open"
     problems: list[Problem] = field(default_factory=list)
+    labels_seen: set[str] = field(default_factory=set)
+    scheme: str | None = None
     n_orphans: int = 0
     n_changed: int = 0
 
     def report(self, line: int, reason: str) -> None:
         """Add a problem."""
         self.problems.append(Problem(line, reason))
+
+    def rename(self, label: str) -> str:
+        """Return the new name of a label."""
+        self.labels_seen.add(label)
+        return self.renamed.get(label, label)
+
+    def entities_of_tags(self, tags: Iterable[Tag | None], scheme: Scheme) -> list[Entity]:
+        """Return the entities of the tags of a post with renamed labels, and count the orphans.
+
+        scheme: that of the whole corpus, from `detect_scheme`.
+        """
+        renamed = [
+            Tag(tag.prefix, self.rename(tag.label)) if tag and tag.label else tag for tag in tags
+        ]
+        repaired = read_entities(renamed, self.orphans, scheme)
+        self.scheme = scheme.name
+        self.n_orphans += repaired.orphans
+        self.n_changed += repaired.changed
+        return repaired.entities
 
 
 def make_doc(
@@ -96,9 +103,9 @@ def make_doc(
     return doc
 
 
-def rename_labels(doc: Doc, labels: Labels) -> None:
+def rename_labels(doc: Doc, context: ReadContext) -> None:
     """Rename the labels of a Doc in place; missing annotation stays missing."""
-    entities = [Span(doc, e.start, e.end, label=labels(e.label_)) for e in doc.ents]
+    entities = [Span(doc, e.start, e.end, label=context.rename(e.label_)) for e in doc.ents]
     doc.set_ents(entities, default="unmodified")
 
 

@@ -151,7 +151,7 @@ class _RecordParser:
         span, label = self._span(value), value.get("label")
         if not isinstance(label, str) or not label:
             raise ValueError(f"span {span.start}–{span.end} has no label")
-        return CharSpan(span.start, span.end, self.context.labels(label))
+        return CharSpan(span.start, span.end, self.context.rename(label))
 
     def _missing(self) -> list[CharSpan]:
         if self.record.get("_view_id") != BINARY_VIEW:

@@ -38,7 +38,9 @@ class Summary:
     """Counts and problems of a conversion.
 
     entities: by label, in the output.
-    repaired_tags: `I-` without a preceding tag. repaired_tokens: tags changed by the protocol.
+    tag_scheme: such as "BIO" or "BIOES"; None for a format without tags.
+    repaired_tags, repaired_tokens: entities without their first or last tag, and the tags that the
+        convention for them changed; see `tags.Repaired`.
     posts_with_image: posts of the output with an image or a descriptor.
     alignment: of the gold spans with the tokens of a pipeline.
     problems: skipped and repaired parts of the input.
@@ -51,6 +53,7 @@ class Summary:
     posts: int = 0
     tokens: int = 0
     entities: Counter[str] = field(default_factory=Counter)
+    tag_scheme: str | None = None
     repaired_tags: int = 0
     repaired_tokens: int = 0
     posts_with_image: int = 0

@@ -34,7 +34,7 @@ def test_a_corpus_is_converted_and_the_summary_printed(run, tmp_path):
         assert words in result.stdout
 
 
-def test_orphans_selects_the_protocol(run, tmp_path):
+def test_orphans_selects_the_convention(run, tmp_path):
     assert run("train.txt", "train.jsonl", "--orphans", "drop").exit_code == 0
     first, second = map(json.loads, (tmp_path / "train.jsonl").read_text().splitlines())
     assert [span["label"] for span in first["spans"]] == ["OTHER"]

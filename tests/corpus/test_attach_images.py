@@ -5,7 +5,7 @@ import pytest
 
 from spacy_mner.corpus.convert import Options, convert
 
-from .made import docs_of, write_jsonl
+from .strategies import docs_of, write_jsonl
 
 CONLL = """IMGID:1015799
 Duke\tB-PER

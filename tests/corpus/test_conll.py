@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from spacy_mner.corpus.conll import parse_conll, read_lines
 from spacy_mner.corpus.image_names import AllImagesOf
-from spacy_mner.corpus.posts import Labels, ReadContext, missing_tokens
+from spacy_mner.corpus.posts import ReadContext, missing_tokens
 from spacy_mner.errors import CorpusError
 
-from .made import NLP, entities_of, id_of, tags_of, words_of
+from .strategies import NLP, entities_of, id_of, tags_of, words_of
 
 # All characters that a line can contain.
 characters = st.characters(exclude_characters="\n", exclude_categories=("Cs",))
@@ -17,7 +17,7 @@ characters = st.characters(exclude_characters="\n", exclude_categories=("Cs",))
 
 def parse(text, *, orphans="open", rename=None):
     """Return the posts and problems of a file with this text."""
-    context = ReadContext(NLP, Labels(rename or {}), orphans)
+    context = ReadContext(NLP, rename or {}, orphans)
     return list(parse_conll(text.split("\n"), context)), context.problems
 
 
@@ -144,7 +144,7 @@ def test_tokens_before_the_first_header_are_a_post_without_image():
         ("IMGID:1\na\tO\n\nb\tO\n", [("1", ["a"], []), (None, ["b"], [])], 4, "IMGID"),
         ("IMGID:1\n\nIMGID:2\na\tO", [("2", ["a"], [])], 1, "IMGID:1 has no tokens"),
         ("IMGID:1\na\tO\nhelloO", [("1", ["a", "helloO"], [1])], 3, "helloO"),
-        ("IMGID:1\nDuke\tS-PER", [("1", ["Duke"], [0])], 2, "S-PER"),
+        ("IMGID:1\nDuke\tX-PER", [("1", ["Duke"], [0])], 2, "X-PER"),
         ("IMGID:1\na\tO\n\tB-PER", [("1", ["a"], [])], 3, "no token"),
     ],
     ids=["no header", "no tokens", "no label", "another scheme", "no token"],

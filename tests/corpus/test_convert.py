@@ -15,7 +15,7 @@ from spacy_mner.errors import CorpusError, MNERError, UsageError
 from spacy_mner.extensions import image_as_png
 from spacy_mner.images.reference import references
 
-from .made import content, doc_of, docs_of, id_of, tags_of, words_of, write_jsonl
+from .strategies import content, doc_of, docs_of, id_of, tags_of, words_of, write_jsonl
 
 CONLL = """IMGID:1015799
 Duke\tB-PER

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacy_mner.corpus.jsonl import parse_jsonl
-from spacy_mner.corpus.posts import Labels, ReadContext, missing_tokens
+from spacy_mner.corpus.posts import ReadContext, missing_tokens
 from spacy_mner.corpus.record import doc_to_record
 
-from .made import NLP, annotated_docs, content, doc_of, entities_of, id_of, words_of
+from .strategies import NLP, annotated_docs, content, doc_of, entities_of, id_of, words_of
 
 
 def parse(*records, rename=None):
     """Return the posts and problems of records, or of lines."""
     lines = [one if isinstance(one, str) else json.dumps(one) for one in records]
-    context = ReadContext(NLP, Labels(rename or {}))
+    context = ReadContext(NLP, rename or {})
     return list(parse_jsonl(lines, context)), context.problems
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_mner.corpus.labelstudio import parse_tasks, read_tasks, write_tasks
-from spacy_mner.corpus.posts import Labels, ReadContext
+from spacy_mner.corpus.posts import ReadContext
 from spacy_mner.errors import CorpusError
 
-from .made import NLP, annotated_docs, content, doc_of, entities_of, id_of, words_of
+from .strategies import NLP, annotated_docs, content, doc_of, entities_of, id_of, words_of
 
 TEXT = "💩 Duke Dumont in Ibiza"
 
@@ -64,7 +64,7 @@ TASK = {
 
 def parse(*tasks, rename=None):
     """Return the posts and problems of tasks."""
-    context = ReadContext(NLP, Labels(rename or {}))
+    context = ReadContext(NLP, rename or {})
     return list(parse_tasks(tasks, context)), context.problems
 
 

@@ -9,7 +9,7 @@ from spacy_mner.corpus.jsonl import parse_jsonl
 from spacy_mner.corpus.posts import ReadContext
 from spacy_mner.corpus.record import doc_to_record
 
-from .made import NLP, doc_of, tags_of, words_of
+from .strategies import NLP, doc_of, tags_of, words_of
 
 # As exported by Prodigy's `db-out`.
 TASK = {
