@@ -38,7 +38,7 @@ class AugmentationFeaturizer(Featurizer):
             raise ValueError(f"n must be at least 1, got {n}")
         self.n = n
         self._table = TrainingTable(0)
-        self._forms: set[int] = set()
+        self._orths: set[int] = set()
         self._vocab: Vocab | None = None
         # Rows of the training words, and their neighbors [n_rows, n].
         self._set_neighbors([], [])
@@ -46,7 +46,7 @@ class AugmentationFeaturizer(Featurizer):
 
     def update_vocab(self, doc: Doc) -> None:
         self._vocab = doc.vocab
-        self._forms.update(doc.count_by(ORTH))
+        self._orths.update(doc.count_by(ORTH))
 
     def finalize(self) -> None:
         if self._vocab is None:
@@ -58,11 +58,11 @@ class AugmentationFeaturizer(Featurizer):
         self._table, self._nearest = TrainingTable(table.shape[1]), None
         self._set_neighbors([], [])
         nearest = self._nearest_rows(table)
-        words = [self._vocab.strings[form] for form in self._forms]
+        words = [self._vocab.strings[orth] for orth in self._orths]
         rows = np.unique(find_rows(table, words)) if words else self._rows
         rows = rows[rows >= 0]
         self._set_neighbors(rows, nearest.find(rows))
-        self._forms, self._vocab = set(), None
+        self._orths, self._vocab = set(), None
 
     def _set_neighbors(self, rows: ArrayLike, neighbors: ArrayLike) -> None:
         self._rows = np.asarray(rows, dtype=np.int64)
@@ -72,9 +72,8 @@ class AugmentationFeaturizer(Featurizer):
         """Return the search in a table; raises ValueError unless it is that of training."""
         self._table.check(table)
         if self._nearest is None or self._nearest.data is not table.data:
-            nearest = NearestRows(table, self.n)
-            nearest.add_known(self._rows, self._neighbors)
-            self._nearest = nearest
+            self._nearest = NearestRows(table, self.n)
+            self._nearest.cache(self._rows, self._neighbors)
         return self._nearest
 
     @property
@@ -95,10 +94,10 @@ class AugmentationFeaturizer(Featurizer):
             table = batch.vocab.vectors
             nearest = self._nearest_rows(table)
             rows = find_rows(table, batch.words)
-            known = rows >= 0
-            neighbors[known] = nearest.find(rows[known])
-            vectors[known] = nearest.vectors(neighbors[known])
-            similarity[known] = nearest.similarity(rows[known], neighbors[known])
+            has_row = rows >= 0
+            neighbors[has_row] = nearest.find(rows[has_row])
+            vectors[has_row] = nearest.vectors(neighbors[has_row])
+            similarity[has_row] = nearest.similarity(rows[has_row], neighbors[has_row])
         return {
             "vectors": vectors,
             "similarity": similarity,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -24,15 +23,15 @@ class PostBatch:
 
     docs: the posts.
     lengths: int64 [n_posts], tokens of each post (0 allowed).
-    forms: uint64 [n_distinct], hashes of the distinct token texts.
-    token: int64 [n_tokens], each token's index into `forms`.
+    words: the distinct token texts.
+    token: int64 [n_tokens], each token's index into `words`.
     device: of the component's network; frozen image networks compute on it too.
     without_image: posts whose images are masked in this training step (image dropout).
     """
 
     docs: Sequence[Doc]
     lengths: np.ndarray
-    forms: np.ndarray
+    words: list[str]
     token: np.ndarray
     device: torch.device
     without_image: Sequence[bool]
@@ -44,21 +43,16 @@ class PostBatch:
         """Return the batch of these posts; image dropout is drawn if `is_train`."""
         orths = [doc.to_array(ORTH).astype(np.uint64).reshape(-1) for doc in docs]
         flat = np.concatenate(orths) if orths else np.zeros(0, dtype=np.uint64)
-        forms, token = np.unique(flat, return_inverse=True)
+        distinct, token = np.unique(flat, return_inverse=True)
+        words = [docs[0].vocab.strings[orth] for orth in distinct.tolist()]
         lengths = np.asarray([len(doc) for doc in docs], dtype=np.int64)
         token = token.astype(np.int64).reshape(-1)
         without_image = [is_train and _drop_image(doc) for doc in docs]
-        return cls(docs, lengths, forms, token, device, without_image)
+        return cls(docs, lengths, words, token, device, without_image)
 
     @property
     def vocab(self) -> Vocab:
         return self.docs[0].vocab
-
-    @cached_property
-    def words(self) -> list[str]:
-        """The distinct token texts, in the order of `forms`."""
-        strings = self.vocab.strings
-        return [strings[int(form)] for form in self.forms]
 
 
 def _drop_image(doc: Doc) -> bool:

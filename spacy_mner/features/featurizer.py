@@ -167,7 +167,7 @@ class Featurizers:
             features = featurizer(batch)
             if isinstance(features, ImageFeatures):
                 pairs = zip(statuses, features.statuses, strict=True)
-                statuses = [known.merge(new) for known, new in pairs]
+                statuses = [one.merge(other) for one, other in pairs]
                 features = features.arrays
             arrays[name] = features
         read = {attribute for one in self.by_name.values() for attribute in one.reads}

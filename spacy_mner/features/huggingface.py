@@ -44,15 +44,12 @@ class EncoderFiles:
 
 
 def read_files(name: str, revision: str | None = None) -> EncoderFiles:
-    """Load the tokenizer and the config of an encoder.
-
-    name: of a model on the Hugging Face hub, or a folder.
-    revision: branch, tag or commit on the hub; None for the default branch.
+    """Load the tokenizer and the config of an encoder, as `TransformerFeaturizer` names it.
 
     Raises ValueError if they cannot be loaded, or are not those of a supported encoder.
     """
     config = from_pretrained("AutoConfig", name, revision)
-    if reason := unsupported_reason(config, transformers()):
+    if reason := unsupported_reason(config, import_library("transformers")):
         raise unsupported_encoder_error(name, reason)
     # RoBERTa and its relatives mark the beginning of a word by a space before it.
     tokenizer = from_pretrained("AutoTokenizer", name, revision, add_prefix_space=True)
@@ -100,7 +97,7 @@ def from_pretrained(kind: str, name: str, revision: str | None = None, **setting
 
     kind: a key of `FILES`.
     """
-    load = getattr(transformers(), kind).from_pretrained
+    load = getattr(import_library("transformers"), kind).from_pretrained
     is_local = _is_local(name)
     if is_local:
         _check_folder(name)
@@ -138,17 +135,8 @@ def _unavailable_error(name: str, reason: str) -> ValueError:
     )
 
 
-def transformers() -> Any:
-    """The optional package transformers; raises ImportError without it."""
-    return _optional("transformers")
-
-
-def tokenizers() -> Any:
-    """The optional package tokenizers, a dependency of transformers."""
-    return _optional("tokenizers")
-
-
-def _optional(package: str) -> Any:
+def import_library(package: str) -> Any:
+    """Import the optional package transformers, or tokenizers, on which it depends."""
     try:
         return import_module(package)
     except ImportError as error:

@@ -14,10 +14,10 @@ from ..images.feature_cache import FeatureCache
 from ..images.reference import LazyImage
 from ..images.safety.limits import LARGEST
 from .featurizer import Arrays
-from .image_network import ImageNetworkFeaturizer
+from .visual_featurizer import VisualFeaturizer
 
 
-class ImageFeaturizer(ImageNetworkFeaturizer[np.ndarray]):
+class ImageFeaturizer(VisualFeaturizer[np.ndarray]):
     """Computes the regions of a post from its images, or takes its precomputed descriptor."""
 
     attribute = "image_features"
@@ -80,13 +80,8 @@ class ImageFeaturizer(ImageNetworkFeaturizer[np.ndarray]):
             return [ImageError("the model takes image_features, not images")]
         return super().open(doc)
 
-    def given(self, doc: Doc) -> list[np.ndarray | ImageError]:
-        try:
-            return [self._descriptor(doc._.image_features)]
-        except ImageError as error:
-            return [error]
-
-    def _descriptor(self, value: Any) -> np.ndarray:
+    def given(self, doc: Doc) -> list[np.ndarray]:
+        value = doc._.image_features
         if isinstance(value, ImageError):
             raise value
         try:
@@ -102,7 +97,7 @@ class ImageFeaturizer(ImageNetworkFeaturizer[np.ndarray]):
             raise ImageError("image_features has no regions")
         if not (np.abs(features) <= LARGEST).all():
             raise ImageError(f"image_features has values that are not within ±{LARGEST:,.0f}")
-        return features.reshape(-1, self.dim)
+        return [features.reshape(-1, self.dim)]
 
     def collate(self, per_post: Sequence[list[np.ndarray]]) -> Arrays:
         n_regions = [sum(map(len, parts)) for parts in per_post]

@@ -12,9 +12,9 @@ from thinc.backends import get_array_ops
 NONE = -1
 # Marks rows whose neighbors are not computed yet.
 _UNKNOWN = -2
-# Limits of memory: similarities of one block, queries of one search, and pairs whose cosines are
-# computed in double precision at once.
-_BLOCK_SCORES = 1 << 22
+# Limits of memory: similarities of one chunk of the table, queries of one search, and pairs whose
+# cosines are computed in double precision at once.
+_CHUNK_SCORES = 1 << 22
 _MAX_QUERIES = 1024
 _MAX_PAIRS = 1 << 14
 
@@ -42,7 +42,7 @@ class NearestRows:
         # Upper bound of the rounding error of a cosine in single precision.
         self._margin = (self.data.shape[1] + 8) * 2.0**-24
 
-    def add_known(self, rows: np.ndarray, neighbors: np.ndarray) -> None:
+    def cache(self, rows: np.ndarray, neighbors: np.ndarray) -> None:
         """Add the neighbors [n_rows, n] of rows to the cache."""
         self._found[rows] = neighbors
 
@@ -74,7 +74,7 @@ class NearestRows:
         """Find the neighbors of distinct rows in one pass over the table."""
         best = np.full((len(rows), self.n), NONE, dtype=np.int64)
         cosines = np.full(best.shape, -np.inf)
-        step = max(_BLOCK_SCORES // len(rows), 1)
+        step = max(_CHUNK_SCORES // len(rows), 1)
         unit = self._take(rows, np.float64) * self._scale[rows, None]
         queries = self._ops.asarray(unit, dtype="float32")
         for start in range(0, len(self._scale), step):
@@ -88,7 +88,7 @@ class NearestRows:
     def _candidates(
         self, queries: Any, worst: np.ndarray, start: int, end: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return a superset of the nearest pairs (query, row) in a block of the table.
+        """Return a superset of the nearest pairs (query, row) in a chunk of the table.
 
         worst: for each query, the smallest cosine among its neighbors so far.
         """
@@ -126,10 +126,10 @@ class NearestRows:
 def _inverse_norms(data: Any, ops: Any) -> np.ndarray:
     """Return 1 / |v| of every row, 0 for zero and non-finite vectors: float64 [n_rows]."""
     norms = np.zeros(data.shape[0])
-    step = max(_BLOCK_SCORES // data.shape[1], 1)
+    step = max(_CHUNK_SCORES // data.shape[1], 1)
     for start in range(0, len(norms), step):
-        block = ops.to_numpy(data[start : start + step]).astype(np.float64)
-        norms[start : start + step] = np.sqrt((block * block).sum(axis=1))
+        chunk = ops.to_numpy(data[start : start + step]).astype(np.float64)
+        norms[start : start + step] = np.sqrt((chunk * chunk).sum(axis=1))
     usable = np.isfinite(norms) & (norms > 0)
     return np.divide(1.0, norms, out=np.zeros_like(norms), where=usable)
 

@@ -15,7 +15,7 @@ from ..images.feature_cache import FeatureCache
 from ..images.image_objects import ImageObject, read_objects, top_scoring
 from ..utils.text import printable
 from .featurizer import Arrays
-from .image_network import ImageNetworkFeaturizer, results_in
+from .visual_featurizer import VisualFeaturizer, results_in
 
 # The index of a label that did not occur in training.
 UNKNOWN = 0
@@ -23,7 +23,7 @@ UNKNOWN = 0
 LABEL_CHARACTERS = 40
 
 
-class ObjectFeaturizer(ImageNetworkFeaturizer[list[ImageObject]]):
+class ObjectFeaturizer(VisualFeaturizer[list[ImageObject]]):
     """Encodes the top-scoring objects of a post: those of `doc._.image_objects`, or detected ones.
 
     Objects given in the post take precedence over a detector. A post without objects is masked.
@@ -94,24 +94,22 @@ class ObjectFeaturizer(ImageNetworkFeaturizer[list[ImageObject]]):
         """Return the top-scoring objects of all images of a post."""
         return top_scoring(chain.from_iterable(results), self.n)
 
-    def given(self, doc: Doc) -> list[list[ImageObject] | ImageError]:
-        try:
-            objects = read_objects(doc._.image_objects)
-            self._check_vectors(objects)
-        except ImageError as error:
-            return [error]
-        if not objects:
-            return []
-        known = [one for one in objects if self.dim or one.label in self.ids]
-        return [known or _unknown_labels_error(objects)]
-
-    def _check_vectors(self, objects: Sequence[ImageObject]) -> None:
+    def given(self, doc: Doc) -> list[list[ImageObject]]:
+        objects = read_objects(doc._.image_objects)
         for number, one in enumerate(objects, start=1):
             if self.dim and _width(one) != self.dim:
                 raise ImageError(
                     f"invalid image_objects: the vector of object {number} has width "
                     f"{_width(one)}, expected {self.dim}"
                 )
+        usable = [one for one in objects if self.dim or one.label in self.ids]
+        if objects and not usable:
+            labels = [printable(one.label[:LABEL_CHARACTERS]) for one in top_scoring(objects, 3)]
+            raise ImageError(
+                "no label of image_objects occurred in training: "
+                f"{', '.join(dict.fromkeys(labels))}"
+            )
+        return [usable] if usable else []
 
     def collate(self, per_post: Sequence[list[list[ImageObject]]]) -> Arrays:
         top = [self._top_scoring(results) for results in per_post]
@@ -142,10 +140,3 @@ class ObjectFeaturizer(ImageNetworkFeaturizer[list[ImageObject]]):
 
 def _width(one: ImageObject) -> int:
     return 0 if one.vector is None else len(one.vector)
-
-
-def _unknown_labels_error(objects: Sequence[ImageObject]) -> ImageError:
-    labels = dict.fromkeys(
-        printable(one.label[:LABEL_CHARACTERS]) for one in top_scoring(objects, 3)
-    )
-    return ImageError(f"no label of image_objects occurred in training: {', '.join(labels)}")

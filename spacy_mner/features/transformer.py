@@ -14,7 +14,7 @@ from spacy.tokens import Doc
 from ..extensions import has_image_text
 from .batch import PostBatch
 from .featurizer import Featurizer
-from .huggingface import EncoderFiles, read_files, tokenizers
+from .huggingface import EncoderFiles, import_library, read_files
 
 logger = logging.getLogger("spacy")
 
@@ -227,7 +227,7 @@ class WordPieceTokenizer:
     """
 
     def __init__(self, tokenizer: str):
-        self._tokenizer = tokenizers().Tokenizer.from_str(tokenizer)
+        self._tokenizer = import_library("tokenizers").Tokenizer.from_str(tokenizer)
         self._tokenizer.encode_special_tokens = True  # "[SEP]" in a post is ordinary text
         self.single = Template(self._tokenizer.encode("a"))
         self.paired = Template(self._tokenizer.encode("a", "a"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from spacy.tokens import Doc
+from spacy.vectors import Vectors
 from spacy.vocab import Vocab
 from thinc.backends import get_array_ops
 
@@ -78,27 +79,25 @@ class WordFeaturizer(Featurizer):
         known = np.zeros(len(words), dtype=bool)
         row = np.asarray([self._row(word) for word in words], dtype=np.int64)
         if self._table.dim and words:
-            self._look_up(batch.vocab, words, vectors, known)
+            vectors, known = self._look_up(batch.vocab.vectors, words)
         return {"vectors": vectors, "known": known, "row": row, "token": batch.token}
 
     def _row(self, word: str) -> int:
         """Row of the learned table, of the word as written or in lower case; 0 if unknown."""
         return self.rows.get(word) or self.rows.get(word.lower(), 0)
 
-    def _look_up(
-        self, vocab: Vocab, words: list[str], vectors: np.ndarray, known: np.ndarray
-    ) -> None:
-        """Fill in the pretrained vectors [n_words, dim], and which words have one [n_words]."""
-        table = vocab.vectors
+    def _look_up(self, table: Vectors, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pretrained vectors [n_words, dim], and which words have one [n_words]."""
         self._table.check(table)
         ops = get_array_ops(table.data)
         if table.mode == "floret":  # composes vectors of character n-grams: no word is unknown
-            vectors[:] = ops.to_numpy(table.get_batch(words))
-            known[:] = True
-            return
+            vectors = ops.to_numpy(table.get_batch(words)).astype(np.float32)
+            return vectors, np.ones(len(words), dtype=bool)
         rows = find_rows(table, words)
-        known[:] = rows >= 0
+        known = rows >= 0
+        vectors = np.zeros((len(words), self._table.dim), dtype=np.float32)
         vectors[known] = ops.to_numpy(table.data[ops.asarray(rows[known])])
+        return vectors, known
 
     @property
     def state(self) -> dict[str, Any]:

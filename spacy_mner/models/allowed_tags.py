@@ -25,7 +25,7 @@ def labels_of(docs: Iterable[Doc]) -> set[str]:
 def tags_allowed_by_gold(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarray:
     """The tags that agree with the gold annotation: bool [n_tokens, n_tags], tokens flat.
 
-    One tag where the annotation of a token is known, all tags where it is missing. The gold
+    One tag where a token is annotated, all tags where its annotation is missing. The gold
     annotation of a span that does not align with the predicted tokens is missing.
 
     Raises ValueError for a gold label that is not in `labels`.
@@ -34,9 +34,9 @@ def tags_allowed_by_gold(examples: Sequence[Example], labels: Sequence[str]) -> 
     tags = [_gold_tags(example, index) for example in examples]
     flat = np.concatenate(tags) if tags else np.zeros(0, dtype=np.int64)
     allowed = np.ones((len(flat), n_tags(len(labels))), dtype=bool)
-    known = np.flatnonzero(flat != _MISSING)
-    allowed[known] = False
-    allowed[known, flat[known]] = True
+    annotated = np.flatnonzero(flat != _MISSING)
+    allowed[annotated] = False
+    allowed[annotated, flat[annotated]] = True
     return allowed
 
 

@@ -76,16 +76,12 @@ def build_multimodal_tagger(
 
 def _checked(stage: str, block: Any) -> Stage:
     """The block of a stage. Confection does not check its type."""
-    if not isinstance(block, Stage):
-        raise ValueError(
-            f"model.{stage} expects a block such as {EXAMPLES[stage]}, got {type(block).__name__}."
-        )
-    if block.stage != stage:
-        raise ValueError(
-            f"model.{stage} expects a block such as {EXAMPLES[stage]}, got {block.name}. Move it "
-            f"to model.{block.stage}."
-        )
-    return block
+    if isinstance(block, Stage) and block.stage == stage:
+        return block
+    found = type(block).__name__
+    if isinstance(block, Stage):
+        found = f"{block.name}. Move it to model.{block.stage}"
+    raise ValueError(f"model.{stage} expects a block such as {EXAMPLES[stage]}, got {found}.")
 
 
 def _check_modalities(embed: dict[str, Any], tok2vec: Model | None) -> None:

@@ -13,12 +13,9 @@ from spacy.tokens import Doc, Token
 from thinc.api import Model
 
 from ..extensions import POST_ID
+from ..utils.text import first_items, pluralize, remaining_items, short_repr
 from .shim import TorchShim
 from .tagger import TaggerOutput
-
-# Posts or parameters in a message, and characters of the text of a post.
-SHOWN = 5
-CHARACTERS = 40
 
 REMEDY = "Lower training.optimizer.learn_rate, or set its grad_clip."
 
@@ -97,17 +94,13 @@ def _has_nonfinite_vector(token: Token) -> bool:
 
 
 def _list_posts(posts: Sequence[Doc]) -> str:
-    noun = "post" if len(posts) == 1 else "posts"
-    return f"{len(posts)} {noun}: {_some([_name(doc) for doc in posts])}"
+    return f"{pluralize(len(posts), 'post')}: {_some([_name(doc) for doc in posts])}"
 
 
 def _name(doc: Doc) -> str:
-    text = doc.text.strip()
-    text = text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]}…"
-    post_id = doc.user_data.get(POST_ID)
-    return repr(text) if post_id is None else f"{post_id} ({text!r})"
+    text, post_id = short_repr(doc.text.strip()), doc.user_data.get(POST_ID)
+    return text if post_id is None else f"{post_id} ({text})"
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(filter(None, (*first_items(names), remaining_items(names))))

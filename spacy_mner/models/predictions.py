@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -74,8 +74,8 @@ def predict_posts(
     starts = np.cumsum([0, *output.lengths.tolist()])
     posts = [entities_of(tags[start:end]) for start, end in pairwise(starts)]
     scores = iter(_scores(potentials, output.lengths, posts, starts))
-    modality_attention = _modality_attention(output, starts)
-    image_attention = _image_attention(output, starts)
+    modality_attention = _per_post(output.modality_attention, starts)
+    image_attention = _per_post(output.region_attention, starts, output.regions)
     predictions = []
     for i, spans in enumerate(posts):
         entities = [(start, end, labels[label], next(scores)) for start, end, label in spans]
@@ -108,24 +108,21 @@ def _scores(
     return span_probabilities(potentials, lengths, index).clamp(0.0, 1.0).tolist()
 
 
-def _modality_attention(output: TaggerOutput, starts: np.ndarray) -> list[Attention | None]:
-    """The attention of each post to every modality, copied, to release the arrays of the batch."""
-    if output.attention is None:
+def _per_post(
+    attention: Mapping[str, torch.Tensor],
+    starts: np.ndarray,
+    regions: Mapping[str, torch.Tensor] | None = None,
+) -> list[Attention | None]:
+    """The attention of each post, without the regions that pad the batch; None if there is none."""
+    if not attention:
         return [None] * (len(starts) - 1)
-    weights = output.attention.float().cpu().numpy()
+    weights = {name: tensor.float().cpu().numpy() for name, tensor in attention.items()}
+    masks = {name: mask.cpu().numpy() for name, mask in (regions or {}).items()}
+    # Copies, to release the arrays of the batch.
     return [
-        {name: weights[start:end, i].copy() for i, name in enumerate(output.modalities)}
-        for start, end in pairwise(starts)
-    ]
-
-
-def _image_attention(output: TaggerOutput, starts: np.ndarray) -> list[Attention | None]:
-    """The attention of each post to its regions, without those that pad the batch."""
-    if not output.region_attention:
-        return [None] * (len(starts) - 1)
-    attention = {name: w.float().cpu().numpy() for name, w in output.region_attention.items()}
-    regions = {name: mask.cpu().numpy() for name, mask in output.regions.items()}
-    return [
-        {name: weights[start:end][:, regions[name][i]] for name, weights in attention.items()}
+        {
+            name: rows[start:end][:, masks[name][i]] if masks else rows[start:end].copy()
+            for name, rows in weights.items()
+        }
         for i, (start, end) in enumerate(pairwise(starts))
     ]

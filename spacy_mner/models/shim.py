@@ -17,20 +17,24 @@ from thinc.types import FloatsXd
 from thinc.util import get_torch_default_device
 
 # The sizes and labels from which a network is built; only types that JSON has.
-Plan = dict[str, Any]
+NetworkConfig = dict[str, Any]
+# Of the network config in the header of a safetensors file; part of the saved format.
+METADATA_KEY = "plan"
 
 
 class TorchShim(Shim):
-    """Holds a torch network that is built from a plan; Thinc trains, saves and moves it.
+    """Holds a torch network that is built from `cfg`; Thinc trains, saves and moves it.
 
     Differences to PyTorchShim of Thinc: averaged weights are used by the network (`use_params`),
-    weights are saved as safetensors together with the plan, parameters are updated in place (cuDNN
-    keeps them in one block), and inputs may be integers.
+    weights are saved as safetensors together with `cfg`, parameters are updated in place (cuDNN
+    keeps them contiguous), and inputs may be integers.
 
-    build: plan -> network; picklable.
+    build: returns the network of a `NetworkConfig`; picklable.
     """
 
-    def __init__(self, build: Callable[[Plan], torch.nn.Module], *, mixed_precision: bool = False):
+    def __init__(
+        self, build: Callable[[NetworkConfig], torch.nn.Module], *, mixed_precision: bool = False
+    ):
         super().__init__(None)
         self.build = build
         self.mixed_precision = mixed_precision
@@ -46,21 +50,17 @@ class TorchShim(Shim):
         return self._model
 
     @property
-    def plan(self) -> Plan:
-        return self.cfg
-
-    @property
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def initialize(self, plan: Plan) -> None:
+    def initialize(self, cfg: NetworkConfig) -> None:
         """Build a new network on the device that Thinc computes on."""
-        self.cfg, self._model = plan, self.build(plan).to(get_torch_default_device())
+        self.cfg, self._model = cfg, self.build(cfg).to(get_torch_default_device())
 
     def add_label(self, label: str) -> None:
         """Extend the network by one label, after the existing ones."""
         cast(Any, self.network).add_labels(1)
-        self.cfg = {**self.plan, "labels": [*self.plan["labels"], label]}
+        self.cfg = {**self.cfg, "labels": [*self.cfg["labels"], label]}
         self._renew_id()
 
     def __call__(self, inputs: tuple[Any, ...], is_train: bool) -> tuple[Any, Callable]:
@@ -143,16 +143,18 @@ class TorchShim(Shim):
         if self._model is None:
             return b""
         weights = {name: value.contiguous() for name, value in self._model.state_dict().items()}
-        return save_safetensors(weights, metadata={"plan": json.dumps(self.plan)})
+        return save_safetensors(weights, metadata={METADATA_KEY: json.dumps(self.cfg)})
 
     def from_bytes(self, data: bytes) -> TorchShim:
         if not data:
             self._model = None
             return self
-        plan = _read_plan(data)
-        network = self.build(plan)
+        # Eight bytes hold the length of the header, which is JSON.
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        cfg = json.loads(header["__metadata__"][METADATA_KEY])
+        network = self.build(cfg)
         network.load_state_dict(load_safetensors(data))
-        self.cfg, self._model = plan, network.to(get_torch_default_device())
+        self.cfg, self._model = cfg, network.to(get_torch_default_device())
         return self
 
 
@@ -163,9 +165,3 @@ def computes_bfloat16(device: torch.device) -> bool:
     # torch has no public function for this; the private one may disappear.
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return device.type == "cpu" and supported is not None and supported()
-
-
-def _read_plan(data: bytes) -> Plan:
-    """The plan in the header of a safetensors file (eight bytes of length, then JSON)."""
-    size = int.from_bytes(data[:8], "little")
-    return json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["plan"])

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
-from thinc.api import Model, torch2xp
+from thinc.api import Model, torch2xp, xp2torch
+from thinc.backends import get_array_ops
 
 from ..features import Featurizer, Featurizers
 from ..features.batch import PostBatch
@@ -20,8 +21,7 @@ from ..features.image_status import ImageStatus
 from ..layers.decode import Potentials
 from ..layers.network import TaggerNetwork
 from .config_blocks import describe_block
-from .shim import Plan, TorchShim
-from .tensors import features_to_torch, token_vectors_to_torch
+from .shim import NetworkConfig, TorchShim
 
 # The name under which a spaCy tok2vec or listener joins the modalities.
 TOK2VEC = "tok2vec"
@@ -65,20 +65,18 @@ class TaggerOutput:
 
     potentials: of the CRF, tokens flat; in training with those of an auxiliary head.
     lengths: int64 [n_posts] on the host.
-    attention: float [n_tokens, n_modalities]; None if the fuser computes no weights.
-    modalities: names of the columns of `attention`.
     image_status: of each post.
+    modality_attention: modality name to float [n_tokens], where the fuser computes weights.
     region_attention: modality name to float [n_tokens, n_regions], for a cross-modal fuser.
     regions: modality name to bool [n_posts, n_regions], the regions that a post has.
 
-    Attention is None or empty in training, and if `model.attrs["annotate_attention"]` is False.
+    Attention is empty in training, and if `model.attrs["annotate_attention"]` is False.
     """
 
     potentials: Potentials
     lengths: torch.Tensor
-    attention: torch.Tensor | None
-    modalities: list[str]
     image_status: list[ImageStatus]
+    modality_attention: Mapping[str, torch.Tensor] = field(default_factory=dict)
     region_attention: Mapping[str, torch.Tensor] = field(default_factory=dict)
     regions: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
@@ -129,21 +127,21 @@ def multimodal_tagger(
 
 
 def build_network(
-    plan: Plan,
+    cfg: NetworkConfig,
     *,
     embed: Mapping[str, ModuleBuilder],
     fuse: ModuleBuilder,
     encode: ModuleBuilder,
     decode: ModuleBuilder,
 ) -> TaggerNetwork:
-    """Build the network with the sizes and labels of a plan."""
-    dims: dict[str, dict[str, int]] = plan["dims"]
+    """Build the network with the sizes and labels of the config."""
+    dims: dict[str, dict[str, int]] = cfg["dims"]
     embedders: dict[str, Any] = {name: build(**dims[name]) for name, build in embed.items()}
     fuser: Any = fuse(widths={name: module.width for name, module in embedders.items()})
     encoder: Any = encode(input_width=fuser.width)
     decoder = decode(
         input_width=encoder.width,
-        n_labels=len(plan["labels"]),
+        n_labels=len(cfg["labels"]),
         auxiliary_width=fuser.auxiliary_width,
     )
     return TaggerNetwork(embed=embedders, fuse=fuser, encode=encoder, decode=decoder)
@@ -160,7 +158,8 @@ def initialize(
     sample = list(X or [])
     dims = model.attrs["featurizers"].dims()
     if model.layers:
-        readable = _with_tokens(sample)
+        vocab = sample[0].vocab if sample else Vocab()
+        readable = [doc for doc in sample if len(doc)] or [Doc(vocab, words=["a"])]
         model.layers[0].initialize(X=readable)
         dims[TOK2VEC] = {"dim": _output_width(model.layers[0], readable)}
     _shim(model).initialize({"labels": list(model.attrs["labels"]), "dims": dims})
@@ -168,12 +167,6 @@ def initialize(
     for name, load in pretrain.items():
         if load is not None:
             load(embedders[name])
-
-
-def _with_tokens(sample: list[Doc]) -> list[Doc]:
-    """Posts from which a tok2vec infers its sizes; one word where there are none."""
-    vocab = sample[0].vocab if sample else Vocab()
-    return [doc for doc in sample if len(doc)] or [Doc(vocab, words=["a"])]
 
 
 def _output_width(tok2vec: Model, sample: list[Doc]) -> int:
@@ -191,9 +184,7 @@ def forward(
     shim = _shim(model)
     batch = PostBatch.from_docs(docs, device=shim.device, is_train=is_train)
     found = featurizers(batch)
-    features = {
-        name: features_to_torch(arrays, shim.device) for name, arrays in found.arrays.items()
-    }
+    features = {name: _to_torch(arrays, shim.device) for name, arrays in found.arrays.items()}
     vectors, backprop_tok2vec = _run_tok2vec(model, docs, shim.device, is_train)
     if vectors is not None:
         features[TOK2VEC] = {"vectors": vectors}
@@ -201,6 +192,9 @@ def forward(
     with_attention = model.attrs["annotate_attention"] and not is_train
     output, backprop_network = shim((features, lengths, with_attention), is_train)
     potentials: Potentials = output.potentials
+    modality_attention = {}
+    if with_attention and output.attention is not None:
+        modality_attention = dict(zip(features, output.attention.unbind(dim=1), strict=True))
 
     def backprop(gradients: Potentials) -> list:
         backprop_network(potentials.tensors(), gradients.tensors())
@@ -210,9 +204,8 @@ def forward(
     return TaggerOutput(
         potentials,
         lengths,
-        output.attention if with_attention else None,
-        list(features),
         found.statuses,
+        modality_attention,
         output.region_attention,
         {name: features[name]["available"] for name in output.region_attention},
     ), backprop
@@ -227,8 +220,8 @@ def _run_tok2vec(
     # Transformers fail at posts without tokens. A listener identifies a batch by its tokens alone.
     with_tokens = [doc for doc in docs if len(doc)]
     arrays, backprop_arrays = model.layers[0](with_tokens, is_train) if with_tokens else ([], None)
-    width = _shim(model).plan["dims"][TOK2VEC]["dim"]
-    vectors = token_vectors_to_torch(arrays, width, device, requires_grad=is_train)
+    width = _shim(model).cfg["dims"][TOK2VEC]["dim"]
+    vectors = _concatenate(arrays, width, device, requires_grad=is_train)
 
     def backprop() -> None:
         if backprop_arrays is None:
@@ -243,6 +236,25 @@ def _run_tok2vec(
         backprop_arrays([flat[start:end] for start, end in pairwise(ends)])
 
     return vectors, backprop
+
+
+def _to_torch(features: Mapping[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
+    tensors = {name: torch.from_numpy(array) for name, array in features.items()}
+    # Sequence lengths control the flow of a network, and stay on the host.
+    return {name: t if name == "lengths" else t.to(device) for name, t in tensors.items()}
+
+
+def _concatenate(
+    arrays: list[Any], width: int, device: torch.device, requires_grad: bool
+) -> torch.Tensor:
+    """Token vectors from Thinc, one array [n_tokens, width] per post, as one flat tensor."""
+    # A shared transformer returns an array of width 0 for a post without tokens.
+    filled = [array for array in arrays if len(array)]
+    if not filled:
+        return torch.zeros((0, width), device=device, requires_grad=requires_grad)
+    xp = get_array_ops(filled[0]).xp
+    flat = xp.ascontiguousarray(xp.concatenate(filled), dtype="float32")
+    return xp2torch(flat, requires_grad=requires_grad, device=device)
 
 
 def _shim(model: TaggerModel) -> TorchShim:

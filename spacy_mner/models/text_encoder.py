@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..features.huggingface import from_pretrained, transformers, unsupported_encoder_error
+from ..features.huggingface import from_pretrained, import_library, unsupported_encoder_error
 from ..layers.embed import TransformerEmbedding
 
 
@@ -18,7 +18,7 @@ def build_transformer_embedding(
 
     config: the encoder's config.json.
     """
-    library = transformers()
+    library = import_library("transformers")
     try:
         from transformers.initialization import no_init_weights
     except ImportError:  # transformers 4

@@ -55,9 +55,12 @@ class AnnotatedText:
 def annotate_gold(gold: Doc) -> AnnotatedText:
     """Return the text of a gold Doc with its entities and its missing annotation."""
     spans = [(start, end, Segment("", "gold", label)) for start, end, label in entity_offsets(gold)]
-    for first, last in _runs(missing_tokens(gold)):
-        span = gold[first : last + 1]
-        spans.append((span.start_char, span.end_char, Segment("", "unannotated")))
+    missing = set(missing_tokens(gold))
+    for is_missing, run in groupby(gold, key=lambda token: token.i in missing):
+        if is_missing:
+            tokens = list(run)
+            end = tokens[-1].idx + len(tokens[-1])
+            spans.append((tokens[0].idx, end, Segment("", "unannotated")))
     return AnnotatedText(_split(gold.text, spans))
 
 
@@ -86,13 +89,6 @@ def annotate_prediction(predicted: Doc, gold: Doc) -> AnnotatedText:
 def entity_offsets(doc: Doc) -> list[Offsets]:
     """Return the entities of a Doc in order."""
     return [(entity.start_char, entity.end_char, entity.label_) for entity in doc.ents]
-
-
-def _runs(indices: Iterable[int]) -> list[tuple[int, int]]:
-    """Group consecutive indices into (first, last)."""
-    groups = groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0])
-    runs = [[index for _, index in group] for _, group in groups]
-    return [(run[0], run[-1]) for run in runs]
 
 
 def _split(text: str, spans: Iterable[tuple[int, int, Segment]]) -> list[Segment]:

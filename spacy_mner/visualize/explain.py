@@ -6,8 +6,8 @@ The page shows what figure 3 and table 2 of Moon et al. 2018 show for single pos
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -127,7 +127,10 @@ def explain(
     """
     gold, skipped = _take(docs, limit)
     tagger = next((pipe for _, pipe in nlp.pipeline if isinstance(pipe, MultimodalNER)), None)
-    with _annotating_attention(tagger):
+    with ExitStack() as stack:
+        if tagger:
+            stack.callback(setattr, tagger, "annotate_attention", tagger.annotate_attention)
+            tagger.annotate_attention = True
         first = predict(nlp, gold, batch_size=batch_size).examples
     other_images: ImageCondition = "on" if against else "off"
     second = predict(against or nlp, gold, images=other_images, batch_size=batch_size).examples
@@ -169,23 +172,8 @@ def _take(docs: Iterable[Doc], limit: int) -> tuple[list[Doc], int]:
 
 def _image_encoder(featurizers: Featurizers) -> ImageEncoder | None:
     """Return the first image encoder among the modalities of a pipeline."""
-    for featurizer in featurizers.by_name.values():
-        if isinstance(featurizer, ImageFeaturizer) and featurizer.encoder is not None:
-            return featurizer.encoder
-    return None
-
-
-@contextmanager
-def _annotating_attention(tagger: MultimodalNER | None) -> Iterator[None]:
-    if tagger is None:
-        yield
-        return
-    before = tagger.annotate_attention
-    tagger.annotate_attention = True
-    try:
-        yield
-    finally:
-        tagger.annotate_attention = before
+    images = (one for one in featurizers.by_name.values() if isinstance(one, ImageFeaturizer))
+    return next((one.encoder for one in images if one.encoder is not None), None)
 
 
 def _score(examples: Sequence[Example], texts: Sequence[AnnotatedText]) -> Scores:
@@ -269,5 +257,5 @@ def _notes(gold: Doc, status: ImageStatus | None, images: PostImages) -> list[st
         notes.append(f"The model reads a precomputed descriptor ({shape}) instead of pixels.")
     if status and (status.reasons or status.kind not in (USED, ABSENT)):
         notes.append(f"Image status: {status}.")
-    known = status.reasons if status else ()
-    return notes + [f"Image not shown: {one}." for one in images.problems if one not in known]
+    reasons = status.reasons if status else ()
+    return notes + [f"Image not shown: {one}." for one in images.problems if one not in reasons]

@@ -10,6 +10,7 @@ import hashlib
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,7 +20,7 @@ from ..about import __version__
 from .explain import Explanation, Verdict
 from .region_attention import RegionAttention
 
-# Verdict → (sign, name), in the order of the page.
+# Verdict → (sign, name), in the order of the page. The template defines them.
 VERDICTS: dict[Verdict, tuple[str, str]] = {
     "helped": ("▲", "image helped"),
     "hurt": ("▼", "image hurt"),
@@ -34,6 +35,9 @@ N_COLORS = 8
 _VISIBLE = ("L", "N", "P", "S")
 # Bidirectional controls reorder the text after them; line separators break attributes.
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029)
+_CONTROLS = (*range(0x20), *range(0x7F, 0xA0), *_BIDI, *range(0xD800, 0xE000))
+_CODE_POINT = "⟨U+{:04X}⟩"
+_CONTROL_ESCAPES = {code: _CODE_POINT.format(code) for code in _CONTROLS} | {0x09: "⇥", 0x0A: "↵"}
 
 
 @dataclass(frozen=True)
@@ -50,22 +54,22 @@ class Names:
 
 def render(explanation: Explanation, names: Names) -> str:
     """Return the page as HTML."""
-    css, js = _asset("explain.css"), _asset("explain.js")
-    template = _environment().get_template("explain.html")
     posts = explanation.posts
-    return template.render(
-        css=Markup(css),
-        js=Markup(js),
-        policy=_content_security_policy(css, js),
-        version=__version__,
-        explanation=explanation,
-        names=names,
-        verdicts=VERDICTS,
-        meanings=_meanings(explanation),
-        colors=_colors(explanation),
-        image_ids={key: i for i, key in enumerate(explanation.thumbnails, start=1)},
-        has_modality_weights=not posts or any(post.modality_weights for post in posts),
-        has_region_attention=any(any(post.region_attention) for post in posts),
+    return (
+        _environment()
+        .get_template("explain.html")
+        .render(
+            css=_asset("explain.css"),
+            js=_asset("explain.js"),
+            version=__version__,
+            explanation=explanation,
+            names=names,
+            verdicts=VERDICTS,
+            colors=_colors(explanation),
+            image_ids={key: i for i, key in enumerate(explanation.thumbnails, start=1)},
+            has_modality_weights=not posts or any(post.modality_weights for post in posts),
+            has_region_attention=any(any(post.region_attention) for post in posts),
+        )
     )
 
 
@@ -79,49 +83,20 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, token=_token, cell_paths=_cell_paths)
+    environment.filters.update(
+        percent=_percent, token=_token, cell_paths=_cell_paths, source_hash=_source_hash
+    )
     return environment
 
 
-def _asset(name: str) -> str:
-    environment = _environment()
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0].strip()
-
-
-def _content_security_policy(css: str, js: str) -> str:
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "img-src data:",
-            f"style-src '{_source_hash(css)}'",
-            f"script-src '{_source_hash(js)}'",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
+def _asset(name: str) -> Markup:
+    file = files("spacy_mner.visualize") / "templates" / name
+    return Markup(file.read_text(encoding="utf-8").strip())
 
 
 def _source_hash(text: str) -> str:
+    """Return the source expression of an inline script or style in a Content-Security-Policy."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _meanings(explanation: Explanation) -> dict[Verdict, str]:
-    """Return the definition of each verdict; empty for a group that this page leaves out."""
-    if explanation.image_ablation:
-        first, second = "with the image", "without it"
-    else:
-        first, second = "by the model", "by the comparison"
-    meanings: dict[Verdict, str] = {
-        "helped": f"correct {first}, wrong {second}",
-        "hurt": f"wrong {first}, correct {second}",
-        "both-wrong": f"wrong {first} and {second}",
-        "both-right": f"correct {first} and {second}",
-        "no-image": "the post has no image, or the model did not use it",
-        "unannotated": "the gold annotation is incomplete",
-    }
-    optional: tuple[Verdict, ...] = ("no-image", "unannotated")
-    return meanings | {verdict: "" for verdict in optional if not explanation.counts[verdict]}
 
 
 def _colors(explanation: Explanation) -> dict[str, int]:
@@ -144,24 +119,14 @@ def _finalize(value: Any) -> Any:
 
 def escape_controls(text: str) -> str:
     """Replace control characters, bidirectional controls and lone surrogates by their code."""
-    return text.translate(_control_escapes())
-
-
-@cache
-def _control_escapes() -> dict[int, str]:
-    controls = (*range(0x20), *range(0x7F, 0xA0), *_BIDI, *range(0xD800, 0xE000))
-    return {code: _code_point(code) for code in controls} | {0x09: "⇥", 0x0A: "↵"}
-
-
-def _code_point(code: int) -> str:
-    return f"⟨U+{code:04X}⟩"
+    return text.translate(_CONTROL_ESCAPES)
 
 
 def _token(text: str) -> str:
     """Return a token as a column header; one without a visible glyph by its code points."""
     if any(unicodedata.category(character)[0] in _VISIBLE for character in text):
         return text
-    return "".join(_code_point(ord(character)) for character in text)
+    return "".join(_CODE_POINT.format(ord(character)) for character in text)
 
 
 def _percent(share: float | None, digits: int = 1) -> str:

@@ -97,18 +97,12 @@ def _layout(
         return _Layout(names)
     if n_regions == 1:  # it has all of the attention, and no name to list
         return _Layout()
-    sizes = _regions_per_image(doc, featurizer)
-    # They differ if a file was changed or added since the prediction.
-    if sum(sizes) == n_regions and len(sizes) == len(image_keys):
-        return _image_layout(sizes, image_keys)
+    if isinstance(featurizer, ImageFeaturizer) and doc._.image_features is None:
+        sizes = featurizer.regions_of(doc)
+        # They differ if a file was changed or added since the prediction.
+        if sum(sizes) == n_regions and len(sizes) == len(image_keys):
+            return _image_layout(sizes, image_keys)
     return _Layout([f"region {i}" for i in range(1, n_regions + 1)])
-
-
-def _regions_per_image(doc: Doc, featurizer: Featurizer) -> list[int]:
-    """Number of regions of each image; empty where the regions are those of a descriptor."""
-    if not isinstance(featurizer, ImageFeaturizer) or doc._.image_features is not None:
-        return []
-    return featurizer.regions_of(doc)
 
 
 def _image_layout(sizes: Sequence[int], image_keys: Sequence[str | None]) -> _Layout:

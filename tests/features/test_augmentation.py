@@ -102,7 +102,7 @@ def test_zero_vectors_and_rows_without_a_word_are_not_neighbors(nlp):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 def test_the_search_agrees_with_brute_force(dtype, monkeypatch):
-    monkeypatch.setattr(nearest_module, "_BLOCK_SCORES", 1000)
+    monkeypatch.setattr(nearest_module, "_CHUNK_SCORES", 1000)
     monkeypatch.setattr(nearest_module, "_MAX_QUERIES", 7)
     monkeypatch.setattr(nearest_module, "_MAX_PAIRS", 5)
     rng = np.random.default_rng(0)

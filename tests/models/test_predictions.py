@@ -36,7 +36,7 @@ def crf_with(weight: float | None, kind: Literal["binary", "bio"] = "binary") ->
 
 
 def output_of(weight: float | None) -> TaggerOutput:
-    return TaggerOutput(crf_with(weight)(VECTORS, LENGTHS), LENGTHS, None, [], [])
+    return TaggerOutput(crf_with(weight)(VECTORS, LENGTHS), LENGTHS, [])
 
 
 def test_the_head_adds_its_weighted_loss_to_the_mean_over_posts():
@@ -64,11 +64,9 @@ def test_the_gradient_by_the_head_is_the_formula_and_the_others_stay_as_they_are
 
 def test_a_head_with_a_crf_adds_its_weighted_loss_and_all_its_scores_learn():
     decode, plain = crf_with(0.5, "bio"), crf_with(None)
-    without = loss_and_gradients(
-        TaggerOutput(plain(VECTORS, LENGTHS), LENGTHS, None, [], []), ALLOWED
-    )[0]
+    without = loss_and_gradients(TaggerOutput(plain(VECTORS, LENGTHS), LENGTHS, []), ALLOWED)[0]
     potentials = decode(VECTORS, LENGTHS)
-    loss, gradients = loss_and_gradients(TaggerOutput(potentials, LENGTHS, None, [], []), ALLOWED)
+    loss, gradients = loss_and_gradients(TaggerOutput(potentials, LENGTHS, []), ALLOWED)
     torch.autograd.backward(potentials.tensors(), gradients.tensors())
     found = {name: parameter.grad for name, parameter in decode.named_parameters()}
 

@@ -9,11 +9,11 @@ import torch
 from thinc.api import Adam
 
 from spacy_mner.models import shim as shims
-from spacy_mner.models.shim import Plan, TorchShim
+from spacy_mner.models.shim import NetworkConfig, TorchShim
 
 
-def linear(plan: Plan, bias: bool = True) -> torch.nn.Linear:
-    return torch.nn.Linear(plan["n_in"], 2, bias=bias)
+def linear(cfg: NetworkConfig, bias: bool = True) -> torch.nn.Linear:
+    return torch.nn.Linear(cfg["n_in"], 2, bias=bias)
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def shim() -> TorchShim:
     return shim
 
 
-def test_bytes_rebuild_the_network_from_its_plan(shim):
+def test_bytes_rebuild_the_network_from_its_config(shim):
     other = TorchShim(linear).from_bytes(shim.to_bytes())
-    assert other.plan == {"n_in": 3}
+    assert other.cfg == {"n_in": 3}
     for one, two in zip(shim.network.parameters(), other.network.parameters(), strict=True):
         assert torch.equal(one, two)
 
@@ -37,7 +37,7 @@ def test_an_unbuilt_shim_is_serialized():
         shim.network  # noqa: B018 - reading it is what is tested
 
 
-def test_weights_that_do_not_match_the_plan_are_refused(shim):
+def test_weights_that_do_not_match_the_config_are_refused(shim):
     with pytest.raises(RuntimeError, match="bias"):
         TorchShim(partial(linear, bias=False)).from_bytes(shim.to_bytes())
 

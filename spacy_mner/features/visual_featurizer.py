@@ -1,4 +1,4 @@
-"""ImageNetworkFeaturizer, the base class of featurizers that apply a frozen network to images."""
+"""VisualFeaturizer: opens the images of posts and applies a frozen network to them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from .image_status import ImageStatus
 N_CHECKED = 20
 
 
-class ImageNetworkFeaturizer(Featurizer, Generic[Result]):
-    """Takes the results of a post from one of its attributes, or computes them from its images.
+class VisualFeaturizer(Featurizer, Generic[Result]):
+    """Base class: the results of a network for a post, given in an attribute or computed.
 
     An image that cannot be used is masked, with the reason in the post's status. No other image
     takes its place.
@@ -40,8 +40,8 @@ class ImageNetworkFeaturizer(Featurizer, Generic[Result]):
         self._checked: list[LazyImage | ImageError] = []
 
     @abstractmethod
-    def given(self, doc: Doc) -> list[Result | ImageError]:
-        """Return the results in the post's attribute, or why they cannot be used."""
+    def given(self, doc: Doc) -> list[Result]:
+        """Return the results in the post's attribute; raises ImageError for unusable ones."""
 
     @abstractmethod
     def update_given(self, doc: Doc) -> None:
@@ -81,7 +81,10 @@ class ImageNetworkFeaturizer(Featurizer, Generic[Result]):
     def open(self, doc: Doc) -> list[Result | LazyImage | ImageError]:
         """Return a post's given results or its images, or why they cannot be used."""
         if doc._.get(self.attribute) is not None:
-            return [*self.given(doc)]
+            try:
+                return [*self.given(doc)]
+            except ImageError as error:
+                return [error]
         return [] if self.cache is None else [*self._open(doc)]
 
     def _open(self, doc: Doc) -> list[LazyImage | ImageError]:
