@@ -63,32 +63,26 @@ def brute_force(data: np.ndarray, row: int, n: int) -> list[int]:
     return sorted(others, key=lambda other: (-cosines[other], other))[:n]
 
 
-def test_neighbors_are_sorted_by_cosine_and_have_vectors_and_cosines(nlp):
-    found = featurize(initialized(nlp), nlp, "cat")["cat"]
-    np.testing.assert_array_equal(found["vectors"], nlp.vocab.vectors.data[[1, 2]])
-    np.testing.assert_allclose(found["similarity"], np.cos(np.radians([10, 80])), rtol=1e-5)
-    assert found["available"].all()
-
-
-def test_a_word_is_looked_up_as_written_then_in_lower_case_and_is_not_its_own_neighbor(nlp):
-    found = featurize(initialized(nlp, n=1), nlp, "DOG Paris PARIS")
-    vectors = nlp.vocab.vectors.data
-    np.testing.assert_array_equal(found["DOG"]["vectors"], vectors[[0]])
-    np.testing.assert_array_equal(found["Paris"]["vectors"], vectors[[3]])
-    np.testing.assert_array_equal(found["PARIS"]["vectors"], vectors[[2]])
-
-
-def test_words_that_share_a_row_count_as_one_word(nlp):
-    found = featurize(initialized(nlp), nlp, "cats dog")
-    np.testing.assert_array_equal(found["cats"]["vectors"], nlp.vocab.vectors.data[[1, 2]])
-    np.testing.assert_array_equal(found["dog"]["vectors"], nlp.vocab.vectors.data[[0, 2]])
-
-
-@pytest.mark.parametrize("word", ["nobody", "nil"])
-def test_a_word_without_a_vector_or_with_zeros_has_no_neighbors(nlp, word):
+@pytest.mark.parametrize(
+    ("word", "rows", "angles"),
+    [
+        ("cat", [1, 2], [10, 80]),
+        ("cats", [1, 2], [10, 80]),  # it shares its row with "cat", so that they are one word
+        ("dog", [0, 2], [10, 70]),
+        ("DOG", [0, 2], [10, 70]),  # as in lower case
+        ("Paris", [3, 1], [5, 70]),  # as written
+        ("PARIS", [2, 1], [5, 75]),
+        ("nobody", [], []),
+        ("nil", [], []),  # zeros
+    ],
+)
+def test_neighbors_of_a_word_are_sorted_by_cosine_and_are_other_words(nlp, word, rows, angles):
     found = featurize(initialized(nlp), nlp, word)[word]
-    assert not found["available"].any() and not found["vectors"].any()
-    assert not found["similarity"].any()
+    assert found["available"].tolist() == [bool(rows)] * 2
+    vectors = nlp.vocab.vectors.data[rows] if rows else np.zeros((2, 2))
+    np.testing.assert_array_equal(found["vectors"], vectors)
+    cosines = np.cos(np.radians(angles)) if rows else np.zeros(2)
+    np.testing.assert_allclose(found["similarity"], cosines, rtol=1e-5)
 
 
 def test_zero_vectors_and_rows_without_a_word_are_not_neighbors(nlp):
@@ -102,9 +96,8 @@ def test_zero_vectors_and_rows_without_a_word_are_not_neighbors(nlp):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 def test_the_search_agrees_with_brute_force(dtype, monkeypatch):
-    monkeypatch.setattr(nearest_module, "_CHUNK_SCORES", 1000)
-    monkeypatch.setattr(nearest_module, "_MAX_QUERIES", 7)
-    monkeypatch.setattr(nearest_module, "_MAX_PAIRS", 5)
+    for name, value in {"_CHUNK_SCORES": 1000, "_MAX_QUERIES": 7, "_MAX_PAIRS": 5}.items():
+        monkeypatch.setattr(nearest_module, name, value)
     rng = np.random.default_rng(0)
     data = rng.normal(size=(600, 12)) * rng.lognormal(0, 3, size=(600, 1))
     data = (data / np.abs(data).max()).astype(dtype)
@@ -210,13 +203,10 @@ def test_initialization_can_be_repeated_with_other_vectors(nlp):
     np.testing.assert_array_equal(found["vectors"], np.eye(3)[:2])
 
 
-def test_a_vocab_without_vectors_raises():
-    with pytest.raises(ValueError, match=r"\[initialize\] vectors"):
-        initialized(spacy.blank("en"))
-
-
-def test_floret_vectors_raise():
+def test_a_vocab_without_vectors_or_with_floret_vectors_raises():
     nlp = spacy.blank("en")
+    with pytest.raises(ValueError, match=r"\[initialize\] vectors"):
+        initialized(nlp)
     nlp.vocab.vectors = Vectors(
         strings=nlp.vocab.strings, data=np.ones((9, 4)), mode="floret", hash_count=1
     )
@@ -224,11 +214,8 @@ def test_floret_vectors_raise():
         initialized(nlp)
 
 
-def test_a_state_with_another_n_raises(nlp):
-    with pytest.raises(ValueError, match="2 neighbors per word, but the config has n = 3"):
-        AugmentationFeaturizer(n=3).state = initialized(nlp, "cat").state
-
-
-def test_n_below_one_raises():
+def test_n_below_one_or_other_than_in_the_state_raises(nlp):
     with pytest.raises(ValueError, match="n must be"):
         AugmentationFeaturizer(n=0)
+    with pytest.raises(ValueError, match="2 neighbors per word, but the config has n = 3"):
+        AugmentationFeaturizer(n=3).state = initialized(nlp, "cat").state

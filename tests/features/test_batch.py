@@ -6,26 +6,21 @@ from hypothesis import strategies as st
 
 from spacy_mner.features.batch import PostBatch, batch_by_padded_size
 
-LENGTHS = st.lists(st.integers(0, 60), max_size=40)
+NLP = spacy.blank("xx")
 
 
-@given(lengths=LENGTHS, budget=st.integers(1, 200))
-def test_every_post_is_in_exactly_one_group(lengths, budget):
+@given(lengths=st.lists(st.integers(0, 60), max_size=40), budget=st.integers(1, 200))
+def test_every_post_is_in_one_group_and_groups_of_several_posts_within_the_budget(lengths, budget):
     groups = batch_by_padded_size(lengths, budget)
     assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
-
-
-@given(lengths=LENGTHS, budget=st.integers(1, 200))
-def test_groups_of_several_posts_are_within_the_budget(lengths, budget):
-    for group in batch_by_padded_size(lengths, budget):
+    for group in groups:
         padded = len(group) * max(lengths[index] for index in group)
         assert padded <= budget or len(group) == 1
 
 
 @given(texts=st.lists(st.text(alphabet="ab \u200b🎸", max_size=12), min_size=1, max_size=6))
 def test_tokens_are_indices_of_the_distinct_texts(texts):
-    nlp = spacy.blank("xx")
-    docs = [nlp.make_doc(text) for text in texts]
+    docs = [NLP.make_doc(text) for text in texts]
     batch = PostBatch.from_docs(docs)
     words = batch.words
     assert len(set(words)) == len(words)

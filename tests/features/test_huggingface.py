@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,101 +25,56 @@ transformers = pytest.importorskip("transformers")
 WORDS = ["hi", "Bob", "Dylan", "ram"]
 
 
-def xlnet(n_pieces: int, **settings: Any) -> Any:
-    sizes = {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 24}
-    config = transformers.XLNetConfig(vocab_size=n_pieces, **sizes, **settings)
-    return transformers.XLNetModel(config)
-
-
-def gpt2(n_pieces: int) -> Any:
-    sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 64}
-    return transformers.GPT2Model(transformers.GPT2Config(vocab_size=n_pieces, **sizes))
-
-
 SIZES = {
     "hidden_size": 16,
     "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 24,
 }
+XLNET = {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 24}
+GPT2 = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 64}
+T5 = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 1, "num_heads": 2}
+REFORMER = {"hidden_size": 16, "attention_head_size": 8, "num_attention_heads": 2}
+REFORMER |= {"attn_layers": ["local"], "axial_pos_embds": False, "feed_forward_size": 24}
 
 
-def llama(n_pieces: int) -> Any:
-    return transformers.LlamaModel(transformers.LlamaConfig(vocab_size=n_pieces, **SIZES))
+def write(folder: Path, model: str, **settings: Any) -> Path:
+    """A model with random weights. model: its class in transformers, without "Model"."""
 
+    def make(n_pieces: int) -> Any:
+        config = getattr(transformers, f"{model.removesuffix('Encoder')}Config")
+        return getattr(transformers, f"{model}Model")(config(vocab_size=n_pieces, **settings))
 
-def fnet(n_pieces: int) -> Any:
-    return transformers.FNetModel(transformers.FNetConfig(vocab_size=n_pieces, **SIZES))
-
-
-def roberta_without_padding(n_pieces: int) -> Any:
-    settings: dict[str, Any] = {"vocab_size": n_pieces, "pad_token_id": None}
-    return transformers.RobertaModel(transformers.RobertaConfig(**settings, **SIZES))
-
-
-def vit(n_pieces: int) -> Any:
-    return transformers.ViTModel(transformers.ViTConfig(image_size=16, **SIZES))
-
-
-def bert_as_decoder(n_pieces: int) -> Any:
-    config = transformers.BertConfig(vocab_size=n_pieces, is_decoder=True, **SIZES)
-    return transformers.BertModel(config)
-
-
-def t5_encoder(n_pieces: int) -> Any:
-    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 1, "num_heads": 2}
-    return transformers.T5EncoderModel(transformers.T5Config(vocab_size=n_pieces, **sizes))
+    return write_model(folder / model, make)
 
 
 @pytest.mark.parametrize(
-    ("make", "reason"),
+    ("model", "settings", "reason"),
     [
-        (gpt2, "causal decoder"),
-        (llama, "causal decoder"),
-        (bert_as_decoder, "causal decoder"),
-        (lambda n: xlnet(n, attn_type="uni"), "causal decoder"),
-        (fnet, "takes no attention_mask"),
-        (t5_encoder, "encoder-decoder"),
-        (vit, "no text input"),
-        (roberta_without_padding, "lacks pad_token_id"),
+        ("GPT2", GPT2, "causal decoder"),
+        ("Llama", SIZES, "causal decoder"),
+        ("Bert", {**SIZES, "is_decoder": True}, "causal decoder"),
+        ("XLNet", {**XLNET, "attn_type": "uni"}, "causal decoder"),
+        ("FNet", SIZES, "takes no attention_mask"),
+        ("T5Encoder", T5, "encoder-decoder"),
+        ("ViT", {**SIZES, "image_size": 16}, "no text input"),
+        ("Roberta", {**SIZES, "pad_token_id": None}, "lacks pad_token_id"),
     ],
-    ids=["gpt2", "llama", "bert as decoder", "xlnet one way", "fnet", "t5", "vit", "roberta"],
 )
-def test_unsupported_models_raise_with_the_reason(
-    tmp_path: Path, make: Callable[[int], Any], reason: str
-):
-    folder = write_model(tmp_path / "encoder", make)
+def test_unsupported_models_raise_with_the_reason(tmp_path, model, settings, reason):
+    folder = write(tmp_path, model, **settings)
     with pytest.raises(ValueError, match=rf"not supported .*{reason}"):
         read_files(str(folder))
 
 
-def bros(n_pieces: int) -> Any:
-    return transformers.BrosModel(transformers.BrosConfig(vocab_size=n_pieces, **SIZES))
-
-
-def reformer(n_pieces: int) -> Any:
-    sizes = {"hidden_size": 16, "attention_head_size": 8, "num_attention_heads": 2}
-    config = transformers.ReformerConfig(
-        vocab_size=n_pieces,
-        attn_layers=["local"],
-        axial_pos_embds=False,
-        feed_forward_size=24,
-        **sizes,
-    )
-    return transformers.ReformerModel(config)
-
-
 @pytest.mark.parametrize(
-    ("make", "reason"),
-    [
-        (bros, r"bbox"),
-        (reformer, "its vectors have the width 32, not 16"),
-    ],
+    ("model", "settings", "reason"),
+    [("Bros", SIZES, "bbox"), ("Reformer", REFORMER, "its vectors have the width 32, not 16")],
 )
 def test_models_whose_forward_pass_does_not_fit_raise_at_initialization(
-    tmp_path: Path, make: Callable[[int], Any], reason: str
+    tmp_path, model, settings, reason
 ):
-    nlp = pipeline(write_model(tmp_path / "encoder", make))
+    nlp = pipeline(write(tmp_path, model, **settings))
     with pytest.raises(ValueError, match=rf"not supported .*{reason}"):
         train(nlp, steps=0)
 
@@ -134,7 +88,7 @@ def test_a_model_of_text_and_images_is_unsupported(tmp_path):
 
 
 def test_an_xlnet_with_relative_positions_has_no_maximum_length(tmp_path):
-    folder = write_model(tmp_path / "xlnet", xlnet)
+    folder = write(tmp_path, "XLNet", **XLNET)
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(
         json.dumps({**settings, "model_max_length": 1e30})
@@ -147,7 +101,7 @@ def test_an_xlnet_with_relative_positions_has_no_maximum_length(tmp_path):
 
 
 def test_the_output_of_an_xlnet_is_independent_of_padding(tmp_path):
-    nlp = train(pipeline(write_model(tmp_path / "xlnet", xlnet)), steps=0)
+    nlp = train(pipeline(write(tmp_path, "XLNet", **XLNET)), steps=0)
     seen: list[np.ndarray] = []
     network(nlp).embed["text"].register_forward_hook(
         lambda *call: seen.append(call[-1].vectors.numpy()[: len(WORDS)])
@@ -176,37 +130,7 @@ def test_a_tokenizer_without_an_unknown_piece_is_unsupported(tmp_path):
         read_files(str(folder))
 
 
-def without(folder: Path, *names: str) -> Path:
-    for name in names:
-        (folder / name).unlink()
-    return folder
-
-
-def damaged(folder: Path, name: str) -> Path:
-    (folder / name).write_text("{truncated")
-    return folder
-
-
-TOKENIZER = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
-
-
-@pytest.mark.parametrize(
-    ("damage", "reason"),
-    [
-        (lambda f: without(f, "config.json"), "the folder has no config.json"),
-        (lambda f: damaged(f, "config.json"), "config.json cannot be read"),
-        (lambda f: without(f, *TOKENIZER), "tokenizer.json cannot be read"),
-        (lambda f: damaged(f, "tokenizer.json"), "tokenizer.json cannot be read"),
-        (lambda f: without(f, "model.safetensors"), "model.safetensors cannot be read"),
-        (lambda f: damaged(f, "model.safetensors"), "model.safetensors cannot be read"),
-        (lambda f: f / "missing", "no such folder"),
-        (lambda f: f / "config.json", "no such folder"),
-    ],
-)
-def test_missing_and_damaged_files_raise_with_folder_and_file(
-    tmp_path: Path, damage: Callable[[Path], Path], reason: str
-):
-    folder = damage(write_bert(tmp_path / "bert"))
+def assert_unreadable(folder: Path, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         read_files(str(folder))
         from_pretrained("AutoModel", str(folder))
@@ -214,6 +138,25 @@ def test_missing_and_damaged_files_raise_with_folder_and_file(
     assert repr(str(folder)) in message
     assert "huggingface.co" not in message
     assert len(message) < 600
+
+
+TOKENIZER = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
+
+
+@pytest.mark.parametrize("names", [["config.json"], TOKENIZER, ["model.safetensors"]])
+def test_missing_and_damaged_files_raise_with_folder_and_file(tmp_path, names):
+    folder = write_bert(tmp_path / "bert")
+    (folder / names[0]).write_text("{truncated")
+    assert_unreadable(folder, f"{names[0]} cannot be read")
+    for name in names:
+        (folder / name).unlink()
+    is_config = names[0] == "config.json"
+    assert_unreadable(folder, f"has no {names[0]}" if is_config else f"{names[0]} cannot be read")
+
+
+@pytest.mark.parametrize("name", ["missing", "config.json"])
+def test_a_folder_that_does_not_exist_raises(tmp_path, name):
+    assert_unreadable(write_bert(tmp_path / "bert") / name, "no such folder")
 
 
 def test_the_model_type_is_not_guessed_from_the_name_of_a_folder(tmp_path):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import spacy
 from spacy.tokens import Doc
 
 from spacy_mner.errors import ImageError
@@ -15,14 +14,7 @@ from spacy_mner.features.batch import PostBatch
 from spacy_mner.images.encoders.efficientnet_lite import EfficientNetLite
 from spacy_mner.images.feature_cache import FeatureCache
 
-NLP = spacy.blank("en")
-
-
-def post(**attributes: Any) -> Doc:
-    doc = NLP.make_doc("a post")
-    for name, value in attributes.items():
-        doc._.set(name, value)
-    return doc
+from .posts import post
 
 
 def initialize(featurizer: ImageFeaturizer, *docs: Doc) -> ImageFeaturizer:
@@ -79,14 +71,11 @@ def test_an_invalid_descriptor_is_masked_with_the_reason(featurizer, value, reas
     assert re.match(f"unreadable: .*{reason}", status)
 
 
-def test_an_image_without_an_encoder_is_masked_with_the_reason(featurizer):
-    _, [status] = features_of(featurizer, post(image="photo.jpg"))
+def test_without_an_encoder_an_image_is_masked_unless_the_post_has_a_descriptor(featurizer):
+    docs = post(image="gone.jpg"), post(image="gone.jpg", image_features=np.ones(3))
+    _, [status, with_descriptor] = features_of(featurizer, *docs)
     assert status.startswith("unreadable: ") and "takes image_features" in status
-
-
-def test_a_descriptor_takes_precedence_over_an_image(featurizer):
-    both = post(image="gone.jpg", image_features=np.ones(3))
-    assert features_of(featurizer, both)[1] == ["used"]
+    assert with_descriptor == "used"
 
 
 def test_the_regions_of_several_images_are_concatenated(images):

@@ -73,38 +73,41 @@ def read(featurizer: ObjectFeaturizer, *docs: Doc) -> tuple[list[list[str | None
     return labels, [str(status) for status in output.statuses]
 
 
-def test_the_top_scoring_objects_are_used_and_posts_without_objects_masked():
-    given = [{"label": "cat", "score": 0.1}, {"label": "dog", "score": 0.9}, "ox", "cow"]
-    featurizer = fitted(post(given, None), post(["emu"]))
-    labels, statuses = read(featurizer, post(given), post(), post(["emu"]), post([]))
-    assert labels == [["dog", "cat", "ox"], [], ["emu"], []]
-    assert statuses == ["used", "absent", "used", "absent"]
+def with_vector(label: str, *vector: float) -> dict[str, Any]:
+    return {"label": label, "vector": list(vector)}
+
+
+OBJECTS = [{"label": "cat", "score": 0.1}, {"label": "dog", "score": 0.9}, "ox", "cow"]
+
+
+@pytest.mark.parametrize(
+    ("training", "objects", "labels", "status"),
+    [
+        (OBJECTS, OBJECTS, ["dog", "cat", "ox"], "used"),  # the top-scoring ones
+        (OBJECTS, None, [], "absent"),
+        (OBJECTS, [], [], "absent"),
+        # Objects whose label did not occur in training are skipped, unless they have a vector.
+        (["cat"], [{"label": "yeti", "score": 2}, "cat"], ["cat"], "used"),
+        (["cat"], ["yeti", "orc", "yeti"], [], "unreadable: .* yeti, orc"),
+        ([with_vector("cat", 1, 2)], [with_vector("yeti", 3, 4)], [None], "used"),
+        # Invalid objects are masked.
+        (["cat"], "cat", [], "unreadable: invalid image_objects: not a list"),
+        (["cat"], {1, 2}, [], "unreadable: .*not a list"),
+        (["cat"], [{"label": "cat", "box": [3, 1]}], [], "unreadable: .*box"),
+        ([with_vector("cat", 1, 2)], [with_vector("cat", 1)], [], ".*object 1 has width 1, exp"),
+        ([with_vector("cat", 1, 2)], [with_vector("cat", 1, 2), "cat"], [], ".*object 2 has width"),
+    ],
+)
+def test_objects_are_used_or_masked_with_the_reason(training, objects, labels, status):
+    found, [found_status] = read(fitted(post(training)), post(objects))
+    assert found == [labels]
+    assert re.match(status, found_status)
 
 
 def test_labels_are_those_of_the_top_scoring_training_objects():
-    featurizer = fitted(post(["cat", "dog"]), post(["ox", "emu"]), n=1)
+    featurizer = fitted(post(["cat", "dog"]), post("invalid"), post(["ox", "emu"]), n=1)
     assert featurizer.state["labels"] == ["cat", "ox"]
     assert featurizer.dims() == {"n_labels": 2, "dim": 0}
-
-
-def test_objects_with_unknown_labels_are_skipped():
-    given = [{"label": "yeti", "score": 0.9}, {"label": "cat", "score": 0.1}]
-    assert read(fitted(post(["cat"]), n=1), post(given)) == ([["cat"]], ["used"])
-
-
-def test_a_post_with_unknown_labels_only_is_masked_with_the_reason():
-    labels, [status] = read(fitted(post(["cat"])), post(["yeti", "orc", "yeti"]))
-    assert labels == [[]]
-    assert status.startswith("unreadable: ") and "yeti, orc" in status
-
-
-def test_an_object_with_a_vector_is_used_with_an_unknown_label():
-    featurizer = fitted(post([with_vector("cat", 1, 2)]))
-    assert read(featurizer, post([with_vector("yeti", 3, 4)]))[0] == [[None]]
-
-
-def with_vector(label: str, *vector: float) -> dict[str, Any]:
-    return {"label": label, "vector": list(vector)}
 
 
 def test_vectors_are_those_of_the_objects():
@@ -116,37 +119,18 @@ def test_vectors_are_those_of_the_objects():
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"),
+    ("docs", "detect", "error"),
     [
-        ("cat", "invalid image_objects: not a list"),
-        ([with_vector("cat", 1)], "object 1 has width 1, expected 2"),
-        ([with_vector("cat", 1, 2), "dog"], "object 2 has width 0, expected 2"),
-        ([{"label": "cat", "box": [3, 1]}], "box"),
-        ({1, 2}, "not a list"),
+        ([post(["cat", with_vector("ox", 1)])], False, "training posts: none, 1;"),
+        ([post([with_vector("ox", 1)]), post(["cat"])], False, "training posts: none, 1;"),
+        ([post([with_vector("cat", 1)])], True, "set the detector to null"),
+        ([post(), post([])], False, "remove the modality"),
+        ([post(image="/gone/image.png")] * 20, True, "images_root"),
     ],
 )
-def test_invalid_objects_are_masked_with_the_reason(value, reason):
-    featurizer = fitted(post([with_vector("cat", 1, 2)]))
-    labels, [status] = read(featurizer, post(value))
-    assert labels == [[]]
-    assert re.match(f"unreadable: .*{reason}", status)
-
-
-def test_invalid_objects_in_training_are_ignored():
-    assert fitted(post("cat"), post(["dog"])).state["labels"] == ["dog"]
-
-
-@pytest.mark.parametrize(
-    "docs", [[post(["cat", with_vector("ox", 1)])], [post([with_vector("ox", 1)]), post(["cat"])]]
-)
-def test_vectors_of_some_objects_only_are_rejected_in_training(docs):
-    with pytest.raises(ValueError, match="training posts: none, 1;"):
-        fitted(*docs)
-
-
-def test_a_modality_without_detector_and_objects_is_an_error():
-    with pytest.raises(ValueError, match="remove the modality"):
-        fitted(post(), post([]))
+def test_training_posts_without_usable_objects_or_images_are_an_error(docs, detect, error):
+    with pytest.raises(ValueError, match=error):
+        fitted(*docs, detect=detect)
 
 
 def test_a_detector_is_applied_to_every_image_of_a_post():
@@ -158,12 +142,9 @@ def test_a_detector_is_applied_to_every_image_of_a_post():
     assert statuses == ["used", "used", "used", "absent"]
 
 
-def test_given_objects_take_precedence_over_a_detector():
+def test_images_are_read_only_by_a_detector_and_only_without_given_objects():
     featurizer = fitted(post(["cat"]), detect=True)
     assert read(featurizer, post(["cat"], RED), post([], RED))[0] == [["cat"], []]
-
-
-def test_without_a_detector_images_are_not_read():
     assert read(fitted(post(["cat"])), post(image=RED)) == ([[]], ["absent"])
 
 
@@ -173,16 +154,6 @@ def test_an_unreadable_image_is_masked_and_others_are_used(tmp_path):
     labels, statuses = read(featurizer, *docs)
     assert labels == [[], ["blue", "red"]]
     assert statuses[0].startswith("unreadable: ") and statuses[1].startswith("used 1 of 2: ")
-
-
-def test_training_without_any_readable_image_is_an_error_naming_images_root(tmp_path):
-    with pytest.raises(ValueError, match="images_root"):
-        fitted(*[post(image=str(tmp_path / "gone.png"))] * 20, detect=True)
-
-
-def test_vectors_are_rejected_with_a_detector():
-    with pytest.raises(ValueError, match="set the detector to null"):
-        fitted(post([with_vector("cat", 1)]), detect=True)
 
 
 def test_image_dropout_masks_objects():
@@ -209,10 +180,8 @@ def test_the_state_is_restored():
 
 
 def test_only_a_detector_has_a_resource_fingerprint():
-    assert (
-        fitted(post(["cat"]), detect=True).resource_fingerprint(NLP.vocab) == "objects of color-1"
-    )
-    assert fitted(post(["cat"])).resource_fingerprint(NLP.vocab) is None
+    found = [fitted(post(["cat"]), detect=d).resource_fingerprint(NLP.vocab) for d in (True, False)]
+    assert found == ["objects of color-1", None]
 
 
 def test_another_initialization_resets_the_labels():
