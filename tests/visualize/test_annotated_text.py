@@ -63,9 +63,6 @@ def test_a_prediction_is_correct_only_if_all_entities_are(tags, expected):
     annotated = compare(tags)
     assert entities(annotated) == expected
     assert annotated.correct is (tags == GOLD)
-
-
-def test_a_prediction_without_entities_is_correct_where_there_are_none():
     assert compare(["O"] * 6, gold=["O"] * 6).correct is True
 
 

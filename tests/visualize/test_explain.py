@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 from spacy_mner.cli.explain import no_images
 from spacy_mner.errors import ImageWarning
 from spacy_mner.extensions import POST_ID
-from spacy_mner.visualize.explain import explain, verdict_of
+from spacy_mner.visualize.explain import explain
 
 from ..conftest import examples_of, gold_docs, make_doc, train
 from ..encoders import write_bert
@@ -80,36 +80,17 @@ def test_image_text_counts_as_image_only_if_the_model_reads_it(small_model, tmp_
     assert no_images(explanations[0]) and not no_images(explanations[1])
 
 
-@pytest.mark.parametrize(
-    ("model", "against", "verdict"),
-    [
-        (True, False, "helped"),
-        (False, True, "hurt"),
-        (False, False, "both-wrong"),
-        (True, True, "both-right"),
-        (None, None, "unannotated"),
-    ],
-)
-def test_the_verdict_follows_from_which_pipeline_is_correct(model, against, verdict):
-    assert verdict_of(model, against, image_used=True) == verdict
-    unused = "unannotated" if model is None else "no-image"
-    assert verdict_of(model, against, image_used=False) == unused
-
-
 def test_posts_without_annotation_are_shown_without_a_verdict(nlp):
-    docs = [make_post(nlp.vocab, "ORG", "ORG.jpg"), Doc(nlp.vocab, words=["hi"])]
+    docs = [make_post(nlp.vocab, "ORG", "ORG.jpg"), *(Doc(nlp.vocab, words=["hi"]) for _ in "ab")]
+    docs[1]._.image = "ORG.jpg"
     explanation = explain(nlp, docs)
-    assert verdicts(explanation) == ["helped", "unannotated"]
+    assert verdicts(explanation) == ["helped", "unannotated", "unannotated"]
     assert (explanation.model.correct_posts, explanation.model.f1) == (1, 1)
 
 
 def test_posts_without_tokens_are_skipped_and_counted(nlp):
-    docs = [Doc(nlp.vocab), make_post(nlp.vocab, "ORG", "ORG.jpg"), Doc(nlp.vocab)]
-    explanation = explain(nlp, docs)
+    explanation = explain(nlp, [Doc(nlp.vocab), make_post(nlp.vocab, "ORG", None), Doc(nlp.vocab)])
     assert (len(explanation.posts), explanation.skipped) == (1, 2)
-
-
-def test_an_empty_corpus_has_no_scores(nlp):
     explanation = explain(nlp, [])
     assert explanation.posts == [] and explanation.model.f1 is None
 
@@ -202,17 +183,14 @@ def test_images_and_tags_are_those_of_the_model(trained):
 def test_attention_is_shown_and_the_setting_of_the_component_restored(trained):
     tagger = trained.get_pipe("multimodal_ner")
     tagger.annotate_attention = False
-    for post in explain(trained, gold_docs(trained)[:3]).posts:
+    explanation = explain(trained, gold_docs(trained)[:3])
+    for post in explanation.posts:
         weights = np.array(list(post.modality_weights.weights.values()))
         assert list(post.modality_weights.weights) == ["word", "char", "image"]
         assert weights.shape == (3, len(post.modality_weights.tokens))
         np.testing.assert_allclose(weights.sum(axis=0), 1, rtol=1e-5)
     assert tagger.annotate_attention is False
-
-
-def test_the_bounds_of_the_attention_are_those_of_the_fuser(trained):
-    bounds = explain(trained, gold_docs(trained)[:1]).attention_bounds
-    assert bounds == pytest.approx((0.155, 0.576), abs=5e-4)
+    assert explanation.attention_bounds == pytest.approx((0.155, 0.576), abs=5e-4)
 
 
 def test_scores_are_those_of_the_component(trained):
@@ -232,7 +210,6 @@ def test_a_fuser_without_attention_has_neither_weights_nor_bounds(small_model, i
     explanation = explain(nlp, gold_docs(nlp)[:3])
     assert [post.modality_weights for post in explanation.posts] == [None] * 3
     assert explanation.attention_bounds is None
-    assert len(explanation.thumbnails) == 2
 
 
 def test_attention_of_tokens_that_were_merged_later_is_not_shown(trained):

@@ -5,33 +5,25 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from spacy_mner.features import Featurizer, Featurizers, ImageFeaturizer
+from spacy_mner.features import Featurizers, ImageFeaturizer
 from spacy_mner.visualize.region_attention import N_TOP_REGIONS, region_attention
 
 VOCAB = spacy.blank("en").vocab
 GRID = np.arange(4) / 10 + 0.1  # 0.1, 0.2, 0.3, 0.4
 
 
-class ImagesOfSizes(ImageFeaturizer):
-    """Stand-in with a given number of regions per image."""
+class StandIn(ImageFeaturizer):
+    """Images with a given number of regions each, or regions with a given name each."""
 
-    def __init__(self, *sizes):
+    def __init__(self, *sizes_or_names):
         super().__init__(None)
-        self.sizes = list(sizes)
+        self.given = list(sizes_or_names)
 
     def regions_of(self, doc):
-        return self.sizes
-
-
-class NamedRegions(ImageFeaturizer):
-    """Stand-in with a given name per region."""
-
-    def __init__(self, *names):
-        super().__init__(None)
-        self.names = list(names)
+        return [one for one in self.given if isinstance(one, int)]
 
     def region_names(self, doc):
-        return self.names
+        return [one for one in self.given if isinstance(one, str)]
 
 
 def make_doc(weights, **attributes):
@@ -55,9 +47,8 @@ def same_for_all_tokens(*rows):
 
 
 def test_the_attention_of_an_entity_is_the_mean_over_its_tokens():
-    weights = np.zeros((4, 4))
-    weights[0], weights[1], weights[2], weights[3] = [1, 0, 0, 0], [0, 1, 0, 0], 9, GRID
-    bob, rome = attention_of(weights, ImagesOfSizes(4), ["a"])
+    weights = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [9, 9, 9, 9], GRID])
+    bob, rome = attention_of(weights, StandIn(4), ["a"])
     assert bob.cells == {"a": [[0.5, 0.5], [0, 0]]}
     assert bob.top_regions[:2] == [("row 1, column 1", 0.5), ("row 1, column 2", 0.5)]
     np.testing.assert_allclose(rome.cells["a"], [[0.1, 0.2], [0.3, 0.4]], rtol=1e-6)
@@ -66,7 +57,7 @@ def test_the_attention_of_an_entity_is_the_mean_over_its_tokens():
 
 
 def test_only_the_regions_with_the_largest_shares_are_listed():
-    attention = attention_of(same_for_all_tokens(np.linspace(0, 1, 49)), ImagesOfSizes(49), ["a"])
+    attention = attention_of(same_for_all_tokens(np.linspace(0, 1, 49)), StandIn(49), ["a"])
     names = [name for name, _ in attention[0].top_regions]
     assert names == [f"row 7, column {n}" for n in (7, 6, 5, 4)][:N_TOP_REGIONS]
 
@@ -84,7 +75,7 @@ def test_only_the_regions_with_the_largest_shares_are_listed():
 )
 def test_cells_belong_to_the_image_of_their_region(sizes, keys, cells, largest):
     weights = same_for_all_tokens(GRID, GRID * 2)
-    attention = attention_of(weights, ImagesOfSizes(*sizes), keys)[0]
+    attention = attention_of(weights, StandIn(*sizes), keys)[0]
     assert list(attention.cells) == list(cells)
     for key, expected in cells.items():
         np.testing.assert_allclose(np.ravel(attention.cells[key]), expected, rtol=1e-6)
@@ -92,26 +83,24 @@ def test_cells_belong_to_the_image_of_their_region(sizes, keys, cells, largest):
 
 
 def test_images_with_one_region_each_are_named_as_a_whole():
-    attention = attention_of(same_for_all_tokens([0.25, 0.75]), ImagesOfSizes(1, 1), ["a", "b"])[0]
+    attention = attention_of(same_for_all_tokens([0.25, 0.75]), StandIn(1, 1), ["a", "b"])[0]
     assert attention.cells == {"a": [[0.25]], "b": [[0.75]]}
     assert attention.top_regions == [("image 2", 0.75), ("image 1", 0.25)]
+
+
+BY_NUMBER = ["region 2", "region 3", "region 1"]
 
 
 @pytest.mark.parametrize(
     ("featurizer", "keys", "attributes", "names"),
     [
-        (ImagesOfSizes(3), ["a"], {}, ["region 2", "region 3", "region 1"]),
-        (NamedRegions("dog", "ball", "dog"), ["a"], {}, ["ball", "dog", "dog"]),
+        (StandIn(3), ["a"], {}, BY_NUMBER),
+        (StandIn("dog", "ball", "dog"), ["a"], {}, ["ball", "dog", "dog"]),
         # The files have changed since the prediction.
-        (ImagesOfSizes(9), ["a"], {}, ["region 2", "region 3", "region 1"]),
-        (ImagesOfSizes(3), [], {}, ["region 2", "region 3", "region 1"]),
+        (StandIn(9), ["a"], {}, BY_NUMBER),
+        (StandIn(3), [], {}, BY_NUMBER),
         # The model read the descriptor, not the image.
-        (
-            ImagesOfSizes(3),
-            ["a"],
-            {"image_features": np.ones((3, 3))},
-            ["region 2", "region 3", "region 1"],
-        ),
+        (StandIn(3), ["a"], {"image_features": np.ones((3, 3))}, BY_NUMBER),
     ],
 )
 def test_regions_that_are_no_grid_are_listed_and_not_drawn(featurizer, keys, attributes, names):
@@ -123,17 +112,17 @@ def test_regions_that_are_no_grid_are_listed_and_not_drawn(featurizer, keys, att
 
 def test_every_modality_with_regions_is_listed():
     doc = make_doc({"image": same_for_all_tokens(GRID), "objects": same_for_all_tokens([0.1, 0.9])})
-    featurizers = Featurizers({"image": ImagesOfSizes(4), "objects": NamedRegions("dog", "ball")})
+    featurizers = Featurizers({"image": StandIn(4), "objects": StandIn("dog", "ball")})
     for of_entity in region_attention(doc, featurizers, ["a"]):
         assert [attention.modality for attention in of_entity] == ["image", "objects"]
 
 
 def test_a_single_region_is_listed_only_if_it_has_a_name():
-    [dog, _] = attention_of(same_for_all_tokens([1.0]), NamedRegions("dog"))
+    [dog, _] = attention_of(same_for_all_tokens([1.0]), StandIn("dog"))
     assert dog.top_regions == [("dog", 1.0)]
     for n_regions in (0, 1):
         doc = make_doc({"image": np.ones((4, n_regions))})
-        featurizers = Featurizers({"image": ImagesOfSizes(n_regions)})
+        featurizers = Featurizers({"image": StandIn(n_regions)})
         assert region_attention(doc, featurizers, ["a"]) == [[], []]
 
 
@@ -141,13 +130,5 @@ def test_attention_of_tokens_that_were_merged_later_is_left_out():
     doc = make_doc({"image": same_for_all_tokens(GRID)})
     with doc.retokenize() as retokenizer:
         retokenizer.merge(doc[0:2])
-    assert region_attention(doc, Featurizers({"image": ImagesOfSizes(4)}), ["a"]) == [[], []]
-
-
-def test_a_doc_without_region_attention_has_none():
-    doc = Doc(VOCAB, words=["Rome"], ents=["B-LOC"])
-    assert region_attention(doc, Featurizers({}), []) == [[]]
-
-
-def test_regions_have_no_names_by_default():
-    assert Featurizer.region_names(ImagesOfSizes(4), make_doc({})) == []
+    for one in (doc, make_doc({})):
+        assert region_attention(one, Featurizers({"image": StandIn(4)}), ["a"]) == [[], []]
