@@ -34,21 +34,14 @@ def example(tags: list[str]) -> Example:
 
 
 @given(valid_tags())
-def test_gold_tags_are_the_entities_of_the_doc(tags):
+def test_gold_tags_are_the_entities_of_the_doc_and_those_that_spacy_aligns(tags):
     eg = example(tags)
     allowed = tags_allowed_by_gold([eg], LABELS)
     assert (allowed.sum(axis=1) == 1).all()
     assert [TAGS[i] for i in allowed.argmax(axis=1)] == tags
     spans = [(e.start, e.end, LABELS.index(e.label_)) for e in eg.reference.ents]
     assert entities_of(allowed.argmax(axis=1)) == spans
-
-
-@given(valid_tags())
-def test_gold_tags_agree_with_the_alignment_of_spacy(tags):
-    eg = example(tags)
-    biluo = eg.get_aligned_ner()
-    bio = [t.replace("U-", "B-").replace("L-", "I-") for t in biluo]
-    assert [TAGS[i] for i in tags_allowed_by_gold([eg], LABELS).argmax(axis=1)] == bio
+    assert [t.replace("U-", "B-").replace("L-", "I-") for t in eg.get_aligned_ner()] == tags
 
 
 def test_all_tags_are_allowed_where_annotation_is_missing():
@@ -85,18 +78,9 @@ def test_the_tags_of_existing_entities_are_fixed_and_not_continued():
     doc = Doc(NLP.vocab, words=list("abcde"), ents=["B-PER", "I-PER", "O", "B-NEW", "O"])
     other = Doc(NLP.vocab, words=["f", "g"], ents=["B-LOC", "B-LOC"])
     allowed = tags_allowed_around([doc, Doc(NLP.vocab), other], LABELS)
-    everything = set(TAGS)
-    assert [
-        {tag for tag, is_allowed in zip(TAGS, row, strict=True) if is_allowed} for row in allowed
-    ] == [
-        {"B-PER"},
-        {"I-PER"},
-        everything - {"I-PER"},
-        {"O"},
-        everything,
-        {"B-LOC"},
-        {"B-LOC"},
-    ]
+    found = [{TAGS[i] for i in row.nonzero()[0]} for row in allowed]
+    assert found[:3] == [{"B-PER"}, {"I-PER"}, set(TAGS) - {"I-PER"}]
+    assert found[3:] == [{"O"}, set(TAGS), {"B-LOC"}, {"B-LOC"}]
 
 
 def test_labels_are_those_of_the_entities():

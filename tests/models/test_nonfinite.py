@@ -29,11 +29,13 @@ def network_of(nlp: Language) -> torch.nn.Module:
     return nlp.get_pipe("multimodal_ner").model.shims[0].network
 
 
-def named_docs(nlp: Language) -> list[Any]:
+def initialized(nlp: Language) -> tuple[list[Any], Any]:
+    """The examples of posts with ids, and the optimizer."""
     docs = gold_docs(nlp)
     for i, doc in enumerate(docs):
         doc.user_data["spacy_mner.post_id"] = f"post-{i}"
-    return docs
+    examples = examples_of(docs)
+    return examples, nlp.initialize(lambda: examples)
 
 
 def error_of(nlp: Language, examples: list[Any], **settings: Any) -> str:
@@ -43,8 +45,7 @@ def error_of(nlp: Language, examples: list[Any], **settings: Any) -> str:
 
 
 def test_a_loss_that_is_not_finite_names_the_batch_and_the_step(untrained):
-    examples = examples_of(named_docs(untrained))
-    optimizer = untrained.initialize(lambda: examples)
+    examples, optimizer = initialized(untrained)
     for _ in range(3):
         untrained.update(examples, sgd=optimizer)
     with torch.no_grad():
@@ -67,29 +68,25 @@ def test_a_word_vector_that_is_not_finite_is_named(untrained):
     untrained.vocab.reset_vectors(width=4)
     for word in ("my", "ram", "hi"):
         untrained.vocab.set_vector(word, np.full(4, np.nan if word == "ram" else 1.0))
-    examples = examples_of(named_docs(untrained))
-    optimizer = untrained.initialize(lambda: examples)
+    examples, optimizer = initialized(untrained)
     error = error_of(untrained, examples, sgd=optimizer)
     assert "The word vectors of 'ram' are not finite" in error and "learn_rate" not in error
 
 
-def test_posts_whose_emissions_overflow_are_named(untrained, monkeypatch):
-    examples = examples_of(named_docs(untrained))
-    optimizer = untrained.initialize(lambda: examples)
-    network = network_of(untrained)
+def test_posts_whose_emissions_overflow_are_named(untrained):
+    examples, optimizer = initialized(untrained)
 
     def overflow(module: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor:
         second_post = torch.arange(len(output)) // 3 == 1
         return output.masked_fill(second_post[:, None], torch.inf)
 
-    with network.encode.register_forward_hook(overflow):
+    with network_of(untrained).encode.register_forward_hook(overflow):
         error = error_of(untrained, examples, sgd=optimizer)
     assert "the emissions are not: 1 post: post-1 ('my jaguar !'). " in error
 
 
 def test_a_gradient_that_is_not_finite_raises_before_an_update_of_the_weights(untrained):
-    examples = examples_of(named_docs(untrained))
-    optimizer = untrained.initialize(lambda: examples)
+    examples, optimizer = initialized(untrained)
     untrained.update(examples, sgd=optimizer)
     network = network_of(untrained)
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -104,8 +101,7 @@ def test_a_gradient_that_is_not_finite_raises_before_an_update_of_the_weights(un
 
 
 def test_an_accumulated_gradient_names_the_posts_of_all_its_batches(untrained):
-    examples = examples_of(named_docs(untrained))
-    optimizer = untrained.initialize(lambda: examples)
+    examples, optimizer = initialized(untrained)
     network_of(untrained).decode.start.register_hook(lambda gradient: gradient * torch.nan)
     for i in (0, 2):
         untrained.update(examples[i : i + 2], sgd=False)
@@ -114,15 +110,10 @@ def test_an_accumulated_gradient_names_the_posts_of_all_its_batches(untrained):
 
 
 def test_a_batch_that_fails_does_not_count_in_the_gradient_of_others(untrained):
-    examples = examples_of(gold_docs(untrained))
-    untrained.initialize(lambda: examples)
+    examples, _ = initialized(untrained)
     disable_dropout(untrained)
     expected = accumulated_gradients(untrained, [examples])
-
-    def overflow(module: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor:
-        return output * torch.nan
-
-    with network_of(untrained).encode.register_forward_hook(overflow):
+    with network_of(untrained).encode.register_forward_hook(lambda *call: call[-1] * torch.nan):
         error_of(untrained, examples[:5], sgd=False)
     for key, gradient in accumulated_gradients(untrained, [examples]).items():
         np.testing.assert_allclose(gradient, expected[key], atol=1e-6, rtol=1e-4)

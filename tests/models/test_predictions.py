@@ -26,13 +26,8 @@ VECTORS = torch.linspace(-1, 1, 20).view(5, 4)
 
 def crf_with(weight: float | None, kind: Literal["binary", "bio"] = "binary") -> CRF:
     torch.manual_seed(0)
-    segmentation = None if weight is None else kind
-    return CRF(
-        input_width=4,
-        n_labels=1,
-        segmentation=segmentation,
-        segmentation_weight=weight or 0.0,
-    )
+    head = None if weight is None else kind
+    return CRF(input_width=4, n_labels=1, segmentation=head, segmentation_weight=weight or 0.0)
 
 
 def output_of(weight: float | None) -> TaggerOutput:
@@ -63,8 +58,8 @@ def test_the_gradient_by_the_head_is_the_formula_and_the_others_stay_as_they_are
 
 
 def test_a_head_with_a_crf_adds_its_weighted_loss_and_all_its_scores_learn():
-    decode, plain = crf_with(0.5, "bio"), crf_with(None)
-    without = loss_and_gradients(TaggerOutput(plain(VECTORS, LENGTHS), LENGTHS, []), ALLOWED)[0]
+    decode = crf_with(0.5, "bio")
+    plain, _ = loss_and_gradients(output_of(None), ALLOWED)
     potentials = decode(VECTORS, LENGTHS)
     loss, gradients = loss_and_gradients(TaggerOutput(potentials, LENGTHS, []), ALLOWED)
     torch.autograd.backward(potentials.tensors(), gradients.tensors())
@@ -76,7 +71,7 @@ def test_a_head_with_a_crf_adds_its_weighted_loss_and_all_its_scores_learn():
     head = negative_log_likelihood(decode.segmentation_head(VECTORS, LENGTHS), LENGTHS, annotation)
     main = negative_log_likelihood(decode(VECTORS, LENGTHS), LENGTHS, annotation)
     (main + 0.5 * head).mean().backward()
-    assert loss == pytest.approx(without + 0.5 * head.mean().item(), abs=1e-5)
+    assert loss == pytest.approx(plain + 0.5 * head.mean().item(), abs=1e-5)
     for name, parameter in decode.named_parameters():
         assert parameter.grad.any(), name
         assert torch.allclose(found[name], parameter.grad, atol=1e-6), name
@@ -97,11 +92,11 @@ def test_a_config_switches_the_head_on_and_off():
 
     assert crf().segmentation is None
     assert not hasattr(crf(), "segmentation_head")
-    assert crf(segmentation="binary").segmentation_weight == 1.0
-    assert crf(segmentation="bio").segmentation_weight == 0.5
     assert isinstance(crf(segmentation="bio").segmentation_head, CRF)
-    assert crf(segmentation="binary", segmentation_weight=2.0).segmentation_weight == 2.0
-    assert crf(segmentation="bio", segmentation_weight=0.0).segmentation_weight == 0.0
+    for kind, default in {"binary": 1.0, "bio": 0.5}.items():
+        for weight in (None, 0.0, 2.0):
+            built = crf(segmentation=kind, segmentation_weight=weight).segmentation_weight
+            assert built == (default if weight is None else weight)
     with pytest.raises(ValueError, match="segmentation"):
         crf(segmentation="ternary")
     with pytest.raises(ValueError, match="must not be negative, got -1"):

@@ -18,7 +18,7 @@ def linear(cfg: NetworkConfig, bias: bool = True) -> torch.nn.Linear:
 
 @pytest.fixture
 def shim() -> TorchShim:
-    shim = TorchShim(partial(linear, bias=True))
+    shim = TorchShim(linear)
     shim.initialize({"n_in": 3})
     return shim
 
@@ -58,11 +58,17 @@ def test_an_update_moves_the_weights_as_adam_would(shim):
         np.testing.assert_allclose(one.detach().numpy(), two.detach().numpy(), atol=1e-4)
 
 
-def test_parameters_are_updated_in_place(shim):
-    """cuDNN lays a recurrent layer's weights out as one block, which replacing them would undo."""
-    before = [parameter.data_ptr() for parameter in shim.network.parameters()]
+def backpropagate(shim: TorchShim) -> torch.Tensor:
+    """Gradients of the sum of the outputs; returns the outputs."""
     output, backprop = shim((torch.ones(1, 3),), is_train=True)
     backprop([output], [torch.ones_like(output)])
+    return output
+
+
+def test_parameters_are_updated_in_place(shim):
+    """cuDNN lays a recurrent layer's weights out contiguously, which replacing them would undo."""
+    before = [parameter.data_ptr() for parameter in shim.network.parameters()]
+    backpropagate(shim)
     shim.finish_update(Adam(0.1))
     assert [parameter.data_ptr() for parameter in shim.network.parameters()] == before
 
@@ -70,8 +76,7 @@ def test_parameters_are_updated_in_place(shim):
 def test_averages_of_the_optimizer_are_used_by_the_network(shim):
     optimizer = Adam(0.5, use_averages=True)
     for _ in range(3):
-        output, backprop = shim((torch.ones(1, 3),), is_train=True)
-        backprop([output], [torch.ones_like(output)])
+        backpropagate(shim)
         shim.finish_update(optimizer)
     weight = shim.network.weight
     trained = weight.detach().clone()
@@ -102,9 +107,7 @@ def test_mixed_precision_is_for_machines_that_compute_it(monkeypatch, computes):
     monkeypatch.setattr(shims, "computes_bfloat16", lambda device: computes)
     shim = TorchShim(linear, mixed_precision=True)
     shim.initialize({"n_in": 3})
-    output, backprop = shim((torch.ones(1, 3),), is_train=True)
-    assert output.dtype == (torch.bfloat16 if computes else torch.float32)
-    backprop([output], [torch.ones_like(output)])
+    assert backpropagate(shim).dtype == (torch.bfloat16 if computes else torch.float32)
     assert shim.network.weight.grad.dtype == torch.float32
     assert torch.equal(shim.network.weight.grad, torch.ones(2, 3))
 
