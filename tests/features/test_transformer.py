@@ -75,9 +75,10 @@ def library_encoding(folder: Path, words: list[str], pair: list[str] | None = No
 WORDS = ["Hi", "Bob", "co/x1", "JAGUAR", "!"]
 
 
-def test_pieces_of_a_post_equal_those_of_the_library(encoder):
-    expected = library_encoding(encoder, WORDS)
-    features = finalized(encoder)(PostBatch.from_docs([post(WORDS)]))
+@pytest.mark.parametrize("image_text", [None, "a dog"])
+def test_pieces_of_a_post_and_of_its_image_text_equal_those_of_the_library(encoder, image_text):
+    expected = library_encoding(encoder, WORDS, image_text and image_text.split())
+    features = finalized(encoder, context=True)(PostBatch.from_docs([post(WORDS, image_text)]))
     assert segments_of(features) == [expected["input_ids"]]
     assert features["first_piece"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
 
@@ -102,13 +103,6 @@ def test_a_web_address_is_encoded_as_its_host(encoder, word, host):
     assert segments_of(plain) == [library_encoding(encoder, ["see", host, "Bob"])["input_ids"]]
 
 
-def test_the_image_text_is_appended_as_a_second_text(encoder):
-    expected = library_encoding(encoder, WORDS, ["a", "dog"])
-    features = finalized(encoder, context=True)(PostBatch.from_docs([post(WORDS, "a dog")]))
-    assert segments_of(features) == [expected["input_ids"]]
-    assert features["first_piece"].tolist() == [expected.word_to_tokens(i).start for i in range(5)]
-
-
 def test_token_types_are_passed_to_encoders_that_have_them(bert, roberta):
     batch = PostBatch.from_docs([post(WORDS, "a dog")])
     expected = library_encoding(bert, WORDS, ["a", "dog"])["token_type_ids"]
@@ -116,11 +110,13 @@ def test_token_types_are_passed_to_encoders_that_have_them(bert, roberta):
     assert "types" not in finalized(roberta, context=True)(batch)
 
 
-@pytest.mark.parametrize("text", [None, "", "  \n", 7])
-def test_a_post_without_image_text_is_encoded_alone(bert, text):
+@pytest.mark.parametrize(
+    ("context", "text"), [(True, None), (True, ""), (True, "  \n"), (True, 7), (False, "a dog")]
+)
+def test_a_post_is_encoded_alone_without_image_text_and_by_default(bert, context, text):
     doc = post(["hi"])
     doc.user_data[IMAGE_TEXT] = text
-    assert pieces_of(finalized(bert, context=True), [doc]) == [["[CLS]", "hi", "[SEP]"]]
+    assert pieces_of(finalized(bert, context=context), [doc]) == [["[CLS]", "hi", "[SEP]"]]
 
 
 @pytest.mark.parametrize(
@@ -136,10 +132,6 @@ def test_unpaired_surrogates_in_the_image_text_are_replaced(encoder, text, read)
     featurizer = finalized(encoder, context=True)
     half, whole = (featurizer(PostBatch.from_docs([post(["hi"], t)])) for t in (text, read))
     assert half["pieces"].tolist() == whole["pieces"].tolist()
-
-
-def test_the_image_text_is_not_encoded_by_default(bert):
-    assert pieces_of(finalized(bert), [post(["hi"], "a dog")]) == [["[CLS]", "hi", "[SEP]"]]
 
 
 def test_image_dropout_drops_the_image_text(bert):
@@ -197,44 +189,32 @@ def test_the_image_text_is_left_out_of_segments_with_one_piece_of_the_post(bert)
 
 
 @pytest.mark.parametrize(
-    ("context", "texts", "n_warnings"),
+    ("context", "initializations", "n_warnings"),
     [
-        (True, [None, " "], 1),
-        (True, [], 1),
-        (True, [None, "a dog", None], 0),
-        (False, [None], 0),
+        (True, [[None, " "]], 1),
+        (True, [[]], 1),
+        (True, [[None, "a dog", None]], 0),
+        (True, [["a dog"], []], 1),
+        (False, [[None]], 0),
     ],
 )
-def test_context_without_image_texts_in_training_logs_one_warning(
-    bert, caplog, context, texts, n_warnings
+def test_initialization_with_context_but_without_image_texts_logs_one_warning(
+    bert, caplog, context, initializations, n_warnings
 ):
     featurizer = TransformerFeaturizer(str(bert), context=context, max_length=64)
     with caplog.at_level(logging.WARNING, logger="spacy"):
-        for text in texts:
-            featurizer.update_vocab(post(["hi"], text))
-        featurizer.finalize()
-    assert [record.message.count("no training post") for record in caplog.records] == (
-        [1] * n_warnings
-    )
+        for texts in initializations:
+            for text in texts:
+                featurizer.update_vocab(post(["hi"], text))
+            featurizer.finalize()
+    assert ["no training post" in one.message for one in caplog.records] == [True] * n_warnings
 
 
-def test_context_is_checked_at_each_initialization(bert, caplog):
-    featurizer = TransformerFeaturizer(str(bert), context=True, max_length=64)
-    featurizer.update_vocab(post(["hi"], "a dog"))
-    featurizer.finalize()
-    assert not caplog.records
-    featurizer.finalize()
-    assert "no training post" in caplog.text
-
-
-def test_a_token_without_pieces_is_the_unknown_piece(bert):
-    words = ["hi", "\ufe0f", "\u200b", " ", "\u00a0", "🎸", "bob"]
-    seen = pieces_of(finalized(bert), [post(words)])
-    assert seen == [["[CLS]", "hi", *["[UNK]"] * 5, "bob", "[SEP]"]]
-
-
-def test_the_text_of_a_special_piece_is_ordinary_text(bert):
-    assert "[SEP]" not in pieces_of(finalized(bert), [post(["hi", "[SEP]", "bob"])])[0][:-1]
+def test_a_token_without_pieces_is_the_unknown_piece_and_a_special_one_ordinary_text(bert):
+    words = ["hi", "\ufe0f", "\u200b", " ", "\u00a0", "🎸", "bob", "[SEP]"]
+    [pieces] = pieces_of(finalized(bert), [post(words)])
+    assert pieces[:8] == ["[CLS]", "hi", *["[UNK]"] * 5, "bob"]
+    assert pieces[-1] == "[SEP]" not in pieces[:-1]
 
 
 def test_segments_are_sorted_by_length(bert):
@@ -242,19 +222,11 @@ def test_segments_are_sorted_by_length(bert):
     assert features["lengths"].tolist() == [6, 4, 3, 3]
 
 
-ANY_WORD = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12),
-    st.sampled_from(
-        ["hi", "bob", "\ufe0f", "\u200b", "\u00ad", "\ufffd", "🎸", "👨‍👩‍👧", "x" * 90]
-    ),
-)
-POSTS = st.lists(
-    st.tuples(
-        st.lists(ANY_WORD, max_size=40), st.sampled_from([None, "a dog", "ram \udc00 " * 50])
-    ),
-    min_size=1,
-    max_size=4,
-)
+WORDS_OF_ALL_KINDS = ["hi", "bob", "\ufe0f", "\u200b", "\u00ad", "\ufffd", "🎸", "👨‍👩‍👧", "x" * 90]
+ANY_WORD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+ANY_WORD |= st.sampled_from(WORDS_OF_ALL_KINDS)
+ANY_TEXT = st.sampled_from([None, "a dog", "ram \udc00 " * 50])
+POSTS = st.lists(st.tuples(st.lists(ANY_WORD, max_size=40), ANY_TEXT), min_size=1, max_size=4)
 
 
 @given(posts=POSTS, max_length=st.integers(5, 64))
@@ -297,22 +269,16 @@ def test_each_position_is_in_the_window_where_it_is_farthest_from_a_cut(n_pieces
     starts, owner = split_windows(n_pieces, window, np.arange(n_pieces))
     ends = np.minimum(starts + window, n_pieces)
     for place in range(n_pieces):
-        distances = [
-            min(
-                place - start if start else np.inf,
-                end - 1 - place if end < n_pieces else np.inf,
-            )
-            if start <= place < end
-            else -1
-            for start, end in zip(starts, ends, strict=True)
-        ]
+        before = np.where(starts > 0, place - starts, np.inf)
+        after = np.where(ends < n_pieces, ends - 1 - place, np.inf)
+        distances = np.minimum(before, after)
+        distances[(place < starts) | (place >= ends)] = -1
         assert distances[owner[place]] == max(distances) >= 0
 
 
 def test_windows_overlap_by_at_least_a_quarter():
     starts, _ = split_windows(1000, 40, np.arange(0))
-    assert starts[0] == 0
-    assert starts[-1] == 960
+    assert (starts[0], starts[-1]) == (0, 960)
     assert np.diff(starts).max() <= 30
 
 
