@@ -52,7 +52,9 @@ class ImageOpener:
     def __init__(self, task: Task, scratch: Path | None = None) -> None:
         self.column = task.columns.image
         self.scratch = scratch
-        self.source = BulkImages(task.images_root, WebImages() if task.allow_urls else None)
+        limits = task.image_limits
+        web = WebImages(limits) if task.allow_urls else None
+        self.source = BulkImages(task.images_root, web, limits)
 
     def open(self, chunk: Chunk) -> OpenedImages:
         """Open (or fetch) the images of a chunk without keeping their pixels in memory."""
@@ -86,14 +88,14 @@ class ImageOpener:
 
 
 def references_of(cell: Any) -> list[Any]:
-    """The image references in a cell: none, one, or a list."""
+    """The image references in a cell: none, one, or a list of them."""
     value = parse_cell(cell)
     return [item for item in (value if isinstance(value, list) else [value]) if item is not None]
 
 
 def parse_cell(cell: Any) -> Any:
-    """The value of a cell: None if empty, and a list if it is one in JSON, as in CSV."""
-    if not isinstance(cell, str) or not cell.startswith("["):
+    """The value of a cell: None if empty; a list or object if it is one in JSON, as in CSV."""
+    if not isinstance(cell, str) or not cell.startswith(("[", "{")):
         return None if cell == "" else cell
     try:
         value = json.loads(cell)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from spacy.util import get_package_path, is_package
 
 from ..about import __version__
 from ..errors import LoadingError, UsageError
+from ..images.safety.limits import UNTRUSTED, Limits
 from .chunks import SIZE
+
+MEGA = 1_000_000
 
 RunIdentity = dict[str, Any]
 
@@ -40,6 +43,7 @@ class Task:
     code: Python file that each process imports before it loads the pipeline.
     images_root: folder of the image paths; without it no file is opened.
     allow_urls: fetch images from http and https URLs.
+    max_megapixels, max_megabytes: of an image file; a larger one is masked.
     attention: write the attention of each token over modalities or image regions.
     prefix: of the names of the added columns.
     max_length: characters of a text; a longer one is an error of its row.
@@ -52,11 +56,19 @@ class Task:
     code: Path | None = None
     images_root: Path | None = None
     allow_urls: bool = False
+    max_megapixels: float = UNTRUSTED.pixels / MEGA
+    max_megabytes: float = UNTRUSTED.bytes / MEGA
     attention: bool = False
     prefix: str = ""
     max_length: int = 5_000
     batch_size: int = 128
     gpu_id: int = -1
+
+    @property
+    def image_limits(self) -> Limits:
+        """The limits on each image."""
+        pixels, n_bytes = round(self.max_megapixels * MEGA), round(self.max_megabytes * MEGA)
+        return replace(UNTRUSTED, pixels=pixels, bytes=n_bytes)
 
     @property
     def added_columns(self) -> list[str]:

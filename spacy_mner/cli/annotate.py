@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # Exit code if posts failed; the output is complete and contains their errors.
 SOME_FAILED = 3
 UNOPENED = {"unreadable", "absent"}
+# Pillow itself opens no larger image.
+MAX_MEGAPIXELS = 178
 
 
 class EngineChoice(str, Enum):
@@ -64,6 +66,12 @@ def annotate_cli(
     allow_urls: Annotated[
         bool, typer.Option("--allow-urls", help="Fetch images of http and https URLs.")
     ] = False,
+    max_megapixels: Annotated[
+        float, typer.Option(min=0, max=MAX_MEGAPIXELS, help="Of an image; a larger one is masked.")
+    ] = 32,
+    max_megabytes: Annotated[
+        float, typer.Option(min=0, help="Of an image file; a larger one is masked.")
+    ] = 20,
     attention: Annotated[
         bool,
         typer.Option(
@@ -109,6 +117,8 @@ def annotate_cli(
             code=code and code.absolute(),
             images_root=images_root,
             allow_urls=allow_urls,
+            max_megapixels=max_megapixels,
+            max_megabytes=max_megabytes,
             attention=attention,
             prefix=prefix,
             max_length=max_length,

@@ -6,7 +6,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
+from ..images.decoding import image_suffixes
 
 # The character after "_": an upper bound of all strings that begin with "_".
 AFTER_UNDERSCORE = chr(ord("_") + 1)
@@ -22,11 +22,8 @@ class AllImagesOf(str):
 
 def stem(name: str) -> str:
     """Return a name without the extension of an image; other dots are part of the name."""
-    lower = name.lower()
-    for suffix in SUFFIXES:
-        if lower.endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    start, dot, suffix = name.rpartition(".")
+    return start if dot + suffix.lower() in image_suffixes() else name
 
 
 class NameIndex:
@@ -46,7 +43,7 @@ class NameIndex:
         key = normalize_name(name)
         if key in self._exact:
             return self._exact[key]
-        candidates = self._by_stem.get(stem(key), [])
+        candidates = self._by_stem.get(key) or self._by_stem.get(stem(key), [])
         if not candidates:
             raise ImageNotFound("not found")
         if len(candidates) > 1:

@@ -21,12 +21,13 @@ from urllib.parse import parse_qs, quote, unquote
 from spacy.tokens import Doc
 
 from ..errors import CorpusError
+from ..images.data_uris import is_data_uri
 from ..utils.atomic_file import atomic_file
 from .conll import BYTE_ORDER_MARK
 from .jsonl import refuse_lone_surrogates
 from .offsets import character_offsets, exported_text
 from .posts import ReadContext
-from .record import DATA_URI, doc_to_record, parse_records
+from .record import doc_to_record, parse_records
 
 # The names of the tags in a project's labeling config:
 # <Text name="text" value="$text"/>, <Labels name="label" toName="text">.
@@ -240,6 +241,6 @@ def _url_of(image: Any, folder: str) -> Any:
     """Convert the path of an image to the URL at which Label Studio serves it."""
     if isinstance(image, list):
         return [_url_of(one, folder) for one in image]
-    if image is None or image.startswith(DATA_URI) or "://" in image:
+    if image is None or is_data_uri(image) or "://" in image:
         return image
     return LOCAL_FILES + quote(f"{folder}/{image}" if folder else image)

@@ -16,8 +16,6 @@ timestamps are not, because Prodigy computes them for tasks that lack them.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -28,6 +26,7 @@ from spacy.tokens import Doc
 
 from ..errors import ImageError
 from ..extensions import POST_ID, image_as_png
+from ..images.data_uris import decode_data_uri, encode_data_uri, is_data_uri
 from ..images.image_objects import read_objects, write_objects
 from ..utils.text import short_repr
 from .posts import ReadContext, make_doc, missing_tokens
@@ -41,14 +40,6 @@ from .spans import (
     without_overlaps,
     words_and_spaces,
 )
-
-DATA_URI = "data:"
-# The first bytes of the image formats that every browser displays.
-MEDIA_TYPES = {
-    b"\xff\xd8\xff": "image/jpeg",
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"GIF8": "image/gif",
-}
 
 UNKNOWN_SPACES = "has_unknown_spaces"
 
@@ -252,15 +243,12 @@ def _parse_image(value: Any) -> Any:
 
 
 def _parse_reference(reference: str) -> Any:
-    if not reference.startswith(DATA_URI):
+    if not is_data_uri(reference):
         return reference
-    header, comma, data = reference.partition(",")
-    if not comma or not header.endswith(";base64"):
-        raise ValueError('"image" is a data URI without base64 data')
     try:
-        return base64.b64decode(data, validate=True)
-    except binascii.Error as error:
-        raise ValueError(f'"image" is a damaged data URI ({error})') from error
+        return decode_data_uri(reference)
+    except ImageError as error:
+        raise ValueError(f'"image" is {error}') from error
 
 
 def doc_to_record(doc: Doc) -> dict[str, Any]:
@@ -317,7 +305,4 @@ def _image_to_json(image: Any) -> Any:
     if isinstance(image, list | tuple):
         return [_image_to_json(one) for one in image if one is not None]
     is_file = isinstance(image, bytes | bytearray | memoryview)
-    content = bytes(image) if is_file else image_as_png(image)
-    matching = (name for start, name in MEDIA_TYPES.items() if content.startswith(start))
-    data = base64.b64encode(content).decode("ascii")
-    return f"data:{next(matching, '')};base64,{data}"
+    return encode_data_uri(bytes(image) if is_file else image_as_png(image))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -14,6 +16,11 @@ from .safety.limits import TRUSTED, Limits
 
 # Values of more than 8 bits that are scaled at a time: bounds the memory of their 64-bit copies.
 BLOCK = 1 << 20
+
+# HEIF (HEIC on phones) is decoded by pillow-heif, which is optional.
+HEIF_SUFFIXES = frozenset({".heic", ".heics", ".heif", ".heifs", ".hif"})
+# The first box of a HEIF file, with the brand of one of its codecs (HEVC).
+HEIF = re.compile(rb".{4}ftyp.{0,60}?he[iv][cxms]", re.DOTALL)
 
 EXIF_ORIENTATION = 0x0112
 TRANSPOSES = {
@@ -36,8 +43,10 @@ def decode(content: bytes, limits: Limits = TRUSTED) -> np.ndarray:
     if not content:
         raise ImageError("empty file")
     limits.check_bytes(len(content))
-    formats = _formats(limits)
+    formats = [name for name in _formats() if limits.allows(name)]
     with _image_errors(limits):
+        if "HEIF" not in formats and limits.allows("HEIF") and HEIF.match(content):
+            raise ImageError("a HEIF (HEIC) image: pip install 'spacy-mner[heif]'")
         check_strips(content, limits)
         with Image.open(open_content(content, limits), formats=formats) as image:
             limits.check_size(*image.size)
@@ -71,9 +80,24 @@ def decode_array(array: np.ndarray) -> np.ndarray:
     return decode_image(Image.fromarray(np.ascontiguousarray(array)))
 
 
-def _formats(limits: Limits) -> list[str]:
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Return the suffixes of the images that `decode` supports, such as ".jpg", in lower case."""
+    # Pillow opens MPO as JPEG.
+    formats = {name for name in (*_formats(), "MPO") if TRUSTED.allows(name)}
+    found = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
+    return HEIF_SUFFIXES | found
+
+
+@cache
+def _formats() -> list[str]:
+    """Return Pillow's names of the formats that can be opened, in the order in which it tries."""
     Image.init()
-    return [name for name in Image.ID if limits.allows(name)]
+    with suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    return list(Image.ID)
 
 
 @contextmanager

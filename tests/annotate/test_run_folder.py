@@ -82,6 +82,8 @@ def test_images_that_a_killed_run_had_fetched_are_deleted(
     task, images, target, folder, tmp_path, monkeypatch
 ):
     class Web:
+        def __init__(self, limits): ...
+
         def open(self, url):
             return BytesImage((images / "car.png").read_bytes())
 

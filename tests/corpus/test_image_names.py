@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,18 @@ NAMES = [
 
 def test_images_of_a_post_begin_with_its_id_and_an_underscore():
     assert NameIndex(NAMES).of_post("L5") == ["L5.jpg", "L5_a.jpg", "L5_a.png", "L5_b.jpg"]
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".AVIF", ".Jpe", ".jp2", ".HEIC", ".mpo"])
+def test_images_of_every_format_that_is_decoded_are_found_by_id(suffix):
+    index = NameIndex([f"a.b{suffix}", "a.b.h5", "c"])
+    assert index.find("a.b") == index.find("a.b.jpg") == f"a.b{suffix}"
+    assert index.of_post("a.b") == [f"a.b{suffix}"]
+
+
+def test_an_id_that_ends_like_a_suffix_is_not_shortened_if_there_is_its_image():
+    index = NameIndex(["anna.jpg", "anna.fit.jpg"])
+    assert index.find("anna.fit") == "anna.fit.jpg" and index.find("anna") == "anna.jpg"
 
 
 def test_a_post_without_images_has_none():

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import struct
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
 from spacy_mner.errors import ImageError
-from spacy_mner.images.decoding import decode, decode_array, decode_image
-from spacy_mner.images.safety.limits import TRUSTED
+from spacy_mner.images.decoding import decode, decode_array, decode_image, image_suffixes
+from spacy_mner.images.safety.limits import TRUSTED, UNTRUSTED
 
 from .samples import content, noise, png_header, quarters
 
@@ -30,6 +33,36 @@ def test_lossless_formats_are_decoded_exactly(format):
     pixels = decode(content(Image.fromarray(noise()), format))
     assert pixels.dtype == np.uint8
     assert np.array_equal(pixels, noise())
+
+
+def heic_of(image: Image.Image) -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    return content(image, "HEIF", quality=100)
+
+
+def test_heif_is_decoded_with_its_extra():
+    heic = heic_of(quarters().resize((64, 64), 0))
+    found = np.array(corners(decode(heic, UNTRUSTED)), int)
+    assert np.abs(found - [RED, GREEN, BLUE, WHITE]).max() < 8
+    with pytest.raises(ImageError, match="too large: 64 x 64"):
+        decode(heic, replace(UNTRUSTED, pixels=4095))
+    # The size in the header is checked; the decoder checks that of the content.
+    size = b"ispe" + struct.pack(">III", 0, 64, 64)
+    with pytest.raises(ImageError):
+        decode(heic.replace(size, b"ispe" + struct.pack(">III", 0, 4, 4)), UNTRUSTED)
+
+
+@pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1miafheix"])
+def test_the_reason_names_the_extra_for_heif(monkeypatch, brands):
+    monkeypatch.setattr("spacy_mner.images.decoding._formats", lambda: ["AVIF", "PNG"])
+    assert "spacy-mner[heif]" in reason(b"\0\0\0\x1cftyp" + brands)
+
+
+def test_suffixes_are_those_of_formats_that_are_decoded():
+    posted = {".jpg", ".jpe", ".jfif", ".mpo", ".png", ".avif", ".webp", ".tif", ".jp2", ".heic"}
+    assert posted < image_suffixes()
+    assert not image_suffixes() & {".eps", ".ps", ".wmf", ".h5", ".mpg", ".pdf"}
 
 
 def test_an_image_of_one_pixel_is_decoded():

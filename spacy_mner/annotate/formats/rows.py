@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 from abc import ABC, abstractmethod
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from ...errors import UsageError
+from ...images.data_uris import encode_data_uri
 from ..chunks import Chunk
 
 # The type of a column. A "long" is an integer that float64 does not represent exactly; "json" is
@@ -80,8 +80,8 @@ def dump_json(value: Any) -> str:
 
 
 def json_default(value: Any) -> str:
-    """A value of Parquet that JSON does not have: bytes as base64, any other as a string."""
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+    """A value of Parquet that JSON does not have: bytes as a data URI, any other as a string."""
+    return encode_data_uri(value) if isinstance(value, bytes) else str(value)
 
 
 def to_utf8(text: str) -> bytes:

@@ -9,8 +9,9 @@ from ...errors import ImageError
 # The largest float16 number, the type of cached features; larger values would overflow a network.
 LARGEST = 65504.0
 
-# Reading an EPS file executes it as a program in Ghostscript.
-UNSAFE_FORMATS = frozenset({"EPS"})
+# Formats that Pillow identifies and are never decoded: an EPS or WMF file would be executed, by
+# Ghostscript or by Windows; for the others, Pillow has no decoder.
+EXCLUDED_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Limits:
     frames: of an animation, or pages of a document, of which only the first is used.
     scans, strips: of a JPEG or a TIFF; the time to decode grows with them.
     reads: read calls by Pillow; chains of blocks in a file can be cyclic.
-    formats: Pillow's names of the formats that are read. EPS is never read.
+    formats: Pillow's names of the formats that are read, except EXCLUDED_FORMATS.
     """
 
     bytes: int
@@ -35,7 +36,7 @@ class Limits:
 
     def allows(self, format: str) -> bool:
         """Return whether files of this format are read."""
-        return format not in UNSAFE_FORMATS and (self.formats is None or format in self.formats)
+        return format not in EXCLUDED_FORMATS and (self.formats is None or format in self.formats)
 
     def check_bytes(self, n_bytes: int) -> None:
         if n_bytes > self.bytes:
@@ -62,5 +63,5 @@ UNTRUSTED = Limits(
     scans=32,
     strips=65_536,
     reads=400_000,
-    formats=frozenset({"AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"}),
+    formats=frozenset({"AVIF", "BMP", "GIF", "HEIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"}),
 )

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import base64
 import os
 import pickle
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,16 @@ import pytest
 from PIL import Image
 
 from spacy_mner.errors import ImageError
+from spacy_mner.images.data_uris import encode_data_uri
 from spacy_mner.images.reference import BytesImage, open_image
-from spacy_mner.images.safety.limits import Limits
+from spacy_mner.images.safety.limits import UNTRUSTED, Limits
 from spacy_mner.images.safety.untrusted_references import BulkImages, FolderImages
 from spacy_mner.images.safety.web_images import WebImages
 
-from ..samples import content, noise
+from ..samples import content, noise, png_header
 
 PNG = content(Image.fromarray(noise()), "PNG")
+URI = "data:image/png;base64," + base64.b64encode(PNG).decode()
 
 
 @pytest.fixture
@@ -73,9 +77,51 @@ def test_a_file_name_that_looks_like_a_data_uri_is_rejected(root):
     assert reason(root, "data:x.png") == "a URL: expected a path below the image folder"
 
 
-@pytest.mark.parametrize("reference", [5, None, b"snap.png", Path("snap.png"), ["snap.png"], {}])
-def test_references_of_other_types_are_rejected(root, reference):
-    assert reason(root, reference).startswith("not a path")
+@pytest.mark.parametrize(
+    "reference",
+    [PNG, URI, {"bytes": PNG, "path": "/etc/passwd"}, {"bytes": URI}, {"bytes": None, "path": URI},
+     {"path": "snap.png"}],
+)  # fmt: skip
+def test_bytes_and_data_uris_are_images(root, reference):
+    images = BulkImages(root, None)
+    assert images.open(reference).digest == images.open("snap.png").digest
+    assert images.open(reference).limits == UNTRUSTED
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        (5, "not a path"),
+        (None, "not a path"),
+        (Path("snap.png"), "not a path"),
+        (["snap.png"], "not a path"),
+        ({}, "neither bytes nor a path"),
+        ({"bytes": None, "path": None}, "neither bytes nor a path"),
+        ({"bytes": 5, "path": "snap.png"}, "neither bytes nor a path"),
+        ({"bytes": "snap.png"}, "not a data URI"),
+        ({"bytes": None, "path": "../secret.png"}, "outside the image folder"),
+        ({"bytes": None, "path": "https://example.org/a.png"}, "--allow-urls"),
+        ({"url": "snap.png", "path": "snap.png"}, "'url'"),
+        ({f"\x1b{i}": 0 for i in range(1000)}, "expected 'bytes' and 'path'"),
+        ("data:image/png,%89PNG", "without base64"),
+        ("data:image/png;base64", "without base64"),
+        ("data:;base64,iVBORw0KGgo", "damaged"),
+        ("data:;base64,iVBO Rw0K", "damaged"),
+        ("data:;base64,é", "damaged"),
+        ("DATA:;BASE64,", "empty file"),
+        (b"", "empty file"),
+        (b"x" * 4001, "too large: 4,001 bytes"),
+        (encode_data_uri(b"x" * 4001), "too large: 4,001 bytes"),
+        ({"bytes": b"x" * 4001}, "too large: 4,001 bytes"),
+        (png_header(1000, 1000), "too large: 1000 x 1000"),
+        (content(Image.fromarray(noise()), "TGA"), "too large"),
+    ],
+)
+def test_other_references_are_rejected(root, reference, message):
+    limits = replace(UNTRUSTED, bytes=4_000, pixels=10_000)
+    with pytest.raises(ImageError, match=message) as caught:
+        BulkImages(root, None, limits).open(reference).pixels()
+    assert len(str(caught.value)) < 160 and str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
