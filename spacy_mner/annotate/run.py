@@ -60,7 +60,7 @@ def annotate(
     Raises UsageError for options, columns or an output that cannot be used, CorpusError for an
     input that cannot be read, and LoadingError for the pipeline.
     """
-    rows = open_source(source)
+    rows = open_source(source, task.quoting)
     info = rows.inspect({*astuple(task.columns), *task.added_columns})
     _check_columns(info, task, callbacks.on_warning)
     sink = open_sink(output, task, info)

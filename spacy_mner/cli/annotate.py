@@ -35,6 +35,13 @@ class EngineChoice(str, Enum):
     ray = "ray"
 
 
+class QuotingChoice(str, Enum):
+    """How quotes in CSV and TSV are read."""
+
+    standard = "standard"
+    none = "none"
+
+
 def annotate_cli(
     model: Model,
     source: Annotated[
@@ -59,6 +66,13 @@ def annotate_cli(
     image_objects: Annotated[
         str, typer.Option(help="Column of the objects in the image.")
     ] = "image_objects",
+    quoting: Annotated[
+        QuotingChoice | None,
+        typer.Option(
+            help="Whether quotes in CSV and TSV enclose cells (standard) or are plain text (none). "
+            "By default standard; an input that may have been written otherwise is refused."
+        ),
+    ] = None,
     images_root: Annotated[
         Path | None,
         typer.Option(help="Folder of the image paths; without it no file is opened."),
@@ -114,6 +128,7 @@ def annotate_cli(
         task = Task(
             model=model,
             columns=Columns(text, image, image_text, image_features, image_objects),
+            quoting=quoting and quoting.value,
             code=code and code.absolute(),
             images_root=images_root,
             allow_urls=allow_urls,

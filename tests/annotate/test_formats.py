@@ -161,9 +161,9 @@ def test_a_record_above_the_limit_is_not_read_into_memory(tmp_path, monkeypatch)
     long = ",".join(['"b\n"'] * 30)
     content = f"text,note\na,b\n{wide}\nc,d\n{long}\n"
     rows = rows_of(tmp_path / "in.csv", content.encode())
-    assert open_source(str(tmp_path / "in.csv")).inspect().n_rows == len(rows)
+    assert open_source(str(tmp_path / "in.csv"), "standard").inspect().n_rows == len(rows)
     assert [row.values["text"] for row in rows if not row.error][:2] == ["a", "c"]
-    assert sum("a row of 100 characters or more" in row.error for row in rows) == 2
+    assert sum("a row of more than 100 characters" in row.error for row in rows) == 2
 
 
 def test_a_blank_line_is_skipped_but_an_empty_cell_is_a_row(tmp_path):
@@ -206,7 +206,11 @@ def test_parquet_values_that_json_does_not_have_are_written_as_text(tmp_path):
     pq.write_table(make_table(1), tmp_path / "in.parquet")
     path, _ = convert(tmp_path, tmp_path / "in.parquet", "out.jsonl")
     found = json.loads(path.read_text())
-    assert found["text"] == "t0" and found["deep"] == {"a": [0]} and found["raw"] == "data:;base64,/w=="
+    assert (
+        found["text"] == "t0"
+        and found["deep"] == {"a": [0]}
+        and found["raw"] == "data:;base64,/w=="
+    )
     assert datetime.datetime.fromisoformat(found["at"][:26]).year == 2023
     table = pa.table({"text": ["a"], "raw": [b"\xff"], "deep": [{"raw": b"\xff"}]})
     pq.write_table(table, tmp_path / "in.parquet")

@@ -17,21 +17,24 @@ from .jsonl_rows import JsonlSink, JsonlSource
 from .rows import MAX_COLUMNS, MAX_NAME, Sink, Source, SourceInfo, to_utf8
 
 if TYPE_CHECKING:
-    from ..task import Task
+    from ..task import Quoting, Task
 
 # The name of standard input and output.
 PIPE = "-"
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
+# Excel writes CSV with semicolons where the comma is the decimal separator. Output has the first.
+DELIMITERS = {".csv": ",;\t", ".tsv": "\t"}
 # Characters of a column's name that an error shows.
 SHOWN = 100
 
 
-def open_source(name: str) -> Source:
+def open_source(name: str, quoting: Quoting | None = None) -> Source:
     """The source of an input file or of standard input.
+
+    quoting: of CSV and TSV; by default what the file conforms to.
 
     Raises UsageError for an unknown suffix, and CorpusError if there is no file.
     """
-    source, _ = _format(name)
+    source, _ = _format(name, quoting)
     if name == PIPE:
         return source(None)
     path = Path(name)
@@ -60,13 +63,18 @@ def open_sink(name: str, task: Task, info: SourceInfo) -> Sink:
     return sink(task, info)
 
 
-def _format(name: str) -> tuple[Callable[[Path | None], Source], Callable[..., Sink]]:
+def _format(
+    name: str, quoting: Quoting | None = None
+) -> tuple[Callable[[Path | None], Source], Callable[..., Sink]]:
     suffix = Path(name).suffix.lower()
+    if quoting and suffix not in DELIMITERS:
+        raise UsageError(f"{name}: --quoting is an option for an input of .csv or .tsv.")
     if name == PIPE or suffix == ".jsonl":
         return JsonlSource, JsonlSink
     if suffix in DELIMITERS:
-        delimiter = DELIMITERS[suffix]
-        return partial(CsvSource, delimiter=delimiter), partial(CsvSink, delimiter=delimiter)
+        delimiters = DELIMITERS[suffix]
+        source = partial(CsvSource, delimiters=delimiters, quoting=quoting)
+        return source, partial(CsvSink, delimiter=delimiters[0])
     if suffix != ".parquet":
         raise UsageError(
             f"{name}: an input or output is a file with the suffix .jsonl, .csv, .tsv, .parquet, "

@@ -6,24 +6,24 @@ import json
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import nullcontext
-from typing import IO, Any
+from typing import Any
 
 from ..chunks import MAX_DEPTH, MAX_ROW, Chunk, Row, chunked, is_too_deep
 from ..task import Task
 from .rows import (
     MAX_COLUMNS,
     MAX_NAME,
+    SHOWN,
     Kind,
     Sink,
     Source,
     SourceInfo,
     column_taken,
     dump_json,
+    lines_of,
     to_utf8,
 )
 
-# Characters of a line above MAX_ROW that its error shows.
-SHOWN = 2000
 TOO_DEEP = f"more than {MAX_DEPTH} levels of nested lists and objects:"
 # float64 represents every integer up to here.
 MAX_EXACT = 1 << 53
@@ -58,7 +58,7 @@ class JsonlSource(Source):
 
     def _rows(self) -> Iterator[Row]:
         with nullcontext(sys.stdin.buffer) if self.path is None else self.path.open("rb") as file:
-            for line in _lines(file):
+            for line in lines_of(file, b"\n", MAX_ROW):
                 if line.strip():
                     yield _row(line)
 
@@ -91,14 +91,6 @@ def _kind_of(value: Any) -> Kind:
 
 def _common(kinds: set[Kind]) -> Kind:
     return next(iter(kinds)) if len(kinds) == 1 else COMMON.get(frozenset(kinds), "json")
-
-
-def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file; of one above MAX_ROW only the beginning."""
-    while line := file.readline(MAX_ROW + 1):
-        yield line
-        while len(line) > MAX_ROW and not line.endswith(b"\n"):
-            line = file.readline(MAX_ROW + 1)
 
 
 def _row(line: bytes) -> Row:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, AnyStr, Literal
 
 from ...errors import UsageError
 from ...images.data_uris import encode_data_uri
@@ -21,6 +21,8 @@ Kind = Literal["bool", "int", "long", "float", "str", "json"]
 # with the input.
 MAX_COLUMNS = 1_000
 MAX_NAME = 1_000
+# Bytes or characters of a line above the limit that its error shows.
+SHOWN = 2000
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class SourceInfo:
     n_rows: None if unknown.
     columns: the type of each, in order; None if unknown.
     has_all_columns: whether `columns` is complete.
+    unquoted: the delimiter if the input is CSV or TSV without quoting.
     schema: the Arrow schema if the input is Parquet.
     """
 
     n_rows: int | None
     columns: Mapping[str, Kind] | None
     has_all_columns: bool = True
+    unquoted: str = ""
     schema: Any = field(default=None, compare=False)
 
 
@@ -72,6 +76,14 @@ class Sink(ABC):
         for part in parts:
             with part.open("rb") as file:
                 shutil.copyfileobj(file, output, 1 << 20)
+
+
+def lines_of(file: IO[AnyStr], ends: AnyStr | tuple[AnyStr, ...], limit: int) -> Iterator[AnyStr]:
+    """The lines of a file; of a line above the limit only its beginning, which is above it too."""
+    while line := file.readline(limit + 1):
+        yield line
+        while len(line) > limit and not line.endswith(ends):
+            line = file.readline(limit + 1)
 
 
 def dump_json(value: Any) -> str:
