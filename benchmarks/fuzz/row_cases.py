@@ -19,7 +19,7 @@ from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 
 from spacy_mner.annotate.chunks import Chunk, Row
-from spacy_mner.annotate.engines import Job, Part
+from spacy_mner.annotate.engines import AnnotatedChunk, Job
 from spacy_mner.annotate.engines.worker import Worker
 from spacy_mner.annotate.formats import open_source
 from spacy_mner.annotate.formats.rows import json_default
@@ -140,7 +140,7 @@ def _pipeline() -> Language:
     return nlp
 
 
-def _pickling(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
+def _pickling(job: Job, chunks: Iterable[Chunk]) -> Iterator[AnnotatedChunk]:
     """An engine in this process that pickles what others send between processes."""
     job = _pickled(job)
     worker = Worker(job)

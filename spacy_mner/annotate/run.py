@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import UsageError
 from ..utils.atomic_file import atomic_file
 from .chunks import Chunk
-from .engines import Engine, Job, Part
+from .engines import AnnotatedChunk, Engine, Job
 from .formats import PIPE, open_sink, open_source
 from .formats.rows import SourceInfo, column_taken
 from .run_folder import RunFolder, read_json, write_json
@@ -29,12 +29,12 @@ class ProgressCallbacks:
     """Functions that are called during a run.
 
     on_start: with the number of rows (None if unknown) and of those that are finished already.
-    on_part: with the statistics of each finished part.
+    on_chunk: with the statistics of each finished chunk.
     on_warning: with a message about a probable mistake.
     """
 
     on_start: Callable[[int | None, int], None] = lambda n_rows, n_finished: None
-    on_part: Callable[[Statistics], None] = lambda statistics: None
+    on_chunk: Callable[[Statistics], None] = lambda statistics: None
     on_warning: Callable[[str], None] = lambda message: None
 
 
@@ -51,7 +51,7 @@ def annotate(
 
     source, output: files whose suffix gives the format, or "-" for JSONL on standard input or
         output.
-    force: replace an existing output, and the parts of another run.
+    force: replace an existing output, and the chunks of another run.
 
     An interrupted run leaves the folder `OUTPUT.part`, and the same call continues it, unless it
     reads standard input, which cannot be read again, or writes standard output. If the same call
@@ -67,8 +67,8 @@ def annotate(
     if output == PIPE:
         total = Statistics()
         callbacks.on_start(info.n_rows, 0)
-        parts = _in_order(_parts(engine, Job(task, sink), rows.chunks()))
-        _keep(parts, _write_to_stdout, total, callbacks)
+        chunks = _in_order(_annotated(engine, Job(task, sink), rows.chunks()))
+        _keep(chunks, _write_to_stdout, total, callbacks)
         return total
     target = Path(output)
     if source != PIPE and target.resolve() == Path(source).resolve():
@@ -87,9 +87,9 @@ def annotate(
                 callbacks.on_start(info.n_rows, statistics.posts)
                 job = Job(task, sink, scratch=folder.path.absolute())
                 remaining = (chunk for chunk in rows.chunks() if chunk.index not in done)
-                _keep(_parts(engine, job, remaining), folder.add, statistics, callbacks)
+                _keep(_annotated(engine, job, remaining), folder.add, statistics, callbacks)
                 with atomic_file(target, temporary_in=folder.path) as file:
-                    sink.concatenate(folder.parts(), file)
+                    sink.concatenate(folder.chunks(), file)
                 _write_summary(target, run, statistics)
             folder.clear()
             return statistics
@@ -98,37 +98,39 @@ def annotate(
 
 
 def _keep(
-    parts: Generator[Part, None, None],
-    keep: Callable[[Part], None],
+    chunks: Generator[AnnotatedChunk, None, None],
+    keep: Callable[[AnnotatedChunk], None],
     total: Statistics,
     callbacks: ProgressCallbacks,
 ) -> None:
-    """Pass parts to `keep` and add their statistics to `total`."""
-    with closing(parts):
-        for part in parts:
-            keep(part)
-            total.add(part.statistics)
-            callbacks.on_part(part.statistics)
+    """Pass chunks to `keep` and add their statistics to `total`."""
+    with closing(chunks):
+        for chunk in chunks:
+            keep(chunk)
+            total.add(chunk.statistics)
+            callbacks.on_chunk(chunk.statistics)
 
 
-def _write_to_stdout(part: Part) -> None:
-    sys.stdout.buffer.write(part.content)
+def _write_to_stdout(chunk: AnnotatedChunk) -> None:
+    sys.stdout.buffer.write(chunk.content)
     sys.stdout.buffer.flush()
 
 
-def _parts(engine: Engine, job: Job, remaining: Iterator[Chunk]) -> Generator[Part, None, None]:
-    """The parts of the remaining chunks; without any, the engine loads no pipeline."""
+def _annotated(
+    engine: Engine, job: Job, remaining: Iterator[Chunk]
+) -> Generator[AnnotatedChunk, None, None]:
+    """Annotate the remaining chunks; without any, the engine loads no pipeline."""
     first = next(remaining, None)
     if first is not None:
         yield from engine(job, chain([first], remaining))
 
 
-def _in_order(parts: Iterable[Part]) -> Generator[Part, None, None]:
-    """Sort parts that arrive in any order, yielding each as early as possible."""
-    waiting: dict[int, Part] = {}
+def _in_order(chunks: Iterable[AnnotatedChunk]) -> Generator[AnnotatedChunk, None, None]:
+    """Sort chunks that arrive in any order, yielding each as early as possible."""
+    waiting: dict[int, AnnotatedChunk] = {}
     index = 0
-    for part in parts:
-        waiting[part.index] = part
+    for chunk in chunks:
+        waiting[chunk.index] = chunk
         while index in waiting:
             yield waiting.pop(index)
             index += 1
@@ -178,7 +180,7 @@ def _finished(target: Path, run: RunIdentity, folder: RunFolder) -> Statistics |
     size = target.stat().st_size
     if made_by == run and summary.get("bytes") == size:
         return Statistics.from_json(summary)
-    if folder.has_parts_of(run):
+    if folder.has_chunks_of(run):
         return None  # interrupted after the output was written
     if isinstance(made_by, dict):
         check_same(target, made_by, run)

@@ -1,4 +1,4 @@
-"""The folder of an unfinished run: its finished parts, and the run that they belong to."""
+"""The folder of an unfinished run: its finished chunks, and the run that they belong to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import UsageError
 from ..utils.atomic_file import atomic_file
-from .engines import Part
+from .engines import AnnotatedChunk
 from .formats.rows import dump_json, to_utf8
 from .image_opener import FETCHED
 from .statistics import Statistics
@@ -22,15 +22,15 @@ from .task import RunIdentity, check_same
 LOCK = ".lock"
 IDENTITY = "run.json"
 # The names of all other files that a run writes here.
-PART = re.compile(r"[0-9]{8,}\.part")
+CHUNK = re.compile(r"[0-9]{8,}\.chunk")
 STATISTICS = re.compile(r"[0-9]{8,}\.json")
 TEMPORARY = re.compile(rf"[0-9a-f]{{32}}\.tmp|{FETCHED}.+")
 
 
 class RunFolder:
-    """Keeps finished parts until the output is complete.
+    """Keeps finished chunks until the output is complete.
 
-    A part is written atomically, and its statistics before it, so the folder is consistent after a
+    A chunk is written atomically, and its statistics before it, so the folder is consistent after a
     kill at any moment. `run.json` is written first and deleted last: a folder that contains other
     files without it was not made by a run.
     """
@@ -59,9 +59,9 @@ class RunFolder:
             ) from None
 
     def begin(self, run: RunIdentity, *, force: bool) -> None:
-        """Begin a run, or continue it if the folder contains its parts.
+        """Begin a run, or continue it if the folder contains its chunks.
 
-        force: delete the parts of another run, which otherwise raise UsageError.
+        force: delete the chunks of another run, which otherwise raise UsageError.
         """
         found = self._read(IDENTITY)
         self._delete(TEMPORARY)
@@ -73,43 +73,43 @@ class RunFolder:
         write_json(self.path / IDENTITY, run)
 
     def finished(self) -> set[int]:
-        """The indices of the chunks whose parts are in the folder."""
-        return {int(path.stem) for path in self.parts()}
+        """The indices of the finished chunks."""
+        return {int(path.stem) for path in self.chunks()}
 
-    def add(self, part: Part) -> None:
-        """Write a part and its statistics."""
-        name = f"{part.index:08d}"
-        write_json(self.path / f"{name}.json", part.statistics.to_json())
-        with atomic_file(self.path / f"{name}.part") as file:
-            file.write(part.content)
+    def add(self, chunk: AnnotatedChunk) -> None:
+        """Write a chunk and its statistics."""
+        name = f"{chunk.index:08d}"
+        write_json(self.path / f"{name}.json", chunk.statistics.to_json())
+        with atomic_file(self.path / f"{name}.chunk") as file:
+            file.write(chunk.content)
 
     def statistics(self) -> Statistics:
-        """The statistics over all parts."""
+        """The statistics over all chunks."""
         total = Statistics()
-        for path in self.parts():
+        for path in self.chunks():
             found = self._read(f"{path.stem}.json")
             if found is None:
-                raise UsageError(f"{self.path} lacks the statistics of a part; delete the folder.")
+                raise UsageError(f"{self.path} lacks the statistics of a chunk; delete the folder.")
             total.add(Statistics.from_json(found))
         return total
 
-    def parts(self) -> list[Path]:
-        """The files of the parts, in the order of the input."""
-        parts = (path for path in self.path.iterdir() if PART.fullmatch(path.name))
-        return sorted(parts, key=lambda path: int(path.stem))
+    def chunks(self) -> list[Path]:
+        """The files of the chunks, in the order of the input."""
+        chunks = (path for path in self.path.iterdir() if CHUNK.fullmatch(path.name))
+        return sorted(chunks, key=lambda path: int(path.stem))
 
-    def has_parts_of(self, run: RunIdentity) -> bool:
-        """Whether parts of this run are here."""
+    def has_chunks_of(self, run: RunIdentity) -> bool:
+        """Whether chunks of this run are here."""
         return bool(self.finished()) and self._read(IDENTITY) == run
 
     def clear(self) -> None:
-        """Delete all files of the run; parts before statistics, so that no part lacks its own."""
-        for names in (PART, STATISTICS, TEMPORARY):
+        """Delete all files of the run; chunks before statistics, so that no chunk lacks its own."""
+        for names in (CHUNK, STATISTICS, TEMPORARY):
             self._delete(names)
         (self.path / IDENTITY).unlink(missing_ok=True)
 
     def remove_if_empty(self) -> None:
-        """Delete the folder if it contains no parts; files that no run wrote are kept."""
+        """Delete the folder if it contains no chunks; files that no run wrote are kept."""
         if not self.finished():
             self.clear()
             with suppress(OSError):  # not empty; on Windows the locked file cannot be deleted

@@ -1,6 +1,6 @@
 """The options of a bulk annotation, and the identity of a run.
 
-Only a run of the same identity continues unfinished parts.
+A run of the same identity continues an unfinished one.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def check_same(path: Path, found: RunIdentity, run: RunIdentity) -> None:
 def _file_digest(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+        while content := file.read(1 << 20):
+            digest.update(content)
     return digest.hexdigest()
 
 

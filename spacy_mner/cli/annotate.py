@@ -105,7 +105,7 @@ def annotate_cli(
     gpu_id: GpuId = -1,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace OUTPUT and the unfinished parts of another run."),
+        typer.Option("--force", help="Replace OUTPUT and the chunks of another unfinished run."),
     ] = False,
 ) -> None:
     """Annotate the posts of a file in bulk. After an interruption, run the same command again.
@@ -182,7 +182,7 @@ def progress() -> Iterator[ProgressCallbacks]:
 
         yield ProgressCallbacks(
             on_start=on_start,
-            on_part=lambda statistics: bar.update(statistics.posts),
+            on_chunk=lambda statistics: bar.update(statistics.posts),
             on_warning=lambda message: typer.echo(printable(message), err=True),
         )
 

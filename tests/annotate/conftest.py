@@ -85,11 +85,11 @@ def interrupt(*arguments):
     raise KeyboardInterrupt
 
 
-def run_interrupted(task, source, target, n_parts=1):
-    """A run that is interrupted after n parts."""
+def run_interrupted(task, source, target, n_chunks=1):
+    """A run that is interrupted after n chunks."""
 
     def engine(job, chunks):
-        yield from islice(inline(job, chunks), n_parts)
+        yield from islice(inline(job, chunks), n_chunks)
         interrupt()
 
     with pytest.raises(KeyboardInterrupt):

@@ -42,14 +42,14 @@ def convert(tmp_path, source, output, prefix=""):
     task = Task("model", attention=True, prefix=prefix)
     rows = open_source(str(source))
     sink = open_sink(output, task, rows.inspect())
-    errors, parts = [], []
+    errors, chunks = [], []
     for chunk in rows.chunks():
         errors += [row.error for row in chunk.rows]
         annotations = [FAILED if i % 2 else ANNOTATED for i in range(len(chunk.rows))]
-        parts.append(tmp_path / f"{chunk.index}.part")
-        parts[-1].write_bytes(sink.encode(chunk, annotations))
+        chunks.append(tmp_path / f"{chunk.index}.chunk")
+        chunks[-1].write_bytes(sink.encode(chunk, annotations))
     with (tmp_path / output).open("wb") as file:
-        sink.concatenate(parts, file)
+        sink.concatenate(chunks, file)
     return tmp_path / output, errors
 
 

@@ -50,8 +50,8 @@ def test_an_interrupted_run_continues_on_ray_and_survives_the_kill_of_a_worker(
     run(task, source, tmp_path / "whole.jsonl")
     (tmp_path / "imported").unlink()
     with pytest.raises(KeyboardInterrupt):
-        run(task, source, target, ray_data(2), callbacks=ProgressCallbacks(on_part=interrupt))
-    assert len(list(folder.glob("*.part"))) == 1
+        run(task, source, target, ray_data(2), callbacks=ProgressCallbacks(on_chunk=interrupt))
+    assert len(list(folder.glob("*.chunk"))) == 1
     killed = []
 
     def kill_one(statistics):
@@ -59,6 +59,6 @@ def test_an_interrupted_run_continues_on_ray_and_survives_the_kill_of_a_worker(
             killed.extend(worker_pids()[:1])
             os.kill(killed[0], signal.SIGKILL)
 
-    run(task, source, target, ray_data(2), callbacks=ProgressCallbacks(on_part=kill_one))
+    run(task, source, target, ray_data(2), callbacks=ProgressCallbacks(on_chunk=kill_one))
     assert killed and target.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert (tmp_path / "imported").exists()

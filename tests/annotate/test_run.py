@@ -68,18 +68,18 @@ def test_the_output_has_every_row_in_order_and_a_summary(task, posts, tmp_path, 
     assert set(tmp_path.glob("out*")) == {target, summary_path(target)}
 
 
-@pytest.mark.parametrize("n_parts", [0, 1, 2])
+@pytest.mark.parametrize("n_chunks", [0, 1, 2])
 def test_an_interrupted_run_continues_and_writes_the_same_bytes(
-    whole, task, target, folder, n_parts
+    whole, task, target, folder, n_chunks
 ):
     source, expected = whole
-    run_interrupted(task, source, target, n_parts)
+    run_interrupted(task, source, target, n_chunks)
     assert not target.exists()
-    assert len(list(folder.glob("*.part"))) == n_parts
+    assert len(list(folder.glob("*.chunk"))) == n_chunks
     starts = []
     callbacks = ProgressCallbacks(on_start=lambda *counts: starts.append(counts))
     statistics = run(task, source, target, callbacks=callbacks)
-    assert starts == [(N, n_parts * SIZE)]
+    assert starts == [(N, n_chunks * SIZE)]
     assert target.read_bytes() == expected and statistics.posts == N
 
 
@@ -160,7 +160,7 @@ def test_a_run_that_was_interrupted_while_it_finished_is_completed(
     assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob("*.tmp"))
 
 
-@pytest.mark.parametrize("n_deleted", range(8))  # of three parts, their statistics and run.json
+@pytest.mark.parametrize("n_deleted", range(8))  # of three chunks, their statistics and run.json
 def test_a_kill_while_files_are_deleted_loses_nothing(whole, task, target, folder, n_deleted):
     source, expected = whole
     deleted, unlink = [], Path.unlink
@@ -290,11 +290,11 @@ def test_long_errors_are_truncated_and_statistics_survive_a_round_trip():
 def test_kills_at_random_moments_lose_and_repeat_nothing(whole, task, target, folder):
     source, expected = whole
     rng = random.Random(0)
-    # Kill the command before any part is finished and after every new part, then let it finish.
-    for n_parts in (0, 1, 2, None):
+    # Kill the command before any chunk is finished and after every new chunk, then let it finish.
+    for n_chunks in (0, 1, 2, None):
         process = subprocess.Popen(command(task, source, target), stderr=subprocess.PIPE)
-        if n_parts is not None:
-            while len(list(folder.glob("*.part"))) < n_parts and process.poll() is None:
+        if n_chunks is not None:
+            while len(list(folder.glob("*.chunk"))) < n_chunks and process.poll() is None:
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 0.2))
             process.kill()
@@ -327,7 +327,7 @@ def wait_for(condition, seconds):
 def test_workers_of_a_killed_command_end_and_its_lock_is_released(task, tmp_path, target, folder):
     source = write_jsonl(tmp_path / "posts.jsonl", make_rows(40 * SIZE))
     process = subprocess.Popen(command(task, source, target, "--n-process", "2"))
-    wait_for(lambda: list(folder.glob("*.part")), 120)
+    wait_for(lambda: list(folder.glob("*.chunk")), 120)
     workers = children_of(process.pid)
     assert len(workers) >= 2
     process.kill()
@@ -349,9 +349,9 @@ def test_a_killed_worker_ends_the_run_with_an_error_and_keeps_the_parts(
             if b"multiprocessing.spawn" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
 
-    callbacks = ProgressCallbacks(on_part=kill_workers)
+    callbacks = ProgressCallbacks(on_chunk=kill_workers)
     with pytest.raises(MNERError, match="same command"):
         run(task, source, target, processes(1), callbacks=callbacks)
-    assert list((tmp_path / "out.jsonl.part").glob("*.part"))
+    assert list((tmp_path / "out.jsonl.part").glob("*.chunk"))
     run(task, source, target)
     assert target.read_bytes() == expected

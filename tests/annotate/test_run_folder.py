@@ -25,7 +25,13 @@ def contents(folder):
 
 @pytest.mark.parametrize(
     "names",
-    [["notes.txt"], ["deep/notes.txt"], ["run.json", "notes.txt"], ["run.json"], ["00000000.part"]],
+    [
+        ["notes.txt"],
+        ["deep/notes.txt"],
+        ["run.json", "notes.txt"],
+        ["run.json"],
+        ["00000000.chunk"],
+    ],
 )
 @pytest.mark.parametrize("force", [False, True])
 def test_a_folder_that_no_run_made_is_refused_and_kept(task, posts, target, folder, names, force):
@@ -42,9 +48,9 @@ def test_other_files_in_the_run_folder_are_kept(task, posts, target, folder):
     source = posts(SIZE + 1)
     run_interrupted(task, source, target)
     (folder / "notes").mkdir()
-    (folder / "notes" / "a.part").write_text("mine")
+    (folder / "notes" / "a.chunk").write_text("mine")
     assert run(task, source, target).posts == SIZE + 1
-    assert contents(folder) == {"notes/a.part": b"mine"}
+    assert contents(folder) == {"notes/a.chunk": b"mine"}
 
 
 @pytest.mark.parametrize("files", [[], [".lock"], [".lock", f"{'0a' * 16}.tmp"]])
@@ -75,7 +81,7 @@ def test_a_damaged_file_of_an_unfinished_run_is_reported(
     (folder / name).write_text(content)
     with pytest.raises(UsageError, match=rf"{name} is damaged .*; delete .*out\.jsonl\.part"):
         run(task, source, target, no_engine)
-    assert (folder / "00000000.part").exists()
+    assert (folder / "00000000.chunk").exists()
 
 
 def test_images_that_a_killed_run_had_fetched_are_deleted(

@@ -1,8 +1,8 @@
-"""Engines turn chunks into parts: in this process, in several, or on a Ray cluster."""
+"""Engines annotate chunks: in this process, in several, or on a Ray cluster."""
 
 from __future__ import annotations
 
 from .local import inline, processes
-from .worker import Engine, Job, Part
+from .worker import AnnotatedChunk, Engine, Job
 
-__all__ = ["Engine", "Job", "Part", "inline", "processes"]
+__all__ = ["AnnotatedChunk", "Engine", "Job", "inline", "processes"]

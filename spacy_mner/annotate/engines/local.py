@@ -16,7 +16,7 @@ import torch
 
 from ...errors import MNERError
 from ..chunks import Chunk
-from .worker import Engine, Job, Part, Worker
+from .worker import AnnotatedChunk, Engine, Job, Worker
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 _worker: Worker | None = None
 
 
-def inline(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
+def inline(job: Job, chunks: Iterable[Chunk]) -> Iterator[AnnotatedChunk]:
     """Annotate in this process, and open the images of the next chunk in a thread meanwhile."""
     n_threads = torch.get_num_threads()
     worker = Worker(job)
@@ -46,7 +46,7 @@ def processes(n: int) -> Engine:
     Raises MNERError if a process dies.
     """
 
-    def engine(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
+    def engine(job: Job, chunks: Iterable[Chunk]) -> Iterator[AnnotatedChunk]:
         # A forked process cannot use a GPU or the thread pool of torch. A spawned one inherits no
         # file descriptors, so the lock of the run folder is released if the parent is killed.
         context = multiprocessing.get_context("spawn")
@@ -65,9 +65,9 @@ def processes(n: int) -> Engine:
 def _submit_ahead(
     chunks: Iterable[Chunk],
     submit: Callable[[Chunk], Future[T]],
-    finish: Callable[[Chunk, Future[T]], Part],
+    finish: Callable[[Chunk, Future[T]], AnnotatedChunk],
     n_ahead: int,
-) -> Iterator[Part]:
+) -> Iterator[AnnotatedChunk]:
     """Submit chunks, at most `n_ahead` of them before the oldest one is finished."""
     pending: deque[tuple[Chunk, Future[T]]] = deque()
     for chunk in chunks:
@@ -94,12 +94,12 @@ def _exit_with_parent() -> None:
     os._exit(1)
 
 
-def _annotate(chunk: Chunk) -> Part:
+def _annotate(chunk: Chunk) -> AnnotatedChunk:
     assert _worker is not None
     return _worker.annotate(chunk)
 
 
-def _result(chunk: Chunk, future: Future[Part]) -> Part:
+def _result(chunk: Chunk, future: Future[AnnotatedChunk]) -> AnnotatedChunk:
     try:
         return future.result()
     except BrokenProcessPool as error:
@@ -107,5 +107,5 @@ def _result(chunk: Chunk, future: Future[Part]) -> Part:
         raise MNERError(
             f"A worker process ended while it annotated rows {chunk.first_row:,} to {last:,} or "
             "later ones: it was killed, ran out of memory, or failed to load the pipeline. "
-            "Finished parts are kept. Run the same command again; fewer processes need less memory."
+            "Run the same command again to continue; fewer processes need less memory."
         ) from error

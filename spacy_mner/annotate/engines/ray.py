@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import MNERError, UsageError
 from ..chunks import Chunk
-from .worker import Engine, Job, Part, Worker
+from .worker import AnnotatedChunk, Engine, Job, Worker
 
 # Chunks per Ray dataset: an upper bound of what is in memory. The workers load their pipelines
 # again for each dataset.
@@ -20,12 +20,12 @@ def ray_data(n: int) -> Engine:
     """An engine of n workers on the cluster that `ray.init()` finds, or starts on this machine.
 
     The pipeline, `--code` and the images must be at the same paths on all machines. A worker that
-    dies is replaced and its chunks are repeated. Parts are returned in any order.
+    dies is replaced and its chunks are repeated. Chunks are returned in any order.
 
     Raises UsageError if Ray is not installed, and MNERError if the Ray job fails.
     """
 
-    def engine(job: Job, chunks: Iterable[Chunk]) -> Iterator[Part]:
+    def engine(job: Job, chunks: Iterable[Chunk]) -> Iterator[AnnotatedChunk]:
         try:
             import ray
             import ray.data
@@ -42,7 +42,7 @@ def ray_data(n: int) -> Engine:
                 yield from _annotate(ray, job, window, n)
         except ray.exceptions.RayError as error:
             raise MNERError(
-                f"The Ray job failed: {error}. Finished parts are kept; run the same command again."
+                f"The Ray job failed: {error}. Run the same command again to continue."
             ) from error
         finally:
             if is_ours:
@@ -51,24 +51,24 @@ def ray_data(n: int) -> Engine:
     return engine
 
 
-def _annotate(ray: Any, job: Job, window: list[Chunk], n: int) -> Iterator[Part]:
+def _annotate(ray: Any, job: Job, window: list[Chunk], n: int) -> Iterator[AnnotatedChunk]:
     rows = [{"chunk": pickle.dumps(chunk)} for chunk in window]
     # The command has its own progress bar.
     ray.data.DataContext.get_current().enable_progress_bars = False
-    parts = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+    annotated = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         _RayWorker,
         fn_constructor_args=(job,),
         batch_size=1,
         concurrency=n,
         num_gpus=1 if job.task.gpu_id >= 0 else 0,
     )
-    for row in parts.iter_rows():
-        yield pickle.loads(row["part"])
+    for row in annotated.iter_rows():
+        yield pickle.loads(row["annotated"])
 
 
 class _RayWorker(Worker):
     """The callable class that Ray Data expects: a batch of one row in, a batch of one row out."""
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
-        part = self.annotate(pickle.loads(batch["chunk"][0]))
-        return {"part": [pickle.dumps(part)]}
+        annotated = self.annotate(pickle.loads(batch["chunk"][0]))
+        return {"annotated": [pickle.dumps(annotated)]}

@@ -18,11 +18,11 @@ from ..task import Task
 
 
 @dataclass(frozen=True)
-class Part:
-    """The part of the output that belongs to a chunk.
+class AnnotatedChunk:
+    """A chunk in the format of the output.
 
     index: of the chunk.
-    content: bytes in the format of the output.
+    content: the bytes of its rows and their annotations.
     """
 
     index: int
@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that a process needs to turn chunks into parts.
+    """Everything that a process needs to annotate chunks.
 
     scratch: folder for fetched images; the system's temporary folder if None.
     """
@@ -43,7 +43,7 @@ class Job:
 
 
 class Worker:
-    """Turns chunks into parts in one process, with one thread of torch.
+    """Annotates chunks in one process, with one thread of torch.
 
     The last digits of a score depend on the number of threads, so it is the same in every engine;
     more processes are faster.
@@ -54,12 +54,12 @@ class Worker:
         self.annotator = Annotator(job.task, job.scratch)
         self.sink = job.sink
 
-    def annotate(self, chunk: Chunk, images: OpenedImages | None = None) -> Part:
+    def annotate(self, chunk: Chunk, images: OpenedImages | None = None) -> AnnotatedChunk:
         """Annotate a chunk; its images are opened unless they are given."""
         annotations = self.annotator(chunk, images or self.annotator.images.open(chunk))
         content = self.sink.encode(chunk, annotations)
-        return Part(chunk.index, content, Statistics.of(annotations, chunk.first_row))
+        return AnnotatedChunk(chunk.index, content, Statistics.of(annotations, chunk.first_row))
 
 
-# Returns parts in any order. Everything that it started ends when its iterator is closed.
-Engine: TypeAlias = Callable[[Job, Iterable[Chunk]], Iterator[Part]]
+# Returns annotated chunks in any order. All that it started ends when its iterator is closed.
+Engine: TypeAlias = Callable[[Job, Iterable[Chunk]], Iterator[AnnotatedChunk]]

@@ -1,7 +1,7 @@
 """Input and output formats: JSONL, CSV and Parquet.
 
-A source reads rows in chunks. A sink encodes a chunk and its annotations as the bytes of a part,
-and concatenates parts into the output.
+A source reads rows in chunks. A sink encodes a chunk with its annotations as bytes, and
+concatenates all of them into the output.
 """
 
 from __future__ import annotations

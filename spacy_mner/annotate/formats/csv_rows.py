@@ -158,12 +158,12 @@ class CsvSink(Sink):
             for row, annotation in zip(chunk.rows, annotations, strict=True)
         )
 
-    def concatenate(self, parts: Iterable[Path], output: IO[bytes]) -> None:
+    def concatenate(self, chunks: Iterable[Path], output: IO[bytes]) -> None:
         header = self._write([self.header])
         # A reader removes one byte order mark, so a name that begins with one needs a second.
         output.write(BOM_UTF8 if header.startswith(BOM_UTF8) else b"")
         output.write(header)
-        super().concatenate(parts, output)
+        super().concatenate(chunks, output)
 
     def _added_cell(self, value: Any) -> str:
         # A reason or error may quote a whole line of the input.

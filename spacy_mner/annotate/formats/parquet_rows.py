@@ -82,10 +82,10 @@ class ParquetSink(Sink):
         pq.write_table(self._table(chunk, annotations), content)
         return content.getvalue()
 
-    def concatenate(self, parts: Iterable[Path], output: IO[bytes]) -> None:
+    def concatenate(self, chunks: Iterable[Path], output: IO[bytes]) -> None:
         with pq.ParquetWriter(output, self.schema) as writer:
-            for part in parts:
-                writer.write_table(pq.read_table(part, schema=self.schema))
+            for chunk in chunks:
+                writer.write_table(pq.read_table(chunk, schema=self.schema))
 
     def _table(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> Any:
         if chunk.table is not None:

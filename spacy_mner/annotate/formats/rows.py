@@ -66,15 +66,15 @@ class Sink(ABC):
 
     @abstractmethod
     def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
-        """The part of the output that belongs to a chunk.
+        """The bytes of a chunk in the output.
 
         annotations: one per row, with the values of the added columns in order.
         """
 
-    def concatenate(self, parts: Iterable[Path], output: IO[bytes]) -> None:
-        """Write all parts to the output."""
-        for part in parts:
-            with part.open("rb") as file:
+    def concatenate(self, chunks: Iterable[Path], output: IO[bytes]) -> None:
+        """Write the files of all chunks to the output."""
+        for chunk in chunks:
+            with chunk.open("rb") as file:
                 shutil.copyfileobj(file, output, 1 << 20)
 
 
