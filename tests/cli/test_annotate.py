@@ -32,6 +32,7 @@ def run(tmp_path, monkeypatch):
     nlp.to_disk("model")
     lines = ['{"text": "a puma 🐈"}', "{", '{"text": "nobody"}']
     (tmp_path / "in.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "quotes.tsv").write_text('text\n"a puma\n')
 
     def annotate(*arguments):
         return CliRunner().invoke(app, ["annotate", *arguments])
@@ -78,12 +79,23 @@ def test_control_characters_of_rows_and_columns_are_escaped(run, tmp_path):
         (("model", "in.jsonl", "out.jsonl", "--images-root", "gone"), "--images-root gone"),
         (("model", "in.jsonl", "out.jsonl", "--text", "body"), "'body'"),
         (("model", "in.jsonl", "out.jsonl", "--code", "gone.py"), "--code gone.py"),
+        (("model", "in.jsonl", "out.jsonl", "--quoting", "none"), "--quoting"),
+        (("model", "quotes.tsv", "out.tsv"), "quotes.tsv, line 2: "),
     ],
 )
 def test_usage_errors_are_one_line_on_standard_error(run, arguments, fact):
     result = run(*arguments)
     assert result.exit_code == 1 and fact in result.stderr and not result.stdout
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_options_of_quoting_and_limits_are_part_of_the_run(run, tmp_path):
+    limits = ("--max-megapixels", "64", "--max-megabytes", "0.5")
+    assert run("model", "quotes.tsv", "out.tsv", "--quoting", "none", *limits).exit_code == 0
+    assert (tmp_path / "out.tsv").read_text().splitlines()[1].startswith('"a puma\t[{"start": 3')
+    made_by = json.loads((tmp_path / "out.tsv.summary.json").read_text())["run"]
+    values = ("none", 64, 0.5)
+    assert (made_by["quoting"], made_by["max_megapixels"], made_by["max_megabytes"]) == values
 
 
 def test_a_missing_image_column_raises_a_warning(run):
