@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from spacy.util import get_package_path, is_package
 
@@ -22,8 +22,6 @@ from .chunks import SIZE
 MEGA = 1_000_000
 
 RunIdentity = dict[str, Any]
-# "standard" is RFC 4180; with "none", a quote is a character like any other.
-Quoting = Literal["standard", "none"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Task:
     """How rows are annotated.
 
     model: package name or folder of a pipeline.
-    quoting: of CSV and TSV; by default standard, if the input conforms to it.
+    quoting: "standard" or "none" (see `CsvSource`); by default standard, if the input conforms.
     code: Python file that each process imports before it loads the pipeline.
     images_root: folder of the image paths; without it no file is opened.
     allow_urls: fetch images from http and https URLs.
@@ -56,7 +54,7 @@ class Task:
 
     model: str
     columns: Columns = Columns()
-    quoting: Quoting | None = None
+    quoting: str | None = None
     code: Path | None = None
     images_root: Path | None = None
     allow_urls: bool = False

@@ -128,7 +128,7 @@ def annotate_cli(
         task = Task(
             model=model,
             columns=Columns(text, image, image_text, image_features, image_objects),
-            quoting=quoting and quoting.value,
+            quoting=None if quoting is None else quoting.value,
             code=code and code.absolute(),
             images_root=images_root,
             allow_urls=allow_urls,

@@ -17,7 +17,7 @@ from .jsonl_rows import JsonlSink, JsonlSource
 from .rows import MAX_COLUMNS, MAX_NAME, Sink, Source, SourceInfo, to_utf8
 
 if TYPE_CHECKING:
-    from ..task import Quoting, Task
+    from ..task import Task
 
 # The name of standard input and output.
 PIPE = "-"
@@ -27,7 +27,7 @@ DELIMITERS = {".csv": ",;\t", ".tsv": "\t"}
 SHOWN = 100
 
 
-def open_source(name: str, quoting: Quoting | None = None) -> Source:
+def open_source(name: str, quoting: str | None = None) -> Source:
     """The source of an input file or of standard input.
 
     quoting: of CSV and TSV; by default what the file conforms to.
@@ -64,7 +64,7 @@ def open_sink(name: str, task: Task, info: SourceInfo) -> Sink:
 
 
 def _format(
-    name: str, quoting: Quoting | None = None
+    name: str, quoting: str | None = None
 ) -> tuple[Callable[[Path | None], Source], Callable[..., Sink]]:
     suffix = Path(name).suffix.lower()
     if quoting and suffix not in DELIMITERS:

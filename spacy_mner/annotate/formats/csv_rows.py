@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 from ...errors import CorpusError
 from ...utils.text import printable
 from ..chunks import MAX_ROW, Chunk, Row, chunked
-from ..task import Quoting, Task
+from ..task import Task
 from .rows import SHOWN, Kind, Sink, Source, SourceInfo, dump_json, json_default, lines_of, to_utf8
 
 # Characters of a cell; the csv module's own limit is a global setting.
@@ -52,7 +52,7 @@ class CsvSource(Source):
         standard, and `inspect` raises CorpusError if that may not be how the file was written.
     """
 
-    def __init__(self, path: Path | None, delimiters: str, quoting: Quoting | None = None) -> None:
+    def __init__(self, path: Path | None, delimiters: str, quoting: str | None = None) -> None:
         super().__init__(path)
         self.delimiters = delimiters
         self.quoting = quoting
