@@ -219,8 +219,6 @@ def build_image_embedding(
     bottleneck: width of a layer before the output, which limits overfitting; null for none.
     memory_mb: size of the cache of encoded images in memory, in MiB.
     """
-    if bottleneck is not None and bottleneck < 1:
-        raise ValueError(f"bottleneck must be at least 1, or null for none, got {bottleneck}.")
     cache = None if encoder is None else FeatureCache(encoder, memory_mb=memory_mb)
     embedder = partial(ImageEmbedding, width=width, dropout=dropout, bottleneck=bottleneck)
     return Modality("spacy_mner.ImageEmbedding.v1", ImageFeaturizer(cache), embedder)

@@ -9,6 +9,9 @@ from typing import Any
 # They do not affect what a trained network predicts, so that a saved config may change them.
 TRAINING_ONLY = frozenset({"dropout", "freeze", "segmentation_weight"})
 
+# Torch accepts a size of 0, and such a layer learns nothing.
+SIZES = ("width", "hidden_width", "character_width", "window", "bottleneck", "heads", "feedforward")
+
 # "name", registered, and "arguments": only types that JSON has.
 ConfigBlock = dict[str, Any]
 
@@ -29,6 +32,19 @@ def describe_block(
         build = build.func
     kept = {k: v for k, v in arguments.items() if k not in TRAINING_ONLY and _is_plain(v)}
     return {"name": name, "arguments": kept}
+
+
+def check_sizes(blocks: Mapping[str, ConfigBlock]) -> None:
+    """Raise ValueError for a size below 1; null is a size that is determined elsewhere.
+
+    blocks: place in the config to the block there.
+    """
+    for place, block in blocks.items():
+        for name in SIZES:
+            size = block["arguments"].get(name)
+            if size is not None and size < 1:
+                path = "tok2vec_width" if place == "tok2vec" else f"{place}.{name}"
+                raise ValueError(f"model.{path} must be at least 1, got {size}.")
 
 
 def find_difference(

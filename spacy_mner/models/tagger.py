@@ -20,7 +20,7 @@ from ..features.batch import PostBatch
 from ..features.image_status import ImageStatus
 from ..layers.decode import Potentials
 from ..layers.network import TaggerNetwork
-from .config_blocks import describe_block
+from .config_blocks import check_sizes, describe_block
 from .shim import NetworkConfig, TorchShim
 
 # The name under which a spaCy tok2vec or listener joins the modalities.
@@ -105,6 +105,7 @@ def multimodal_tagger(
     if tok2vec is not None:
         embedders[TOK2VEC] = tok2vec_embedder
         blocks[TOK2VEC] = describe_block(TOK2VEC, tok2vec_embedder)
+    check_sizes(blocks)
     build = partial(
         build_network, embed=embedders, fuse=fuse.build, encode=encode.build, decode=decode.build
     )

@@ -4,7 +4,9 @@ from functools import partial
 from typing import Any
 
 import pytest
+from thinc.api import Model
 
+from spacy_mner.models import architectures
 from spacy_mner.models.config_blocks import describe_block, find_difference
 
 NAME = "spacy_mner.Block.v1"
@@ -56,3 +58,31 @@ def test_arguments_of_other_releases_make_no_difference(saved, built):
 def test_another_block_or_value_is_named_by_its_place_in_the_config(saved, built, place):
     difference = find_difference(saved, built)
     assert difference is not None and difference.startswith(f"{place}: ")
+
+
+SMALLEST = [
+    ("embed.one.width", {"embed": {"one": architectures.build_char_bilstm(width=0)}}),
+    ("embed.one.character_width", {"embed": {"one": architectures.build_char_cnn(150, 0)}}),
+    ("embed.one.window", {"embed": {"one": architectures.build_char_cnn(window=-2)}}),
+    (
+        "embed.one.bottleneck",
+        {"embed": {"one": architectures.build_image_embedding(None, bottleneck=0)}},
+    ),
+    ("fuse.heads", {"fuse": architectures.build_cross_modal(heads=0)}),
+    ("fuse.feedforward", {"fuse": architectures.build_cross_modal(feedforward=0)}),
+    ("encode.hidden_width", {"encode": architectures.build_bilstm(hidden_width=0)}),
+    ("tok2vec_width", {"tok2vec": Model("tok2vec", lambda *_: None), "tok2vec_width": 0}),
+]
+
+
+@pytest.mark.parametrize(("place", "invalid"), SMALLEST, ids=[place for place, _ in SMALLEST])
+def test_a_size_below_one_raises_an_error_with_its_place_in_the_config(place, invalid):
+    stages = {
+        "embed": {"word": architectures.build_word_vectors()},
+        "fuse": architectures.build_concatenate(),
+        "encode": architectures.build_no_encoder(),
+        "decode": architectures.build_crf(),
+    }
+    architectures.build_multimodal_tagger(**stages)
+    with pytest.raises(ValueError, match=rf"model\.{place} must be at least 1"):
+        architectures.build_multimodal_tagger(**{**stages, **invalid})

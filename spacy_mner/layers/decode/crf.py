@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from .auxiliary_head import BinarySegmentation, BIOSegmentation
 from .bio import OUTSIDE, n_tags, start_allowed, transition_allowed
 from .potentials import FORBIDDEN, Potentials, Segmentation
-from .segmentation import BinarySegmentation, BIOSegmentation
 
 # How much lower the emissions of a label's tags are than those of O when it is added.
 NEW_LABEL_MARGIN = 10.0

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..ragged import Packing, from_grid, posts_of_tokens, to_grid
 from .bio import begin_tag, inside_tag
-from .messages import LogPartition, both_messages
+from .forward_backward import LogPartition, forward_backward
 from .potentials import FORBIDDEN, Potentials
 
 
@@ -94,7 +94,7 @@ def span_probabilities(potentials: Potentials, lengths: Tensor, spans: Tensor) -
     if not len(spans):
         return potentials.emissions.new_zeros(0)
     packing = Packing.of(lengths, spans.device)
-    forward, backward = both_messages(exact, packing)
+    forward, backward = forward_backward(exact, packing)
     first, _, label = spans.unbind(dim=1)
     scores = forward[first, begin_tag(label)]
     scores = scores + _inner_scores(exact, lengths, spans)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from ..ragged import tokens_from_distinct
-from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
 
@@ -30,7 +29,6 @@ class SemanticAugmentation(nn.Module):
 
     def __init__(self, *, width: int, dim: int, dropout: float) -> None:
         super().__init__()
-        check_sizes("SemanticAugmentation", width=width)
         self.width = width
         self.unknown_vector = nn.Parameter(torch.empty(dim).uniform_(-0.1, 0.1))
         self.dropout = nn.Dropout(dropout)

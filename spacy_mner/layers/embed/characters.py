@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..ragged import Packing, from_grid, token_mask, tokens_from_distinct
-from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
 
@@ -27,7 +26,6 @@ class CharBiLSTM(nn.Module):
         self, *, width: int, n_characters: int, character_width: int, dropout: float
     ) -> None:
         super().__init__()
-        check_sizes("CharBiLSTM", width=width, character_width=character_width)
         if width % 2:
             raise ValueError(
                 f"CharBiLSTM needs an even width, half for each direction, got {width}."
@@ -70,7 +68,6 @@ class CharCNN(nn.Module):
         self, *, width: int, n_characters: int, character_width: int, window: int, dropout: float
     ) -> None:
         super().__init__()
-        check_sizes("CharCNN", width=width, character_width=character_width, window=window)
         self.width = width
         self.margins = ((window - 1) // 2, window // 2)
         self.embedding = nn.Embedding(n_characters + 1, character_width, padding_idx=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..sizes import check_sizes
 from ..types import Features, RegionVectors
 
 
@@ -26,7 +25,6 @@ class ImageEmbedding(nn.Module):
 
     def __init__(self, *, width: int, dim: int, dropout: float, bottleneck: int | None) -> None:
         super().__init__()
-        check_sizes("ImageEmbedding", width=width, bottleneck=bottleneck)
         self.width = width
         self.input_norm = nn.LayerNorm(dim)
         self.projection: nn.Module = nn.Linear(dim, width)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..sizes import check_sizes
 from ..types import Features, RegionVectors
 
 
@@ -26,7 +25,6 @@ class ObjectEmbedding(nn.Module):
 
     def __init__(self, *, width: int, n_labels: int, dim: int, dropout: float) -> None:
         super().__init__()
-        check_sizes("ObjectEmbedding", width=width)
         self.width = width
         self.embedding = nn.Embedding(n_labels + 1, width, padding_idx=0)
         self.projection = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width)) if dim else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
 
@@ -21,7 +20,6 @@ class Tok2VecEmbedding(nn.Module):
 
     def __init__(self, *, width: int, dim: int, dropout: float) -> None:
         super().__init__()
-        check_sizes("MultimodalTagger", tok2vec_width=width)
         self.width = width
         self.dropout = nn.Dropout(dropout)
         self.projection = nn.Linear(dim, width)

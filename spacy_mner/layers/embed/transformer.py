@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ..ragged import from_grid, to_grid
-from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
 # Cells (segments x longest) of one call of the encoder, which bounds memory. Small grids have less
@@ -36,7 +35,6 @@ class TransformerEmbedding(nn.Module):
         self, *, encoder: nn.Module, dim: int, width: int | None, dropout: float, freeze: bool
     ) -> None:
         super().__init__()
-        check_sizes("Transformer", width=width)
         self.encoder = encoder.requires_grad_(not freeze)
         self.width = dim if width is None else width
         self.freeze = freeze

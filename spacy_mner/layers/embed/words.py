@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from ..ragged import tokens_from_distinct
-from ..sizes import check_sizes
 from ..types import Features, TokenVectors
 
 
@@ -27,7 +26,6 @@ class WordVectors(nn.Module):
 
     def __init__(self, *, width: int, dim: int, n_words: int, dropout: float) -> None:
         super().__init__()
-        check_sizes("WordVectors", width=width)
         self.width = width
         self.dim = dim
         self.dropout = nn.Dropout(dropout)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..ragged import Packing
-from ..sizes import check_sizes
 
 
 class BiLSTM(nn.Module):
@@ -18,7 +17,6 @@ class BiLSTM(nn.Module):
 
     def __init__(self, *, input_width: int, hidden_width: int, dropout: float) -> None:
         super().__init__()
-        check_sizes("BiLSTM", hidden_width=hidden_width)
         self.width = 2 * hidden_width
         self.lstm = nn.LSTM(input_width, hidden_width, bidirectional=True)
         self.dropout = nn.Dropout(dropout)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ..ragged import Packing
-from ..sizes import check_sizes
 
 
 class CoupledBiLSTM(nn.Module):
@@ -35,7 +34,6 @@ class CoupledBiLSTM(nn.Module):
 
     def __init__(self, *, input_width: int, hidden_width: int, dropout: float) -> None:
         super().__init__()
-        check_sizes("CoupledBiLSTM", hidden_width=hidden_width)
         self.width = 2 * hidden_width
         self.input_projection = nn.Linear(input_width, 2 * 3 * hidden_width)
         self.recurrent_weight = nn.Parameter(torch.empty(2, hidden_width, 3 * hidden_width))

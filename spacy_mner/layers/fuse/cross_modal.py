@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from ..ragged import from_grid, to_grid
-from ..sizes import check_sizes
 from ..transformer_layer import TransformerLayer
 from ..types import Embedded, Fused, RegionVectors
 from .cross_attention import CrossAttention
@@ -61,7 +60,6 @@ class CrossModal(nn.Module):
         auxiliary: bool,
     ) -> None:
         super().__init__()
-        check_sizes("CrossModal", width=width, heads=heads, feedforward=feedforward)
         if grid is not None and grid == objects:
             raise ValueError(
                 f"model.fuse.grid and model.fuse.objects are both {grid!r}: name two modalities, "

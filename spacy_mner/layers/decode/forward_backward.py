@@ -17,7 +17,7 @@ from ..ragged import Packing, posts_of_tokens
 from .potentials import Potentials
 
 
-def both_messages(potentials: Potentials, packing: Packing) -> tuple[Tensor, Tensor]:
+def forward_backward(potentials: Potentials, packing: Packing) -> tuple[Tensor, Tensor]:
     """Forward and backward messages, each [n_tokens, n_tags], in one loop over time."""
     emissions = potentials.emissions
     if not len(emissions):
@@ -57,7 +57,7 @@ class LogPartition(torch.autograd.Function):
     ) -> Tensor:
         potentials = Potentials(emissions, transitions, start, end)
         ctx.packing, ctx.lengths = packing, lengths
-        forward, backward = both_messages(potentials, packing)
+        forward, backward = forward_backward(potentials, packing)
         nonempty = (forward[packing.last] + end).logsumexp(dim=1)
         result = emissions.new_zeros(len(lengths)).index_copy_(0, packing.posts, nonempty)
         ctx.save_for_backward(emissions, transitions, forward, backward, result)

@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional
 
 from spacy_mner.layers.decode import CRF, Potentials
+from spacy_mner.layers.decode.auxiliary_head import BinarySegmentation, BIOSegmentation
 from spacy_mner.layers.decode.potentials import Segmentation
-from spacy_mner.layers.decode.segmentation import BinarySegmentation, BIOSegmentation
 
 from .enumeration import path_probabilities, post_slices, probability, random_potentials
 
