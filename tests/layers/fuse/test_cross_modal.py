@@ -49,6 +49,7 @@ ABLATIONS: list[tuple[dict[str, Any], set[str]]] = [
     ({"objects": None}, OBJECTS),
     ({"grid": None, "objects": None}, GRID | OBJECTS | {"image_projection", TEXT_PROJECTIONS}),
     ({"auxiliary": False}, {"auxiliary_self_attention"}),
+    ({"augmentation": "nowhere"}, set()),
     (NEAR, {TEXT_PROJECTIONS}),
     ({**NEAR, **GATED}, {TEXT_PROJECTIONS, "text_sum.gate"}),
 ]
@@ -218,19 +219,11 @@ def test_region_attention_is_returned_on_request_and_does_not_change_the_output(
     network = cross_modal().eval()
     with torch.inference_mode():
         plain, explained = fuse(network, MIXED), fuse(network, MIXED, region_attention=True)
-    assert (plain.region_attention, plain.attention) == ({}, None)
+    assert (plain.region_attention, plain.attention, plain.auxiliary) == ({}, None, None)
     assert torch.allclose(plain.vectors, explained.vectors, atol=1e-12)
     assert list(explained.region_attention) == ["image", "objects"]
     has_image = torch.tensor([True] * 3 + [False] * 2 + [True] * 4 + [False])
     assert torch.allclose(explained.region_attention["image"].sum(1), has_image.double())
-
-
-def test_auxiliary_vectors_are_computed_in_training_if_configured():
-    network = cross_modal()
-    assert (network.auxiliary_width, fuse(network, MIXED).auxiliary.shape) == (WIDTH, (10, WIDTH))
-    assert fuse(network.eval(), MIXED).auxiliary is None
-    without = cross_modal(auxiliary=False)
-    assert without.auxiliary_width is None and fuse(without, MIXED).auxiliary is None
 
 
 def test_dropout_applies_in_training_only():
@@ -285,11 +278,6 @@ def test_modalities_of_the_wrong_kind_raise_an_error_when_they_are_embedded(inva
     names = invalid.get("widths", WIDTHS)
     with pytest.raises(ValueError, match=match):
         network({name: modalities[name] for name in names}, MIXED.lengths)
-
-
-@pytest.mark.parametrize("valid", [{"grid": None}, {"augmentation": "nowhere"}], ids=str)
-def test_null_and_unused_names_are_valid(valid):
-    assert fuse(cross_modal(**valid), MIXED).vectors.isfinite().all()
 
 
 def test_the_builder_passes_the_config_and_the_widths_of_the_modalities():
