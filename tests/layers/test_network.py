@@ -16,6 +16,7 @@ from spacy_mner.layers.types import Features
 from .fuse.random_batches import SETTINGS
 
 WIDTH, LENGTHS = 6, torch.tensor([2, 0, 3, 1])
+GOLD = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
 
 
 def network(*, attention: bool = True, recurrent: bool = True) -> TaggerNetwork:
@@ -71,8 +72,7 @@ def features_of(posts: list[int]) -> dict[str, Features]:
 def test_all_parameters_get_gradients(attention: bool, recurrent: bool):
     tagger = network(attention=attention, recurrent=recurrent)
     potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
-    tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
-    negative_log_likelihood(potentials, LENGTHS, tags).sum().backward()
+    negative_log_likelihood(potentials, LENGTHS, GOLD).sum().backward()
     for name, parameter in tagger.named_parameters():
         assert parameter.grad is not None and parameter.grad.any(), name
 
@@ -91,15 +91,17 @@ def test_the_output_of_a_post_does_not_depend_on_its_batch():
             assert torch.allclose(ours, theirs, atol=1e-5)
 
 
-def test_attention_has_one_column_per_modality_or_is_none():
-    tagger = network()
-    assert list(tagger.embed) == ["word", "char", "image"]
-    attention = tagger(features_of([0, 2]), LENGTHS[[0, 2]]).attention
-    assert attention.sum(1).tolist() == pytest.approx([1] * 5)
-    assert (attention[:2, 2] > 0).all()
-    assert (attention[2:, 2] == 0).all()
-    output = network(attention=False)(features_of([0, 2]), LENGTHS[[0, 2]])
-    assert output.attention is None
+@pytest.mark.parametrize("region_attention", [False, True])
+def test_attention_is_that_of_the_fuser(region_attention: bool):
+    features, lengths = features_of([0, 2, 3]), LENGTHS[[0, 2, 3]]
+    output = network()(features, lengths, region_attention=region_attention)
+    assert output.attention.sum(1).tolist() == pytest.approx([1] * 6)
+    assert (output.attention[:, 2] > 0).tolist() == [True] * 2 + [False] * 3 + [True]
+    assert output.region_attention == {}
+    output = network(attention=False)(features, lengths, region_attention=region_attention)
+    assert (output.attention, output.region_attention) == (None, {})
+    output = cross_modal()(features, lengths, region_attention=region_attention)
+    assert output.attention is None and bool(output.region_attention) == region_attention
 
 
 def test_an_empty_batch_has_outputs_of_length_zero():
@@ -115,7 +117,6 @@ def test_an_empty_batch_has_outputs_of_length_zero():
 def test_the_auxiliary_loss_trains_the_auxiliary_layer_and_the_embedders():
     tagger = cross_modal()
     potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
-    tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
     own = ("fuse.auxiliary_self_attention.", "decode.segmentation_head.")
 
     def trained_by(losses: torch.Tensor) -> set[str]:
@@ -123,8 +124,8 @@ def test_the_auxiliary_loss_trains_the_auxiliary_layer_and_the_embedders():
         losses.sum().backward(retain_graph=True)
         return {n for n, p in tagger.named_parameters() if p.grad is not None and p.grad.any()}
 
-    by_auxiliary = trained_by(potentials.segmentation.losses(LENGTHS, tags))
-    by_crf = trained_by(negative_log_likelihood(potentials, LENGTHS, tags))
+    by_auxiliary = trained_by(potentials.segmentation.losses(LENGTHS, GOLD))
+    by_crf = trained_by(negative_log_likelihood(potentials, LENGTHS, GOLD))
     assert by_auxiliary | by_crf == {name for name, _ in tagger.named_parameters()}
     assert not any(name.startswith(own) for name in by_crf)
     assert {name.split(".")[0] for name in by_auxiliary if not name.startswith(own)} == {"embed"}
@@ -138,18 +139,6 @@ def test_auxiliary_vectors_are_only_computed_for_an_auxiliary_head(segmentation,
     potentials = tagger(features_of([0, 1, 2, 3]), LENGTHS).potentials
     assert len(calls) == n_calls
     assert (potentials.segmentation is not None) == bool(n_calls)
-
-
-def test_region_attention_is_returned_on_request_by_a_cross_modal_fuser():
-    features, lengths = features_of([0, 2, 3]), LENGTHS[[0, 2, 3]]
-    output = cross_modal().eval()(features, lengths, region_attention=True)
-    assert output.attention is None
-    weights = output.region_attention["image"]
-    assert weights.sum(1).tolist() == pytest.approx([1, 1, 0, 0, 0, 1])
-    assert weights[5].tolist() == [1, 0]
-    plain = cross_modal().eval()(features, lengths)
-    assert plain.region_attention == {}
-    assert network()(features, lengths, region_attention=True).region_attention == {}
 
 
 def test_parameter_groups_separate_pretrained_weights_and_vectors():
@@ -187,12 +176,11 @@ def test_gpu_results_equal_cpu_results(build: Callable[[], TaggerNetwork]):
             for name, modality in features_of([0, 1, 2, 3]).items()
         }
         potentials = tagger(features, LENGTHS).potentials
-        tags = nn.functional.one_hot(torch.tensor([1, 2, 0, 3, 4, 0]), 5).bool()
-        losses = negative_log_likelihood(potentials, LENGTHS, tags)
+        losses = negative_log_likelihood(potentials, LENGTHS, GOLD)
         found = [losses, viterbi(potentials, LENGTHS)]
         found.append(span_probabilities(potentials, LENGTHS, torch.tensor([[0, 1, 0]])))
         if potentials.segmentation is not None:
-            losses = losses + potentials.segmentation.losses(LENGTHS, tags)
+            losses = losses + potentials.segmentation.losses(LENGTHS, GOLD)
         losses.sum().backward()
         return [t.cpu() for t in [*found, *(p.grad for p in tagger.parameters())]]
 

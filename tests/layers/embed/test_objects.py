@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from spacy_mner.layers.embed import ObjectEmbedding
@@ -21,38 +22,26 @@ def features(dim: int = 0) -> Features:
     return {"label": LABEL, "available": AVAILABLE, **({"vectors": vectors} if dim else {})}
 
 
-def test_objects_of_one_label_share_a_vector_and_unavailable_ones_are_zero():
-    embedded = embedding()(features(), LENGTHS)
+@pytest.mark.parametrize("has_label", [True, False])
+def test_an_object_is_its_label_embedding_plus_its_projected_vector(has_label):
+    embed, vectors = embedding(dim=5).double(), features(dim=5)["vectors"].double()
+    label = LABEL * has_label
+    given = {"label": label, "vectors": vectors, "available": AVAILABLE}
+    embedded = embed(given, LENGTHS)
     assert torch.equal(embedded.available, AVAILABLE)
-    assert embedded.regions.any(dim=2).tolist() == AVAILABLE.tolist()
-    assert torch.equal(embedded.regions[0, 0], embedded.regions[1, 0])
-    assert not torch.equal(embedded.regions[0, 0], embedded.regions[0, 1])
-
-
-def test_an_object_is_its_label_embedding_plus_its_projected_vector():
-    embed, given = embedding(dim=5).double(), features(dim=5)
-    vectors = given["vectors"].double()
-    embedded = embed({**given, "vectors": vectors}, LENGTHS)
-    v, label = vectors.numpy(), embed.embedding.weight.detach().numpy()[LABEL.numpy()]
+    v, of_label = vectors.numpy(), embed.embedding.weight.detach().numpy()[label.numpy()]
+    assert of_label.any() == has_label
     normed = (v - v.mean(-1, keepdims=True)) / np.sqrt(v.var(-1, keepdims=True) + 1e-5)
     weight, bias = (p.detach().numpy() for p in embed.projection[1].parameters())
-    expected = (label + normed @ weight.T + bias)[AVAILABLE.numpy()]
+    expected = (of_label + normed @ weight.T + bias)[AVAILABLE.numpy()]
     np.testing.assert_allclose(embedded.regions[AVAILABLE].detach(), expected, atol=1e-12)
     assert not embedded.regions[~AVAILABLE].any()
 
 
 def test_the_output_does_not_depend_on_the_scale_of_the_vectors():
     embed, given = embedding(dim=5), features(dim=5)
-    larger = {**given, "vectors": 1000 * given["vectors"]}
-    ours, theirs = embed(given, LENGTHS).regions, embed(larger, LENGTHS).regions
-    assert torch.allclose(ours, theirs, atol=1e-3)
-
-
-def test_an_object_without_label_is_its_projected_vector():
-    embed, given = embedding(dim=5), features(dim=5)
-    given = {**given, "label": torch.zeros_like(LABEL)}
-    expected = embed.projection(given["vectors"])
-    assert torch.equal(embed(given, LENGTHS).regions[AVAILABLE], expected[AVAILABLE])
+    larger = embed({**given, "vectors": 1000 * given["vectors"]}, LENGTHS)
+    assert torch.allclose(embed(given, LENGTHS).regions, larger.regions, atol=1e-3)
 
 
 def test_only_labels_in_the_batch_get_gradients():
