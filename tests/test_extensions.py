@@ -57,16 +57,6 @@ def test_registering_again_keeps_the_default_of_a_user():
     assert Span.has_extension("score")
 
 
-def test_a_caption_is_copied_and_removed_with_its_image():
-    source, target = NLP.make_doc("a"), NLP.make_doc("b")
-    source._.image_text = "a red car"
-    extensions.copy_image(source, target)
-    assert target._.image_text == "a red car"
-    extensions.drop_image(target)
-    assert target._.image_text is None
-    assert not extensions.has_image(source)
-
-
 @pytest.mark.parametrize("value", [["a cat"], b"a cat", 1, np.ones(3)])
 def test_a_caption_is_a_string(value):
     doc = NLP.make_doc("a")
@@ -82,27 +72,23 @@ def test_a_caption_of_another_type_in_a_file_is_copied():
     assert target._.image_text == ["a cat"]
 
 
-def test_a_caption_survives_a_docbin():
-    doc = NLP.make_doc("a")
-    doc._.image_text = "ein roter Wagen 🚗\nzweite Zeile"
-    data = DocBin(docs=[doc], store_user_data=True).to_bytes()
-    [read] = DocBin().from_bytes(data).get_docs(NLP.vocab)
-    assert read._.image_text == doc._.image_text
-
-
 @pytest.mark.parametrize(
-    "attribute, value",
-    [("image", "a.jpg"), ("image_features", np.ones(3)), ("image_objects", ["cat"])],
+    ("attribute", "value"),
+    [
+        ("image", "a.jpg"),
+        ("image_features", np.ones(3)),
+        ("image_objects", ["cat"]),
+        ("image_text", "a red car"),
+    ],
 )
-def test_an_image_is_copied_and_dropped(attribute, value):
+def test_an_image_and_its_caption_are_copied_and_dropped(attribute, value):
     source, target = NLP.make_doc("a"), NLP.make_doc("b")
     source._.set(attribute, value)
-    assert extensions.has_image(source)
+    assert extensions.has_image(source) == (attribute != "image_text")
     extensions.copy_image(source, target)
     assert target._.get(attribute) is value
     extensions.drop_image(target)
-    assert not extensions.has_image(target)
-    assert extensions.has_image(source)
+    assert target._.get(attribute) is None and source._.get(attribute) is value
 
 
 @pytest.mark.parametrize("attribute", ["image", "image_objects"])
@@ -113,15 +99,21 @@ def test_an_empty_list_is_no_image(attribute, value):
     assert not extensions.has_image(doc)
 
 
-def test_objects_survive_a_docbin():
+def test_captions_and_objects_survive_a_docbin():
     doc = NLP.make_doc("a")
+    doc._.image_text = "ein roter Wagen 🚗\nzweite Zeile"
     vector = np.float32([0.1, 2])
     doc._.image_objects = ["cat", {"label": "dog", "score": 0.5, "vector": vector}]
     data = DocBin(docs=[doc], store_user_data=True).to_bytes()
     [read] = DocBin().from_bytes(data).get_docs(NLP.vocab)
+    assert read._.image_text == doc._.image_text
     cat, dog = read_objects(read._.image_objects)
     assert (cat.label, dog.label, dog.score) == ("cat", "dog", 0.5)
     np.testing.assert_array_equal(dog.vector, vector)
+
+
+def through_msgpack(image):
+    return srsly.msgpack_loads(srsly.msgpack_dumps({"image": image}))["image"]
 
 
 MODES = ["RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "1", "RGBX"]
@@ -130,14 +122,14 @@ MODES = ["RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "I"
 @pytest.mark.parametrize("mode", MODES)
 def test_a_pil_image_of_any_mode_is_serialized_as_rgb(mode):
     image = Image.new(mode, (3, 2))
-    again = srsly.msgpack_loads(srsly.msgpack_dumps({"image": image}))["image"]
+    again = through_msgpack(image)
     np.testing.assert_array_equal(np.asarray(again), open_image(image, None).pixels())
 
 
 def test_a_pil_image_is_serialized_upright():
     image = Image.new("RGB", (3, 2))
     image.getexif()[0x0112] = 6
-    again = srsly.msgpack_loads(srsly.msgpack_dumps({"image": image}))["image"]
+    again = through_msgpack(image)
     assert again.size == (2, 3)
 
 
@@ -145,20 +137,19 @@ def test_a_closed_pil_image_is_serialized_as_an_empty_file(tmp_path):
     Image.new("RGB", (3, 2)).save(tmp_path / "x.png")
     image = Image.open(tmp_path / "x.png")
     image.close()
-    assert srsly.msgpack_loads(srsly.msgpack_dumps({"image": image}))["image"] == b""
+    assert through_msgpack(image) == b""
 
 
 @pytest.mark.parametrize("format", ["EPS", "GIF"])
 def test_a_png_entry_of_another_format_is_not_opened(format):
     buffer = io.BytesIO()
     Image.new("RGB", (3, 2)).save(buffer, format)
-    packed = srsly.msgpack_dumps({"image": {"__mner_image__": buffer.getvalue()}})
-    assert srsly.msgpack_loads(packed)["image"] == buffer.getvalue()
+    assert through_msgpack({"__mner_image__": buffer.getvalue()}) == buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", ["__mner_image__", "__mner_path__"])
 def test_a_value_of_another_codec_is_unchanged(name):
-    assert srsly.msgpack_loads(srsly.msgpack_dumps({name: 5})) == {name: 5}
+    assert through_msgpack({name: 5}) == {name: 5}
 
 
 ASSIGNED = """

@@ -105,7 +105,7 @@ def test_one_of_two_checkpoints_is_complete_whenever_a_save_is_killed(
 
 def test_a_partial_copy_of_model_best_is_refused_or_predicts_the_same(trained, tmp_path):
     save_as_spacy_does(trained, tmp_path)
-    expected = answer(tmp_path / "model-best")
+    expected = predictions_of(tmp_path / "model-best")
     refused = set()
     for name in contents(tmp_path / "model-best"):
         for part in (None, 0.5):
@@ -114,7 +114,7 @@ def test_a_partial_copy_of_model_best_is_refused_or_predicts_the_same(trained, t
             torn.unlink()
             if part is not None:
                 torn.write_bytes(content[: int(part * len(content))])
-            found = answer(tmp_path / "model-best")
+            found = predictions_of(tmp_path / "model-best")
             assert found in (None, expected)
             refused |= {name} if found is None else set()
             torn.write_bytes(content)
@@ -174,8 +174,8 @@ def endless_training(corpus: Path) -> dict[str, Any]:
     return config
 
 
-def answer(folder: Path) -> list[Any] | None:
-    """The entities that the pipeline in a folder finds, or None where it is not loaded."""
+def predictions_of(folder: Path) -> list[Any] | None:
+    """The entities that the pipeline in a folder predicts, or None where it is not loaded."""
     try:
         nlp = spacy.load(folder)
     except (OSError, ValueError):
@@ -205,7 +205,9 @@ def test_a_killed_training_leaves_a_model_that_predicts(corpus_path, tmp_path):
         time.sleep(moments.uniform(0, 0.2))
         child.kill()
         child.join()
-        assert any(answer(output / name) is not None for name in ("model-best", "model-last"))
+        assert any(
+            predictions_of(output / name) is not None for name in ("model-best", "model-last")
+        )
 
 
 @pytest.mark.slow
@@ -222,4 +224,4 @@ def test_an_interrupted_training_leaves_no_temporary_folders(corpus_path, tmp_pa
         process.kill()  # It would be at work for ever.
     assert "Traceback" not in (tmp_path / "log").read_text()
     assert sorted(os.listdir(tmp_path / "output")) == ["model-best", "model-last"]
-    assert answer(tmp_path / "output" / "model-last") is not None
+    assert predictions_of(tmp_path / "output" / "model-last") is not None
