@@ -52,14 +52,14 @@ def save_atomically(nlp: Language, path: str | Path, *, exclude: Iterable[str] =
     _remove(new, old)
     try:
         nlp.to_disk(new, exclude=exclude)
-        _flush(new)
+        _flush(*new.rglob("*"), new)
     except BaseException:
         _remove(new)
         raise
     if path.exists():
         path.rename(old)
     new.rename(path)
-    _flush_folder(path.parent)
+    _flush(path.parent)
     _remove(old)
 
 
@@ -86,20 +86,14 @@ def _remove(*folders: Path) -> None:
             shutil.rmtree(folder)
 
 
-def _flush(folder: Path) -> None:
-    """Flush all files of a folder to disk, so that a power failure truncates none."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with open(os.path.join(parent, name), "r+b") as file:
-                os.fsync(file.fileno())
-        _flush_folder(parent)
-
-
-def _flush_folder(folder: str | Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _flush(*paths: Path) -> None:
+    """Flush files and folders to disk, so that a power failure truncates no file."""
+    for path in paths:
+        is_folder = path.is_dir()
+        if is_folder and os.name == "nt":  # Windows opens no folders
+            continue
+        descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

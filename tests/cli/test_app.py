@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from spacy.cli._util import app as spacy_app
 from typer.testing import CliRunner
 
@@ -38,3 +39,24 @@ print({"torch", "torchvision", "transformers", "PIL"} & (set(sys.modules) - befo
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("evaluate gone d.spacy", "gone"),
+        ("evaluate model gone.spacy", "spacy-mner convert"),
+        ("evaluate model one.spacy --images shuffled", "Cannot shuffle"),
+        ("evaluate model d.spacy --code gone.py", "--code gone.py"),
+        ("explain gone d.spacy out.html", "gone"),
+        ("explain model d.spacy out.html --against gone", "gone"),
+        ("explain model gone.spacy out.html", "gone.spacy"),
+        ("explain model d.spacy d.spacy", ".html"),
+        ("explain model d.spacy out.html --code gone.py", "--code gone.py"),
+    ],
+)
+def test_a_user_error_is_one_message_and_exit_code_1(folder, arguments, reason):
+    result = CliRunner().invoke(app, arguments.split())
+    assert result.exit_code == 1
+    assert reason in result.stdout.replace("\n", " ")
+    assert "Traceback" not in result.output
