@@ -20,6 +20,7 @@ from .errors import (
     MissingImagesWarning,
     MNERError,
     MNERWarning,
+    UnknownLabelsWarning,
     UsageError,
 )
 from .registries import image_encoders, object_detectors
@@ -40,6 +41,7 @@ __all__ = [
     "MissingImagesWarning",
     "MultimodalCorpus",
     "MultimodalNER",
+    "UnknownLabelsWarning",
     "UsageError",
     "__version__",
     "image_encoders",

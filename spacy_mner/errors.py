@@ -47,4 +47,8 @@ class CheckpointWarning(MNERWarning):
 
 
 class AlignmentWarning(MNERWarning):
-    """Gold spans do not begin and end at boundaries of the pipeline's tokens."""
+    """The pipeline's tokenizer does not make the tokens, or the gold spans, of a corpus."""
+
+
+class UnknownLabelsWarning(MNERWarning):
+    """The corpus has labels that no component of the pipeline can predict."""

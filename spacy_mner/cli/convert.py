@@ -124,8 +124,8 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
     _print_more(summary.problems)
     _print_missing("image", summary.images_missing)
     _print_missing("caption", summary.captions_missing)
-    if summary.alignment.misaligned:
-        msg.warn(f"{summary.alignment}. Training treats them as missing annotation.")
+    if summary.alignment.warning:
+        msg.warn(summary.alignment.warning)
     for name in summary.unused_names:
         msg.warn(f"--map {name}=…: {summary.input} has no label {name}")
     if summary.looks_like_sentiment:

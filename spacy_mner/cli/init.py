@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from spacy.util import load_config
+from thinc.api import Config
 from wasabi import msg
 
 from ..errors import UsageError
@@ -20,6 +21,17 @@ PATHS = {
     "train": "train.spacy",
     "dev": "dev.spacy",
     "images_root": "IMAGES",
+}
+
+ENGLISH = "en"
+# Text encoders of the same width.
+ENGLISH_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+MULTILINGUAL_ENCODER = "intfloat/multilingual-e5-small"
+
+# Comments above the tokenizers of languages.
+COMMENTS = {
+    "zh": "# char: one token per character, as in CMNER and other corpora of Chinese posts. jieba\n"
+    "# and pkuseg make words: they need a package, and a corpus with these words as tokens.\n"
 }
 
 
@@ -36,25 +48,56 @@ def init_cli(
         Kind,
         typer.Option(help="base: BiLSTM-CRF; trf: transformer with cross-modal attention."),
     ] = Kind.base,
+    lang: Annotated[
+        str,
+        typer.Option(
+            metavar="CODE",
+            help="Language of the posts, whose tokenizer the pipeline uses. zh: one token per "
+            "character, as in corpora of Chinese posts. ja, ko, th, vi need a package.",
+        ),
+    ] = "en",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a complete config with the reader that keeps images (spaCy's own drops them)."""
     with user_errors():
-        write_template(kind.value, output, force=force)
+        write_config(kind.value, lang, output, force=force)
     msg.good(f"Wrote {output}. Train with:")
     # Printed without `msg`, which wraps long lines.
     typer.echo(train_command(output))
 
 
-def write_template(kind: str, output: Path, *, force: bool = False) -> None:
-    """Write a template. Raises UsageError if the output is a folder or, without force, exists."""
+def write_config(kind: str, lang: str, output: Path, *, force: bool = False) -> None:
+    """Write the config of a kind for a language.
+
+    Raises UsageError if the output is a folder or, without force, exists; and for a language that
+    spaCy does not have, or whose tokenizer needs a package that is not installed.
+    """
     if output.is_dir():
         raise UsageError(f"{output} is a folder: name a file, such as {output / 'mner.cfg'}.")
     if output.exists() and not force:
         raise UsageError(f"{output} exists: use --force to overwrite it.")
     text = (files("spacy_mner") / "templates" / f"{kind}.cfg").read_text(encoding="utf-8")
+    text = set_language(text, lang)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
+
+
+def set_language(template: str, lang: str) -> str:
+    """Replace the language of a template, its tokenizer and its text encoder."""
+    from ..corpus.convert import blank_pipeline
+
+    config = blank_pipeline(lang).config
+    code = config["nlp"]["lang"]
+    text = template.replace(f'lang = "{ENGLISH}"', f'lang = "{code}"')
+    if code != ENGLISH:
+        text = text.replace(ENGLISH_ENCODER, MULTILINGUAL_ENCODER)
+    for section in ("nlp", "initialize"):
+        header = f"[{section}.tokenizer]\n"
+        block = Config({section: {"tokenizer": config[section]["tokenizer"]}}).to_str() + "\n"
+        comment = COMMENTS.get(code, "") if section == "nlp" else ""
+        before, _, after = text.partition(header)
+        text = before + comment + block[block.index(header) :] + after[after.find("\n\n") + 1 :]
+    return text
 
 
 def train_command(config: Path) -> str:

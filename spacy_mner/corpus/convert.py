@@ -8,17 +8,17 @@ from itertools import chain
 from pathlib import Path
 from typing import get_args
 
-import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
+from spacy.util import get_lang_class
 
 from ..errors import CorpusError, UsageError
 from ..extensions import has_image
 from .attach_images import ImageAttacher
 from .formats import Format, format_of, writer_of
 from .posts import ReadContext
-from .predicted import make_predicted
+from .predicted import make_joined, make_predicted
 from .summary import Summary
 from .tags import Orphans
 
@@ -78,11 +78,24 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
 
 
 def blank_pipeline(lang: str) -> Language:
-    """Create a blank pipeline. Raises UsageError for a language that spaCy does not have."""
+    """Create a blank pipeline.
+
+    Raises UsageError for a language that spaCy does not have, or whose tokenizer needs a package
+    that is not installed.
+    """
     try:
-        return spacy.blank(lang)
+        language = get_lang_class(lang)
     except ImportError as error:
-        raise UsageError(f"--lang {lang}: spaCy has no such language ({error}).") from error
+        raise UsageError(
+            f"--lang {lang}: spaCy has no such language. Use a code such as en or zh, or xx for "
+            "several languages: https://spacy.io/usage/models#languages lists them."
+        ) from error
+    try:
+        return language()
+    except ImportError as error:
+        raise UsageError(
+            f"--lang {lang}: the tokenizer of this language cannot be created. {error}"
+        ) from error
 
 
 def _counted(docs: Iterable[Doc], summary: Summary, nlp: Language) -> Iterator[Doc]:
@@ -92,7 +105,8 @@ def _counted(docs: Iterable[Doc], summary: Summary, nlp: Language) -> Iterator[D
         summary.entities.update(entity.label_ for entity in doc.ents)
         summary.posts_with_image += has_image(doc)
         if doc.ents:
-            summary.alignment.update(Example(make_predicted(doc, nlp), doc))
+            make = make_joined if doc.has_unknown_spaces else make_predicted
+            summary.alignment.update(Example(make(doc, nlp), doc))
         yield doc
 
 

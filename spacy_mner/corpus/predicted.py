@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import numpy as np
 from spacy.attrs import ORTH
@@ -12,6 +13,13 @@ from spacy.training import Example
 
 from ..extensions import copy_image
 from ..utils.text import MAX_ITEMS, short_repr
+from .join_words import join_words
+
+# Shares of gold spans and of tokens above which the tokens of a corpus without text are not those
+# of the pipeline. Words are joined by a guess: up to 1 % of the spans and 10 % of the tokens differ
+# in English corpora with the tokens of spaCy, 10 % to 70 % of the spans where `@` is a token.
+MAX_MISALIGNED = 0.05
+MAX_CHANGED = 0.25
 
 
 def make_predicted(reference: Doc, nlp: Language, gold_preproc: bool = False) -> Doc:
@@ -32,6 +40,11 @@ def make_predicted(reference: Doc, nlp: Language, gold_preproc: bool = False) ->
     return predicted
 
 
+def make_joined(reference: Doc, nlp: Language) -> Doc:
+    """Create the Doc that a pipeline would make of the text of a reference with unknown spaces."""
+    return nlp.make_doc(join_words([token.text for token in reference]))
+
+
 @dataclass(frozen=True)
 class MisalignedSpan:
     """A gold entity that does not begin and end at token boundaries, and the tokens it overlaps."""
@@ -46,18 +59,64 @@ class SpanAlignment:
 
     spans: all gold entities. misaligned: those that do not begin and end at token boundaries.
     examples: the first few of them.
+    joined: spans of posts whose text was joined from their words (`make_joined`). The numbers are
+        an estimate then, and tokens are compared as well.
+    tokens: of these posts. changed: those that are not tokens of the pipeline.
+    changed_examples: the first few of them.
+    lang: language of the pipeline.
     """
 
     spans: int = 0
     misaligned: int = 0
     examples: list[MisalignedSpan] = field(default_factory=list)
+    joined: int = 0
+    tokens: int = 0
+    changed: int = 0
+    changed_examples: list[str] = field(default_factory=list)
+    lang: str = ""
 
     def update(self, example: Example) -> None:
         """Count the entities of an example; its predicted Doc has the tokens of the pipeline."""
-        self.spans += len(example.reference.ents)
+        reference, predicted = example.reference, example.predicted
+        self.lang = predicted.vocab.lang
+        self.spans += len(reference.ents)
+        if reference.has_unknown_spaces and not predicted.has_unknown_spaces:
+            self.joined += len(reference.ents)
+            self.tokens += len(reference)
+            expected = _tokens_by_offset(predicted)
+            tokens = _tokens_by_offset(reference).items()
+            changed = [text for offset, text in tokens if offset not in expected]
+            self.changed += len(changed)
+            self.changed_examples += changed[: MAX_ITEMS - len(self.changed_examples)]
         found = misaligned_spans(example)
         self.misaligned += len(found)
         self.examples += found[: MAX_ITEMS - len(self.examples)]
+
+    @property
+    def warning(self) -> str | None:
+        """What training on these tokens leads to, and what to do; None if they are as expected."""
+        if self.joined < self.spans:
+            if not self.misaligned:
+                return None
+            return (
+                f"{self}. Training treats them as missing annotation, and scores count them as not "
+                "found. Adapt the tokenizer's rules or the annotation."
+            )
+        if (
+            self.misaligned <= MAX_MISALIGNED * self.spans
+            and self.changed <= MAX_CHANGED * self.tokens
+        ):
+            return None
+        words = ", ".join(map(short_repr, self.changed_examples))
+        return (
+            f"{self}, and {self.changed:,} of {self.tokens:,} tokens of the corpus are not tokens "
+            f"of the pipeline ({words}). This is an estimate on joined words, because the corpus "
+            "has no text. Training and scores use the tokens of the corpus, but in use the "
+            "pipeline tokenizes text, where it does not find such entities. Its tokenizer is that "
+            f"of the language {self.lang!r}: `spacy-mner init --lang CODE` writes a config with "
+            "another one. Else set a tokenizer of your own in [nlp.tokenizer], or convert the "
+            "corpus from its raw text."
+        )
 
     def __str__(self) -> str:
         shown = "; ".join(
@@ -66,8 +125,15 @@ class SpanAlignment:
         )
         return (
             f"{self.misaligned:,} of {self.spans:,} gold spans do not align with the tokens of "
-            f"the pipeline ({shown})"
+            "the pipeline" + (f" ({shown})" if shown else "")
         )
+
+
+def _tokens_by_offset(doc: Doc) -> dict[tuple[int, int], str]:
+    """Return the tokens by the characters before their begin and end, without whitespace."""
+    words = [token.text for token in doc]
+    ends = accumulate((len("".join(word.split())) for word in words), initial=0)
+    return dict(zip(pairwise(ends), words, strict=True))
 
 
 def misaligned_spans(example: Example) -> list[MisalignedSpan]:
@@ -78,7 +144,10 @@ def misaligned_spans(example: Example) -> list[MisalignedSpan]:
     return [
         MisalignedSpan(
             entity.text,
-            [predicted[int(i)].text for i in example.alignment.y2x[entity.start : entity.end]],
+            [
+                predicted[i].text
+                for i in dict.fromkeys(map(int, example.alignment.y2x[entity.start : entity.end]))
+            ],
         )
         for entity in reference.ents
         if not example.get_aligned_spans_y2x([entity])

@@ -126,7 +126,7 @@ class MultimodalNER(TrainablePipe):
     @property
     def label_data(self) -> dict[str, Any] | None:
         """The labels and the vocabularies of the featurizers, from which `initialize` can start."""
-        if not self._is_initialized:
+        if not self.is_initialized:
             return None
         return {"labels": list(self.labels), "vocabularies": self.model.attrs["featurizers"].state}
 
@@ -141,7 +141,7 @@ class MultimodalNER(TrainablePipe):
         if label in self.labels:
             return 0
         self.vocab.strings.add(label)
-        if self._is_initialized:
+        if self.is_initialized:
             self._set_labels([*self.labels, label])
             self._shim.add_label(label)
         else:
@@ -184,7 +184,7 @@ class MultimodalNER(TrainablePipe):
         names = given["labels"]
         if names is None:
             names = labels_of(example.reference for example in get_examples())
-        added = () if self._is_initialized else self.labels
+        added = () if self.is_initialized else self.labels
         if not (names or added):
             raise ValueError(
                 f"{self.name!r} has no entity labels: the training posts have no entities. "
@@ -289,7 +289,7 @@ class MultimodalNER(TrainablePipe):
     def predict(self, docs: Iterable[Doc]) -> list[PostPrediction]:
         """Predict without changing the posts. Predictions do not depend on the batches."""
         docs = list(docs)
-        if not self._is_initialized:
+        if not self.is_initialized:
             raise ValueError(Errors.E109.format(name=self.name))
         use_one_thread_in_forked_child()
         self.model.attrs["annotate_attention"] = self.annotate_attention
@@ -394,6 +394,6 @@ class MultimodalNER(TrainablePipe):
         return cast(TorchShim, self.model.shims[0])
 
     @property
-    def _is_initialized(self) -> bool:
+    def is_initialized(self) -> bool:
         shim = self.model.shims[0]
         return isinstance(shim, TorchShim) and shim.is_built

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..corpus.docbin import read_docs
-from ..corpus.predicted import SpanAlignment, make_predicted
-from ..errors import AlignmentWarning, UsageError
+from ..corpus.predicted import SpanAlignment, make_joined, make_predicted
+from ..errors import AlignmentWarning, UnknownLabelsWarning, UsageError
 from ..extensions import IMAGE_DROPOUT
+from ..pipeline.multimodal_ner import MultimodalNER
+from ..utils.text import pluralize
 
 
 def build_multimodal_corpus(
@@ -58,14 +61,18 @@ class MultimodalCorpus:
     limit: int = 0
     max_length: int = 0
     gold_preproc: bool = False
-    _is_checked: bool = field(default=False, init=False, repr=False, compare=False)
+    _is_aligned: bool = field(default=False, init=False, repr=False, compare=False)
+    _has_known_labels: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
-        """Yield the examples of one pass; the first complete pass warns of misaligned spans.
+        """Yield the examples of one pass.
+
+        The first complete pass warns of gold spans that do not align with the pipeline's tokens;
+        the first one with an initialized pipeline warns of labels that it cannot predict.
 
         Raises CorpusError if there is no corpus, or a damaged one.
         """
-        alignment = SpanAlignment()
+        alignment, labels = SpanAlignment(), Counter[str]()
         for n, reference in enumerate(self._references(nlp)):
             if n == self.limit > 0:
                 break
@@ -73,19 +80,62 @@ class MultimodalCorpus:
             if self.image_dropout:
                 predicted.user_data[IMAGE_DROPOUT] = self.image_dropout
             example = Example(predicted, reference)
-            if not self._is_checked:
-                alignment.update(example)
+            if reference.ents and not self._is_aligned:
+                alignment.update(self._with_pipeline_tokens(example, nlp))
+            if not self._has_known_labels:
+                labels.update(entity.label_ for entity in reference.ents)
             yield example
-        if alignment.misaligned:
-            warnings.warn(
-                f"{self.path}: {alignment}. Training treats them as missing annotation, and scores "
-                "count them as not found. Adapt the tokenizer's rules or the annotation.",
-                AlignmentWarning,
-                stacklevel=1,  # one place for all callers, so that Python prints it once
+        if alignment.warning:
+            _warn(f"{self.path}: {alignment.warning}", AlignmentWarning)
+        self._is_aligned = True
+        if not self._has_known_labels and (predictable := labels_of_pipeline(nlp)):
+            self._has_known_labels = True
+            self._warn_of_labels(labels, predictable)
+
+    def _with_pipeline_tokens(self, example: Example, nlp: Language) -> Example:
+        """Return an example with the tokens that the pipeline would have without gold tokens."""
+        if self.gold_preproc or not example.reference.has_unknown_spaces:
+            return example
+        return Example(make_joined(example.reference, nlp), example.reference)
+
+    def _warn_of_labels(self, labels: Counter[str], predictable: set[str]) -> None:
+        unknown = {label: n for label, n in sorted(labels.items()) if label not in predictable}
+        if unknown:
+            listed = ", ".join(f"{label} ({pluralize(n, 'span')})" for label, n in unknown.items())
+            _warn(
+                f"{self.path}: no component of the pipeline predicts the label {listed}; scores "
+                f"count these spans as not found. The labels of the pipeline are "
+                f"{', '.join(sorted(predictable))}. Rename a label with `spacy-mner convert --map "
+                "OLD=NEW`, or add posts with it to the training corpus; a trained component that "
+                "is trained further learns its new labels with @callbacks = "
+                '"spacy_mner.ExtendLabels.v1" in [initialize.before_init].',
+                UnknownLabelsWarning,
             )
-        self._is_checked = True
 
     def _references(self, nlp: Language) -> Iterator[Doc]:
         for doc in read_docs(self.path, nlp.vocab, self.images_root):
             if len(doc) and (not self.max_length or len(doc) <= self.max_length):
                 yield doc
+
+
+def labels_of_pipeline(nlp: Language) -> set[str]:
+    """Return the entity labels that a pipeline predicts.
+
+    A component that replaces the entities of earlier ones also replaces their labels. The result
+    is empty as long as a `multimodal_ner` is not initialized, and without one.
+    """
+    ours = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, MultimodalNER)]
+    labels: set[str] = set()
+    if not ours or not all(pipe.is_initialized for pipe in ours):
+        return labels
+    for name, pipe in nlp.pipeline:
+        if "doc.ents" in nlp.get_pipe_meta(name).assigns:
+            if pipe in ours and pipe.overwrite:
+                labels.clear()
+            labels.update(getattr(pipe, "labels", ()))
+    return labels
+
+
+def _warn(message: str, category: type[Warning]) -> None:
+    # From one place for all readers, so that Python prints a message once.
+    warnings.warn(message, category, stacklevel=1)

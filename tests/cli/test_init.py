@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import spacy
+from spacy.cli.init_config import fill_config
+from spacy.cli.train import train
+from spacy.util import load_config
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
@@ -52,3 +56,60 @@ def test_unknown_kinds_and_folders_are_refused(run, tmp_path):
     assert not (tmp_path / "mner.cfg").exists()
     (tmp_path / "mner.cfg").mkdir()
     assert run("mner.cfg", "--force").exit_code == 1
+
+
+@pytest.mark.parametrize("lang", ["zh", "de"])
+@pytest.mark.parametrize("kind", ["base", "trf"])
+def test_a_config_has_the_language_and_its_tokenizer(run, tmp_path, kind, lang):
+    assert run("mner.cfg", "--kind", kind, "--lang", lang).exit_code == 0
+    config, language = load_config(tmp_path / "mner.cfg"), spacy.blank(lang).config
+    assert config["nlp"]["lang"] == lang
+    assert config["nlp"]["tokenizer"] == language["nlp"]["tokenizer"]
+    assert config["initialize"]["tokenizer"] == language["initialize"]["tokenizer"]
+    assert dict(fill_config(tmp_path / "filled.cfg", tmp_path / "mner.cfg")[1]) == dict(config)
+
+
+def test_other_languages_have_a_multilingual_encoder(run, tmp_path):
+    for lang, name in [("en", "all-MiniLM-L6-v2"), ("zh", "multilingual-e5-small")]:
+        run("mner.cfg", "--kind", "trf", "--lang", lang, "--force")
+        assert load_config(tmp_path / "mner.cfg")["paths"]["encoder"].endswith(f"/{name}")
+
+
+@pytest.mark.parametrize(("lang", "named"), [("qq", "no such language"), ("ja", "sudachipy")])
+def test_a_language_without_a_tokenizer_is_refused(run, tmp_path, monkeypatch, lang, named):
+    monkeypatch.setitem(sys.modules, "sudachipy", None)
+    result = run("mner.cfg", "--lang", lang)
+    assert result.exit_code == 1 and named in " ".join(result.stdout.split())
+    assert not (tmp_path / "mner.cfg").exists()
+
+
+# Posts of single characters, as in CMNER: the name and the place of each.
+CHINESE = [(name, place) for name in ("老王", "小明", "阿强") for place in ("北京", "广州", "南京")]
+
+
+def chinese_post(number, name, place):
+    tags = ["B-PER", "I-PER", "O", "B-LOC", "I-LOC", "O", "O"]
+    lines = zip(f"{name}在{place}很好", tags, strict=True)
+    return f"WID:w{number}\n" + "".join(f"{character}\t{tag}\n" for character, tag in lines)
+
+
+@pytest.mark.slow
+def test_a_pipeline_trained_on_chinese_characters_finds_entities_in_text(run, tmp_path):
+    posts = [chinese_post(i, *post) for i, post in enumerate(CHINESE)]
+    Path("posts.txt").write_text("\n".join(posts), encoding="utf-8")
+    converted = CliRunner().invoke(app, ["convert", "posts.txt", "posts.spacy", "--lang", "zh"])
+    assert converted.exit_code == run("mner.cfg", "--lang", "zh").exit_code == 0
+    overrides = {
+        "paths.train": "posts.spacy",
+        "paths.dev": "posts.spacy",
+        "components.multimodal_ner.model.embed.image": None,
+        "training.max_epochs": 0,
+        "training.max_steps": 40,
+        "training.eval_frequency": 20,
+    }
+    train(Path("mner.cfg"), Path("training"), overrides=overrides)
+    doc = spacy.load("training/model-last")("小明在北京很好")
+    assert [(entity.text, entity.label_) for entity in doc.ents] == [
+        ("小明", "PER"),
+        ("北京", "LOC"),
+    ]

@@ -6,7 +6,7 @@ import spacy
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_mner.corpus.predicted import MisalignedSpan, SpanAlignment, make_predicted
+from spacy_mner.corpus.predicted import MisalignedSpan, SpanAlignment, make_joined, make_predicted
 
 NLP = spacy.blank("en")
 
@@ -74,3 +74,46 @@ def test_spans_always_align_with_gold_tokens():
     reference = reference_of("thanks @Nike")
     alignment.update(Example(make_predicted(reference, NLP, gold_preproc=True), reference))
     assert (alignment.spans, alignment.misaligned, alignment.examples) == (1, 0, [])
+
+
+def alignment_of(words, tags, lang="en"):
+    """Of a post without text, given its words and tags."""
+    nlp = spacy.blank(lang)
+    reference = Doc(nlp.vocab, words=words.split(), ents=tags.split())
+    alignment = SpanAlignment()
+    alignment.update(Example(make_joined(reference, nlp), reference))
+    return alignment
+
+
+@pytest.mark.parametrize(
+    ("words", "tags", "lang", "misaligned", "changed"),
+    [
+        ("I saw Bob 's car .", "O O B-PER O O O", "en", 0, 0),
+        ("thanks @ Nike !", "O O B-ORG O", "en", 1, 2),
+        ("we are in #Paris now", "O O O B-LOC O", "en", 0, 1),
+        ("老 王 说 北 京", "B-PER I-PER O B-LOC I-LOC", "en", 2, 5),
+        ("老 王 说 北 京", "B-PER I-PER O B-LOC I-LOC", "zh", 0, 0),
+        ("老王 说 北京", "B-PER O B-LOC", "zh", 0, 2),
+    ],
+)
+def test_tokens_without_text_are_compared_with_those_of_the_joined_words(
+    words, tags, lang, misaligned, changed
+):
+    alignment = alignment_of(words, tags, lang)
+    assert (alignment.misaligned, alignment.changed) == (misaligned, changed)
+    assert alignment.joined == alignment.spans and alignment.tokens == len(words.split())
+    assert len(alignment.changed_examples) == changed
+    assert bool(alignment.warning) == (changed > 1)
+
+
+def test_the_warning_of_other_tokens_names_examples_the_language_and_the_remedy():
+    warning = alignment_of("老 王 好", "B-PER I-PER O").warning
+    for part in ("'老 王' in '老王好'", "'en'", "init --lang", "no text"):
+        assert part in warning
+
+
+@pytest.mark.parametrize(("n_other", "is_warned"), [(19, False), (10, True)])
+def test_few_misaligned_spans_are_expected_where_words_are_joined(n_other, is_warned):
+    words = ["thanks @ Nike"] + ["Bob is in my house now with all of us"] * n_other
+    tags = ["O O B-ORG"] + ["B-PER O O O O O O O O O"] * n_other
+    assert bool(alignment_of(" ".join(words), " ".join(tags)).warning) == is_warned

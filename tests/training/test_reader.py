@@ -234,3 +234,18 @@ def test_a_damaged_corpus_raises_with_its_name(tmp_path, change, reason):
     modify_docbin(tmp_path / "train.spacy", change)
     with pytest.raises(CorpusError, match=rf"train\.spacy .*{reason}"):
         list(read_docs(tmp_path / "train.spacy", spacy.blank("en").vocab))
+
+
+CHARACTERS = Doc(NLP.vocab, words=[*"老王在北京"], ents=["B-PER", "I-PER", "O", "B-LOC", "I-LOC"])
+
+
+@pytest.mark.parametrize(("lang", "n_warnings"), [("en", 1), ("zh", 0)])
+def test_tokens_that_the_tokenizer_does_not_make_are_warned_of(lang, n_warnings, tmp_path):
+    write_docs([CHARACTERS] * 3, tmp_path / "x.spacy")
+    nlp, reader = spacy.blank(lang), reader_of(tmp_path / "x.spacy")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            assert [len(example.predicted) for example in reader(nlp)] == [5] * 3
+        list(reader_of(tmp_path / "x.spacy", gold_preproc=True)(nlp))
+    assert [warning.category for warning in caught] == [AlignmentWarning] * n_warnings
