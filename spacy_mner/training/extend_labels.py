@@ -26,7 +26,9 @@ def build_extend_labels(component: str = "multimodal_ner") -> Callable[[Language
         training: Any = registry.resolve({"training": config["training"]})["training"]
         [corpus] = resolve_dot_names(config, [training["train_corpus"]])
         pipe: Any = nlp.get_pipe(component)
-        for label in sorted(labels_of(example.reference for example in corpus(nlp))):
+        with nlp.select_pipes(disable=component):  # the reader would warn of the new labels
+            labels = labels_of(example.reference for example in corpus(nlp))
+        for label in sorted(labels):
             pipe.add_label(label)
         return nlp
 
