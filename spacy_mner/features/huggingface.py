@@ -44,7 +44,7 @@ class EncoderFiles:
 
 
 def read_files(name: str, revision: str | None = None) -> EncoderFiles:
-    """Load the tokenizer and the config of an encoder, as `TransformerFeaturizer` names it.
+    """Load the tokenizer and the config of an encoder. name, revision: as in `from_pretrained`.
 
     Raises ValueError if they cannot be loaded, or are not those of a supported encoder.
     """
@@ -96,11 +96,16 @@ def from_pretrained(kind: str, name: str, revision: str | None = None, **setting
     """Call `transformers.<kind>.from_pretrained`; raises ValueError if that fails.
 
     kind: a key of `FILES`.
+    name: of a model on the Hugging Face hub, or a folder.
+    revision: branch, tag or commit on the hub; None for the default branch.
     """
     load = getattr(import_library("transformers"), kind).from_pretrained
     is_local = _is_local(name)
-    if is_local:
-        _check_folder(name)
+    if is_local and not Path(name).is_dir():
+        raise _unavailable_error(name, "there is no such folder")
+    # Without a config.json, the library guesses the model type from the folder's name.
+    if is_local and not (Path(name) / "config.json").is_file():
+        raise _unavailable_error(name, "the folder has no config.json")
     try:
         return load(name, revision=revision or "main", **settings)
     # The library raises errors of many types for damaged and missing files, even Exception.
@@ -117,14 +122,6 @@ def _is_local(name: str) -> bool:
     """Whether a name can only be a folder: a name on the hub has at most one slash."""
     path = Path(name)
     return path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
-
-
-def _check_folder(name: str) -> None:
-    if not Path(name).is_dir():
-        raise _unavailable_error(name, "there is no such folder")
-    # Without a config.json, the library guesses the model type from the folder's name.
-    if not (Path(name) / "config.json").is_file():
-        raise _unavailable_error(name, "the folder has no config.json")
 
 
 def _unavailable_error(name: str, reason: str) -> ValueError:

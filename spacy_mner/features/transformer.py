@@ -49,10 +49,9 @@ class TransformerFeaturizer(Featurizer):
     than a segment is split into overlapping segments; each token is taken from the segment in
     which it has the most context on its shorter side. Web addresses are reduced to their host.
 
-    name: of a model on the Hugging Face hub, or a folder. Resolved in `finalize`; afterwards the
-        tokenizer and the encoder's config are part of the `state` (0.5 MB for English, several
-        for a hundred languages).
-    revision: branch, tag or commit on the hub; None for the default branch.
+    name, revision: as in `from_pretrained`. Resolved in `finalize`; afterwards the tokenizer and
+        the encoder's config are part of the `state` (0.5 MB for English, several for a hundred
+        languages).
     context: append `doc._.image_text` as a second text (Wang et al. 2022, ITA). Where both do not
         fit into one segment, each segment of the post is followed by the image text, truncated
         to a quarter of `max_length`. Image dropout drops the image text as well.

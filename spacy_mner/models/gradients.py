@@ -14,30 +14,21 @@ from torch import nn
 
 def scale_gradients(model: Model, factor: float) -> None:
     """Multiply the gradients, in place."""
-    for gradient in _thinc_gradients(model):
+    for gradient in _gradients(model):
         gradient *= factor
-    for network in _torch_networks(model):
-        for parameter in network.parameters():
-            if parameter.grad is not None:
-                parameter.grad.mul_(factor)
 
 
 def drop_gradients(model: Model) -> None:
-    """Discard the gradients, finite or not."""
-    for gradient in _thinc_gradients(model):
-        gradient.fill(0.0)
-    for network in _torch_networks(model):
-        network.zero_grad()
+    """Set the gradients to 0, finite or not."""
+    for gradient in _gradients(model):
+        gradient[...] = 0
 
 
-def _thinc_gradients(model: Model) -> Iterator[Any]:
+def _gradients(model: Model) -> Iterator[Any]:
+    """The gradients as arrays of Thinc and as tensors of torch."""
     for node in model.walk():
         for name in node.grad_names:
             yield node.get_grad(name)
-
-
-def _torch_networks(model: Model) -> Iterator[nn.Module]:
-    for node in model.walk():
         for shim in node.shims:
             if isinstance(shim._model, nn.Module):
-                yield shim._model
+                yield from (p.grad for p in shim._model.parameters() if p.grad is not None)
