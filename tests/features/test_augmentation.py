@@ -14,6 +14,8 @@ from spacy_mner.features import nearest_rows as nearest_module
 from spacy_mner.features.batch import PostBatch
 from spacy_mner.features.nearest_rows import NONE, NearestRows
 
+from .posts import initialize
+
 
 def pipeline(data: np.ndarray, rows: dict[str, int]) -> Language:
     """A blank pipeline whose words point to rows of a table."""
@@ -38,11 +40,7 @@ def nlp() -> Language:
 
 
 def initialized(nlp: Language, *texts: str, n: int = 2) -> AugmentationFeaturizer:
-    featurizer = AugmentationFeaturizer(n=n)
-    for text in texts or ("x",):
-        featurizer.update_vocab(nlp.make_doc(text))
-    featurizer.finalize()
-    return featurizer
+    return initialize(AugmentationFeaturizer(n=n), *map(nlp.make_doc, texts or ("x",)))
 
 
 def featurize(featurizer: AugmentationFeaturizer, nlp: Language, text: str) -> dict[str, dict]:
@@ -195,8 +193,7 @@ def test_vectors_other_than_those_of_training_raise(nlp):
 def test_initialization_can_be_repeated_with_other_vectors(nlp):
     featurizer = initialized(nlp, "cat dog")
     other = pipeline(np.eye(3), {"cat": 2, "dog": 1, "bird": 0})
-    featurizer.update_vocab(other.make_doc("cat"))
-    featurizer.finalize()
+    initialize(featurizer, other.make_doc("cat"))
     assert featurizer.dims() == {"dim": 3}
     assert featurizer.state["rows"] == [2]
     found = featurize(featurizer, other, "cat")["cat"]

@@ -9,15 +9,14 @@ from spacy.tokens import Doc
 from spacy_mner.features import CharacterFeaturizer
 from spacy_mner.features.batch import PostBatch
 
+from .posts import initialize
+
 NLP = spacy.blank("xx")
 
 
 def initialized(*words: str, max_characters: int = 40) -> CharacterFeaturizer:
     featurizer = CharacterFeaturizer(max_characters=max_characters)
-    if words:
-        featurizer.update_vocab(Doc(NLP.vocab, words=list(words)))
-    featurizer.finalize()
-    return featurizer
+    return initialize(featurizer, Doc(NLP.vocab, words=list(words)))
 
 
 def character_ids(featurizer: CharacterFeaturizer, *words: str) -> dict[str, list[int]]:

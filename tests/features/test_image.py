@@ -14,14 +14,7 @@ from spacy_mner.features.batch import PostBatch
 from spacy_mner.images.encoders.efficientnet_lite import EfficientNetLite
 from spacy_mner.images.feature_cache import FeatureCache
 
-from .posts import post
-
-
-def initialize(featurizer: ImageFeaturizer, *docs: Doc) -> ImageFeaturizer:
-    for doc in docs:
-        featurizer.update_vocab(doc)
-    featurizer.finalize()
-    return featurizer
+from .posts import initialize, post
 
 
 def with_encoder(images_root: Path, **settings: Any) -> ImageFeaturizer:

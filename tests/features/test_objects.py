@@ -19,6 +19,8 @@ from spacy_mner.features.batch import PostBatch
 from spacy_mner.images.detectors.object_detector import Detections, ObjectDetector
 from spacy_mner.images.feature_cache import FeatureCache
 
+from .posts import initialize
+
 NLP = spacy.blank("en")
 
 
@@ -54,11 +56,7 @@ def post(objects: Any = None, image: Any = None) -> Doc:
 
 def fitted(*docs: Doc, n: int = 3, detect: bool = False) -> ObjectFeaturizer:
     cache = FeatureCache(ColorDetector(threshold=0.1), memory_mb=1) if detect else None
-    featurizer = ObjectFeaturizer(cache, n=n)
-    for doc in docs:
-        featurizer.update_vocab(doc)
-    featurizer.finalize()
-    return featurizer
+    return initialize(ObjectFeaturizer(cache, n=n), *docs)
 
 
 def read(featurizer: ObjectFeaturizer, *docs: Doc) -> tuple[list[list[str | None]], list[str]]:
@@ -185,9 +183,7 @@ def test_only_a_detector_has_a_resource_fingerprint():
 
 
 def test_another_initialization_resets_the_labels():
-    featurizer = fitted(post([with_vector("cat", 1)]))
-    featurizer.update_vocab(post(["dog"]))
-    featurizer.finalize()
+    featurizer = initialize(fitted(post([with_vector("cat", 1)])), post(["dog"]))
     assert featurizer.state == {"labels": ["dog"], "dim": 0}
 
 

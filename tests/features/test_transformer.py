@@ -19,6 +19,7 @@ from spacy_mner.features.batch import PostBatch
 from spacy_mner.features.transformer import split_windows
 
 from ..encoders import write_bert, write_roberta
+from .posts import initialize
 
 pytest.importorskip("transformers")
 VOCAB = spacy.blank("en").vocab
@@ -40,9 +41,7 @@ def encoder(request: pytest.FixtureRequest) -> Path:
 
 
 def finalized(folder: Path, max_length: int = 64, **config: bool) -> TransformerFeaturizer:
-    featurizer = TransformerFeaturizer(str(folder), max_length=max_length, **config)
-    featurizer.finalize()
-    return featurizer
+    return initialize(TransformerFeaturizer(str(folder), max_length=max_length, **config))
 
 
 def post(words: list[str], image_text: str | None = None) -> Doc:
@@ -204,9 +203,7 @@ def test_initialization_with_context_but_without_image_texts_logs_one_warning(
     featurizer = TransformerFeaturizer(str(bert), context=context, max_length=64)
     with caplog.at_level(logging.WARNING, logger="spacy"):
         for texts in initializations:
-            for text in texts:
-                featurizer.update_vocab(post(["hi"], text))
-            featurizer.finalize()
+            initialize(featurizer, *(post(["hi"], text) for text in texts))
     assert ["no training post" in one.message for one in caplog.records] == [True] * n_warnings
 
 

@@ -13,6 +13,8 @@ from spacy_mner.features import WordFeaturizer
 from spacy_mner.features.batch import PostBatch
 from spacy_mner.features.word_vectors import describe_vectors
 
+from .posts import initialize
+
 
 @pytest.fixture
 def nlp() -> Language:
@@ -33,10 +35,7 @@ def featurize(featurizer: WordFeaturizer, nlp: Language, text: str, *names: str)
 
 
 def initialized(featurizer: WordFeaturizer, nlp: Language, *texts: str) -> WordFeaturizer:
-    for text in texts or ("x",):
-        featurizer.update_vocab(nlp.make_doc(text))
-    featurizer.finalize()
-    return featurizer
+    return initialize(featurizer, *map(nlp.make_doc, texts or ("x",)))
 
 
 def test_a_word_is_looked_up_as_written_then_in_lower_case(nlp):
