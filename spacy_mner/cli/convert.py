@@ -32,8 +32,8 @@ def convert_cli(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="IMGID: or WID: CoNLL (.txt, .conll, .bio, .tsv), .jsonl (Prodigy), .json (Label "
-            "Studio) or .spacy.",
+            help="Tokens with tags, with IMGID: or WID: headers or without (.txt, .conll, .bio, "
+            ".tsv), WebAnno TSV 3 (.tsv), .jsonl (Prodigy), .json (Label Studio) or .spacy.",
         ),
     ],
     target: Annotated[Path, typer.Argument(metavar="OUTPUT", help=".spacy, .jsonl or .json.")],
@@ -58,6 +58,22 @@ def convert_cli(
         list[str] | None,
         typer.Option("--map", metavar="OLD=NEW", help="Rename a label; repeatable."),
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD,TAG",
+            help="Columns of words and tags in a file of tokens with tags, such as 1,4.  "
+            "[default: found by their content]",
+        ),
+    ] = None,
+    context_label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Label of text about the image that follows the tokens of a post after <EOS>: "
+            "read as image_text. Captions of --captions replace it.",
+        ),
+    ] = None,
     lang: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +96,16 @@ def convert_cli(
     with user_errors():
         names = parse_names(rename or [])
         nlp = _tokenizer(lang, model, code)
-        options = Options(images_root, features, captions, orphans.value, names, nlp)
+        options = Options(
+            images_root,
+            features,
+            captions,
+            orphans.value,
+            names,
+            parse_columns(columns),
+            context_label,
+            nlp,
+        )
         summary = convert(source, target, options)
     show(
         summary,
@@ -109,6 +134,17 @@ def parse_names(pairs: list[str]) -> dict[str, str]:
             raise UsageError(f"--map expects OLD=NEW, such as OTHER=MISC, got {pair!r}.")
         names[old] = new
     return names
+
+
+def parse_columns(text: str | None) -> tuple[int, int] | None:
+    """Parse two numbers of columns such as "1,4". Raises UsageError for anything else."""
+    if text is None:
+        return None
+    word, _, tag = text.partition(",")
+    try:
+        return int(word), int(tag)
+    except ValueError:
+        raise UsageError(f"--columns expects two numbers, such as 1,4, got {text!r}.") from None
 
 
 def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> None:

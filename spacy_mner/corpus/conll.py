@@ -1,10 +1,13 @@
-"""CoNLL with image headers: `IMGID:` (Twitter-2015 and Twitter-2017) and `WID:` (CMNER).
+"""Files of tokens with tags, one token per line and an empty line after each post.
 
-A block is an optional header `IMGID:<id>`, then a line `token<TAB>label` per token, then an empty
-line. `IMGID:<name>,<name>` (or `;`, or names with extensions and spaces between) has several
-images. In CMNER (Ji et al. 2024), posts from Weibo, the header is `WID:<id>`, and the images of a
-post are all that are named `<id>_…`. Accepted variants: spaces for tabs, more columns, tokens
-without label, headers without tokens; what is skipped is reported by line number.
+Posts with images have a header: `IMGID:<id>` (Twitter-2015 and Twitter-2017), `IMGID:<name>,<name>`
+(or `;`, or names with extensions and spaces between) for several images, or `WID:<id>` (CMNER, Ji
+et al. 2024, posts from Weibo) for all images that are named `<id>_…`.
+
+Columns are separated by tabs or spaces; `conll_layout` finds those of words and tags, and `tags`
+the scheme of the tags. So the files of CoNLL-2002 and 2003, CoNLL-U (Plus), Universal NER, WNUT
+and MultiCoNER are read. Skipped are `-DOCSTART-`, comments, and ranges and empty nodes of CoNLL-U.
+Lines without a token or a tag are reported by their number.
 """
 
 from __future__ import annotations
@@ -12,32 +15,58 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from spacy.tokens import Doc
 
 from ..errors import CorpusError
+from ..utils.text import short_repr
+from .conll_context import SEPARATOR, Token, at_context, at_separator, label_of_contexts
+from .conll_layout import WORD_NAMES, Layout, Row, find_layout, split_cells
 from .image_names import AllImagesOf, stem
 from .posts import ReadContext, make_doc
-from .tags import Tag, detect_scheme, parse_tag
+from .tags import Scheme, Tag, detect_scheme, parse_tag
+from .unrecognized import BRAT, describe
+from .webanno import is_webanno, parse_webanno
 
-SUFFIXES = (".txt", ".conll", ".bio", ".iob", ".iob2", ".tsv", "")
+SUFFIXES = (
+    *(".txt", ".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".tsv", ".conllu", ".conllp"),
+    "",
+)
 TWITTER_HEADER = "IMGID:"
 WEIBO_HEADER = "WID:"
-HEADERS = (TWITTER_HEADER, WEIBO_HEADER)
+HEADER = re.compile(rf"[\ufeff #]*({TWITTER_HEADER}|{WEIBO_HEADER})(.*)", re.IGNORECASE | re.DOTALL)
+DOCUMENT_START = "-DOCSTART-"
 BYTE_ORDER_MARK = "\ufeff"
+
+COMMENT = re.compile(r"#(\s|\w+\s*=)")
+# Begins a comment even if the rest looks like a token with a tag.
+KEY_AND_VALUE = re.compile(r"#\s*[\w.:-]+ = ")
+# `# sent_id = 3` in CoNLL-U, `# id 3 domain=en` in MultiCoNER.
+POST_ID = re.compile(r"#\s*(?:sent_)?id\s*[=:\s]\s*(\S+)")
+COLUMN_NAMES = re.compile(r"#\s*global\.columns\s*=\s*(.*)")
+# Tokens of CoNLL-U that repeat others or are not in the text.
+RANGE_OR_EMPTY = re.compile(r"\d+[-.]\d+")
+
+# A line with more of them is a file with the line ends of old Macs, and a longer post one without
+# empty lines between posts.
+MAX_CARRIAGE_RETURNS = 9
+MAX_TOKENS = 1_000
 
 
 @dataclass
-class _Block:
-    """The lines of one post. header, id: None if the block has no header, or one without id."""
+class _Post:
+    """The lines of one post. header, id: None if it has no header, or one without id."""
 
     line: int
     header: str | None = None
     id: str | None = None
-    words: list[str] = field(default_factory=list)
-    tags: list[Tag | None] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    comment_id: str | None = None
+    tokens: list[Token] = field(default_factory=list)
+    image_text: str | None = None
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -60,99 +89,224 @@ def read_lines(path: Path) -> Iterator[str]:
             yield line.removesuffix("\n").removesuffix("\r")
 
 
+def read_conll(path: Path, context: ReadContext) -> Iterator[Doc]:
+    """Read the posts of a file, which can also be WebAnno TSV; see `parse_conll`."""
+    lines = list(read_lines(path))
+    try:
+        yield from (parse_webanno if is_webanno(lines) else parse_conll)(lines, context)
+    except CorpusError as error:
+        beside = path.with_suffix(".ann")
+        hint = f"\n{beside.name} beside it is {BRAT}" if beside.is_file() else ""
+        raise CorpusError(f"{path}: {error}{hint}") from error
+
+
 def parse_conll(lines: Iterable[str], context: ReadContext) -> Iterator[Doc]:
     """Parse the posts of a file.
 
     `doc._.image` is the id of the image, a list of ids, or `AllImagesOf` the post: to be resolved
     against files or descriptors.
+
+    Raises CorpusError for a file of another kind, and for ambiguous columns or tags.
     """
-    blocks = []
-    for block in _blocks(lines, context):
-        if block.words:
-            blocks.append(block)
-        else:
-            context.report(block.line, f"{block.header}{block.id or ''} has no tokens; left out")
-    scheme = detect_scheme(block.tags for block in blocks)
-    for block in blocks:
-        yield make_doc(
-            context,
-            block.words,
-            entities=context.entities_of_tags(block.tags, scheme),
-            missing=[i for i, tag in enumerate(block.tags) if tag is None],
-            post_id=block.id,
-            image=_images(block),
-        )
+    posts = list(_posts(lines, context))
+    if any(post.rows for post in posts):
+        _TokenParser(posts, context).parse()
+    _require_tags(posts)
+    if context.context_label is not None:
+        _split_contexts(posts, context.context_label, context)
+    _report_missing(posts, context)
+    context.problems.sort(key=lambda problem: problem.line)
+    scheme = detect_scheme([token.tag for token in post.tokens] for post in posts)
+    for post in posts:
+        if post.tokens:
+            yield _make_doc(post, scheme, context)
 
 
-def _blocks(lines: Iterable[str], context: ReadContext) -> Iterator[_Block]:
-    block: _Block | None = None
+def _posts(lines: Iterable[str], context: ReadContext) -> Iterator[_Post]:
+    post: _Post | None = None
     has_headers = False
     for number, line in enumerate(lines, start=1):
-        # Concatenated files have byte order marks in the middle.
-        if line.lstrip(BYTE_ORDER_MARK).startswith(HEADERS):
-            if block:
-                yield block
-            block = _parse_header(line, number, context)
+        if line.count("\r") > MAX_CARRIAGE_RETURNS:
+            raise CorpusError(
+                f"line {number} has carriage returns in it. Replace the line ends of old Macs: "
+                r"tr '\r' '\n' < FILE > NEW_FILE"
+            )
+        if header := _parse_header(line, number):
+            if post:
+                yield post
+            post = header
             has_headers = True
-        elif not line.strip(" \t"):
+            if post.id is None:
+                context.report(number, f"{post.header} without an id; no image")
+        elif not line.strip(" \t") or line.startswith(DOCUMENT_START):
             # A header may be followed by an empty line before its tokens.
-            if block and block.words:
-                yield block
-                block = None
+            if post and post.rows:
+                yield post
+                post = None
         else:
-            if block is None:
-                # Plain CoNLL has no headers; among others, a block without loses its image.
+            if post is None:
+                # Plain CoNLL has no headers; among others, a post without loses its image.
                 if has_headers:
                     context.report(number, f"tokens without a header {TWITTER_HEADER}; no image")
-                block = _Block(number)
-            _add_token(block, number, line, context)
-    if block:
-        yield block
+                post = _Post(number)
+            post.rows.append(Row(number, line.lstrip(" "), split_cells(line)))
+    if post:
+        yield post
 
 
-def _parse_header(line: str, number: int, context: ReadContext) -> _Block:
-    header, colon, name = line.lstrip(BYTE_ORDER_MARK).partition(":")
-    block = _Block(number, header + colon, name.strip() or None)
-    if block.id is None:
-        context.report(number, f"{block.header} without an id; no image")
-    return block
-
-
-def _images(block: _Block) -> Any:
-    """Return the image references of a header: none, one id, several, or all of the post."""
-    if block.id is None:
+def _parse_header(line: str, number: int) -> _Post | None:
+    match = HEADER.fullmatch(line)
+    if match is None:
         return None
-    if block.header == WEIBO_HEADER:
-        return AllImagesOf(block.id)
-    names = [name.strip() for name in re.split("[,;]", block.id) if name.strip()]
-    words = block.id.split()
+    name = match[2].strip()
+    *before, last = split_cells(match[2])
+    if before and parse_tag(last):
+        # Some headers have a tag; so has the token `wid:`.
+        name = " ".join(before).strip()
+        if not name:
+            return None
+    return _Post(number, match[1].upper(), name or None)
+
+
+class _TokenParser:
+    """Parses the lines of posts to tokens. Raises CorpusError if no column has tags."""
+
+    def __init__(self, posts: list[_Post], context: ReadContext) -> None:
+        self.posts = posts
+        self.context = context
+        names = self._column_names()
+        before = [[*takewhile(lambda row: SEPARATOR not in row.cells, p.rows)] for p in posts]
+        layout = find_layout(before, self._parse_tag, context.columns, names)
+        if layout is None:
+            rows = [row for post in posts for row in post.rows]
+            raise CorpusError(describe(rows, has_headers=any(post.header for post in posts)))
+        self.layout: Layout = layout
+
+    def parse(self) -> None:
+        """Set the tokens of the posts, and their ids from comments."""
+        for post in self.posts:
+            for row in post.rows:
+                if self._is_comment(row, is_first=not post.tokens):
+                    match = POST_ID.match(row.text)
+                    post.comment_id = match[1] if match else post.comment_id
+                elif not (self.layout.has_numbers and RANGE_OR_EMPTY.fullmatch(row.cells[0])):
+                    self._add_token(post, row)
+
+    def _column_names(self) -> list[str]:
+        """Return the names of the columns, if the file has them; remove a first line of names."""
+        rows = next(post.rows for post in self.posts if post.rows)
+        for row in rows:
+            if match := COLUMN_NAMES.match(row.text):
+                return match[1].split()
+        cells = rows[0].cells
+        is_names = any(cell.lower() in WORD_NAMES for cell in cells)
+        if len(cells) > 1 and is_names and not any(map(parse_tag, cells)):
+            del rows[0]
+            return cells
+        return []
+
+    def _parse_tag(self, cell: str) -> Tag | None:
+        return Tag("B", cell) if cell == self.context.context_label else parse_tag(cell)
+
+    def _is_comment(self, row: Row, *, is_first: bool) -> bool:
+        """Return whether a line is a comment; "#" is also a token of tweets.
+
+        is_first: there is no token before it in its post.
+        """
+        if not COMMENT.match(row.text):
+            return False
+        if len(row.cells) != self.layout.width:
+            return True
+        has_tag = self._parse_tag(row.cells[self.layout.tag]) is not None
+        return is_first and (not has_tag or bool(KEY_AND_VALUE.match(row.text)))
+
+    def _add_token(self, post: _Post, row: Row) -> None:
+        cells, layout = row.cells, self.layout
+        cell = cells[layout.tag] if layout.tag < len(cells) else None
+        # A line that is too short for both columns is a token alone.
+        words = cells[layout.word : layout.word + 1] or ([] if cell else cells[:1])
+        if not any(words):
+            self.context.report(row.line, f"no token for the label {cell!r}; line left out")
+        else:
+            [word] = words
+            tag = None if cell is None else self._parse_tag(cell)
+            post.tokens.append(Token(row.line, word, cell, tag))
+
+
+def _require_tags(posts: list[_Post]) -> None:
+    """Raise CorpusError if most lines, or the first ones of most posts, have no tag."""
+    before = [tokens for post in posts if (tokens := at_separator(post.tokens)[0])]
+    all_tokens = [token for tokens in before for token in tokens]
+    untagged = [token for token in all_tokens if token.tag is None]
+    first = [tokens[0] for tokens in before if tokens[0].tag is None]
+    if 2 * len(untagged) > len(all_tokens):
+        found = untagged[0]
+        raise CorpusError(
+            f"{len(untagged):,} of {len(all_tokens):,} lines have no tag such as O or B-PER, "
+            f"first {short_repr(found.word)} in line {found.line}. Correct or remove them."
+        )
+    if len(first) > 1 and 2 * len(first) > len(before):
+        raise CorpusError(
+            f"{len(first):,} of {len(before):,} posts begin with a line without a tag, first "
+            f"{short_repr(first[0].word)} in line {first[0].line}. If that is a header, write "
+            f"{TWITTER_HEADER}<id> or {WEIBO_HEADER}<id>; if it is a comment, begin it with #."
+        )
+    if len(posts) == 1 and len(all_tokens) > MAX_TOKENS:
+        raise CorpusError(
+            f"all {len(all_tokens):,} tokens are one post. Separate posts by empty lines."
+        )
+
+
+def _split_contexts(posts: list[_Post], label: str, context: ReadContext) -> None:
+    """Remove the text about the image from the tokens of each post, and set `image_text`."""
+    for post in posts:
+        post.tokens, post.image_text = at_context(post.tokens, label)
+        for token in post.tokens:
+            if token.label == label:
+                reason = f"{token.word!r} has the label {label} before others; kept as an entity"
+                context.report(token.line, reason)
+    if posts and not any(post.image_text for post in posts):
+        context.report(posts[0].line, f"no post ends with the label {label} (--context-label)")
+
+
+def _report_missing(posts: list[_Post], context: ReadContext) -> None:
+    """Report posts without tokens, tokens without tag, and once that there seem to be contexts."""
+    label = label_of_contexts(post.tokens for post in posts)
+    if label:
+        line = next(after[0].line for post in posts if (after := at_separator(post.tokens)[1]))
+        reason = f"all tokens after {SEPARATOR} have the label {label}; if they are text about the "
+        context.report(line, reason + f"image, convert with --context-label {label}")
+    for post in posts:
+        if not post.tokens and post.header:
+            context.report(post.line, f"{post.header}{post.id or ''} has no tokens; left out")
+        for token in at_separator(post.tokens)[0] if label else post.tokens:
+            if token.tag is None:
+                found = "no label" if token.cell is None else f"{token.cell!r} is no tag"
+                reason = f"{found}; token {token.word!r} kept, its annotation is missing"
+                context.report(token.line, reason)
+
+
+def _make_doc(post: _Post, scheme: Scheme, context: ReadContext) -> Doc:
+    tags = [token.tag for token in post.tokens]
+    return make_doc(
+        context,
+        [token.word for token in post.tokens],
+        entities=context.entities_of_tags(tags, scheme),
+        missing=[i for i, tag in enumerate(tags) if tag is None],
+        post_id=post.id or post.comment_id,
+        image=_images(post),
+        image_text=post.image_text,
+    )
+
+
+def _images(post: _Post) -> Any:
+    """Return the image references of a header: none, one id, several, or all of the post."""
+    if post.id is None:
+        return None
+    if post.header == WEIBO_HEADER:
+        return AllImagesOf(post.id)
+    names = [name.strip() for name in re.split("[,;]", post.id) if name.strip()]
+    words = post.id.split()
     if len(names) < 2 and all(stem(word) != word for word in words):
         names = words
-    return names if len(names) > 1 else block.id
-
-
-def _add_token(block: _Block, number: int, line: str, context: ReadContext) -> None:
-    columns = _columns(line)
-    word = columns[0]
-    if not word:
-        context.report(number, f"no token before the label {columns[-1]!r}; line left out")
-        return
-    tag = parse_tag(columns[-1]) if len(columns) > 1 else None
-    if tag is None:
-        found = (
-            f"{columns[-1]!r} is not O, B-…, I-… or another tag" if len(columns) > 1 else "no label"
-        )
-        context.report(number, f"{found}; token {word!r} kept, its annotation is missing")
-    block.words.append(word)
-    block.tags.append(tag)
-
-
-def _columns(line: str) -> list[str]:
-    """Split a line at tabs, or at spaces if it has no tab. The last column is the label."""
-    if "\t" in line:
-        columns = line.split("\t")
-        while len(columns) > 1 and not columns[-1].strip(" "):
-            columns.pop()
-        return [columns[0], *(column.strip(" ") for column in columns[1:])]
-    # Only at plain spaces: a no-break space is a token of Twitter-2015.
-    return re.split(" +", line.strip(" "))
+    return names if len(names) > 1 else post.id

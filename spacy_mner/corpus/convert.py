@@ -16,6 +16,7 @@ from spacy.util import get_lang_class
 from ..errors import CorpusError, UsageError
 from ..extensions import has_image
 from .attach_images import ImageAttacher
+from .conll import read_conll
 from .formats import Format, format_of, writer_of
 from .posts import ReadContext
 from .predicted import make_joined, make_predicted
@@ -33,6 +34,10 @@ class Options:
     orphans: convention for an orphan `I-`, one without a preceding tag: "open" begins an entity
         (lenient), "drop" reads it as outside (strict).
     rename: old label → new label; other labels are unchanged.
+    columns: numbers of the columns of words and tags, from 1, in a file of tokens with tags; None:
+        found by their content.
+    context_label: label of text about the image behind the tokens of a post in such a file, as
+        `<EOS>` separates it; it becomes `doc._.image_text`, which `captions` replace.
     nlp: pipeline whose tokenizer is used for posts without tokens, and to count the spans that do
         not align with its tokens; None: a blank English one.
     """
@@ -42,6 +47,8 @@ class Options:
     captions: Path | None = None
     orphans: Orphans = "open"
     rename: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[int, int] | None = None
+    context_label: str | None = None
     nlp: Language | None = None
 
 
@@ -57,7 +64,14 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
         raise CorpusError(f"There is no file {source}.")
     if options.orphans not in get_args(Orphans):
         raise UsageError(f'orphans must be "open" or "drop", not "{options.orphans}".')
-    context = ReadContext(options.nlp or blank_pipeline("en"), options.rename, options.orphans)
+    _check_columns(options, reader)
+    context = ReadContext(
+        options.nlp or blank_pipeline("en"),
+        options.rename,
+        options.orphans,
+        options.columns,
+        options.context_label,
+    )
     summary = Summary(str(source), str(target), options.orphans, problems=context.problems)
     attach = ImageAttacher(
         options.images_root,
@@ -75,6 +89,13 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     summary.unused_names = sorted(set(options.rename) - context.labels_seen)
     summary.write()
     return summary
+
+
+def _check_columns(options: Options, reader: Format) -> None:
+    if options.context_label == "O" or min(options.columns or (1,)) < 1:
+        raise UsageError("--columns counts from 1, and --context-label is a label other than O.")
+    if (options.columns or options.context_label) and reader.read is not read_conll:
+        raise UsageError("--columns and --context-label are for files of tokens with tags.")
 
 
 def blank_pipeline(lang: str) -> Language:

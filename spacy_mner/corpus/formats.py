@@ -12,6 +12,7 @@ from spacy.tokens import Doc
 from ..errors import UsageError
 from . import conll, docbin, jsonl, labelstudio
 from .posts import ReadContext
+from .unrecognized import BRAT
 
 Reader = Callable[[Path, ReadContext], Iterator[Doc]]
 Writer = Callable[[Iterable[Doc], Path, Path | None], None]
@@ -41,7 +42,7 @@ FORMATS = (
     Format(
         conll.SUFFIXES,
         "line",
-        lambda path, context: conll.parse_conll(conll.read_lines(path), context),
+        conll.read_conll,
         images_by_id=True,
     ),
     Format(
@@ -67,6 +68,8 @@ FORMATS = (
 
 def format_of(path: Path) -> Format:
     """Return the format of a file to read. Raises UsageError for an unknown suffix."""
+    if path.suffix.lower() == ".ann":
+        raise UsageError(f"{path} is {BRAT}.")
     return _lookup({suffix: one for one in FORMATS for suffix in one.suffixes}, path, "an input")
 
 

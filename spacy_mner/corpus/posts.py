@@ -33,6 +33,8 @@ class ReadContext:
     nlp: provides the vocab, and the tokenizer for posts without tokens.
     renamed: old label → new label; other labels are unchanged.
     orphans: see `read_entities`.
+    columns: those of words and tags, from 1; None: found by their content.
+    context_label: label of text about the image behind the tokens of a post; see `conll_context`.
     problems: skipped and repaired parts of the input.
     labels_seen: labels of the input, by their old names.
     scheme: name of the scheme of its tags; None for a format without tags.
@@ -42,6 +44,8 @@ class ReadContext:
     nlp: Language
     renamed: Mapping[str, str] = field(default_factory=dict)
     orphans: Orphans = "open"
+    columns: tuple[int, int] | None = None
+    context_label: str | None = None
     problems: list[Problem] = field(default_factory=list)
     labels_seen: set[str] = field(default_factory=set)
     scheme: str | None = None

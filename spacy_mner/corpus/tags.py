@@ -16,8 +16,8 @@ Entity = tuple[int, int, str]
 # The letters with which schemes mark a token inside an entity, its last one, and an only one.
 INSIDE, LAST, SINGLE = (frozenset(letters) for letters in ("IM", "EL", "SUW"))
 PREFIXES = INSIDE | LAST | SINGLE | {"B"}
-# The letters of a scheme, the first that has all of a corpus.
-SCHEMES = {"BIO": "BI", "BIOS": "BIS", "BIOES": "BIES", "BILOU": "BILU", "BMES": "BMES"}
+# The letters of a scheme: that of a corpus is the first that has all of its letters.
+SCHEMES = {"BIO": "BI", "BIOES": "BIES", "BILOU": "BILU", "BMES": "BMES", "BMEWO": "BMEW"}
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,12 @@ def detect_scheme(posts: Iterable[Sequence[Tag | None]]) -> Scheme:
     letters = set(examples)
     if letters == {"I", "E"}:
         return Scheme("IOE", marks_first=False)
+    if letters == {"B", "I", "S"}:
+        return Scheme("BIOS")
     if letters <= {"B", "I"} and _is_iob1(map(_runs, posts)):
         return Scheme("IOB1", marks_first=False)
-    name = next((name for name, all_ in SCHEMES.items() if letters <= set(all_)), "BMEWO")
+    names = (name for name, known in SCHEMES.items() if letters <= set(known))
+    name = next(names, "".join(sorted(letters)))
     return Scheme(name, marks_last=bool(letters & LAST))
 
 

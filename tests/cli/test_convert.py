@@ -15,6 +15,7 @@ CONLL = "IMGID:1\nDuke\tB-OTHER\n\nIMGID:2\nEagles\tI-ORG\nb\tX\n"
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.txt").write_text(CONLL)
+    (tmp_path / "x.jsonl").touch()
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "1.jpg").write_bytes(b"image")
 
@@ -41,6 +42,22 @@ def test_orphans_selects_the_convention(run, tmp_path):
     assert second["spans"] == []
 
 
+def test_the_scheme_of_the_tags_is_printed_and_columns_chosen(run, tmp_path):
+    (tmp_path / "x.txt").write_text("1 2020 S-PER B-LOC\n2 rocks O O\n")
+    result = run("x.txt", "x.spacy", "--columns", "2,3")
+    assert result.exit_code == 0
+    assert any(line.split() == ["tag", "scheme", "BIOES"] for line in result.stdout.splitlines())
+    summary = json.loads((tmp_path / "x.spacy.summary.json").read_text())
+    assert (summary["tag_scheme"], summary["entities"]) == ("BIOES", {"PER": 1})
+
+
+def test_text_about_the_image_is_read_by_its_label(run, tmp_path):
+    (tmp_path / "x.txt").write_text("a\tO\n<EOS>\tX\nb\tX\n")
+    assert "--context-label X" in run("x.txt", "x.jsonl").stdout.replace("\n", " ")
+    assert run("x.txt", "x.jsonl", "--context-label", "X").exit_code == 0
+    assert json.loads((tmp_path / "x.jsonl").read_text())["image_text"] == "b"
+
+
 def test_matched_and_missing_captions_are_printed(run, tmp_path):
     (tmp_path / "captions.tsv").write_text("1\ta man\n")
     result = run("train.txt", "train.spacy", "--captions", "captions.tsv")
@@ -52,9 +69,9 @@ def test_matched_and_missing_captions_are_printed(run, tmp_path):
 
 
 def test_only_the_first_problems_are_printed(run, tmp_path):
-    (tmp_path / "bad.txt").write_text("IMGID:1\n" + "a\tX\n" * 9)
+    (tmp_path / "bad.txt").write_text("IMGID:1\n" + "a\tB-PER\nb\tO\na\tX\n" * 9)
     output = run("bad.txt", "bad.spacy").stdout
-    assert "line 6" in output and "line 7" not in output
+    assert "line 16" in output and "line 19" not in output
     assert "and 4 more" in output
 
 
@@ -109,6 +126,12 @@ def test_spans_that_do_not_align_with_the_tokenizer_are_printed(run, tmp_path):
         (["train.txt", "train.txt/x.spacy"], "train.txt"),
         (["train.txt", "x.spacy", "--lang", "xyz"], "--lang xyz"),
         (["train.txt", "x.spacy", "--model", "gone"], "gone"),
+        (["train.txt", "x.spacy", "--columns", "2"], "two numbers"),
+        (["train.txt", "x.spacy", "--columns", "0,2"], "from 1"),
+        (["train.txt", "x.spacy", "--context-label", "O"], "other than O"),
+        (["x.jsonl", "x.spacy", "--columns", "1,2"], "files of tokens with tags"),
+        (["x.ann", "x.spacy"], "BRAT"),
+        (["train.txt", "x.spacy", "--columns", "2,3"], "no tags such as O and B-PER"),
         (["train.txt", "x.spacy", "--model", "gone", "--lang", "en"], "exclude each other"),
     ],
 )

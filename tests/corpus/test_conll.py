@@ -15,9 +15,9 @@ from .strategies import NLP, entities_of, id_of, tags_of, words_of
 characters = st.characters(exclude_characters="\n", exclude_categories=("Cs",))
 
 
-def parse(text, *, orphans="open", rename=None):
+def parse(text, *, orphans="open", rename=None, **options):
     """Return the posts and problems of a file with this text."""
-    context = ReadContext(NLP, rename or {}, orphans)
+    context = ReadContext(NLP, rename or {}, orphans, **options)
     return list(parse_conll(text.split("\n"), context)), context.problems
 
 
@@ -47,6 +47,13 @@ def test_a_block_is_parsed_to_id_tokens_and_entities():
         b"IMGID:1\na\tO\t\nb\tB-PER \n",
         b"IMGID: 1\n\na\tO\nb\tB-PER\n\n\n\n",
         b"IMGID:1\na\tO\nb\tB-PER\n\t\n",
+        b" IMGID:1\n a\tO\n b\tB-PER\n",
+        b"imgid:1\na\tO\nb\tB-PER\n",
+        b"IMGID:1\tO\na\tO\nb\tB-PER\n",
+        b"#IMGID: 1\na\tO\nb\tB-PER\n",
+        b"-DOCSTART-\tO\n\nIMGID:1\na\tO\nb\tB-PER\n",
+        b"IMGID:1\n# text = a O\na\tO\nb\tB-PER\n",
+        b"word tag\n\nIMGID:1\na O\nb B-PER\n",
     ],
     ids=[
         "CRLF",
@@ -58,6 +65,13 @@ def test_a_block_is_parsed_to_id_tokens_and_entities():
         "stray white space at the end",
         "stray empty lines",
         "white space on the empty line",
+        "white space before lines",
+        "lower case",
+        "a header with a tag",
+        "a header as a comment",
+        "separator of documents",
+        "comment",
+        "names of columns",
     ],
 )
 def test_variants_of_the_format_are_parsed_alike(content, tmp_path):
@@ -144,10 +158,22 @@ def test_tokens_before_the_first_header_are_a_post_without_image():
         ("IMGID:1\na\tO\n\nb\tO\n", [("1", ["a"], []), (None, ["b"], [])], 4, "IMGID"),
         ("IMGID:1\n\nIMGID:2\na\tO", [("2", ["a"], [])], 1, "IMGID:1 has no tokens"),
         ("IMGID:1\na\tO\nhelloO", [("1", ["a", "helloO"], [1])], 3, "helloO"),
-        ("IMGID:1\nDuke\tX-PER", [("1", ["Duke"], [0])], 2, "X-PER"),
+        ("a\tO\nDuke\tX-PER", [(None, ["a", "Duke"], [1])], 2, "X-PER"),
+        ("a\tO\n#\tX", [(None, ["a", "#"], [1])], 2, "'X'"),
+        ("a\tO\nb\tO\n#tag", [(None, ["a", "b", "#tag"], [2])], 3, "no label"),
+        ("a O\nb O\nNew York B-LOC", [(None, ["a", "b", "New"], [2])], 3, "York"),
         ("IMGID:1\na\tO\n\tB-PER", [("1", ["a"], [])], 3, "no token"),
     ],
-    ids=["no header", "no tokens", "no label", "another scheme", "no token"],
+    ids=[
+        "no header",
+        "no tokens",
+        "no label",
+        "no tag",
+        "no tag of #",
+        "no label of #tag",
+        "a column more",
+        "no token",
+    ],
 )
 def test_problems_are_reported_with_their_line(text, posts, line, reason):
     parsed, [problem] = parse(text)
@@ -167,24 +193,45 @@ def test_another_encoding_raises_with_the_line(tmp_path):
         parse_bytes("IMGID:1\ncafé\tO".encode("latin-1"), tmp_path)
 
 
-@given(st.lists(st.text(characters, max_size=12), max_size=12))
-def test_every_line_is_parsed_or_reported(lines):
-    posts, problems = parse("\n".join(lines))
+cells = st.sampled_from(
+    ["a", "#", "IMGID:1", "1", "O", "B-PER", "S-LOC", "X", "<EOS>", "", "\ufeff"]
+)
+odd_lines = st.builds(
+    lambda separator, parts: separator.join(parts),
+    st.sampled_from(["\t", " "]),
+    st.lists(cells | st.text(characters, max_size=5), max_size=4),
+)
+
+
+@given(st.lists(odd_lines, max_size=12))
+def test_every_line_is_parsed_or_reported_or_the_file_refused(lines):
+    try:
+        posts, problems = parse("\n".join(lines))
+    except CorpusError:
+        return
     reported = {problem.line for problem in problems}
-    words = [word for post in posts for word in words_of(post)]
-    ids = [id_of(post) for post in posts]
+    words = {word for post in posts for word in words_of(post)}
+    ids = {id_of(post) or "" for post in posts}
     for number, line in enumerate(lines, start=1):
-        name = line.lstrip("\ufeff")
-        if number in reported or not line.strip(" \t"):
+        text = line.strip("\ufeff \t#")
+        if number in reported or not text or line.startswith(("#", "-DOCSTART-")):
             continue
-        if name.startswith(("IMGID:", "WID:")):
-            assert name.partition(":")[2].strip() in ids
+        if text.upper().startswith(("IMGID:", "WID:")):
+            assert any(id_ in text for id_ in ids)
         else:
-            assert any(line.lstrip(" ").startswith(word) for word in words)
+            assert words & {
+                word.strip(" ") or word for word in [*line.split("\t"), *line.split(" ")]
+            }
 
 
 tokens = st.text(characters, min_size=1).filter(
-    lambda word: word.strip(" \t") == word and "\t" not in word and "ID:" not in word
+    lambda word: (
+        word.strip(" \t") == word
+        and "\t" not in word
+        and "ID:" not in word.upper()
+        and not word.startswith("-DOCSTART-")
+        and word.count("\r") < 9
+    )
 )
 tags = st.sampled_from(["O", "B-PER", "B-LOC"])
 posts_strategy = st.lists(
@@ -195,6 +242,9 @@ posts_strategy = st.lists(
 
 @given(posts_strategy)
 def test_valid_files_are_parsed_completely(expected):
+    # A file of numbers alone may be one of numbered tokens without words, a first line of names
+    # is not a post.
+    expected = [("0", [("one", "B-PER"), ("two", "O")]), *expected]
     blocks = [
         f"IMGID:{name}\n" + "".join(f"{word}\t{tag}\n" for word, tag in lines)
         for name, lines in expected

@@ -111,7 +111,9 @@ def test_every_scheme_has_the_same_entities(name, orphans):
         (["B-PER B-PER"], "BIO"),
         (["S-PER O", "B-PER I-PER E-PER"], "BIOES"),
         (["B-PER E-PER"], "BIOES"),
+        (["S-PER"], "BIOES"),
         (["U-PER"], "BILOU"),
+        (["B-PER E-PER", "U-PER"], "BEU"),
     ],
 )
 def test_the_scheme_of_a_corpus_is_detected_over_its_posts(posts, name):
