@@ -39,18 +39,15 @@ class DiskCache:
             with atomic_file(path, durable=False) as file:
                 file.write(content)
         except OSError as error:
-            self._disable(error)
-
-    def _disable(self, error: OSError) -> None:
-        with self._lock:
-            is_first, self._is_writable = self._is_writable, False
-        if is_first:
-            warnings.warn(
-                f"Cannot write to the image cache {self.folder} ({error}). Image features are "
-                "cached in memory only; set image_cache to a writable folder, or to null.",
-                ImageWarning,
-                stacklevel=2,
-            )
+            with self._lock:
+                is_first, self._is_writable = self._is_writable, False
+            if is_first:
+                warnings.warn(
+                    f"Cannot write to the image cache {self.folder} ({error}). Image features are "
+                    "cached in memory only; set image_cache to a writable folder, or to null.",
+                    ImageWarning,
+                    stacklevel=2,
+                )
 
     def _path(self, group: str, key: str) -> Path:
         return self.folder / group / key[:2] / key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import closing, suppress
 from typing import Any, Generic
@@ -70,49 +70,35 @@ class FeatureCache(Generic[Result]):
         self, wanted: Mapping[Key, LazyImage], device: torch.device | None
     ) -> dict[Key, Result | ImageError]:
         """Return what is cached, computed here, or being computed by other threads."""
-        results, claimed, pending = self._claim(wanted)
+        results: dict[Key, Result | ImageError] = {}
+        others: dict[Key, Future[Result | ImageError]] = {}
+        claimed: dict[Key, LazyImage] = {}
+        with self._lock:
+            for key, image in wanted.items():
+                if key in self._memory:
+                    self._memory.move_to_end(key)
+                    results[key] = self._memory[key]
+                elif key in self._pending:
+                    others[key] = self._pending[key]
+                else:
+                    self._pending[key] = Future()
+                    claimed[key] = image
         try:
-            for key, result in self._compute({key: wanted[key] for key in claimed}, device):
+            for key, result in self._compute(claimed, device):
+                with self._lock:
+                    if not isinstance(result, ImageError):
+                        self._insert(key, result)
+                    self._pending.pop(key).set_result(result)
                 results[key] = result
-                self._complete(key, result)
         finally:
-            self._release(claimed)
-        for key, future in pending.items():
+            # After an exception, other threads can claim what was not computed.
+            with self._lock:
+                for key in claimed.keys() - results.keys():
+                    self._pending.pop(key).cancel()
+        for key, future in others.items():
             with suppress(CancelledError):
                 results[key] = future.result()
         return results
-
-    def _claim(
-        self, keys: Iterable[Key]
-    ) -> tuple[dict[Key, Result | ImageError], list[Key], dict[Key, Future[Result | ImageError]]]:
-        """Split keys into cached results, keys claimed by this thread, and pending ones."""
-        cached: dict[Key, Result | ImageError] = {}
-        claimed: list[Key] = []
-        pending: dict[Key, Future[Result | ImageError]] = {}
-        with self._lock:
-            for key in keys:
-                if key in self._memory:
-                    self._memory.move_to_end(key)
-                    cached[key] = self._memory[key]
-                elif key in self._pending:
-                    pending[key] = self._pending[key]
-                else:
-                    self._pending[key] = Future()
-                    claimed.append(key)
-        return cached, claimed, pending
-
-    def _complete(self, key: Key, result: Result | ImageError) -> None:
-        with self._lock:
-            if not isinstance(result, ImageError):
-                self._insert(key, result)
-            self._pending.pop(key).set_result(result)
-
-    def _release(self, keys: Iterable[Key]) -> None:
-        """Cancel claims that were not completed, so that other threads can claim them."""
-        with self._lock:
-            for key in keys:
-                if (future := self._pending.pop(key, None)) is not None:
-                    future.cancel()
 
     def _compute(
         self, images: Mapping[Key, LazyImage], device: torch.device | None
@@ -131,8 +117,7 @@ class FeatureCache(Generic[Result]):
             for batch in batches:
                 readable = [pixels for pixels in batch if not isinstance(pixels, ImageError)]
                 computed = iter(self.network.compute(readable, device))
-                for pixels in batch:
-                    key = next(keys)
+                for pixels, key in zip(batch, keys, strict=False):
                     outcome = pixels if isinstance(pixels, ImageError) else next(computed)
                     if not isinstance(outcome, ImageError):
                         self._write(key, outcome)

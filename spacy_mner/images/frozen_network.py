@@ -15,8 +15,6 @@ from ..errors import ImageError
 
 Result = TypeVar("Result")
 
-CPU = torch.device("cpu")
-
 
 class FrozenNetwork(ABC, Generic[Result]):
     """A pretrained network that is applied to images and never trained.
@@ -36,7 +34,6 @@ class FrozenNetwork(ABC, Generic[Result]):
 
     def check_installed(self) -> None:
         """Raise ImportError if a package that `load` needs is missing. Imports nothing."""
-        return None
 
     @abstractmethod
     def load(self) -> nn.Module:
@@ -84,7 +81,3 @@ class FrozenNetwork(ABC, Generic[Result]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _network=None, _lock=threading.Lock())
-
-
-def is_cpu(device: torch.device | None) -> bool:
-    return device is None or device.type == "cpu"

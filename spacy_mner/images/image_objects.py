@@ -98,9 +98,7 @@ def _box(numbers: np.ndarray, name: str) -> Box:
 
 
 def _write(one: ImageObject) -> Any:
-    if one.score is None and one.box is None and one.vector is None:
-        return one.label
-    vector = None if one.vector is None else one.vector.tolist()
-    box = None if one.box is None else list(one.box)
-    written = {"label": one.label, "score": one.score, "box": box, "vector": vector}
-    return {key: value for key, value in written.items() if value is not None}
+    written = {key: value for key, value in vars(one).items() if value is not None}
+    if one.vector is not None:
+        written["vector"] = one.vector.tolist()
+    return one.label if len(written) == 1 else written

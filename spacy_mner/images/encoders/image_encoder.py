@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import ImageError
-from ..frozen_network import FrozenNetwork, is_cpu
+from ..frozen_network import FrozenNetwork
 from ..safety.limits import LARGEST
 
 Regions = Literal["global", "grid"]
@@ -66,17 +66,26 @@ class ImageEncoder(FrozenNetwork[np.ndarray]):
 
     Its results are float16 [n_regions, dim], in memory and on disk, so that computed and cached
     features are equal.
+
+    regions: "global" is one region, "grid" one for each cell of a feature map. Raises ValueError
+        for anything else.
     """
+
+    def __init__(self, *, regions: Regions = "global") -> None:
+        super().__init__()
+        if regions not in ("global", "grid"):
+            raise ValueError(f'regions must be "global" or "grid", got {regions!r}')
+        self.regions = regions
 
     @property
     @abstractmethod
     def dim(self) -> int:
-        """Width of a feature vector; known without the weights."""
+        """Width of a feature vector. Does not load the weights."""
 
     @property
     @abstractmethod
     def n_regions(self) -> int:
-        """Regions per image: 1, or the cells of the grid, row by row; known without the weights."""
+        """Regions per image: 1, or the cells of the grid, row by row. Does not load the weights."""
 
     @property
     @abstractmethod
@@ -89,7 +98,7 @@ class ImageEncoder(FrozenNetwork[np.ndarray]):
 
     def batch_size(self, device: torch.device | None) -> int:
         # One image per batch on the CPU, so that its features do not depend on other images.
-        return 1 if is_cpu(device) else DEVICE_BATCH
+        return 1 if device is None or device.type == "cpu" else DEVICE_BATCH
 
     def compute(
         self, images: Sequence[np.ndarray], device: torch.device | None = None
@@ -161,12 +170,6 @@ def make_fingerprint(name: str, **facts: Any) -> str:
     """Return `name-<16 hexadecimal digits>`, the hash of everything that determines results."""
     text = json.dumps(facts, sort_keys=True, default=asdict)
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def check_regions(regions: str) -> None:
-    """Raise ValueError unless `regions` is "global" or "grid"."""
-    if regions not in ("global", "grid"):
-        raise ValueError(f'regions must be "global" or "grid", got {regions!r}')
 
 
 def _label(index: int, n_classes: int) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -17,22 +16,16 @@ from .image_encoder import (
     Outputs,
     Preprocessing,
     Regions,
-    check_regions,
     make_fingerprint,
 )
 
 
-@dataclass(frozen=True)
-class Nodes:
-    """Graph nodes of a classifier.
+class Nodes(NamedTuple):
+    """Graph nodes of a classifier, and the shape of the features of one image."""
 
-    classifier: the last layer. features: its input, or the last feature map before it. logits:
-    the output of the network. n_regions, dim: shape of the features of one image.
-    """
-
-    classifier: str
-    features: str
-    logits: str
+    classifier: str  # the last layer
+    features: str  # its input, or the last feature map before it
+    logits: str  # the output of the network
     n_regions: int
     dim: int
 
@@ -60,9 +53,7 @@ class Torchvision(ImageEncoder):
         regions: Regions = "global",
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        check_regions(regions)
-        self.regions = regions
+        super().__init__(regions=regions)
         self.model = TorchvisionModel("classifier", model, weights, seed)
 
     @property
