@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from spacy_mner.corpus.docbin import read_docs
 from spacy_mner.layers.decode import span_probabilities
-from spacy_mner.pipeline.loading import load_pipeline
+from spacy_mner.pipeline.load_for_command import load_pipeline
 from spacy_mner.pipeline.multimodal_ner import MultimodalNER
 
 DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)

@@ -13,7 +13,7 @@ from spacy.util import ignore_error, raise_error
 
 from ..errors import ImageError, ImageWarning
 from ..extensions import computed_attention
-from ..pipeline.loading import load_pipeline
+from ..pipeline.load_for_command import load_pipeline
 from ..pipeline.multimodal_ner import MultimodalNER
 from .chunks import Chunk, Row
 from .image_opener import ImageOpener, Images, OpenedImages, parse_cell

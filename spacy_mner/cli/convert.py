@@ -116,7 +116,7 @@ def convert_cli(
 
 def _tokenizer(lang: str | None, model: str | None, code: Path | None) -> Language:
     from ..corpus.convert import blank_pipeline
-    from ..pipeline.loading import import_code, load_pipeline
+    from ..pipeline.load_for_command import import_code, load_pipeline
 
     if model is not None and lang is not None:
         raise UsageError("--lang and --model exclude each other: a pipeline has its own tokenizer.")

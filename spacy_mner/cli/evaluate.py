@@ -56,7 +56,7 @@ def evaluate_cli(
     """Score a pipeline on annotated posts: entities with labels, and boundaries alone."""
     from ..corpus.docbin import read_docs
     from ..evaluation.evaluate import evaluate
-    from ..pipeline.loading import load_pipeline
+    from ..pipeline.load_for_command import load_pipeline
 
     with user_errors():
         nlp = load_pipeline(model, gpu_id, code)

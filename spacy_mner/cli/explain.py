@@ -48,7 +48,7 @@ def explain_cli(
     """Write a page with the image, gold entities, predictions and attention of every post."""
     from ..corpus.docbin import read_docs
     from ..errors import ImageWarning
-    from ..pipeline.loading import load_pipeline
+    from ..pipeline.load_for_command import load_pipeline
     from ..visualize.explain import explain
     from ..visualize.explain_page import Names, render
     from ..visualize.private_paths import public_path

@@ -30,7 +30,7 @@ from ..models.nonfinite import gradient_error, loss_error
 from ..models.predictions import PostPrediction, loss_and_gradients, predict_posts
 from ..models.shim import TorchShim
 from ..models.tagger import TaggerOutput
-from .annotations import without_existing, write_prediction
+from .annotations import write_prediction
 from .saving import Part, SavedComponent, is_excluded, read_bytes, read_file
 from .threads import use_one_thread_in_forked_child
 
@@ -133,7 +133,7 @@ class MultimodalNER(TrainablePipe):
     def add_label(self, label: str) -> int:
         """Add an entity label. Returns 1 if it is new, else 0.
 
-        An initialized network is extended: known labels keep their weights, and predictions stay
+        An initialized network is extended: existing labels keep their weights, and predictions stay
         the same until the new label is trained.
         """
         if not isinstance(label, str) or not label:
@@ -293,21 +293,17 @@ class MultimodalNER(TrainablePipe):
             raise ValueError(Errors.E109.format(name=self.name))
         use_one_thread_in_forked_child()
         self.model.attrs["annotate_attention"] = self.annotate_attention
-        predictions: list[Any] = [None] * len(docs)
+        predictions: dict[int, PostPrediction] = {}
         for indices in batch_by_padded_size(map(len, docs), PADDED_TOKENS):
-            for i, prediction in zip(
-                indices, self._predict_batch([docs[i] for i in indices]), strict=True
-            ):
-                predictions[i] = prediction
-        return predictions
+            batch = self._predict_batch([docs[i] for i in indices])
+            predictions.update(zip(indices, batch, strict=True))
+        return [predictions[i] for i in range(len(docs))]
 
     def _predict_batch(self, docs: list[Doc]) -> list[PostPrediction]:
         output = self.model.predict(docs)
-        if self.overwrite or not any(doc.ents for doc in docs):
-            return predict_posts(output, self.labels, threshold=self.threshold)
-        allowed = tags_allowed_around(docs, self.labels)
-        predictions = predict_posts(output, self.labels, threshold=self.threshold, allowed=allowed)
-        return [without_existing(p, doc) for p, doc in zip(predictions, docs, strict=True)]
+        keeps = not self.overwrite and any(doc.ents for doc in docs)
+        allowed = tags_allowed_around(docs, self.labels) if keeps else None
+        return predict_posts(output, self.labels, threshold=self.threshold, allowed=allowed)
 
     def set_annotations(self, docs: Iterable[Doc], scores: list[PostPrediction]) -> None:
         """Write the entities and attributes into the posts."""
@@ -321,16 +317,11 @@ class MultimodalNER(TrainablePipe):
             try:
                 self.set_annotations(docs, self.predict(docs))
                 yield from docs
-            except Exception:
-                yield from self._pipe_one_by_one(docs, error_handler)
-
-    def _pipe_one_by_one(self, docs: list[Doc], error_handler: Callable) -> Iterator[Doc]:
-        for doc in docs:
-            try:
-                self.set_annotations([doc], self.predict([doc]))
-                yield doc
             except Exception as error:
-                error_handler(self.name, self, [doc], error)
+                if len(docs) > 1:
+                    yield from self.pipe(docs, batch_size=1)
+                else:
+                    error_handler(self.name, self, docs, error)
 
     # Saving: the same parts as files and as bytes, none of them executable
 
@@ -395,5 +386,4 @@ class MultimodalNER(TrainablePipe):
 
     @property
     def is_initialized(self) -> bool:
-        shim = self.model.shims[0]
-        return isinstance(shim, TorchShim) and shim.is_built
+        return self._shim.is_built

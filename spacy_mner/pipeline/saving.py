@@ -45,7 +45,7 @@ class SavedComponent:
     """The parts of a component, and what must be the same when it is loaded.
 
     parts: file name to part, in the order in which they are loaded.
-    blocks: place in the config to the block there.
+    blocks: config path, relative to `model`, to the block there.
     external_resources: returns the fingerprint of every resource that the component reads and does
         not save, by modality. Called when the parts are loaded; raises where one is missing.
     """
@@ -63,7 +63,12 @@ class SavedComponent:
             yield name, data
         manifest = {
             "format": FORMAT,
-            "versions": _versions(),
+            # For people who read the file; nothing depends on them, but a message.
+            "versions": {
+                "spacy-mner": __version__,
+                "spacy": spacy.about.__version__,
+                "torch": str(torch.__version__),
+            },
             "parts": digests,
             "blocks": dict(self.blocks),
             "external_resources": self.external_resources(),
@@ -139,15 +144,6 @@ def read_bytes(data: bytes, where: str) -> Contents:
         ) from error
 
 
-def _versions() -> dict[str, str]:
-    """For people who read the file; nothing depends on them."""
-    return {
-        "spacy-mner": __version__,
-        "spacy": spacy.about.__version__,
-        "torch": str(torch.__version__),
-    }
-
-
 def _checksum(manifest: Manifest) -> str:
     rest = {key: value for key, value in manifest.items() if key != "checksum"}
     return hashlib.sha256(srsly.json_dumps(rest, sort_keys=True).encode()).hexdigest()
@@ -166,22 +162,17 @@ def _read_manifest(data: bytes | None, where: str) -> Manifest:
         is_intact = False
     if not is_intact:
         raise LoadingError(_damaged(MANIFEST, where))
-    _check_format(manifest, where)
-    return manifest
-
-
-def _check_format(manifest: Manifest, where: str) -> None:
     found = manifest["format"]
     if found == FORMAT or found in MIGRATIONS:
-        return
+        return manifest
     remedy = (
         f"Install spacy-mner {manifest['versions']['spacy-mner']} or later."
         if found > FORMAT
         else "No release has written this format: train the pipeline again with this version."
     )
     raise LoadingError(
-        f"{where} was saved in format {found}; spacy-mner {__version__} reads format {FORMAT}"
-        f"{' and earlier ones' if MIGRATIONS else ''}. {remedy}"
+        f"{where} was saved in format {found}; spacy-mner {__version__} writes format {FORMAT}. "
+        f"{remedy}"
     )
 
 

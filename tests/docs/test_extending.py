@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
-from spacy_mner.pipeline.loading import load_pipeline
+from spacy_mner.pipeline.load_for_command import load_pipeline
 
 from ..conftest import examples_of, gold_docs, train
 

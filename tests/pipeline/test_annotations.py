@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 
 from spacy_mner.features.image_status import ImageStatus
 from spacy_mner.models.predictions import PostPrediction
-from spacy_mner.pipeline.annotations import without_existing, write_prediction
+from spacy_mner.pipeline.annotations import write_prediction
 
 NLP = spacy.blank("xx")
 ABSENT = ImageStatus.parse("absent")
@@ -30,7 +30,7 @@ def test_a_prediction_replaces_the_entities_and_attributes_of_the_doc():
 def test_existing_entities_are_kept_without_a_score():
     doc = Doc(NLP.vocab, words=["a", "b", "c"], ents=["B-LOC", "O", "O"])
     prediction = PostPrediction([(0, 1, "LOC", 0.5), (1, 3, "PER", 0.75)], ABSENT)
-    write_prediction(doc, without_existing(prediction, doc), overwrite=False)
+    write_prediction(doc, prediction, overwrite=False)
     assert entities(doc) == [("a", "LOC", None), ("b c", "PER", 0.75)]
 
 

@@ -4,7 +4,7 @@ import pytest
 import spacy
 
 from spacy_mner.errors import LoadingError
-from spacy_mner.pipeline.loading import FILES, load_pipeline
+from spacy_mner.pipeline.load_for_command import FILES, load_pipeline
 
 
 @pytest.mark.parametrize("name", FILES)
