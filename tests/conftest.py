@@ -23,19 +23,12 @@ ANIMALS_AND_CARS = ["jaguar", "puma", "lynx", "ram", "viper"]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_thread_in_child_processes() -> Iterator[None]:
+def _one_thread() -> Iterator[None]:
     """Tests run in parallel processes: more threads than cores slow one another down."""
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
@@ -155,22 +148,22 @@ def disable_dropout(nlp: Language) -> None:
             module.p = 0.0
 
 
-@pytest.fixture
-def untrained(small_model: dict[str, Any], images: Path) -> Language:
+def make_pipeline(model: dict[str, Any], images: Path) -> Language:
+    """A pipeline that is not initialized."""
     nlp = spacy.blank("en")
-    config = {"model": small_model, "images_root": str(images), "annotate_attention": True}
+    config = {"model": model, "images_root": str(images), "annotate_attention": True}
     nlp.add_pipe("multimodal_ner", config=config)
     return nlp
 
 
+@pytest.fixture
+def untrained(small_model: dict[str, Any], images: Path) -> Language:
+    return make_pipeline(small_model, images)
+
+
 def trained_model(model: dict[str, Any], images: Path, steps: int) -> tuple[Any, bytes]:
-    nlp = spacy.blank("en")
-    config = {"model": model, "images_root": str(images), "annotate_attention": True}
-    nlp.add_pipe("multimodal_ner", config=config)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    nlp = make_pipeline(model, images)
     train(nlp, examples_of(gold_docs(nlp)), steps)
-    torch.set_num_threads(threads)
     return nlp.config, nlp.to_bytes()
 
 
@@ -190,11 +183,7 @@ def trained(trained_bytes: tuple[Any, bytes]) -> Language:
 def cross_modal_bytes(small_model: dict[str, Any], images: Path) -> tuple[Any, bytes]:
     image = dict(small_model["embed"]["image"])
     image["encoder"] = {**image["encoder"], "regions": "grid"}
-    model = {
-        **small_model,
-        "embed": {**small_model["embed"], "image": image},
-        **CROSS_MODAL,
-    }
+    model = {**small_model, "embed": {**small_model["embed"], "image": image}, **CROSS_MODAL}
     return trained_model(model, images, steps=20)
 
 

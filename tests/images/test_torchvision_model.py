@@ -109,21 +109,16 @@ def test_an_unknown_name_is_reported_with_the_available_ones(kind, settings, err
         _ = build(kind, **settings).fingerprint
 
 
-def test_a_missing_file_is_reported_with_its_name(tmp_path, kind):
-    with pytest.raises(FileNotFoundError, match=r"gone\.pth"):
-        build(kind, weights=str(tmp_path / "gone.pth")).load()
-
-
-def test_weights_of_another_model_are_rejected(tmp_path, kind, state):
-    torch.save(state, tmp_path / "w.pth")
-    with pytest.raises(ValueError, match=OTHER[kind]):
-        build(kind, model=OTHER[kind], weights=str(tmp_path / "w.pth")).load()
-
-
-def test_a_checkpoint_with_more_than_a_state_dict_is_rejected(tmp_path, kind, state):
-    torch.save({"epoch": 3, "model": state}, tmp_path / "w.pth")
+def test_a_file_that_is_missing_or_does_not_fit_is_rejected_with_its_name(tmp_path, kind, state):
+    path = tmp_path / "w.pth"
+    with pytest.raises(FileNotFoundError, match=r"w\.pth"):
+        build(kind, weights=str(path)).load()
+    torch.save({"epoch": 3, "model": state}, path)
     with pytest.raises(ValueError, match=r"w\.pth"):
-        build(kind, weights=str(tmp_path / "w.pth")).load()
+        build(kind, weights=str(path)).load()
+    torch.save(state, path)
+    with pytest.raises(ValueError, match=rf"w\.pth of {OTHER[kind]}"):
+        build(kind, model=OTHER[kind], weights=str(path)).load()
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])

@@ -11,18 +11,6 @@ from spacy.tokens import DocBin
 from ..conftest import make_doc
 
 
-def test_a_component_is_restored_from_bytes_and_from_disk(trained, tmp_path):
-    doc = trained(make_doc(trained, ["my", "jaguar", "!"], "car.png"))
-    trained.to_disk(tmp_path / "model")
-    loaded = [
-        spacy.load(tmp_path / "model"),
-        spacy.util.load_model_from_config(trained.config).from_bytes(trained.to_bytes()),
-    ]
-    for nlp in loaded:
-        again = nlp(make_doc(nlp, ["my", "jaguar", "!"], "car.png"))
-        assert again.ents[0]._.score == doc.ents[0]._.score
-
-
 def test_weights_are_safetensors_and_no_file_is_a_pickle(trained, tmp_path):
     from safetensors.torch import load_file
 
@@ -71,15 +59,6 @@ def test_an_override_at_load_wins_over_a_saved_setting(trained, tmp_path):
     trained.to_disk(tmp_path / "model")
     nlp = spacy.load(tmp_path / "model", config={"components.multimodal_ner.threshold": 0.25})
     assert nlp.get_pipe("multimodal_ner").threshold == 0.25
-
-
-def test_a_model_of_other_modalities_is_refused(trained, small_model, tmp_path):
-    config = {**small_model, "embed": {k: small_model["embed"][k] for k in ("word", "char")}}
-    other = spacy.blank("en")
-    component = other.add_pipe("multimodal_ner", config={"model": config})
-    trained.get_pipe("multimodal_ner").to_disk(tmp_path / "component")
-    with pytest.raises(ValueError, match="image"):
-        component.from_disk(tmp_path / "component", exclude=["vocab"])
 
 
 def test_images_and_predictions_survive_a_docbin(trained, images):

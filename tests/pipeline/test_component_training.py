@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import spacy
 import torch
+from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
@@ -11,39 +12,40 @@ import spacy_mner
 from spacy_mner.errors import MissingImagesWarning
 from spacy_mner.extensions import IMAGE_DROPOUT
 
-from ..conftest import examples_of, gold_docs, make_doc, train
+from ..conftest import examples_of, gold_docs, make_doc, make_pipeline, train
+
+
+@pytest.fixture
+def initialized(untrained: Language) -> Language:
+    untrained.initialize(lambda: examples_of(gold_docs(untrained)))
+    return untrained
 
 
 def test_the_same_seed_gives_the_same_weights(small_model, images):
     weights = []
     for _ in range(2):
-        nlp = spacy.blank("en")
-        nlp.add_pipe("multimodal_ner", config={"model": small_model, "images_root": str(images)})
+        nlp = make_pipeline(small_model, images)
         train(nlp, examples_of(gold_docs(nlp)), steps=3)
         weights.append(nlp.get_pipe("multimodal_ner").model.shims[0].network.state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_the_image_encoder_is_bit_identical_after_training(untrained):
-    featurizer = untrained.get_pipe("multimodal_ner").model.attrs["featurizers"].by_name["image"]
-    encoder = featurizer.encoder
-    image = np.full((30, 30, 3), 200, np.uint8)
-    encoder.encode([image])
-    network = encoder.network_on(None)[0]
+    featurizers = untrained.get_pipe("multimodal_ner").model.attrs["featurizers"]
+    network = featurizers.by_name["image"].encoder.network_on(None)[0]
     before = {name: value.clone() for name, value in network.state_dict().items()}
     train(untrained, examples_of(gold_docs(untrained)), steps=3)
-    assert encoder.network_on(None)[0] is network
+    assert featurizers.by_name["image"].encoder.network_on(None)[0] is network
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert any("running_mean" in name for name in before)
 
 
-def test_tokens_without_annotation_do_not_count(untrained):
+def test_tokens_without_annotation_do_not_count(initialized):
     """A post without annotation has loss 0 and gradient 0."""
-    untrained.initialize(lambda: examples_of(gold_docs(untrained)))
-    component = untrained.get_pipe("multimodal_ner")
+    component = initialized.get_pipe("multimodal_ner")
     blank = Example(
-        make_doc(untrained, ["my", "jaguar"]),
-        Doc(untrained.vocab, words=["my", "jaguar"], ents=["", ""]),
+        make_doc(initialized, ["my", "jaguar"]),
+        Doc(initialized.vocab, words=["my", "jaguar"], ents=["", ""]),
     )
     output, _ = component.model.begin_update([blank.predicted])
     loss, gradients = component.get_loss([blank], output)
@@ -51,15 +53,14 @@ def test_tokens_without_annotation_do_not_count(untrained):
     assert gradients.emissions.abs().max() < 1e-6
 
 
-def test_the_loss_of_a_partial_annotation_sums_over_the_missing_tags(untrained):
+def test_the_loss_of_a_partial_annotation_sums_over_the_missing_tags(initialized):
     """Its loss is -log of the summed probability of the complete annotations that agree with it."""
-    untrained.initialize(lambda: examples_of(gold_docs(untrained)))
-    component = untrained.get_pipe("multimodal_ner")
+    component = initialized.get_pipe("multimodal_ner")
     words = ["hi", "Bob"]
 
     def loss(tags: list[str]) -> float:
-        reference = Doc(untrained.vocab, words=words, ents=tags)
-        example = Example(make_doc(untrained, words), reference)
+        reference = Doc(initialized.vocab, words=words, ents=tags)
+        example = Example(make_doc(initialized, words), reference)
         return component.get_loss([example], component.model.predict([example.predicted]))[0]
 
     complete = [["O", tag] for tag in ("O", "B-PER", "B-ORG")]
@@ -67,24 +68,21 @@ def test_the_loss_of_a_partial_annotation_sums_over_the_missing_tags(untrained):
     assert loss(["O", ""]) == pytest.approx(expected, abs=1e-5)
 
 
-def test_predicted_tokens_are_aligned_with_gold_tokens(untrained):
-    untrained.initialize(lambda: examples_of(gold_docs(untrained)))
+def test_predicted_tokens_are_aligned_with_gold_tokens(initialized):
     reference = Doc(
-        untrained.vocab,
+        initialized.vocab,
         words=["Bob", "Dylan", "!"],
         spaces=[True, False, False],
         ents=["B-PER", "I-PER", "O"],
     )
-    predicted = Doc(untrained.vocab, words=["Bob", "Dyl", "an!"], spaces=[True, False, False])
-    losses = untrained.get_pipe("multimodal_ner").update([Example(predicted, reference)])
+    predicted = Doc(initialized.vocab, words=["Bob", "Dyl", "an!"], spaces=[True, False, False])
+    losses = initialized.get_pipe("multimodal_ner").update([Example(predicted, reference)])
     assert np.isfinite(losses["multimodal_ner"])
 
 
-def test_image_dropout_masks_other_images_in_every_training_step(untrained):
-    examples = examples_of(gold_docs(untrained))
-    untrained.initialize(lambda: examples)
-    component = untrained.get_pipe("multimodal_ner")
-    docs = [make_doc(untrained, ["my", "ram"], "car.png") for _ in range(40)]
+def test_image_dropout_masks_other_images_in_every_training_step(initialized):
+    component = initialized.get_pipe("multimodal_ner")
+    docs = [make_doc(initialized, ["my", "ram"], "car.png") for _ in range(40)]
     for doc in docs:
         doc.user_data[IMAGE_DROPOUT] = 0.5
     spacy.util.fix_random_seed(0)
@@ -97,11 +95,10 @@ def test_image_dropout_masks_other_images_in_every_training_step(untrained):
     assert {str(one) for one in component.model.predict(docs).image_status} == {"used"}
 
 
-def test_an_unknown_gold_label_is_named(untrained):
-    untrained.initialize(lambda: examples_of(gold_docs(untrained)))
-    reference = Doc(untrained.vocab, words=["Oslo"], ents=["B-LOC"])
+def test_an_unknown_gold_label_is_named(initialized):
+    reference = Doc(initialized.vocab, words=["Oslo"], ents=["B-LOC"])
     with pytest.raises(ValueError, match="'LOC'"):
-        untrained.update([Example(Doc(untrained.vocab, words=["Oslo"]), reference)])
+        initialized.update([Example(Doc(initialized.vocab, words=["Oslo"]), reference)])
 
 
 def test_a_reader_that_drops_the_images_raises_one_warning(untrained):

@@ -15,11 +15,20 @@ from spacy_mner.images.image_objects import read_objects
 from spacy_mner.pipeline.saving import LoadingError
 from spacy_mner.training.reader import build_multimodal_corpus
 
-from ..conftest import ANIMALS_AND_CARS, examples_of, gold_docs, make_doc, train
+from ..conftest import (
+    ANIMALS_AND_CARS,
+    CROSS_MODAL,
+    examples_of,
+    gold_docs,
+    make_doc,
+    make_pipeline,
+    train,
+)
 from .saving.pipelines import set_vectors, table
 
 NAME = "multimodal_ner"
 OBJECTS = f"components.{NAME}.model.embed.objects"
+AUGMENTATION = {"@architectures": "spacy_mner.SemanticAugmentation.v1"}
 DETECTOR = {
     "@object_detectors": "spacy_mner.TorchvisionDetector.v1",
     "model": "ssdlite320_mobilenet_v3_large",
@@ -34,33 +43,20 @@ def model(small_model: dict[str, Any]) -> dict[str, Any]:
     return {
         **small_model,
         "embed": {
-            "word": embed["word"],
-            "char": embed["char"],
-            "augmentation": {
-                "@architectures": "spacy_mner.SemanticAugmentation.v1",
-                "width": 16,
-                "n": 2,
-            },
+            **embed,
+            "augmentation": {**AUGMENTATION, "width": 16, "n": 2},
             "objects": {"@architectures": "spacy_mner.ObjectEmbedding.v1", "width": 16},
             "image": {**embed["image"], "encoder": encoder},
         },
-        "fuse": {
-            "@architectures": "spacy_mner.CrossModal.v1",
-            "width": 16,
-            "heads": 2,
-            "feedforward": 32,
-            "augmentation_gate": True,
-        },
-        "encode": {"@architectures": "spacy_mner.NoEncoder.v1"},
+        **CROSS_MODAL,
+        "fuse": {**CROSS_MODAL["fuse"], "augmentation_gate": True},
         "decode": {"@architectures": "spacy_mner.CRF.v1", "segmentation": "bio"},
     }
 
 
 def pipeline(model: dict[str, Any], images: Path) -> Language:
-    nlp = spacy.blank("en")
+    nlp = make_pipeline(model, images)
     set_vectors(nlp.vocab, table())
-    settings = {"model": model, "images_root": str(images), "annotate_attention": True}
-    nlp.add_pipe(NAME, config=settings)
     return nlp
 
 

@@ -83,16 +83,3 @@ def test_a_cache_folder_that_cannot_be_written_to_is_one_warning(untrained, tmp_
     assert [one.category for one in caught if issubclass(one.category, ImageWarning)] == [
         ImageWarning
     ]
-
-
-def test_lost_images_are_one_warning_per_kind(trained):
-    docs = [make_doc(trained, ["hi"], f"gone{i}.png") for i in range(200)]
-    docs += [make_doc(trained, ["hi"], content) for content in (b"text", b"more text", b"")]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        statuses = [doc._.image_status for doc in trained.pipe(docs, batch_size=32)]
-    assert statuses[150] == "unreadable: no such file: gone150.png"
-    messages = [str(one.message) for one in caught if one.category is ImageWarning]
-    assert len(messages) == 3
-    for kind in ("no such file", "not an image", "empty file"):
-        assert sum(kind in message for message in messages) == 1

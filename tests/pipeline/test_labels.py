@@ -91,41 +91,16 @@ def test_the_callback_adds_the_labels_of_the_training_corpus(trained, corpus_pat
     trained.to_disk(tmp_path / "model")
     docs = [example.reference for example in with_places(trained)]
     spacy.tokens.DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "train.spacy")
-    config = Config().from_str(TRAINING.format(folder=tmp_path))
-    nlp = spacy.util.load_model_from_config(config, auto_fill=True)
+    reader = {
+        "@readers": "spacy_mner.MultimodalCorpus.v1",
+        "path": str(tmp_path / "train.spacy"),
+    }
+    config = {
+        "nlp": {"lang": "en", "pipeline": ["multimodal_ner"]},
+        "components": {"multimodal_ner": {"source": str(tmp_path / "model")}},
+        "corpora": {"train": reader, "dev": reader},
+    }
+    nlp = spacy.util.load_model_from_config(Config(config), auto_fill=True)
     build_extend_labels()(nlp)
     assert nlp.get_pipe("multimodal_ner").labels == ("ORG", "PER", "LOC")
     assert answers(nlp) == answers(trained)
-
-
-TRAINING = """
-[paths]
-train = "{folder}/train.spacy"
-
-[nlp]
-lang = "en"
-pipeline = ["multimodal_ner"]
-
-[components]
-
-[components.multimodal_ner]
-source = "{folder}/model"
-
-[corpora]
-
-[corpora.train]
-@readers = "spacy_mner.MultimodalCorpus.v1"
-path = ${{paths.train}}
-
-[corpora.dev]
-@readers = "spacy_mner.MultimodalCorpus.v1"
-path = ${{paths.train}}
-
-[training]
-train_corpus = "corpora.train"
-
-[initialize]
-
-[initialize.before_init]
-@callbacks = "spacy_mner.ExtendLabels.v1"
-"""

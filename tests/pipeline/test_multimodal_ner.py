@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import spacy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 
 import spacy_mner
 from spacy_mner.errors import ImageWarning
@@ -24,19 +26,15 @@ def test_the_image_disambiguates_the_text(trained):
     assert answer(trained, make_doc(trained, ["my", "lynx", "!"], "animal.png")) == []
 
 
-def test_every_entity_has_the_probability_of_its_span(trained):
-    doc = trained(make_doc(trained, ["hi", "Bob", "Dylan", "viper"]))
-    assert [entity.text for entity in doc.ents] == ["Bob Dylan"]
-    assert 0.5 < doc.ents[0]._.score <= 1.0
-
-
-def test_entities_below_the_threshold_are_dropped(trained):
-    doc = trained(make_doc(trained, ["hi", "Bob", "Dylan", "viper"]))
+def test_entities_have_probabilities_and_those_below_the_threshold_are_dropped(trained):
     component = trained.get_pipe("multimodal_ner")
-    component.threshold = np.nextafter(doc.ents[0]._.score, 1.0)
-    assert trained(make_doc(trained, ["hi", "Bob", "Dylan", "viper"])).ents == ()
-    component.threshold = doc.ents[0]._.score
-    assert len(trained(make_doc(trained, ["hi", "Bob", "Dylan", "viper"])).ents) == 1
+    words = ["hi", "Bob", "Dylan", "viper"]
+    [entity] = trained(make_doc(trained, words)).ents
+    assert entity.text == "Bob Dylan" and 0.5 < entity._.score <= 1.0
+    component.threshold = np.nextafter(entity._.score, 1.0)
+    assert trained(make_doc(trained, words)).ents == ()
+    component.threshold = entity._.score
+    assert len(trained(make_doc(trained, words)).ents) == 1
 
 
 def test_a_threshold_outside_zero_and_one_is_refused():
@@ -57,42 +55,28 @@ def test_attention_of_every_token_sums_to_one_and_an_absent_modality_has_none(tr
 
 def test_attention_is_none_unless_annotated(trained, cross_modal_pipeline):
     assert trained("my jaguar")._.image_attention is None
-    trained.get_pipe("multimodal_ner").annotate_attention = False
-    assert trained("my jaguar")._.modality_attention is None
-    cross_modal_pipeline.get_pipe("multimodal_ner").annotate_attention = False
-    assert (
-        cross_modal_pipeline(make_doc(cross_modal_pipeline, ["my"], "car.png"))._.image_attention
-        is None
-    )
+    for nlp, name in ((trained, "modality"), (cross_modal_pipeline, "image")):
+        nlp.get_pipe("multimodal_ner").annotate_attention = False
+        assert nlp(make_doc(nlp, ["my"], "car.png"))._.get(f"{name}_attention") is None
 
 
 def test_image_attention_covers_the_regions_of_the_post_in_any_batch(cross_modal_pipeline):
+    nlp = cross_modal_pipeline
     posts = [
         (["my", "jaguar", "!"], ["car.png", "animal.png"]),
         (["my", "jaguar"], "car.png"),
         (["my", "jaguar", "!", "hi"], None),
         ([], "car.png"),
     ]
-    together = list(
-        cross_modal_pipeline.pipe(make_doc(cross_modal_pipeline, *post) for post in posts)
-    )
-    for (words, image), doc, n_regions in zip(posts, together, [98, 49, 0, 49], strict=True):
+    together = list(nlp.pipe(make_doc(nlp, *post) for post in posts))
+    for post, doc, n_regions in zip(posts, together, [98, 49, 0, 49], strict=True):
         assert doc._.modality_attention is None
         [(name, weights)] = doc._.image_attention.items()
         assert (name, weights.dtype) == ("image", np.float32)
-        assert weights.shape == (len(words), n_regions)
+        assert weights.shape == (len(doc), n_regions)
         np.testing.assert_allclose(weights.sum(axis=1), float(n_regions > 0), atol=1e-5)
-        alone = cross_modal_pipeline(
-            make_doc(cross_modal_pipeline, words, image)
-        )._.image_attention["image"]
+        alone = nlp(make_doc(nlp, *post))._.image_attention["image"]
         np.testing.assert_allclose(weights, alone, atol=1e-6)
-
-
-def test_image_attention_survives_a_docbin(cross_modal_pipeline):
-    doc = cross_modal_pipeline(make_doc(cross_modal_pipeline, ["my", "jaguar"], "car.png"))
-    data = DocBin(docs=[doc], store_user_data=True).to_bytes()
-    [read] = DocBin().from_bytes(data).get_docs(cross_modal_pipeline.vocab)
-    np.testing.assert_array_equal(read._.image_attention["image"], doc._.image_attention["image"])
 
 
 @pytest.mark.parametrize(
@@ -126,8 +110,8 @@ def test_bytes_arrays_and_pil_images_are_predicted_as_their_file(trained, images
 
     path = images / "car.png"
     with Image.open(path) as image:
-        forms = [path, path.read_bytes(), image, np.asarray(image)]
-        docs = [trained(make_doc(trained, ["my", "jaguar", "!"], form)) for form in forms]
+        given = [path, path.read_bytes(), image, np.asarray(image)]
+        docs = [trained(make_doc(trained, ["my", "jaguar", "!"], one)) for one in given]
     scores = {doc.ents[0]._.score for doc in docs}
     assert len(scores) == 1
 
@@ -150,17 +134,25 @@ POSTS = st.lists(
 )
 
 
-@given(posts=POSTS, batch_size=st.integers(1, 9), shuffled=st.randoms())
+@given(
+    posts=POSTS,
+    batch_size=st.integers(1, 9),
+    shuffled=st.randoms(),
+    padded_tokens=st.sampled_from([10, 8192]),
+)
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @pytest.mark.filterwarnings("ignore::spacy_mner.errors.ImageWarning")
-def test_a_prediction_does_not_depend_on_batch_and_order(trained, posts, batch_size, shuffled):
+def test_a_prediction_does_not_depend_on_batch_and_order(
+    trained, posts, batch_size, shuffled, padded_tokens
+):
     alone = [trained(make_doc(trained, words, image)) for words, image in posts]
     order = list(range(len(posts)))
     shuffled.shuffle(order)
     docs = [make_doc(trained, *posts[i]) for i in order]
-    together = list(trained.pipe(docs, batch_size=batch_size))
+    with mock.patch("spacy_mner.pipeline.multimodal_ner.PADDED_TOKENS", padded_tokens):
+        together = list(trained.pipe(docs, batch_size=batch_size))
     for i, doc in zip(order, together, strict=True):
         expected = alone[i]
         assert [(e.start, e.end, e.label_) for e in doc.ents] == [
@@ -170,18 +162,6 @@ def test_a_prediction_does_not_depend_on_batch_and_order(trained, posts, batch_s
         np.testing.assert_allclose(*scores, atol=1e-5)
         for name, weights in expected._.modality_attention.items():
             np.testing.assert_allclose(doc._.modality_attention[name], weights, atol=1e-5)
-
-
-def test_large_batches_are_split_without_changing_predictions(trained, monkeypatch):
-    words = [["hi", "Bob", "Dylan"] * n for n in (5, 1, 3, 8, 2)]
-    whole = list(trained.pipe([make_doc(trained, w, "car.png") for w in words]))
-    monkeypatch.setattr("spacy_mner.pipeline.multimodal_ner.PADDED_TOKENS", 10)
-    cut = list(trained.pipe([make_doc(trained, w, "car.png") for w in words]))
-    for one, other in zip(whole, cut, strict=True):
-        assert [e.text for e in one.ents] == [e.text for e in other.ents]
-        np.testing.assert_allclose(
-            [e._.score for e in one.ents], [e._.score for e in other.ents], atol=1e-5
-        )
 
 
 def test_a_post_without_image_scores_as_in_a_model_without_the_image_term(trained, small_model):
@@ -235,15 +215,14 @@ def test_an_uninitialized_pipeline_raises(untrained):
 def test_two_processes_predict_the_same_as_one_after_training_in_the_parent(trained):
     # Running torch in the parent first is what makes a forked child hang.
     trained.update(examples_of(gold_docs(trained)), sgd=trained.create_optimizer())
-    texts = ["hi Bob Dylan", "my jaguar !"] * 5
-    alone = [[e.text for e in doc.ents] for doc in trained.pipe(texts)]
-    forked = [[e.text for e in doc.ents] for doc in trained.pipe(texts, n_process=2, batch_size=3)]
+    rows = [{"text": "my jaguar !", "image": f"{name}.png"} for name in ("car", "animal")] * 5
+    alone, forked = (
+        [
+            ([e.text for e in doc.ents], doc._.image_status)
+            for doc in trained.pipe(spacy_mner.make_docs(trained, rows), **settings)
+        ]
+        for settings in ({}, {"n_process": 2, "batch_size": 3})
+    )
     assert forked == alone
-
-
-def test_images_survive_several_processes(trained):
-    rows = [{"text": "my jaguar !", "image": f"{name}.png"} for name in ("car", "animal")] * 3
-    docs = list(trained.pipe(spacy_mner.make_docs(trained, rows), n_process=2))
-    assert [len(doc.ents) for doc in docs] == [1, 0] * 3
-    assert {doc._.image_status for doc in docs} == {"used"}
-    assert docs[0].ents[0]._.score > 0.5
+    assert [len(entities) for entities, _ in alone] == [1, 0] * 5
+    assert {status for _, status in alone} == {"used"}

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import spacy
+from spacy.tokens import DocBin
 from spacy.util import load_config
 
 from spacy_mner.corpus.docbin import read_docs
 
+from ..conftest import gold_docs
 from ..encoders import write_bert
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -28,6 +30,8 @@ SMALL = [
     "--training.max_steps=30",
     "--training.eval_frequency=10",
 ]
+TWO_STEPS = ["--training.max_epochs=0", "--training.max_steps=2", "--training.eval_frequency=2"]
+STREAMED = ["--training.max_epochs=-1", *TWO_STEPS[1:]]
 
 
 def run(*arguments: str | Path, cwd: Path | None = None) -> str:
@@ -49,10 +53,6 @@ def output_of(program: str, cwd: Path | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from spacy.tokens import DocBin
-
-    from ..conftest import gold_docs
-
     path = tmp_path_factory.mktemp("corpus") / "corpus.spacy"
     # `debug data` calls less than a hundred posts an error.
     docs = gold_docs(spacy.blank("en")) * 8
@@ -86,13 +86,14 @@ def test_the_component_is_found_without_an_import():
     assert output_of(program) == "['multimodal_ner']"
 
 
-def test_importing_the_package_imports_no_heavy_library():
-    program = (
-        "import sys, spacy_mner; print([m for m in ('torchvision', 'transformers',"
-        " 'efficientnet_lite_pytorch', 'PIL', 'spacy_mner.pipeline.multimodal_ner')"
-        " if m in sys.modules])"
-    )
-    assert output_of(program) == "[]"
+def test_importing_the_package_or_its_encoders_imports_no_heavy_library():
+    program = """
+import sys, spacy_mner
+print(sorted({"PIL", "spacy_mner.pipeline.multimodal_ner"} & set(sys.modules)))
+import spacy_mner.images.encoders.efficientnet_lite, spacy_mner.images.encoders.torchvision_encoder
+print(sorted({"torchvision", "transformers", "efficientnet_lite_pytorch"} & set(sys.modules)))
+"""
+    assert output_of(program) == "[]\n[]"
 
 
 def test_a_trained_pipeline_is_loaded_and_predicts(model: Path, images: Path):
@@ -122,9 +123,8 @@ def test_training_resumes_from_a_sourced_checkpoint(model: Path, paths: list[str
     config = load_config(CONFIG)
     config["components"]["multimodal_ner"] = {"source": str(model)}
     config.to_disk(tmp_path / "more.cfg")
-    few = ["--training.max_epochs=0", "--training.max_steps=2", "--training.eval_frequency=2"]
     kept = [argument for argument in paths if "image_cache" not in argument]
-    run("spacy", "train", tmp_path / "more.cfg", "--output", tmp_path / "out", *kept, *few)
+    run("spacy", "train", tmp_path / "more.cfg", "--output", tmp_path / "out", *kept, *TWO_STEPS)
     assert spacy.load(tmp_path / "out" / "model-last").pipe_names == ["multimodal_ner"]
 
 
@@ -137,9 +137,8 @@ def test_init_config_and_fill_config_give_a_trainable_config(
     run("spacy", "init", "fill-config", path, filled)
     model = load_config(filled)["components"]["multimodal_ner"]["model"]
     assert model == {"@architectures": "spacy_mner.DefaultTagger.v1"}
-    steps = ["--training.max_epochs=0", "--training.max_steps=2", "--training.eval_frequency=2"]
     data = [f"--paths.train={corpus}", f"--paths.dev={corpus}"]
-    log = run("spacy", "train", filled, *data, *steps)
+    log = run("spacy", "train", filled, *data, *TWO_STEPS)
     assert log.count("spacy_mner.MultimodalCorpus.v1") == 1
 
 
@@ -185,8 +184,7 @@ def test_init_labels_writes_what_initialize_reads(paths: list[str], tmp_path: Pa
         f'@readers = "spacy.read_labels.v1"\npath = "{label_file}"\n\n[initialize.tokenizer]',
     )
     (tmp_path / "with_labels.cfg").write_text(text)
-    steps = ["--training.max_epochs=-1", "--training.max_steps=2", "--training.eval_frequency=2"]
-    run("spacy", "train", tmp_path / "with_labels.cfg", *paths, *SMALL[:-3], *steps)
+    run("spacy", "train", tmp_path / "with_labels.cfg", *paths, *SMALL[:4], *STREAMED)
 
 
 @pytest.mark.slow

@@ -152,21 +152,10 @@ def test_a_listener_trains_the_shared_tok2vec(listening):
     assert len(scores(listening)) == 1
 
 
-def test_a_frozen_tok2vec_is_not_updated(listening):
+def test_a_frozen_tok2vec_is_not_updated_and_accepts_posts_without_tokens(listening):
     listening.initialize(lambda: examples_of(gold_docs(listening)))
     tok2vec = listening.get_pipe("tok2vec").model
     before = parameters(tok2vec)
-    listening.update(
-        examples_of(gold_docs(listening)),
-        sgd=listening.create_optimizer(),
-        exclude=["tok2vec"],
-        annotates=["tok2vec"],
-    )
-    assert not changed(before, tok2vec)
-
-
-def test_a_frozen_tok2vec_accepts_posts_without_tokens(listening):
-    listening.initialize(lambda: examples_of(gold_docs(listening)))
     losses: dict[str, float] = {}
     listening.update(
         examples_of([make_doc(listening, [], tags=[]), *gold_docs(listening)]),
@@ -175,7 +164,7 @@ def test_a_frozen_tok2vec_accepts_posts_without_tokens(listening):
         annotates=["tok2vec"],
         losses=losses,
     )
-    assert losses["multimodal_ner"] > 0.0
+    assert losses["multimodal_ner"] > 0.0 and not changed(before, tok2vec)
 
 
 @pytest.mark.parametrize("pipeline", ["embedded", "listening"])
@@ -188,37 +177,6 @@ def test_posts_without_tokens_do_not_affect_others(pipeline, request):
     first, found, last = nlp.pipe([make_doc(nlp, post) for post in ([], words, [])])
     assert [entity._.score for entity in found.ents] == pytest.approx(scores(nlp), abs=1e-5)
     assert len(found.ents) == 1 and first.ents == last.ents == nlp("").ents == ()
-
-
-def test_replacing_listeners_does_not_change_predictions(listening, tmp_path):
-    train(listening, examples_of(gold_docs(listening)), steps=40)
-    expected = scores(listening)
-    listening.replace_listeners("tok2vec", "multimodal_ner", ["model.tok2vec"])
-    listening.remove_pipe("tok2vec")
-    assert scores(listening) == pytest.approx(expected, abs=1e-5)
-    listening.to_disk(tmp_path / "model")
-    assert scores(spacy.load(tmp_path / "model")) == pytest.approx(expected, abs=1e-5)
-
-
-def test_a_pipeline_with_a_listener_survives_the_disk(listening, tmp_path):
-    train(listening, examples_of(gold_docs(listening)), steps=40)
-    expected = scores(listening)
-    listening.to_disk(tmp_path / "model")
-    assert scores(spacy.load(tmp_path / "model")) == pytest.approx(expected, abs=1e-5)
-    data = listening.to_bytes()
-    again = spacy.util.load_model_from_config(listening.config).from_bytes(data)
-    assert scores(again) == pytest.approx(expected, abs=1e-5)
-
-
-def test_batches_with_a_listener_are_predicted_as_single_posts(listening):
-    train(listening, examples_of(gold_docs(listening)), steps=40)
-    words = [["hi", "Bob", "Dylan", "ram"], ["my"], ["hi", "Bob"] * 5]
-    alone = [listening(make_doc(listening, w)) for w in words]
-    together = list(listening.pipe([make_doc(listening, w) for w in words], batch_size=3))
-    for one, other in zip(alone, together, strict=True):
-        assert [e._.score for e in one.ents] == pytest.approx(
-            [e._.score for e in other.ents], abs=1e-5
-        )
 
 
 def test_a_nonfinite_gradient_does_not_reach_a_shared_component(listening):

@@ -45,6 +45,12 @@ def pipeline(encoder: Path | str, **config: Any) -> Language:
     return nlp
 
 
+def initialized(encoder: Path) -> Language:
+    nlp = pipeline(encoder)
+    nlp.initialize(lambda: examples_of(gold_docs(nlp)))
+    return nlp
+
+
 def network(nlp: Language) -> torch.nn.Module:
     return nlp.get_pipe("multimodal_ner").model.shims[0].network
 
@@ -66,11 +72,7 @@ def train(nlp: Language, steps: int = 40) -> Language:
 
 @pytest.fixture(scope="module")
 def trained(bert: Path) -> Language:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    nlp = train(pipeline(bert, context=True))
-    torch.set_num_threads(threads)
-    return nlp
+    return train(pipeline(bert, context=True))
 
 
 def entities(nlp: Language, words: list[str]) -> list[tuple[str, str, float]]:
@@ -83,8 +85,7 @@ WORDS = ["hi", "Bob", "Dylan", "\u200b", "ram"]
 def test_the_encoder_is_initialized_with_pretrained_weights(bert):
     from transformers import AutoModel
 
-    nlp = pipeline(bert)
-    nlp.initialize(lambda: examples_of(gold_docs(nlp)))
+    nlp = initialized(bert)
     for name, value in AutoModel.from_pretrained(bert).state_dict().items():
         assert torch.equal(encoder_weights(nlp)[name], value)
 
@@ -92,8 +93,7 @@ def test_the_encoder_is_initialized_with_pretrained_weights(bert):
 def test_tokens_have_the_vectors_of_their_first_piece(bert):
     from transformers import AutoModel, AutoTokenizer
 
-    nlp = pipeline(bert)
-    nlp.initialize(lambda: examples_of(gold_docs(nlp)))
+    nlp = initialized(bert)
     words = ["hi", "co/x", "bob"]
     pieces = AutoTokenizer.from_pretrained(bert)(
         words, is_split_into_words=True, return_tensors="pt"
@@ -109,18 +109,14 @@ def test_tokens_have_the_vectors_of_their_first_piece(bert):
 
 def test_training_updates_the_encoder(trained, bert):
     assert [e[:2] for e in entities(trained, WORDS)] == [("Bob Dylan", "PER")]
-    fresh = pipeline(bert)
-    fresh.initialize(lambda: examples_of(gold_docs(fresh)))
-    before, after = encoder_weights(fresh), encoder_weights(trained)
+    before, after = encoder_weights(initialized(bert)), encoder_weights(trained)
     name = "encoder.layer.0.attention.self.query.weight"
     assert not torch.equal(before[name], after[name])
 
 
 def test_a_frozen_encoder_is_bit_identical_after_training(bert):
     nlp = train(pipeline(bert, freeze=True), steps=3)
-    fresh = pipeline(bert)
-    fresh.initialize(lambda: examples_of(gold_docs(fresh)))
-    expected = encoder_weights(fresh)
+    expected = encoder_weights(initialized(bert))
     assert all(torch.equal(value, expected[n]) for n, value in encoder_weights(nlp).items())
 
 
@@ -264,17 +260,11 @@ def test_label_data_initializes_another_pipeline(trained, bert):
     assert all(torch.equal(v, pretrained[name]) for name, v in encoder_weights(other).items())
 
 
-def test_loading_without_tokenizers_raises_with_the_extra(bert, monkeypatch, tmp_path):
-    nlp = pipeline(bert)
-    nlp.initialize(lambda: examples_of(gold_docs(nlp)))
-    nlp.to_disk(tmp_path / "model")
+def test_a_missing_library_raises_with_the_extra(bert, monkeypatch, tmp_path):
+    initialized(bert).to_disk(tmp_path / "model")
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ImportError, match=r"spacy-mner\[transformers\]"):
         spacy.load(tmp_path / "model")
-
-
-def test_initialization_without_transformers_raises_with_the_extra(bert, monkeypatch):
-    nlp = pipeline(bert)
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(ImportError, match=r"spacy-mner\[transformers\]"):
-        nlp.initialize(lambda: examples_of(gold_docs(nlp)))
+        initialized(bert)

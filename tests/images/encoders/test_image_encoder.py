@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -41,18 +39,6 @@ def test_a_fingerprint_depends_on_every_fact_and_is_a_valid_folder_name():
     }
     assert len(names) == 3
     assert all(name.startswith("a-") and name.replace("-", "").isalnum() for name in names)
-
-
-def test_importing_the_images_package_imports_no_model_library():
-    code = (
-        "import sys, spacy_mner, spacy_mner.images, spacy_mner.images.feature_cache\n"
-        "import spacy_mner.images.encoders.efficientnet_lite\n"
-        "import spacy_mner.images.encoders.torchvision_encoder\n"
-        "heavy = {'torchvision', 'transformers', 'efficientnet_lite_pytorch'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 class DeviceRecorder(EfficientNetLite):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import spacy
+import srsly
 from spacy.language import Language
 from spacy.vectors import Vectors
 from spacy.vocab import Vocab
+
+from spacy_mner.pipeline.saving import _checksum
 
 from ...conftest import ANIMALS_AND_CARS, examples_of, gold_docs, make_doc
 
@@ -47,6 +51,15 @@ def make_pipeline(
     nlp.add_pipe(NAME, config={"model": model, "images_root": str(images)})
     nlp.initialize(lambda: examples_of(gold_docs(nlp)))
     return nlp
+
+
+def change_manifest(folder: Path, *changed: str, **entries: Any) -> None:
+    """A valid manifest with other entries, and for files that were changed."""
+    manifest = {**srsly.read_json(folder / "manifest.json"), **entries}
+    for name in changed:
+        manifest["parts"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    manifest["checksum"] = _checksum(manifest)
+    srsly.write_json(folder / "manifest.json", manifest)
 
 
 def answers(nlp: Language) -> list[Any]:

@@ -79,8 +79,11 @@ def test_a_pipeline_whose_listener_was_replaced_is_saved_and_loaded(model, image
     before = answers(nlp)
     nlp.to_disk(tmp_path / "listening")
     assert answers(spacy.load(tmp_path / "listening")) == before
+    again = spacy.util.load_model_from_config(nlp.config).from_bytes(nlp.to_bytes())
+    assert answers(again) == before
     nlp.replace_listeners("tok2vec", NAME, ["model.tok2vec"])
     nlp.remove_pipe("tok2vec")
+    assert answers(nlp) == before
     nlp.to_disk(tmp_path / "alone")
     assert answers(spacy.load(tmp_path / "alone")) == before
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from pathlib import Path
-from typing import Any
 
 import pytest
 import spacy
@@ -16,7 +13,7 @@ from hypothesis import strategies as st
 from spacy_mner.errors import LoadingError
 from spacy_mner.pipeline import saving
 
-from .pipelines import FILES, NAME, PARTS, answers, make_pipeline, table
+from .pipelines import FILES, NAME, PARTS, answers, change_manifest, make_pipeline, table
 
 
 def test_an_intact_pipeline_predicts_as_before(model, images, saved):
@@ -69,20 +66,6 @@ def test_a_file_of_another_model_of_the_same_shapes_is_refused(damaged, sister, 
         spacy.load(damaged)
 
 
-def test_labels_that_were_edited_are_refused(damaged):
-    path = damaged / NAME / "cfg"
-    path.write_text(path.read_text().replace('"PER"', '"PER","LOC"'))
-    with pytest.raises(LoadingError, match="cfg is not what was saved"):
-        spacy.load(damaged)
-
-
-def test_an_interrupted_save_over_another_component_is_refused(damaged, sister):
-    for name in ("cfg", "featurizers.msgpack"):
-        shutil.copy(sister / NAME / name, damaged / NAME / name)
-    with pytest.raises(LoadingError, match="is not what was saved"):
-        spacy.load(damaged)
-
-
 def test_damaged_bytes_are_refused(reader):
     data = reader.to_bytes(exclude=["vocab"])
     for end in (0, 1, len(data) // 2, len(data) - 1):
@@ -90,10 +73,7 @@ def test_damaged_bytes_are_refused(reader):
             reader.from_bytes(data[:end], exclude=["vocab"])
     for name in FILES:
         parts = srsly.msgpack_loads(data)
-        middle = len(parts[name]) // 2
-        flipped = (
-            parts[name][:middle] + bytes([parts[name][middle] ^ 1]) + parts[name][middle + 1 :]
-        )
+        flipped = bytes([parts[name][0] ^ 1]) + parts[name][1:]
         with pytest.raises(LoadingError, match=f"{name} is not what was saved"):
             reader.from_bytes(srsly.msgpack_dumps({**parts, name: flipped}), exclude=["vocab"])
         del parts[name]
@@ -110,12 +90,6 @@ def test_a_refused_file_changes_nothing(damaged, sister):
     with pytest.raises(LoadingError):
         nlp.get_pipe(NAME).from_disk(damaged / NAME, exclude=["vocab"])
     assert answers(nlp) == before
-
-
-def change_manifest(folder: Path, **entries: Any) -> None:
-    manifest = {**srsly.read_json(folder / "manifest.json"), **entries}
-    manifest["checksum"] = saving._checksum(manifest)
-    srsly.write_json(folder / "manifest.json", manifest)
 
 
 @pytest.mark.parametrize(
@@ -138,18 +112,10 @@ def test_a_pipeline_of_an_earlier_format_is_migrated(damaged, saved, monkeypatch
     cfg = srsly.read_json(path)
     cfg["entity_types"] = cfg.pop("labels")
     srsly.write_json(path, cfg)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    parts = srsly.read_json(damaged / NAME / "manifest.json")["parts"]
-    change_manifest(damaged / NAME, parts={**parts, "cfg": digest})
+    change_manifest(damaged / NAME, "cfg")
     monkeypatch.setattr(saving, "FORMAT", 3)
     monkeypatch.setitem(saving.MIGRATIONS, 2, to_format_3)
     assert answers(spacy.load(damaged)) == expected
-
-
-def test_a_missing_manifest_is_named(damaged):
-    (damaged / NAME / "manifest.json").unlink()
-    with pytest.raises(LoadingError, match="no complete multimodal_ner component"):
-        spacy.load(damaged)
 
 
 def test_a_component_that_was_saved_without_a_part_names_it(reader, tmp_path):
