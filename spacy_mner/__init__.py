@@ -56,25 +56,48 @@ extensions.register()
 
 
 def make_docs(nlp: Language, rows: Iterable[Mapping[str, Any]]) -> Iterator[Doc]:
-    """Turn rows into Docs for `nlp.pipe`.
+    """Create Docs from rows, for `nlp.pipe`.
 
     rows: mappings with `text`, and perhaps `image`, `image_text`, `image_objects` and
-        `image_features`, which become the attributes of the Doc with these names. Other keys are
-        not read.
+        `image_features`, which become the attributes of the Doc with these names; None and NaN are
+        missing values. Other keys are not read.
 
     Raises UsageError for what is not such a row.
     """
+    _require_rows(rows)
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping) or not isinstance(row.get("text"), str):
+            found = type(row).__name__
+            if isinstance(row, Mapping):
+                found = f"with {type(row['text']).__name__} there" if "text" in row else "without"
             raise UsageError(
                 f"Row {number} of make_docs is not a mapping with a string under 'text', but "
-                f"{type(row).__name__}: pass rows such as {{'text': …, 'image': …}}."
+                f"{found}: pass rows such as {{'text': …, 'image': …}}."
             )
         doc = nlp.make_doc(row["text"])
         for name in _ROW_ATTRIBUTES:
-            if row.get(name) is not None:
-                doc._.set(name, row[name])
+            value = row.get(name)
+            # Data frames have NaN for missing values.
+            if value is None or (isinstance(value, float) and value != value):
+                continue
+            try:
+                doc._.set(name, value)
+            except TypeError as error:
+                raise UsageError(f"Row {number} of make_docs: {error}") from error
         yield doc
+
+
+def _require_rows(rows: Any) -> None:
+    remedy = "[{'text': …, 'image': …}]"
+    if hasattr(rows, "to_pylist"):  # pyarrow
+        remedy = "table.to_pylist()"
+    elif hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # pandas
+        remedy = "frame.to_dict('records')"
+    elif isinstance(rows, Iterable) and not isinstance(rows, str | bytes | Mapping | Doc):
+        return
+    raise UsageError(
+        f"make_docs takes an iterable of mappings, not {type(rows).__name__}: pass {remedy}."
+    )
 
 
 def __getattr__(name: str) -> Any:

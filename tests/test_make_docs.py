@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import math
+
+import pyarrow as pa
+import pytest
+import spacy
+
+import spacy_mner
+from spacy_mner.errors import UsageError
+
+NLP = spacy.blank("en")
+ROW = {"text": "my jaguar", "image": "a.jpg"}
+
+
+class DataFrame:
+    """Like that of pandas: iterating yields the names of columns."""
+
+    columns = ("text", "image")
+
+    def __iter__(self):
+        return iter(self.columns)
+
+    def to_dict(self, orient):
+        return [ROW]
+
+
+def make_docs(rows):
+    return list(spacy_mner.make_docs(NLP, rows))
+
+
+def test_rows_become_docs_with_the_values_of_their_attributes():
+    row = {**ROW, "image_text": "a car", "image_objects": ["car"], "likes": 3}
+    [doc] = make_docs(iter([row]))
+    assert (doc.text, doc._.image, doc._.image_text) == ("my jaguar", "a.jpg", "a car")
+    assert doc._.image_objects == ["car"]
+
+
+def test_missing_values_of_data_frames_are_not_set():
+    [doc] = make_docs([{"text": "a", "image": math.nan, "image_text": math.nan}])
+    assert doc._.image is None and doc._.image_text is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (DataFrame(), r"frame\.to_dict\('records'\)"),
+        (pa.table({"text": ["a"]}), r"table\.to_pylist\(\)"),
+        ("my jaguar", "not str: pass"),
+        (b"my jaguar", "not bytes"),
+        (ROW, "not dict: pass"),
+        (NLP.make_doc("my jaguar"), "not Doc"),
+        (None, "not NoneType"),
+        (3, "not int"),
+        (["my jaguar"], "Row 1 .* str: pass rows"),
+        ([ROW, NLP.make_doc("a")], "Row 2 .* Doc"),
+        ([("my jaguar", "a.jpg")], "Row 1 .* tuple"),
+        ([None], "Row 1 .* NoneType"),
+        ([{"image": "a.jpg"}], "Row 1 .* without"),
+        ([ROW, {"text": math.nan}], "Row 2 .* float"),
+        ([ROW, {"text": None}], "Row 2 .* NoneType"),
+        ([{**ROW, "image_text": ["a car"]}], "Row 1 .*image_text takes a string"),
+    ],
+    ids=str,
+)
+def test_what_is_not_a_row_is_refused_with_a_remedy(rows, reason):
+    with pytest.raises(UsageError, match=reason):
+        make_docs(rows)
