@@ -33,7 +33,8 @@ def convert_cli(
         typer.Argument(
             metavar="INPUT",
             help="Tokens with tags, with IMGID: or WID: headers or without (.txt, .conll, .bio, "
-            ".tsv), WebAnno TSV 3 (.tsv), .jsonl (Prodigy), .json (Label Studio) or .spacy.",
+            ".tsv), WebAnno TSV 3 (.tsv), .jsonl (Prodigy, Doccano, Hugging Face and others), "
+            ".json (Label Studio, or a list of posts) or .spacy.",
         ),
     ],
     target: Annotated[Path, typer.Argument(metavar="OUTPUT", help=".spacy, .jsonl or .json.")],
@@ -56,7 +57,16 @@ def convert_cli(
     ] = OrphanChoice.open,
     rename: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="OLD=NEW", help="Rename a label; repeatable."),
+        typer.Option(
+            "--map", metavar="OLD=NEW", help="Rename a label, or drop it (OLD=); repeatable."
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="O,B-PER,…",
+            help="Names of integer tags in a JSON file, in order, separated by commas.",
+        ),
     ] = None,
     columns: Annotated[
         str | None,
@@ -96,6 +106,7 @@ def convert_cli(
     with user_errors():
         names = parse_names(rename or [])
         nlp = _tokenizer(lang, model, code)
+        tag_names = [name.strip() for name in labels.split(",")] if labels else None
         options = Options(
             images_root,
             features,
@@ -104,6 +115,7 @@ def convert_cli(
             names,
             parse_columns(columns),
             context_label,
+            tag_names,
             nlp,
         )
         summary = convert(source, target, options)
@@ -126,12 +138,14 @@ def _tokenizer(lang: str | None, model: str | None, code: Path | None) -> Langua
 
 
 def parse_names(pairs: list[str]) -> dict[str, str]:
-    """Parse pairs such as "OTHER=MISC". Raises UsageError for anything else."""
+    """Parse pairs such as "OTHER=MISC" and "NORP=". Raises UsageError for anything else."""
     names = {}
     for pair in pairs:
-        old, _, new = pair.partition("=")
-        if not old or not new:
-            raise UsageError(f"--map expects OLD=NEW, such as OTHER=MISC, got {pair!r}.")
+        old, equals, new = pair.partition("=")
+        if not old or not equals:
+            raise UsageError(
+                f"--map expects OLD=NEW, such as OTHER=MISC, or OLD= to drop a label, got {pair!r}."
+            )
         names[old] = new
     return names
 
@@ -161,7 +175,8 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
     _print_missing("image", summary.images_missing)
     _print_missing("caption", summary.captions_missing)
     if summary.alignment.warning:
-        msg.warn(summary.alignment.warning)
+        hint = f" Perhaps {summary.offset_hint}." if summary.offset_hint else ""
+        msg.warn(f"{summary.alignment.warning}{hint}")
     for name in summary.unused_names:
         msg.warn(f"--map {name}=…: {summary.input} has no label {name}")
     if summary.looks_like_sentiment:
@@ -177,6 +192,7 @@ def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[
     if summary.tag_scheme:
         rows.append(("tag scheme", summary.tag_scheme))
         rows.append((f"orphans ({summary.orphans})", summary.repaired_tags))
+    rows += [(f"dropped {label}", n) for label, n in sorted(summary.dropped.items())]
     rows.append(("posts with an image", summary.posts_with_image))
     if has_image_source:
         rows.append(("images matched", summary.images_matched))
@@ -185,6 +201,8 @@ def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[
         rows.append(("captions matched", summary.captions_matched))
         rows.append(("captions missing", len(summary.captions_missing)))
     rows.append(("spans that do not align", summary.alignment.misaligned))
+    if summary.alignment.inside_words:
+        rows.append(("spans that begin or end inside a word", summary.alignment.inside_words))
     rows.append(("problems", len(summary.problems)))
     return [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in rows]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -33,11 +33,12 @@ class Options:
     captions: file with lines `id<TAB>caption` for `doc._.image_text`.
     orphans: convention for an orphan `I-`, one without a preceding tag: "open" begins an entity
         (lenient), "drop" reads it as outside (strict).
-    rename: old label → new label; other labels are unchanged.
+    rename: old label → new label, or "" to drop its spans; other labels are unchanged.
     columns: numbers of the columns of words and tags, from 1, in a file of tokens with tags; None:
         found by their content.
     context_label: label of text about the image behind the tokens of a post in such a file, as
         `<EOS>` separates it; it becomes `doc._.image_text`, which `captions` replace.
+    tag_names: names of the integer tags or labels of a JSON file, in order.
     nlp: pipeline whose tokenizer is used for posts without tokens, and to count the spans that do
         not align with its tokens; None: a blank English one.
     """
@@ -49,6 +50,7 @@ class Options:
     rename: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[int, int] | None = None
     context_label: str | None = None
+    tag_names: Sequence[str] | None = None
     nlp: Language | None = None
 
 
@@ -71,6 +73,7 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
         options.orphans,
         options.columns,
         options.context_label,
+        options.tag_names,
     )
     summary = Summary(str(source), str(target), options.orphans, problems=context.problems)
     attach = ImageAttacher(
@@ -86,6 +89,8 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     write(docs, target, options.images_root)
     summary.tag_scheme = context.scheme
     summary.repaired_tags, summary.repaired_tokens = context.n_orphans, context.n_changed
+    summary.dropped = dict(context.dropped)
+    summary.offset_hint = context.offset_check.hint
     summary.unused_names = sorted(set(options.rename) - context.labels_seen)
     summary.write()
     return summary

@@ -10,7 +10,7 @@ from typing import TypeVar
 from spacy.tokens import Doc
 
 from ..errors import UsageError
-from . import conll, docbin, jsonl, labelstudio
+from . import conll, docbin, json_files, jsonl, labelstudio
 from .posts import ReadContext
 from .unrecognized import BRAT
 
@@ -48,13 +48,13 @@ FORMATS = (
     Format(
         (".jsonl",),
         "line",
-        lambda path, context: jsonl.parse_jsonl(conll.read_lines(path), context),
+        jsonl.read_jsonl,
         lambda docs, path, _: jsonl.write_jsonl(docs, path),
     ),
     Format(
         (".json",),
         "task",
-        lambda path, context: labelstudio.parse_tasks(labelstudio.read_tasks(path), context),
+        lambda path, context: json_files.parse_items(json_files.read_items(path), context),
         labelstudio.write_tasks,
     ),
     Format(

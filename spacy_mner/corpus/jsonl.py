@@ -1,35 +1,72 @@
-"""JSONL with Prodigy's keys, one post per line; see `record`."""
+"""JSONL, one post per line; see `record` for our keys and `json_layouts` for those of others."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from spacy.tokens import Doc
 
+from ..errors import CorpusError
 from ..utils.atomic_file import atomic_file
+from .conll import read_lines
+from .json_items import ItemConverter, refuse_lone_surrogates
+from .json_layouts import TAG_LIST, tags_of
 from .posts import ReadContext
 from .record import doc_to_record, parse_records
+from .tags import BIO, Scheme, detect_scheme
 
 
-def parse_jsonl(lines: Iterable[str], context: ReadContext) -> Iterator[Doc]:
-    """Parse the posts of lines, one at a time; see `parse_records`."""
+def read_jsonl(path: Path, context: ReadContext) -> Iterator[Doc]:
+    """Read the posts of a file. Raises CorpusError for a file that is a single JSON value."""
+    _require_lines(path)
+    # The tags of tokens are read twice: their scheme is that of the whole file.
+    tagged = (line for line in read_lines(path) if TAG_LIST.search(line))
+    scheme = detect_scheme(tags_of(_valid(tagged), context.tag_names))
+    return parse_jsonl(read_lines(path), context, scheme)
+
+
+def parse_jsonl(lines: Iterable[str], context: ReadContext, scheme: Scheme = BIO) -> Iterator[Doc]:
+    """Parse the posts of lines, one at a time; see `parse_records`.
+
+    scheme: of tags of tokens.
+    """
+    convert = ItemConverter(context, scheme)
     numbered = ((n, line) for n, line in enumerate(lines, start=1) if line.strip())
-    return parse_records(numbered, _load, "line", context)
+    return parse_records(numbered, lambda line, n: convert(_load(line), n), "line", context)
 
 
-def _load(line: str, _: int) -> Any:
+def _load(line: str) -> Any:
     record = json.loads(line)
     if "\\u" in line:
         refuse_lone_surrogates(record)
     return record
 
 
-def refuse_lone_surrogates(value: Any) -> None:
-    """Raise ValueError for lone surrogates: valid in JSON, but not in UTF-8."""
-    json.dumps(value, ensure_ascii=False).encode("utf-8")
+def _valid(lines: Iterable[str]) -> Iterator[Any]:
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # reported when the line is parsed
+
+
+def _require_lines(path: Path) -> None:
+    """Raise CorpusError for a file that is a single list or indented object."""
+    match [*_valid(islice(filter(str.strip, read_lines(path)), 1))]:
+        case []:
+            is_one = any(True for _ in _valid(["\n".join(read_lines(path))]))
+        case [first]:
+            # A pair is a text with its annotation.
+            is_one = isinstance(first, list) and not isinstance(next(iter(first), None), str)
+    if is_one:
+        raise CorpusError(
+            f"{path} is JSON, but not one post per line: name it {path.with_suffix('.json').name}, "
+            "which may be a list of posts."
+        )
 
 
 def write_jsonl(docs: Iterable[Doc], path: Path) -> None:

@@ -13,21 +13,19 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 from spacy.tokens import Doc
 
-from ..errors import CorpusError
 from ..images.data_uris import is_data_uri
 from ..utils.atomic_file import atomic_file
-from .conll import BYTE_ORDER_MARK
-from .jsonl import refuse_lone_surrogates
-from .offsets import character_offsets, exported_text
+from .offsets import exported_text
 from .posts import ReadContext
-from .record import doc_to_record, parse_records
+from .record import doc_to_record
+from .unread_annotation import find_unread
 
 # The names of the tags in a project's labeling config:
 # <Text name="text" value="$text"/>, <Labels name="label" toName="text">.
@@ -45,39 +43,34 @@ SERVED = re.compile(
 )
 
 
-def read_tasks(path: Path) -> list[Any]:
-    """Read the tasks of a file, which may be a single one. Raises CorpusError."""
-    try:
-        content = path.read_bytes().decode("utf-8").removeprefix(BYTE_ORDER_MARK)
-        tasks = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path} is not JSON in UTF-8 ({error}).") from error
-    if isinstance(tasks, dict):
-        return [tasks]
-    if not isinstance(tasks, list):
-        raise CorpusError(f"{path} is not a list of tasks; export it from Label Studio as JSON.")
-    return tasks
+def is_task(item: Any) -> bool:
+    """Whether an object is a task with its annotation, or one of JSON-MIN with labels."""
+    return isinstance(item, dict) and (
+        isinstance(item.get("data"), dict)
+        or EXTRA in item
+        or "annotation_id" in item
+        or bool(_labeled_values(item))
+    )
 
 
-def parse_tasks(tasks: Iterable[Any], context: ReadContext) -> Iterator[Doc]:
-    """Parse the posts of tasks; see `parse_records`."""
-    seen: set[str] = set()
+class TaskConverter:
+    """Converts the tasks of a file to records."""
 
-    def to_record(task: Any, number: int) -> dict[str, Any]:
-        refuse_lone_surrogates(task)
-        if not isinstance(task, dict):
-            raise ValueError("not a JSON object")
-        parser = _TaskParser(task, number, context)
+    def __init__(self, context: ReadContext) -> None:
+        self._context = context
+        self._seen: set[str] = set()
+
+    def __call__(self, task: dict[str, Any], number: int) -> dict[str, Any]:
+        """Convert a task. Raises ValueError for an invalid one."""
+        parser = _TaskParser(task, number, self._context)
         record = parser.parse()
         # JSON-MIN has one item per annotation, so that a task can occur several times.
         if parser.is_minimal and None not in (task.get("annotation_id"), task.get("id")):
             name = str(task["id"])
-            if name in seen:
+            if name in self._seen:
                 raise ValueError(f"another annotation of task {name}, of which the first was used")
-            seen.add(name)
+            self._seen.add(name)
         return record
-
-    return parse_records(enumerate(tasks, start=1), to_record, "task", context)
 
 
 class _TaskParser:
@@ -94,9 +87,9 @@ class _TaskParser:
         text = self.data.get("text")
         if not isinstance(text, str):
             raise ValueError('no "text" in its data')
-        if self.is_minimal and "spans" in self.data:
-            raise ValueError('"spans" is a key of .jsonl, not of Label Studio')
         regions = self._flat_regions() if self.is_minimal else self._regions()
+        if regions is None:
+            self._refuse_other_annotation()
         spans = None if regions is None else self._spans(text, regions)
         metadata = self._metadata()
         if self.left_out:
@@ -104,11 +97,19 @@ class _TaskParser:
             self.report(f"{', '.join(counts)}: left out")
         return metadata | {"text": text, "spans": spans}
 
+    def _refuse_other_annotation(self) -> None:
+        found = find_unread(self.data, {EXTRA, "tokens"})
+        if found is not None:
+            raise ValueError(
+                f'"{found.key}" of its data looks like annotation, but only "annotations" is read: '
+                "write the data as posts (jq -c '.[].data')"
+            )
+
     def _metadata(self) -> dict[str, Any]:
         """Return all keys of the record but its text and annotation."""
         image, images = self.data.get("image"), self.data.get("images")
         self.left_out.update(["images beside image"] if image and images else [])
-        image = _path_of(image or images)
+        image = served_path(image or images)
         extra = self.data.get(EXTRA)
         if isinstance(extra, dict):
             return {"image": image} | extra
@@ -145,12 +146,7 @@ class _TaskParser:
         """
         regions = [
             {"type": kind, "to_name": TEXT_TAG, "value": value}
-            for values in self.task.values()
-            if isinstance(values, list)
-            for value in values
-            if isinstance(value, dict)
-            for kind in value
-            if kind.endswith("labels")
+            for kind, value in _labeled_values(self.task)
         ]
         return regions if regions or self.task.get("annotation_id") is not None else None
 
@@ -160,12 +156,10 @@ class _TaskParser:
         tag = TEXT_TAG if TEXT_TAG in tags else next(iter(tags), None)
         values = [one["value"] for one in labeled if one.get("to_name") == tag]
         self.left_out.update(["labels of another text"] * (len(labeled) - len(values)))
-        exported = [(one["start"], one["end"], one.get("text")) for one in values]
-        offsets = character_offsets(text, exported, self.report)
         return [
-            {"start": start, "end": end, "label": label}
-            for (start, end), value in zip(offsets, values, strict=True)
-            for label in value["labels"]
+            {"start": one["start"], "end": one["end"], "label": label, "text": one.get("text")}
+            for one in values
+            for label in one["labels"]
         ]
 
     def _is_labeled_text(self, region: Any) -> bool:
@@ -182,10 +176,23 @@ class _TaskParser:
         return False
 
 
-def _path_of(image: Any) -> Any:
+def _labeled_values(item: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the regions of an item of JSON-MIN, each with the key of its labels."""
+    return [
+        (kind, value)
+        for values in item.values()
+        if isinstance(values, list)
+        for value in values
+        if isinstance(value, dict)
+        for kind in value
+        if kind.endswith("labels") and isinstance(value[kind], list)
+    ]
+
+
+def served_path(image: Any) -> Any:
     """Convert the URL of an image that Label Studio serves to its path."""
     if isinstance(image, list):
-        return [_path_of(one) for one in image]
+        return [served_path(one) for one in image]
     served = SERVED.fullmatch(image) if isinstance(image, str) else None
     if served is None:
         return image

@@ -1,8 +1,8 @@
-"""Character offsets of Label Studio's spans.
+"""The unit of character offsets: characters, UTF-16 code units or UTF-8 bytes.
 
-Current releases count characters, as Python does; those until 2021 counted UTF-16 code units, in
-which an emoji has two (HumanSignal/label-studio, issue 1347). A file does not name the unit, but
-most spans include their text, which is found by one of the two units only.
+Python counts characters. Tools in JavaScript count UTF-16 code units, in which an emoji has two
+(HumanSignal/label-studio, issue 1347), others bytes. A file does not name the unit, but a span that
+includes its text is found by one unit only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from ..utils.text import short_repr
 ExportedSpan = tuple[int, int, Any]
 # Offset in the file → offset in characters.
 OffsetMap = Mapping[int, int]
+# Start and end of each span in characters; None for a span that does not fit the text.
+Located = list[tuple[int, int] | None]
 
 # The last character of the Basic Multilingual Plane: a single UTF-16 code unit.
 LAST_OF_ONE_UNIT = 0xFFFF
@@ -24,24 +26,37 @@ LAST_OF_ONE_UNIT = 0xFFFF
 
 def character_offsets(
     text: str, spans: Sequence[ExportedSpan], report: Callable[[str], None]
-) -> list[tuple[int, int]]:
+) -> Located:
     """Return the start and end of each span in characters.
 
-    The unit is the one by which all spans match. If both do, it is characters, and an ambiguity is
-    reported. Raises ValueError if neither does.
+    The unit is the one by which most spans cover the text that they include. If several do, at
+    different places, it is characters if possible, and the ambiguity is reported. A span with
+    another text than it covers is None, and reported. Bytes are tried only if spans have texts.
+
+    Raises ValueError if no span fits, or if one without a text is outside the post.
     """
-    by_character = {i: i for i in range(len(text) + 1)}
-    matching = [
-        offsets
-        for offsets in (by_character, _by_code_unit(text))
-        if all(_matches(span, text, offsets) for span in spans)
-    ]
-    if not matching:
-        raise ValueError(_mismatch(text, spans, by_character))
-    found = [[(offsets[start], offsets[end]) for start, end, _ in spans] for offsets in matching]
-    if found[0] != found[-1]:
-        report("ambiguous offsets of spans after an emoji; read as characters, not UTF-16")
-    return found[0]
+    if not spans:
+        return []
+    units: dict[str, OffsetMap] = {"characters": {i: i for i in range(len(text) + 1)}}
+    if not text.isascii():
+        units["UTF-16"] = code_unit_offsets(text)
+        if any(isinstance(span[2], str) for span in spans):
+            units["bytes"] = _byte_offsets(text)
+    candidates = {
+        name: [_locate(span, text, offsets) for span in spans] for name, offsets in units.items()
+    }
+    numbers = {name: sum(map(bool, found)) for name, found in candidates.items()}
+    unit = max(units, key=numbers.__getitem__)
+    found = candidates[unit]
+    for other in units:
+        if numbers[other] == numbers[unit] > 0 and candidates[other] != found:
+            report(f"ambiguous offsets of spans: read as {unit}, not {other}")
+    misfits = [span for span, place in zip(spans, found, strict=True) if place is None]
+    if len(misfits) == len(spans) or not all(isinstance(span[2], str) for span in misfits):
+        raise ValueError(_mismatch(text, misfits[0]))
+    for span in misfits:
+        report(f"{_mismatch(text, span)}; the annotation outside of the other spans is missing")
+    return found
 
 
 def exported_text(covered: str) -> str:
@@ -49,28 +64,38 @@ def exported_text(covered: str) -> str:
     return covered.replace("\r", "\\n").replace("\n", "\\n")
 
 
-def _by_code_unit(text: str) -> OffsetMap:
+def code_unit_offsets(text: str) -> OffsetMap:
+    """Return the offsets in characters by those in UTF-16 code units."""
     units = accumulate((1 + (ord(c) > LAST_OF_ONE_UNIT) for c in text), initial=0)
     return {unit: i for i, unit in enumerate(units)}
 
 
-def _matches(span: ExportedSpan, text: str, offsets: OffsetMap) -> bool:
-    """Whether the span is inside the text and covers the text that was exported with it."""
+def _byte_offsets(text: str) -> OffsetMap:
+    lengths = accumulate((len(c.encode()) for c in text), initial=0)
+    return {length: i for i, length in enumerate(lengths)}
+
+
+def _locate(span: ExportedSpan, text: str, offsets: OffsetMap) -> tuple[int, int] | None:
+    """Return the place of a span, if it covers the text that was exported with it."""
     start, end = offsets.get(span[0]), offsets.get(span[1])
     if start is None or end is None or start >= end:
-        return False
-    return not isinstance(span[2], str) or _equal_text(span[2], text[start:end])
+        return None
+    is_equal = not isinstance(span[2], str) or _equal_text(span[2], text[start:end])
+    return (start, end) if is_equal else None
 
 
 def _equal_text(exported: str, covered: str) -> bool:
-    # A browser collapses white space, and a selection may end in some.
-    return exported_text(exported).replace("\\n", " ").split() == (
-        exported_text(covered).replace("\\n", " ").split()
+    # A browser collapses white space, a selection may end in some, and pipelines of Hugging Face
+    # join word pieces by spaces, in lower case.
+    first, second = (
+        "".join(exported_text(one).replace("\\n", " ").split()).casefold()
+        for one in (exported, covered)
     )
+    return first == second
 
 
-def _mismatch(text: str, spans: Sequence[ExportedSpan], offsets: OffsetMap) -> str:
-    start, end, covered = next(span for span in spans if not _matches(span, text, offsets))
+def _mismatch(text: str, span: ExportedSpan) -> str:
+    start, end, covered = span
     name = f"span {start}–{end}"
     if not 0 <= start < end <= len(text):
         return f"{name} is outside the text of {len(text)} characters"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +12,15 @@ from spacy.tokens import Doc, Span
 
 from ..extensions import POST_ID
 from .tags import Entity, Orphans, Scheme, Tag, read_entities
+from .word_boundaries import OffsetCheck
 
 
 @dataclass(frozen=True)
 class Problem:
     """Part of the input that was skipped or repaired.
 
-    line: 1-based line number; of a .spacy file the number of the Doc, of a Label Studio file
-        that of the task.
+    line: 1-based line number; of a .spacy file the number of the Doc, of a .json file that of the
+        item.
     reason: what is wrong, and how it was handled.
     """
 
@@ -31,12 +33,15 @@ class ReadContext:
     """Settings with which a corpus file is read, and what its reader reports.
 
     nlp: provides the vocab, and the tokenizer for posts without tokens.
-    renamed: old label → new label; other labels are unchanged.
+    renamed: old label → new label, or "" to drop its spans; other labels are unchanged.
     orphans: see `read_entities`.
     columns: those of words and tags, from 1; None: found by their content.
     context_label: label of text about the image behind the tokens of a post; see `conll_context`.
+    tag_names: names of integer tags and labels in order; None if unknown.
     problems: skipped and repaired parts of the input.
     labels_seen: labels of the input, by their old names.
+    dropped: number of spans that were dropped, by label.
+    offset_check: of the character offsets of spans.
     scheme: name of the scheme of its tags; None for a format without tags.
     n_orphans, n_changed: sums of `Repaired.orphans` and `Repaired.changed` over posts.
     """
@@ -46,8 +51,11 @@ class ReadContext:
     orphans: Orphans = "open"
     columns: tuple[int, int] | None = None
     context_label: str | None = None
+    tag_names: Sequence[str] | None = None
     problems: list[Problem] = field(default_factory=list)
     labels_seen: set[str] = field(default_factory=set)
+    dropped: Counter[str] = field(default_factory=Counter)
+    offset_check: OffsetCheck = field(default_factory=OffsetCheck)
     scheme: str | None = None
     n_orphans: int = 0
     n_changed: int = 0
@@ -57,23 +65,38 @@ class ReadContext:
         self.problems.append(Problem(line, reason))
 
     def rename(self, label: str) -> str:
-        """Return the new name of a label."""
+        """Return the new name of a label, or "" if its spans are dropped."""
         self.labels_seen.add(label)
         return self.renamed.get(label, label)
 
-    def entities_of_tags(self, tags: Iterable[Tag | None], scheme: Scheme) -> list[Entity]:
-        """Return the entities of the tags of a post with renamed labels, and count the orphans.
+    def relabel(self, spans: Iterable[Entity]) -> list[Entity]:
+        """Return spans with renamed labels, without those whose label is dropped."""
+        renamed = [(start, end, self.rename(label), label) for start, end, label in spans]
+        self.dropped.update(label for *_, name, label in renamed if not name)
+        return [(start, end, name) for start, end, name, _ in renamed if name]
+
+    def read_tags(self, tags: Sequence[Tag | None], scheme: Scheme) -> list[Entity]:
+        """Return the entities of the tags of a post, and count the orphans.
 
         scheme: that of the whole corpus, from `detect_scheme`.
         """
-        renamed = [
-            Tag(tag.prefix, self.rename(tag.label)) if tag and tag.label else tag for tag in tags
-        ]
-        repaired = read_entities(renamed, self.orphans, scheme)
+        repaired = read_entities(tags, self.orphans, scheme)
         self.scheme = scheme.name
         self.n_orphans += repaired.orphans
         self.n_changed += repaired.changed
         return repaired.entities
+
+    def entities_of_tags(self, tags: Iterable[Tag | None], scheme: Scheme) -> list[Entity]:
+        """Return the entities of tags that are renamed before their orphans are repaired."""
+        # A label to be dropped keeps its name until its entities are known.
+        renamed = [
+            Tag(tag.prefix, self.rename(tag.label) or tag.label) if tag and tag.label else tag
+            for tag in tags
+        ]
+        entities = self.read_tags(renamed, scheme)
+        kept = [one for one in entities if self.renamed.get(one[2]) != ""]
+        self.dropped.update(one[2] for one in entities if one not in kept)
+        return kept
 
 
 def make_doc(
@@ -108,9 +131,12 @@ def make_doc(
 
 
 def rename_labels(doc: Doc, context: ReadContext) -> None:
-    """Rename the labels of a Doc in place; missing annotation stays missing."""
-    entities = [Span(doc, e.start, e.end, label=context.rename(e.label_)) for e in doc.ents]
-    doc.set_ents(entities, default="unmodified")
+    """Rename or drop the labels of a Doc in place; missing annotation stays missing."""
+    found = [(entity.start, entity.end, entity.label_) for entity in doc.ents]
+    entities = [Span(doc, start, end, label) for start, end, label in context.relabel(found)]
+    kept = {entity.start for entity in entities}
+    dropped = [entity for entity in doc.ents if entity.start not in kept]
+    doc.set_ents(entities, outside=dropped, default="unmodified")
 
 
 def missing_tokens(doc: Doc) -> list[int]:

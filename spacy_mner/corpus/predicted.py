@@ -14,12 +14,15 @@ from spacy.training import Example
 from ..extensions import copy_image
 from ..utils.text import MAX_ITEMS, short_repr
 from .join_words import join_words
+from .word_boundaries import word_around
 
 # Shares of gold spans and of tokens above which the tokens of a corpus without text are not those
 # of the pipeline. Words are joined by a guess: up to 1 % of the spans and 10 % of the tokens differ
 # in English corpora with the tokens of spaCy, 10 % to 70 % of the spans where `@` is a token.
 MAX_MISALIGNED = 0.05
 MAX_CHANGED = 0.25
+
+INSIDE = "begin or end inside a word"
 
 
 def make_predicted(reference: Doc, nlp: Language, gold_preproc: bool = False) -> Doc:
@@ -58,7 +61,8 @@ class SpanAlignment:
     """How many gold entities align with the tokens of a pipeline.
 
     spans: all gold entities. misaligned: those that do not begin and end at token boundaries.
-    examples: the first few of them.
+    inside_words: those that begin or end inside a word.
+    examples: the first few of both.
     joined: spans of posts whose text was joined from their words (`make_joined`). The numbers are
         an estimate then, and tokens are compared as well.
     tokens: of these posts. changed: those that are not tokens of the pipeline.
@@ -68,6 +72,7 @@ class SpanAlignment:
 
     spans: int = 0
     misaligned: int = 0
+    inside_words: int = 0
     examples: list[MisalignedSpan] = field(default_factory=list)
     joined: int = 0
     tokens: int = 0
@@ -90,6 +95,10 @@ class SpanAlignment:
             self.changed_examples += changed[: MAX_ITEMS - len(self.changed_examples)]
         found = misaligned_spans(example)
         self.misaligned += len(found)
+        inside = _spans_inside_words(example.reference)
+        self.inside_words += len(inside)
+        # A span inside a word is misaligned, unless the tokenizer splits words.
+        found += inside[: 0 if found else None]
         self.examples += found[: MAX_ITEMS - len(self.examples)]
 
     @property
@@ -97,7 +106,7 @@ class SpanAlignment:
         """What training on these tokens leads to, and what to do; None if they are as expected."""
         if self.joined < self.spans:
             if not self.misaligned:
-                return None
+                return f"{self}." if self.inside_words else None
             return (
                 f"{self}. Training treats them as missing annotation, and scores count them as not "
                 "found. Adapt the tokenizer's rules or the annotation."
@@ -123,10 +132,23 @@ class SpanAlignment:
             f"{short_repr(one.span)} in {' | '.join(map(short_repr, one.tokens))}"
             for one in self.examples
         )
+        if self.inside_words and not self.misaligned:
+            return f"{self.inside_words:,} of {self.spans:,} gold spans {INSIDE} ({shown})"
         return (
             f"{self.misaligned:,} of {self.spans:,} gold spans do not align with the tokens of "
-            "the pipeline" + (f" ({shown})" if shown else "")
+            "the pipeline"
+            + (f", {self.inside_words:,} {INSIDE}" if self.inside_words else "")
+            + (f" ({shown})" if shown else "")
         )
+
+
+def _spans_inside_words(reference: Doc) -> list[MisalignedSpan]:
+    text = reference.text
+    return [
+        MisalignedSpan(entity.text, [text[slice(*word_around(text, *offsets))]])
+        for entity in reference.ents
+        if (offsets := (entity.start_char, entity.end_char)) != word_around(text, *offsets)
+    ]
 
 
 def _tokens_by_offset(doc: Doc) -> dict[tuple[int, int], str]:

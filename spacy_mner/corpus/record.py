@@ -3,10 +3,10 @@
 `{"id", "text", "image", "spans": [{"start", "end", "label"}]}`. A post without `spans` is not
 annotated, one with `spans: []` has no entities. Optional keys:
 
+- `text` of a span: its offsets are those at which it is found; see `offsets`.
 - `tokens` (`[{"text", "start", "end"}]`): gold tokens, never split; `has_unknown_spaces` if the
   text is only these tokens joined by spaces.
 - `missing` (`[{"start", "end"}]`): parts of the text with missing annotation.
-- `entities`: written by `spacy-mner annotate`, read if there are no `spans`.
 - `image`: a reference or a list of them; a data URI is decoded to bytes.
 - `image_features`, `image_objects`, `image_text`: as the Doc attributes of these names.
 
@@ -17,7 +17,7 @@ timestamps are not, because Prodigy computes them for tasks that lack them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from ..extensions import POST_ID, image_as_png
 from ..images.data_uris import decode_data_uri, encode_data_uri, is_data_uri
 from ..images.image_objects import read_objects, write_objects
 from ..utils.text import short_repr
+from .offsets import character_offsets
 from .posts import ReadContext, make_doc, missing_tokens
 from .spans import (
     CharSpan,
@@ -53,6 +54,9 @@ OTHER_ANNOTATION = {
     "arcs": "dependencies",
     "accept": "choices",
     "label": "a label of the whole post",
+    "cats": "a label of the whole post",
+    "prediction": "predictions",
+    "predictions": "predictions",
     "audio_spans": "audio spans",
     "user_input": "free text",
 }
@@ -62,7 +66,7 @@ T = TypeVar("T")
 
 def parse_records(
     items: Iterable[tuple[int, T]],
-    to_record: Callable[[T, int], Any],
+    to_record: Callable[[T, int], dict[str, Any]],
     unit: str,
     context: ReadContext,
 ) -> Iterator[Doc]:
@@ -84,11 +88,7 @@ def parse_records(
 class _RecordParser:
     """Parses one JSON object; raises ValueError for an invalid one."""
 
-    def __init__(self, record: Any, line: int, context: ReadContext) -> None:
-        if not isinstance(record, dict):
-            raise ValueError("not a JSON object")
-        if not isinstance(record.get("text"), str):
-            raise ValueError('no "text"')
+    def __init__(self, record: dict[str, Any], line: int, context: ReadContext) -> None:
         answer = record.get("answer", "accept")
         if answer != "accept":
             raise ValueError(f'the annotator\'s answer is "{answer}"')
@@ -99,7 +99,7 @@ class _RecordParser:
 
     def parse(self) -> Doc:
         self._report_other_annotation()
-        spans, missing = self._labeled_spans(), self._missing()
+        spans, missing = self._labeled_spans()
         if self.record.get("tokens") is not None:
             offsets = self._gold_tokens()
         else:
@@ -131,18 +131,25 @@ class _RecordParser:
             image_text=image_text,
         )
 
-    def _labeled_spans(self) -> list[CharSpan] | None:
-        value = self._list("entities" if self.record.get("spans") is None else "spans")
-        spans = [span for span in value or [] if not _is_image_region(span)]
-        if value is None or (value and not spans):
-            return None
-        return [self._labeled(span) for span in spans]
-
-    def _labeled(self, value: Any) -> CharSpan:
-        span, label = self._span(value), value.get("label")
-        if not isinstance(label, str) or not label:
-            raise ValueError(f"span {span.start}–{span.end} has no label")
-        return CharSpan(span.start, span.end, self.context.rename(label))
+    def _labeled_spans(self) -> tuple[list[CharSpan] | None, list[CharSpan]]:
+        """Return the spans, None if the post is not annotated, and where annotation is missing."""
+        missing, value = self._missing(), self._list("spans")
+        values = [span for span in value or [] if not is_image_region(span)]
+        if value is None or (value and not values):
+            return None, missing
+        exported = [(*_integers(one), one.get("text")) for one in values]
+        has_text = any(text is not None for *_, text in exported)
+        places = character_offsets(
+            self.text, exported, self._report if has_text else lambda _: None
+        )
+        if None in places:
+            missing.append(CharSpan(0, len(self.text), ""))
+        labels = [_label(one) for one in values]
+        found = [(*place, name) for place, name in zip(places, labels, strict=True) if place]
+        spans = [CharSpan(*one) for one in self.context.relabel(found)]
+        if self.record.get(UNKNOWN_SPACES) is not True:
+            self.context.offset_check.update(self.text, spans)
+        return spans, missing
 
     def _missing(self) -> list[CharSpan]:
         if self.record.get("_view_id") != BINARY_VIEW:
@@ -157,11 +164,7 @@ class _RecordParser:
         return value
 
     def _span(self, span: Any) -> CharSpan:
-        if not isinstance(span, dict):
-            raise ValueError(f"span {short_repr(span)} is not an object")
-        start, end = span.get("start"), span.get("end")
-        if type(start) is not int or type(end) is not int:
-            raise ValueError(f"span {short_repr(span)} has no integer start and end")
+        start, end = _integers(span)
         if not 0 <= start < end <= len(self.text):
             raise ValueError(
                 f"span {start}–{end} is outside the text of {len(self.text)} characters"
@@ -197,9 +200,10 @@ class _RecordParser:
 
     def _report_other_annotation(self) -> None:
         """Report annotation that a Doc does not hold."""
-        found = [name for key, name in OTHER_ANNOTATION.items() if self.record.get(key)]
+        names = (name for key, name in OTHER_ANNOTATION.items() if self.record.get(key))
+        found = [*dict.fromkeys(names)]
         spans = self.record.get("spans")
-        if isinstance(spans, list) and any(map(_is_image_region, spans)):
+        if isinstance(spans, list) and any(map(is_image_region, spans)):
             found.append("regions of the image")
         if found:
             self._report(f"{', '.join(found)}: left out")
@@ -230,8 +234,26 @@ def as_objects(value: Any) -> list[Any]:
         raise ValueError(str(error)) from error
 
 
-def _is_image_region(span: Any) -> bool:
-    return isinstance(span, dict) and "points" in span
+def _integers(span: Any) -> Offsets:
+    if not isinstance(span, dict):
+        raise ValueError(f"span {short_repr(span)} is not an object")
+    start, end = span.get("start"), span.get("end")
+    if type(start) is not int or type(end) is not int:
+        raise ValueError(f"span {short_repr(span)} has no integer start and end")
+    return start, end
+
+
+def _label(span: Mapping[str, Any]) -> str:
+    label = span.get("label")
+    if not isinstance(label, str) or not label:
+        raise ValueError(f"span {short_repr(dict(span))} has no label")
+    return label
+
+
+def is_image_region(span: Any) -> bool:
+    # Corners of the region; text annotators have spans under this key.
+    points = span.get("points") if isinstance(span, dict) else None
+    return isinstance(points, list) and not any(isinstance(one, dict) for one in points)
 
 
 def _parse_image(value: Any) -> Any:

@@ -42,9 +42,11 @@ class Summary:
     repaired_tags, repaired_tokens: entities without their first or last tag, and the tags that the
         convention for them changed; see `tags.Repaired`.
     posts_with_image: posts of the output with an image or a descriptor.
+    dropped: spans whose label is dropped, by label.
     alignment: of the gold spans with the tokens of a pipeline.
+    offset_hint: the mistake that most spans inside words come from; "" if there is none.
     problems: skipped and repaired parts of the input.
-    unused_names: labels to be renamed that do not occur.
+    unused_names: labels to be renamed or dropped that do not occur.
     """
 
     input: str
@@ -61,7 +63,9 @@ class Summary:
     images_missing: list[MissingImage] = field(default_factory=list)
     captions_matched: int = 0
     captions_missing: list[MissingImage] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
     alignment: SpanAlignment = field(default_factory=SpanAlignment)
+    offset_hint: str = ""
     problems: list[Problem] = field(default_factory=list)
     unused_names: list[str] = field(default_factory=list)
 

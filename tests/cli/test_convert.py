@@ -83,6 +83,29 @@ def test_a_renamed_label_that_does_not_occur_is_reported(run):
     assert "no label GEO" in run("train.txt", "train.spacy", "--map", "GEO=LOC").stdout
 
 
+def test_a_label_is_dropped_and_counted(run, tmp_path):
+    output = run("train.txt", "train.jsonl", "--map", "OTHER=", "--map", "GEO=").stdout
+    assert "dropped OTHER" in output and "no label GEO" in output
+    assert '"spans": []' in (tmp_path / "train.jsonl").read_text().splitlines()[0]
+
+
+def test_integer_tags_are_named(run, tmp_path):
+    (tmp_path / "hf.jsonl").write_text('{"tokens": ["Oslo", "rocks"], "ner_tags": [1, 0]}')
+    result = run("hf.jsonl", "x.spacy")
+    assert result.exit_code == 1 and "--labels" in result.stdout
+    assert "entities LOC" in run("hf.jsonl", "x.spacy", "--labels", "O, B-LOC,I-LOC").stdout
+
+
+def test_spans_inside_words_are_printed_with_what_is_wrong(run, tmp_path):
+    post = {"text": "Greetings out of Norvia", "spans": [{"start": 17, "end": 22, "label": "LOC"}]}
+    (tmp_path / "posts.jsonl").write_text(json.dumps(post))
+    output = " ".join(run("posts.jsonl", "x.spacy").stdout.split())
+    assert "1 begin or end inside a word ('Norvi' in 'Norvia')" in output
+    assert "add 1 to end" in output and output.count("Norvi'") == 1
+    summary = json.loads((tmp_path / "x.spacy.summary.json").read_text())
+    assert summary["alignment"]["inside_words"] == 1 and "add 1 to end" in summary["offset_hint"]
+
+
 def test_labels_of_the_sentiment_task_are_reported(run, tmp_path):
     (tmp_path / "sentiment.txt").write_text("IMGID:1\na\tB-NEG\n")
     assert "sentiment" in run("sentiment.txt", "x.spacy").stdout
@@ -96,7 +119,7 @@ def test_label_studio_files_are_written_and_read_with_problems_by_task(run, tmp_
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))
     result = run("tasks.json", "back.spacy", "--images-root", "images")
     assert result.exit_code == 0
-    assert 'task 3: no "text" in its data' in result.stdout
+    assert 'task 3: no "text"' in result.stdout
 
 
 POST = {"text": "thanks @Nike", "spans": [{"start": 8, "end": 12, "label": "ORG"}]}

@@ -145,6 +145,36 @@ def test_pixels_are_written_as_a_data_uri(tmp_path):
     assert Image.open(tmp_path / "read.png").size == (3, 2)
 
 
+DROPPED = {"NORP": "", "OTHER": "MISC"}
+
+
+@pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
+def test_spans_of_a_dropped_label_are_outside_in_every_format(suffix, tmp_path):
+    entities = [(0, 2, "NORP"), (2, 3, "OTHER"), (4, 5, "NORP")]
+    doc = doc_of(*"abcdef", entities=entities, missing=[3])
+    write_docs([doc], tmp_path / "in.spacy")
+    convert(tmp_path / "in.spacy", tmp_path / f"x{suffix}")
+    summary = convert(tmp_path / f"x{suffix}", tmp_path / "out.spacy", Options(rename=DROPPED))
+    assert tags_of(docs_of(tmp_path / "out.spacy")[0]) == ["O", "O", "B-MISC", "", "O", "O"]
+    assert (summary.dropped, summary.entities) == ({"NORP": 2}, {"MISC": 1})
+    assert json.loads((tmp_path / "out.spacy.summary.json").read_text())["dropped"] == {"NORP": 2}
+
+
+def test_tags_of_a_dropped_label_are_outside(tmp_path):
+    source = tmp_path / "x.conll"
+    source.write_text("a\tB-NORP\nb\tI-NORP\nc\tB-NORP\nd\tB-OTHER\ne\tI-MISC\n")
+    summary = convert(source, tmp_path / "x.spacy", Options(rename={**DROPPED, "GPE": ""}))
+    assert tags_of(docs_of(tmp_path / "x.spacy")[0]) == ["O", "O", "O", "B-MISC", "I-MISC"]
+    assert (summary.dropped, summary.unused_names) == ({"NORP": 2}, ["GPE"])
+
+
+def test_a_dropped_span_does_not_replace_one_inside_it(tmp_path):
+    spans = [{"start": 0, "end": 9, "label": "NORP"}, {"start": 0, "end": 4, "label": "PER"}]
+    source = write_jsonl(tmp_path / "in.jsonl", {"text": "Mira left", "spans": spans})
+    summary = convert(source, tmp_path / "x.spacy", Options(rename=DROPPED))
+    assert summary.entities == {"PER": 1} and not summary.problems
+
+
 def test_renaming_labels_of_docs_keeps_missing_annotation(tmp_path):
     doc = doc_of("a", "b", "c", entities=[(0, 1, "OTHER")], missing=[1])
     write_docs([doc], tmp_path / "in.spacy")
@@ -223,7 +253,7 @@ def test_sentiment_labels_are_detected(tmp_path):
         ("IMGID:1\na\tO\n", "x.txt", "x.csv", "output must end in"),
         ("{", "x.json", "x.spacy", "not JSON"),
         ("[]", "x.json", "x.spacy", "no post"),
-        ("3", "x.json", "x.spacy", "not a list of tasks"),
+        ("3", "x.json", "x.spacy", "not a list of posts"),
         ("[3]", "x.json", "x.spacy", "the first in task 1: not a JSON object"),
     ],
 )
@@ -251,6 +281,7 @@ def test_spans_that_do_not_align_with_the_tokenizer_are_counted(suffix, tmp_path
     summary = convert(tmp_path / f"out{suffix}", tmp_path / "back.spacy")
     assert (summary.alignment.spans, summary.alignment.misaligned) == (4, 2)
     written = json.loads((tmp_path / "back.spacy.summary.json").read_text())
+    assert written["alignment"]["inside_words"] == 1
     assert written["alignment"]["examples"] == [
         {"span": "Nike", "tokens": ["@Nike"]},
         {"span": "NYC", "tokens": ["NYCmarathon"]},

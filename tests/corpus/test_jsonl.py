@@ -120,7 +120,7 @@ def test_text_between_gold_tokens_becomes_tokens():
         ({"text": "a", "spans": [span(0, 0)]}, "outside the text"),
         ({"text": "a", "spans": [span("0", 1)]}, "integer"),
         ({"text": "a", "spans": [{"start": 0, "end": 1}]}, "no label"),
-        ({"text": "a", "spans": ["PER"]}, "not an object"),
+        ({"text": "a", "spans": ["PER"]}, "strings"),
         ({"text": "a", "spans": {}}, "not a list"),
         ({"text": "a", "image": 3}, "neither a reference"),
         ({"text": "a", "image": "data:image/png,xx"}, "base64"),

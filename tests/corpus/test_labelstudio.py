@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_mner.corpus.labelstudio import parse_tasks, read_tasks, write_tasks
+from spacy_mner.corpus.json_files import parse_items, read_items
+from spacy_mner.corpus.labelstudio import write_tasks
 from spacy_mner.corpus.posts import ReadContext
 from spacy_mner.errors import CorpusError
 
@@ -65,7 +66,7 @@ TASK = {
 def parse(*tasks, rename=None):
     """Return the posts and problems of tasks."""
     context = ReadContext(NLP, rename or {})
-    return list(parse_tasks(tasks, context)), context.problems
+    return list(parse_items(tasks, context)), context.problems
 
 
 def reasons(problems):
@@ -230,7 +231,7 @@ def test_the_id_of_the_data_precedes_that_of_the_task():
     [
         (3, "not a JSON object"),
         ({**TASK, "data": {"body": "a"}}, 'no "text"'),
-        ({**TASK, "data": "a"}, 'no "text"'),
+        ({**TASK, "data": "a"}, "without a start"),
         (with_data() | {"annotations": {"result": []}}, "not a list of objects"),
         (with_data() | {"annotations": [3]}, "not a list of objects"),
         (with_data() | {"annotations": [{"result": None}]}, "not a list"),
@@ -239,7 +240,7 @@ def test_the_id_of_the_data_precedes_that_of_the_task():
         ({**TASK, "data": {"text": ""}, "annotations": []}, "no text"),
         (with_data(image=3), "neither a reference"),
         (with_data(text="\ud83c"), "surrogates"),
-        ({"text": "a", "spans": []}, ".jsonl"),
+        (with_data(ents=[[2, 6, "PER"]]) | {"annotations": []}, '"ents" of its data'),
     ],
 )
 def test_an_invalid_task_is_reported_and_the_others_are_read(task, reason):
@@ -292,14 +293,14 @@ def test_keys_added_by_label_studio_are_ignored(tmp_path):
 def test_a_doc_is_restored_from_its_task(doc, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "round.json"
     write_tasks([doc], path)
-    [post], problems = parse(*read_tasks(path))
+    [post], problems = parse(*read_items(path))
     assert content(post) == content(doc)
     assert all("ambiguous offsets" in problem.reason for problem in problems)
 
 
 def test_a_file_can_be_a_single_task(tmp_path):
     (tmp_path / "42.json").write_text(json.dumps(TASK), encoding="utf-8-sig")
-    assert read_tasks(tmp_path / "42.json") == [TASK]
+    assert read_items(tmp_path / "42.json") == [TASK]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "3", '"a"', b"[\xff]"])
@@ -307,7 +308,7 @@ def test_a_file_without_tasks_raises(text, tmp_path):
     path = tmp_path / "x.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(CorpusError, match=r"x\.json"):
-        read_tasks(path)
+        read_items(path)
 
 
 TASK_KEYS = ["id", "data", "annotations", "result", "predictions", "drafts", "was_canceled"]

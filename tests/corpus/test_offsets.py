@@ -6,10 +6,7 @@ from hypothesis import strategies as st
 
 from spacy_mner.corpus.offsets import character_offsets, exported_text
 
-
-def units(text):
-    """Return the number of UTF-16 code units."""
-    return len(text.encode("utf-16-le")) // 2
+from .foreign_writers import in_bytes, units
 
 
 def found(text, *spans):
@@ -41,6 +38,11 @@ def found(text, *spans):
             ["annotation", "This"],
         ),
         ("💩 Rio", [(3, 6, None)], ["Rio"]),
+        # UTF-8 bytes.
+        ("für Köln", [(5, 10, "Köln")], ["Köln"]),
+        ("💩 Rio", [(5, 8, "Rio")], ["Rio"]),
+        # As word pieces of an uncased model.
+        ("in Coca-Cola", [(3, 12, "coca - cola")], ["Coca-Cola"]),
     ],
 )
 def test_the_unit_of_offsets_is_detected(text, spans, expected):
@@ -48,9 +50,18 @@ def test_the_unit_of_offsets_is_detected(text, spans, expected):
 
 
 def test_ambiguous_offsets_are_read_as_characters_and_reported():
-    words, [problem] = found("💩 Rio!", (2, 5, None))
-    assert words == ["Rio"]
+    words, [problem] = found("💩 ooo", (3, 5, "oo"))
+    assert words == ["oo"]
     assert "read as characters" in problem
+
+
+def test_a_span_with_another_text_than_it_covers_is_missing_annotation():
+    problems: list[str] = []
+    spans = [(0, 4, "Mira"), (5, 9, "Zed"), (10, 14, "Oslo")]
+    offsets = character_offsets("Mira left Oslo", spans, problems.append)
+    assert offsets == [(0, 4), None, (10, 14)]
+    [problem] = problems
+    assert "has the text 'Zed', but covers 'left'" in problem and "missing" in problem
 
 
 @pytest.mark.parametrize(
@@ -60,6 +71,7 @@ def test_ambiguous_offsets_are_read_as_characters_and_reported():
         ((0, 99, None), "0–99 is outside the text of 7 characters"),
         ((3, 3, None), "outside the text"),
         ((-1, 3, None), "outside the text"),
+        ((1, 3, "é"), "has the text"),
     ],
 )
 def test_a_mismatched_span_raises(span, reason):
@@ -81,10 +93,11 @@ def test_character_offsets_are_restored(drawn):
     assert character_offsets(text, spans, lambda _: None) == given_offsets
 
 
-@given(text_and_offsets())
-def test_utf_16_offsets_are_restored_or_reported(drawn):
+@pytest.mark.parametrize("length", [units, in_bytes])
+@given(drawn=text_and_offsets())
+def test_offsets_in_other_units_are_restored_or_ambiguous(length, drawn):
     text, given_offsets = drawn
-    spans = [(units(text[:s]), units(text[:e]), text[s:e]) for s, e in given_offsets]
+    spans = [(length(text[:s]), length(text[:e]), text[s:e]) for s, e in given_offsets]
     assume(spans)
     problems: list[str] = []
     offsets = character_offsets(text, spans, problems.append)

@@ -63,10 +63,21 @@ def test_misaligned_spans_are_counted_with_examples():
         reference = reference_of(text)
         alignment.update(Example(make_predicted(reference, NLP), reference))
     expected = [[token] for *_, token in SPLIT.values() if token]
-    assert (alignment.spans, alignment.misaligned) == (5, 3)
+    assert (alignment.spans, alignment.misaligned, alignment.inside_words) == (5, 3, 1)
     assert [one.tokens for one in alignment.examples] == expected
     assert alignment.examples[0] == MisalignedSpan("Nike", ["@Nike"])
     assert "3 of 5 gold spans" in str(alignment) and "'Nike' in '@Nike'" in str(alignment)
+
+
+def test_a_span_inside_a_word_is_counted_if_its_tokens_align():
+    alignment = SpanAlignment()
+    reference = Doc(NLP.vocab, ["Norvi", "a"], [False, False], ents=["B-LOC", "O"])
+    alignment.update(Example(make_predicted(reference, NLP, gold_preproc=True), reference))
+    assert (alignment.misaligned, alignment.inside_words) == (0, 1)
+    assert str(alignment).startswith("1 of 1 gold spans begin or end inside a word ('Norvi' in")
+    unknown = Doc(NLP.vocab, ["a", "b"], ents=["B-LOC", "O"])
+    alignment.update(Example(make_predicted(unknown, NLP), unknown))
+    assert (alignment.spans, alignment.inside_words) == (2, 1)
 
 
 def test_spans_always_align_with_gold_tokens():

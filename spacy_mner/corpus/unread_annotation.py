@@ -1,0 +1,159 @@
+"""Recognition of annotation under keys that are not read, as opposed to metadata."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .tags import parse_tag
+
+# Keys that hold no entities of the text, at any depth.
+METADATA = frozenset(
+    [
+        "id",
+        "text",
+        "image",
+        "images",
+        "image_path",
+        "image_features",
+        "image_objects",
+        "image_text",
+        "meta",
+        "metadata",
+        "missing",
+        "sents",
+        "options",
+        "config",
+        "relations",
+        "arcs",
+        "accept",
+        "audio_spans",
+        "prediction",
+        "predictions",
+        "negatives",
+        "pos",
+        "pos_tags",
+        "chunk_tags",
+        "upos",
+        "xpos",
+        "lemmas",
+        "hashtags",
+        "cashtags",
+        "symbols",
+        "mentions",
+        "user_mentions",
+        "urls",
+        "media",
+        "polls",
+    ]
+)
+# Names of keys that hold a position in a text.
+POSITION = re.compile(r"start|begin|from|offset|end|stop|^to$|length|pos|index|indices|span", re.I)
+
+
+def is_tweet_entities(value: Any) -> bool:
+    """Whether a value is the `entities` of a tweet: its hashtags, mentions, links and the like.
+
+    Entities that Twitter itself found have a `normalized_text`.
+    """
+    if not isinstance(value, Mapping) or not value.keys() <= METADATA | {"annotations"}:
+        return False
+    found = value.get("annotations") or []
+    return isinstance(found, list) and all("normalized_text" in one for one in found)
+
+
+@dataclass(frozen=True)
+class UnreadAnnotation:
+    """A key that looks like annotation.
+
+    path: of its value, in jq. read_as: the key under which it would be read.
+    """
+
+    key: str
+    path: str
+    read_as: str
+
+    def __str__(self) -> str:
+        return (
+            f'"{self.key}" looks like annotation, but is not read: rename it '
+            f"(jq -c '.{self.read_as} = {self.path}'), or delete it if it is not"
+        )
+
+
+def find_unread(
+    item: Mapping[str, Any], read: set[str], n_tokens: int | None = None
+) -> UnreadAnnotation | None:
+    """Return the first key that is not read, but looks like annotation.
+
+    read: keys that are read.
+    n_tokens: number of gold tokens, of which a list of this length may be the tags; None if such a
+        list is not annotation.
+    """
+    for key, value in item.items():
+        if key in read or key in METADATA or key.startswith("_") or is_tweet_entities(value):
+            continue
+        path = _step(key)
+        if (spans := _path_of_spans(value, path)) is not None:
+            return UnreadAnnotation(key, spans, "spans")
+        if _is_list_of_tags(value, n_tokens):
+            tags = f'({path} / " ")' if isinstance(value, str) else path
+            return UnreadAnnotation(key, tags, "ner_tags")
+    return None
+
+
+def _step(key: str) -> str:
+    return f".{key}" if key.isidentifier() and key.isascii() else f".[{json.dumps(key)}]"
+
+
+def _is_list_of_tags(value: Any, n_tokens: int | None) -> bool:
+    words = value.split() if isinstance(value, str) else value
+    if not isinstance(words, list) or not words:
+        return False
+    if all(isinstance(word, str) for word in words):
+        tags = [parse_tag(word) for word in words]
+        if len(tags) > 1 and None not in tags and any(tag and tag.label for tag in tags):
+            return True
+    return (
+        isinstance(value, list)
+        and len(value) == n_tokens
+        and (all(type(one) is int for one in value) or all(isinstance(one, str) for one in value))
+    )
+
+
+def _path_of_spans(value: Any, path: str) -> str | None:
+    """Return the path of the first list with an item that has two positions and a string."""
+    if isinstance(value, list):
+        return (
+            path if any(isinstance(one, list | dict) and _is_span(one) for one in value) else None
+        )
+    if not isinstance(value, Mapping) or is_tweet_entities(value):
+        return None
+    inner = (
+        _path_of_spans(one, path + _step(str(key)))
+        for key, one in value.items()
+        if key not in METADATA
+    )
+    return next((found for found in inner if found is not None), None)
+
+
+def _is_span(value: list[Any] | Mapping[str, Any]) -> bool:
+    leaves = list(_leaves(value, isinstance(value, list)))
+    positions = sum(type(one) is int and one >= 0 for one in leaves)
+    return positions >= 2 and any(isinstance(one, str) and one for one in leaves)
+
+
+def _leaves(value: Any, is_position: bool) -> Iterator[Any]:
+    """Yield the strings of a value, and the integers that may be positions."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key not in METADATA - {"text"}:
+                is_named = bool(POSITION.search(str(key)))
+                yield from _leaves(inner, is_named or (is_position and isinstance(inner, list)))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, is_position)
+    elif isinstance(value, str) or is_position:
+        yield value

@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from spacy_mner.corpus.convert import Options, convert
+from spacy_mner.corpus.jsonl import read_jsonl
+from spacy_mner.corpus.posts import ReadContext
+from spacy_mner.errors import CorpusError
+
+from .strategies import NLP, docs_of, entities_of, tags_of, words_of, write_jsonl
+
+TEXT = "Mira lives in Oslo"
+WORDS = TEXT.split()
+SPANS = [[0, 4, "PER"], [14, 18, "LOC"]]
+TAGS = ["B-PER", "O", "O", "B-LOC"]
+NAMES = ["O", "B-PER", "I-PER", "B-LOC"]
+TWEET = {
+    "id": "1212",
+    "text": TEXT,
+    "attachments": {"media_keys": ["3_1"]},
+    "context_annotations": [{"domain": {"id": "46", "name": "City"}, "entity": {"id": "7"}}],
+    "created_at": "2020-01-01T00:00:00.000Z",
+    "edit_history_tweet_ids": ["1212"],
+    "edit_controls": {"edits_remaining": 5, "is_edit_eligible": True},
+    "public_metrics": {"like_count": 1, "retweet_count": 2},
+    "referenced_tweets": [{"type": "quoted", "id": "3"}],
+    "entities": {
+        "annotations": [
+            {"start": 0, "end": 3, "probability": 0.9, "type": "Person", "normalized_text": "Mira"}
+        ],
+        "hashtags": [{"start": 0, "end": 4, "tag": "Mira"}],
+        "mentions": [{"start": 0, "end": 4, "username": "mira", "id": "5"}],
+        "urls": [{"start": 0, "end": 4, "url": "https://t.co/x", "media_key": "3_1"}],
+    },
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads one record, and returns its posts and problems."""
+
+    def read(record, **options):
+        context = ReadContext(NLP, **options)
+        docs = list(read_jsonl(write_jsonl(tmp_path / "x.jsonl", record), context))
+        return docs, [problem.reason for problem in context.problems]
+
+    return read
+
+
+def objects(start="start", end="end", label="label", spans=SPANS, **others):
+    return [{**others, start: s, end: e, label: x} for s, e, x in spans]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"text": TEXT, "label": SPANS},
+        {"text": TEXT, "labels": SPANS},
+        {"text": TEXT, "annotations": SPANS},
+        {"data": TEXT, "label": SPANS},
+        {"full_text": TEXT, "entities": SPANS},
+        {"text": TEXT, "entities": objects("start_offset", "end_offset", id=1), "relations": []},
+        {"text": TEXT, "ents": objects(), "title": None},
+        {"text": TEXT, "ents": objects(), "spans": {"sc": objects(spans=SPANS[:1])}},
+        {"text": TEXT, "ents": objects(), "spans": {"sc": []}},
+        [TEXT, {"entities": SPANS}],
+        [TEXT, {"entities": [[*span, "Q1"] for span in SPANS], "links": {}}],
+        [TEXT, {"words": WORDS, "entities": ["U-PER", "O", "O", "U-LOC"]}],
+        {"text": TEXT, "annotation": [[x, s, e] for s, e, x in SPANS], "tokens": WORDS},
+        {"text": TEXT, "annotation": objects(score=0)},
+        {"text": TEXT, "entities": objects(label="entity_group", score=0.9)},
+        {"text": TEXT, "entities": objects("startOffset", "endOffset", "displayName")},
+        {"text": TEXT, "entities": objects("BeginOffset", "EndOffset", "Type", Score=0.9)},
+        {"text": TEXT, "entities": objects("offset", "length", "category", [[0, 4, "PER"]])
+         + objects("offset", "length", "category", [[14, 4, "LOC"]])},
+        {"text": TEXT, "spans": objects(label="labels", spans=[[s, e, [x]] for s, e, x in SPANS])},
+        {"tokens": WORDS, "ner_tags": TAGS},
+        {"tokens": WORDS, "tags": TAGS, "pos_tags": ["NNP", "VBZ", "IN", "NNP"]},
+        {"tokens": WORDS, "labels": ["S-PER", "O", "O", "S-LOC"], "chunk_tags": ["B-NP"] * 4},
+        {"tokens": WORDS, "ner": ["U-PER", "O", "O", "U-LOC"], "text": TEXT},
+        {"words": WORDS, "tags": ["I-PER", "O", "O", "I-LOC"], "fine_ner_tags": [7, 0, 0, 9]},
+        {"text": WORDS, "labels": TAGS},
+        {"text": TEXT, "tokens": [{"start": 0, "end": 4}, {"start": 5, "end": 10},
+                                  {"start": 11, "end": 13}, {"start": 14, "end": 18}],
+         "ner_tags": TAGS},
+        {"tokens": WORDS, "text": TEXT, "ner_tags": TAGS, "entities": objects(score=0.5)[:1]},
+        {"tokens": WORDS, "text": TEXT, "ner_tags": TAGS, "entities": objects()},
+        {"tokenized_text": WORDS, "ner": [[0, 0, "PER"], [3, 3, "LOC"]], "label": ["PER", "LOC"]},
+        {"data": {"text": TEXT}, "annotations": [{"result": [
+            {"type": "labels", "value": {"start": s, "end": e, "labels": [x]}} for s, e, x in SPANS
+        ]}]},
+        {"text": TEXT, "label": objects(label="labels", spans=[[s, e, [x]] for s, e, x in SPANS]),
+         "annotation_id": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_annotation_of_other_tools_is_read(record, read):
+    [post], problems = read(record)
+    assert entities_of(post) == [("Mira", "PER"), ("Oslo", "LOC")]
+    assert words_of(post) == WORDS
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"tokens": WORDS, "ner_tags": [1, 0, 0, 3]},
+        {"text": TEXT, "annotations": objects(spans=[[0, 4, 1], [14, 18, 3]])},
+    ],
+)
+def test_integers_need_the_names_of_labels(record, read):
+    docs, [problem] = read(record)
+    assert docs == [] and "--labels" in problem
+    [post], problems = read(record, tag_names=NAMES)
+    assert [text for text, _ in entities_of(post)] == ["Mira", "Oslo"] and not problems
+    docs, [problem] = read(record, tag_names=NAMES[:2])
+    assert docs == [] and "label 3 is not one of the 2" in problem
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"text": TEXT, "gold": SPANS}, "jq -c '.spans = .gold'"),
+        ({"text": TEXT, "spans": [], "my spans": SPANS}, """'.spans = .["my spans"]'"""),
+        ({"text": TEXT, "gold": {"entities": SPANS}}, "'.spans = .gold.entities'"),
+        ({"text": TEXT, "gold": objects("from", "to", "kind")}, "gold"),
+        ({"text": TEXT, "gold": [{"label": "PER", "value": {"start": 0, "end": 4}}]}, "gold"),
+        ({"text": TEXT, "job": {"annotations": {"entities": objects()}}}, "job"),
+        ({"text": TEXT, "annotation": [{"label": ["PER"], "points": objects()}]}, "annotation"),
+        ({"text": TEXT, "label": {"PER": {"Mira": [[0, 3]]}}}, "not a list"),
+        ({"text": TEXT, "entities": {"PER": ["Mira"]}}, "not a list"),
+        ({"text": TEXT, "entities": ["Mira"]}, "strings"),
+        ({"text": TEXT, "spans": {"sc": objects()}}, "not a list"),
+        ({"text": TEXT, "annotations": [{"result": []}]}, "without a start"),
+        ({"text": TEXT, "tags": "B-PER O O B-LOC"}, '.ner_tags = (.tags / " ")'),
+        ({"text": TEXT, "ner_tags": TAGS}, 'no "tokens"'),
+        ({"tokens": WORDS, "ner_tags": TAGS[:3]}, "3 tags for 4 tokens"),
+        ({"tokens": WORDS, "ner_tags": []}, "0 tags for 4 tokens"),
+        ({"tokens": WORDS, "my_tags": TAGS}, "'.ner_tags = .my_tags'"),
+        ({"tokens": WORDS, "my_tags": [1, 0, 0, 3]}, "my_tags"),
+        ({"tokens": WORDS, "labels": ["PER", "O", "O", "LOC"]}, "'PER' is not a tag"),
+        ({"tokens": WORDS, "labels": ["PER", "-", "-", "LOC"]}, "labels"),
+        ({"tokens": WORDS, "entities": objects()}, "characters or tokens"),
+        ({"tokens": WORDS, "text": "Mira left Oslo", "ner_tags": TAGS}, "tokens and the text"),
+        ({"tokens": [*WORDS, ""], "ner_tags": [*TAGS, "O"]}, "token 5 is empty"),
+        ({"tokenized_text": WORDS, "ner": [[0, 4, "PER"]]}, "4 tokens"),
+        ({"text": TEXT, "spans": objects(), "label": SPANS[:1]}, '"spans" and "label" differ'),
+        ({"tokens": WORDS, "text": TEXT, "ner_tags": TAGS, "spans": objects(spans=SPANS[1:])},
+         "differ"),
+        ({"content": TEXT, "label": SPANS}, '"text"; its keys are [\'content\''),
+        ({"data": [{"text": TEXT, "spans": []}], "meta": {}}, "jq -c '.data[]'"),
+        ({"text": [TEXT, TEXT], "spans": [[], []]}, "table by columns"),
+        ({"text": {"0": TEXT}, "spans": {"0": []}}, "table by columns"),
+        ({"paragraphs": [{"raw": TEXT}]}, "spacy convert"),
+        ({"data": {"text": TEXT, "ents": SPANS}}, '"ents" of its data'),
+        ([TEXT, SPANS], "not a JSON object"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_annotation_that_is_not_read_is_a_problem_and_the_file_is_refused(
+    record, reason, read, tmp_path
+):
+    docs, [problem] = read(record)
+    assert docs == [] and reason in problem and problem.endswith("line left out")
+    with pytest.raises(CorpusError):
+        convert(tmp_path / "x.jsonl", tmp_path / "out" / "x.spacy")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("record", "left_out"),
+    [
+        (TWEET, None),
+        ({"text": TEXT, "entities": {}}, None),
+        ({"data": TWEET, "includes": {"media": [{"media_key": "3_1", "type": "photo"}]}}, None),
+        (
+            {
+                "full_text": TEXT,
+                "display_text_range": [0, 18],
+                "entities": {"hashtags": [], "user_mentions": [{"id": 5, "indices": [0, 4]}]},
+                "extended_entities": {"media": [{"id": 1, "indices": [3, 9], "type": "photo"}]},
+                "user": {"entities": {"url": {"urls": [{"indices": [0, 23], "url": "x"}]}}},
+            },
+            None,
+        ),
+        ({"text": TEXT, "meta": {"spans": SPANS}, "tags": ["funny", "cat"]}, None),
+        ({"text": TEXT, "tags": [{"id": 3, "name": "cat"}], "scores": [[1, 2], [3, 4]]}, None),
+        ({"text": TEXT, "polls": [{"position": 1, "label": "yes", "votes": 3}]}, None),
+        ({"text": TEXT, "attention": [{"start": 0, "end": 4, "weights": {"words": 1.0}}]}, None),
+        ({"text": TEXT, "spans": None, "label": None}, None),
+        ({"tokens": WORDS}, None),
+        ({"tokenized_text": WORDS, "labels": ["PER", "LOC"]}, None),
+        ({"text": TEXT, "label": "funny"}, "a label of the whole post: left out"),
+        ({"text": TEXT, "labels": ["funny"]}, "a label of the whole post: left out"),
+        ({"text": TEXT, "cats": {"funny": 1.0}}, "a label of the whole post: left out"),
+        ({"text": TEXT, "prediction": SPANS, "annotation": None}, "predictions: left out"),
+    ],
+    ids=str,
+)
+def test_metadata_is_not_annotation(record, left_out, read):
+    [post], problems = read(record)
+    assert post.text.rstrip() == TEXT and not post.has_annotation("ENT_IOB")
+    assert problems == [left_out] * (left_out is not None)
+
+
+@pytest.mark.parametrize("key", ["spans", "ents", "entities", "annotations", "label", "labels"])
+def test_an_empty_list_is_a_post_without_entities(key, read):
+    [post], problems = read({"text": TEXT, key: []})
+    assert post.has_annotation("ENT_IOB") and not post.ents and not problems
+
+
+def test_tokens_of_a_text_keep_its_spaces(read):
+    [post], _ = read({"text": "Mira's  cat", "tokens": ["Mira", "'s", "cat"]})
+    assert post.text == "Mira's  cat" and words_of(post)[:2] == ["Mira", "'s"]
+    [post], _ = read({"tokens": ["Mira", "'s", "cat"]})
+    assert post.has_unknown_spaces
+
+
+@pytest.mark.parametrize(
+    ("item", "image"),
+    [
+        ({"image_path": "a.jpg"}, "a.jpg"),
+        ({"image": None, "image_path": "a.jpg"}, "a.jpg"),
+        ({"image": "/data/upload/a.jpg"}, "/data/upload/a.jpg"),
+    ],
+)
+def test_the_image_is_read(item, image, read):
+    assert read({"text": TEXT, **item})[0][0]._.image == image
+
+
+def test_the_scheme_of_tags_is_that_of_the_whole_file(tmp_path):
+    records = [
+        {"tokens": ["Mira", "Tolvan", "sings"], "ner_tags": ["I-PER", "I-PER", "O"]},
+        {"tokens": ["Oslo", "Rio"], "ner_tags": ["I-LOC", "B-LOC"]},
+        {"tokens": ["bad"], "ner_tags": ["B_LOC"]},
+    ]
+    source = write_jsonl(tmp_path / "in.jsonl", *records)
+    summary = convert(source, tmp_path / "out.spacy", Options(orphans="drop"))
+    assert [tags_of(doc) for doc in docs_of(tmp_path / "out.spacy")] == [
+        ["B-PER", "I-PER", "O"],
+        ["B-LOC", "B-LOC"],
+    ]
+    assert (summary.tag_scheme, summary.repaired_tags) == ("IOB1", 0)
+    assert [problem.line for problem in summary.problems] == [3]
+
+
+def test_orphans_are_counted_as_in_other_formats(tmp_path):
+    records = [
+        {"tokens": ["Mira", "Tolvan"], "ner_tags": ["B-PER", "I-PER"]},
+        {"tokens": ["in", "Oslo"], "ner_tags": ["O", "I-LOC"]},
+    ]
+    source = write_jsonl(tmp_path / "in.jsonl", *records)
+    summary = convert(source, tmp_path / "out.spacy", Options(orphans="drop"))
+    assert summary.entities == {"PER": 1}
+    assert (summary.tag_scheme, summary.repaired_tags) == ("BIO", 1)
+
+
+def test_a_file_needs_label_names_for_its_integers_only(tmp_path):
+    records = [
+        {"tokens": WORDS, "ner_tags": TAGS},
+        {"tokens": ["Zed", "rocks"], "ner_tags": [3, 0]},
+    ]
+    source = write_jsonl(tmp_path / "in.jsonl", *records)
+    summary = convert(source, tmp_path / "out.spacy")
+    assert summary.posts == 1 and [problem.line for problem in summary.problems] == [2]
+    summary = convert(source, tmp_path / "out.spacy", Options(tag_names=NAMES))
+    assert summary.entities == {"PER": 1, "LOC": 2} and not summary.problems
+
+
+def test_a_region_of_the_image_is_not_a_span(read):
+    region = {"label": "CAR", "points": [[0, 0], [0, 9], [9, 9]]}
+    [post], problems = read({"text": TEXT, "spans": [region, *objects()]})
+    assert len(post.ents) == 2 and problems == ["regions of the image: left out"]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_lists_of_posts_are_read_from_json_files_only(suffix, tmp_path):
+    source = tmp_path / f"x{suffix}"
+    source.write_text(json.dumps([{"text": TEXT, "spans": objects()}] * 2, indent=2))
+    if suffix == ".json":
+        assert convert(source, tmp_path / "x.spacy").entities == {"PER": 2, "LOC": 2}
+    else:
+        with pytest.raises(CorpusError, match=r"name it x\.json"):
+            convert(source, tmp_path / "x.spacy")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("x.jsonl", json.dumps({"text": TEXT}, indent=2), r"name it x\.json"),
+        ("x.jsonl", "\n" + json.dumps([{"text": TEXT}]), r"name it x\.json"),
+        ("x.json", '{"text": "a"}\n{"text": "b"}\n', r"jq -c \. x\.json > x\.jsonl"),
+        ("x.json", json.dumps({"train": [{"text": TEXT}]}), r"jq -c '\.train\[\]'"),
+        ("x.json", json.dumps([{"id": 0, "paragraphs": [{"raw": TEXT}]}]), "spacy convert"),
+        ("x.json", json.dumps({"text": {"0": TEXT}}), "orient='records'"),
+    ],
+)
+def test_other_json_files_are_refused_with_a_remedy(name, content, reason, tmp_path):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(CorpusError, match=reason):
+        convert(tmp_path / name, tmp_path / "out.spacy")
+    assert not (tmp_path / "out.spacy").exists()
+
+
+def test_a_line_may_be_blank_or_a_pair(tmp_path):
+    source = tmp_path / "x.jsonl"
+    source.write_text("\n" + json.dumps([TEXT, {"entities": SPANS}]) + "\n\n")
+    assert convert(source, tmp_path / "x.spacy").entities == {"PER": 1, "LOC": 1}
