@@ -110,7 +110,7 @@ def parse_conll(lines: Iterable[str], context: ReadContext) -> Iterator[Doc]:
     """
     posts = list(_posts(lines, context))
     if any(post.rows for post in posts):
-        _TokenParser(posts, context).parse()
+        posts = list(_TokenParser(posts, context).parse())
     _require_tags(posts)
     if context.context_label is not None:
         _split_contexts(posts, context.context_label, context)
@@ -182,15 +182,18 @@ class _TokenParser:
             raise CorpusError(describe(rows, has_headers=any(post.header for post in posts)))
         self.layout: Layout = layout
 
-    def parse(self) -> None:
-        """Set the tokens of the posts, and their ids from comments."""
+    def parse(self) -> Iterator[_Post]:
+        """Yield the posts with tokens, and with ids from comments."""
         for post in self.posts:
             for row in post.rows:
-                if self._is_comment(row, is_first=not post.tokens):
-                    match = POST_ID.match(row.text)
-                    post.comment_id = match[1] if match else post.comment_id
-                elif not (self.layout.has_numbers and RANGE_OR_EMPTY.fullmatch(row.cells[0])):
+                if not self._is_comment(row, is_first=not post.tokens):
                     self._add_token(post, row)
+                elif match := POST_ID.match(row.text):
+                    if post.tokens:
+                        yield post
+                        post = _Post(row.line)
+                    post.comment_id = match[1]
+            yield post
 
     def _column_names(self) -> list[str]:
         """Return the names of the columns, if the file has them; remove a first line of names."""
@@ -217,11 +220,14 @@ class _TokenParser:
             return False
         if len(row.cells) != self.layout.width:
             return True
-        has_tag = self._parse_tag(row.cells[self.layout.tag]) is not None
-        return is_first and (not has_tag or bool(KEY_AND_VALUE.match(row.text)))
+        if self._parse_tag(row.cells[self.layout.tag]):
+            return is_first and bool(KEY_AND_VALUE.match(row.text))
+        return is_first or bool(POST_ID.match(row.text))
 
     def _add_token(self, post: _Post, row: Row) -> None:
         cells, layout = row.cells, self.layout
+        if layout.has_numbers and RANGE_OR_EMPTY.fullmatch(cells[0]):
+            return
         cell = cells[layout.tag] if layout.tag < len(cells) else None
         # A line that is too short for both columns is a token alone.
         words = cells[layout.word : layout.word + 1] or ([] if cell else cells[:1])

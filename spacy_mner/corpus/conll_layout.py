@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from ..errors import CorpusError
 from ..utils.text import first_items, short_repr
@@ -170,24 +171,32 @@ class _Table:
         others = [i for i in range(len(self.cells)) if i not in tagged]
         filled = [i for i in others if 2 * self.cells[i].count("") <= len(self.cells[i])]
         found = [i for i in filled if not self.is_number(i)]
-        for i in set(others) - set(filled):
-            self._refuse_marks(i)
         if not found:
             raise CorpusError(
                 f"No column has words; {self._example()}. If one has, choose with --columns "
                 "WORD,TAG, the numbers of two columns."
             )
         named = [i for i in found if self.names[i].lower() in WORD_NAMES]
-        return (named or [i for i in found if not self._names_posts(i)] or found)[0]
+        word = (named or [i for i in found if not self._names_posts(i)] or found)[0]
+        for i in range(word):
+            self._refuse_marks(i)
+        return word
 
     def _refuse_marks(self, column: int) -> None:
-        """Raise CorpusError if a column marks where posts begin, instead of empty lines."""
+        """Raise CorpusError if a column numbers posts, which no empty lines separate.
+
+        The number is in the line of each token, or of the first.
+        """
         cells = self.cells[column]
-        if sum(map(bool, self.posts)) == 1 and cells[0] and len(cells) - cells.count("") > 1:
+        runs = [cell for cell, _ in groupby(cells) if cell]
+        is_number = all(re.search(r"\d", cell) for cell in runs)
+        has_posts = cells[0] and 1 < len(set(runs)) == len(runs) < len(cells)
+        if is_number and has_posts and sum(map(bool, self.posts)) == 1:
             raise CorpusError(
-                f"Column {column + 1} seems to mark where posts begin ({short_repr(cells[0])}). "
-                "Write an empty line there: "
-                f"awk -F'\\t' '${column + 1} {{print \"\"}} {{print}}' FILE > NEW_FILE"
+                f"Column {column + 1} seems to number posts ({', '.join(map(repr, runs[:2]))}). "
+                "Separate them by empty lines: "
+                f'awk -F\'\\t\' \'${column + 1} != "" && ${column + 1} != last {{print ""}} '
+                f"{{last = ${column + 1}; print}}' FILE > NEW_FILE"
             )
 
     def _names_posts(self, column: int) -> bool:

@@ -134,7 +134,11 @@ def test_chosen_columns_without_tags_raise(columns):
     [
         ("1 O\n2 O\n3 B-PER\n", "No column has words"),
         ("a DT B-NP\ncat NN I-NP\n", "chunks, such as NP.*--columns WORD,3"),
-        ("s1\tMira\tB-PER\n\tis\tO\n\tin\tO\ns2\tOslo\tB-LOC\n\tis\tO\n", "Column 1 seems to mark"),
+        (
+            "s1\tMira\tB-PER\n\tis\tO\n\tin\tO\ns2\tOslo\tB-LOC\n\tis\tO\n",
+            "'s1', 's2'.*empty lines",
+        ),
+        ("1\tMira\tB-PER\n1\tis\tO\n2\tOslo\tB-LOC\n", "Column 1 .*'1', '2'.*empty lines"),
         ("a O\n" * 1_001, "one post"),
         ("ImageID=1\na\tO\nb\tO\n\nImageID=2\na\tO\nb\tO\n", "2 of 2 posts begin with"),
         ("a\tO\n" * 3 + "c\n" * 2 + "d e f\n" * 2, "4 of 7 lines have no tag"),
