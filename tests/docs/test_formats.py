@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import spacy
 from PIL import Image
+from spacy.util import registry
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
@@ -103,3 +104,14 @@ def test_a_response_of_the_twitter_api_becomes_rows_of_annotate(folder):
         }
     ]
     assert "posts.jsonl" in annotate and "--allow-urls" in annotate
+
+
+def test_the_tokenizer_of_the_page_splits_mentions():
+    [code] = [code for name, code in blocks(PAGE, "python") if name == "tokens.py"]
+    exec(compile(code, "tokens.py", "exec"), {})
+    nlp = spacy.blank("en")
+    registry.callbacks.get("split_mentions.v1")()(nlp)
+    restored = spacy.blank("en").from_bytes(nlp.to_bytes())
+    for text in ("thanks @Nike!", "me@x.org (@Bob)"):
+        assert "@" in [token.text for token in restored(text)]
+    assert "me@x.org" in [token.text for token in restored("me@x.org")]
