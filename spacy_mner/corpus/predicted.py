@@ -109,7 +109,7 @@ class SpanAlignment:
                 return f"{self}." if self.inside_words else None
             return (
                 f"{self}. Training treats them as missing annotation, and scores count them as not "
-                "found. Adapt the tokenizer's rules or the annotation."
+                f"found. Adapt the annotation or the tokenizer. {self._tokenizer}"
             )
         if (
             self.misaligned <= MAX_MISALIGNED * self.spans
@@ -121,10 +121,16 @@ class SpanAlignment:
             f"{self}, and {self.changed:,} of {self.tokens:,} tokens of the corpus are not tokens "
             f"of the pipeline ({words}). This is an estimate on joined words, because the corpus "
             "has no text. Training and scores use the tokens of the corpus, but in use the "
-            "pipeline tokenizes text, where it does not find such entities. Its tokenizer is that "
-            f"of the language {self.lang!r}: `spacy-mner init --lang CODE` writes a config with "
-            "another one. Else set a tokenizer of your own in [nlp.tokenizer], or convert the "
-            "corpus from its raw text."
+            "pipeline tokenizes text, where it does not find such entities. "
+            f"{self._tokenizer} Else set a tokenizer of your own in [nlp.tokenizer], or convert "
+            "the corpus from its raw text."
+        )
+
+    @property
+    def _tokenizer(self) -> str:
+        return (
+            f"The tokenizer is that of the language {self.lang!r}: `spacy-mner init --lang CODE` "
+            "writes a config with another one."
         )
 
     def __str__(self) -> str:
