@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -198,6 +199,24 @@ def conll(tagger: Callable[[Post], list[str]]) -> Callable[[list[Post]], str]:
         )
 
     return write
+
+
+def webanno(posts: list[Post]) -> str:
+    lines = ["#FORMAT=WebAnno TSV 3.3", "#T_SP=webanno.custom.NamedEntity|identifier|value", ""]
+    position = 0
+    numbers = count(1)
+    for sentence, post in enumerate(posts, start=1):
+        escaped = post.text.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n")
+        lines += ["", f"#Text={escaped}"]
+        ids: list[str] = ["_\t_"] * len(post.words)
+        for start, end, label in post.spans or []:
+            number = next(numbers)
+            ids[start:end] = [f"*[{number}]\t{label}[{number}]"] * (end - start)
+        for i, (word, annotation) in enumerate(zip(post.words, ids, strict=True), start=1):
+            end = position + units(word)
+            lines.append(f"{sentence}-{i}\t{position}-{end}\t{word}\t{annotation}\t")
+            position = end + 1
+    return "\n".join(lines) + "\n"
 
 
 def as_lines(write: Callable[[Post], Any]) -> Callable[[list[Post]], str]:

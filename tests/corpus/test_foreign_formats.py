@@ -43,28 +43,34 @@ plain_words = st.sampled_from(
 )
 
 
+@dataclass(frozen=True)
+class Format:
+    """A format of another tool.
+
+    words: of posts that it can hold.
+    has_unannotated, has_images: whether it can hold posts without annotation, and images.
+    options: of the reader.
+    """
+
+    suffix: str
+    write: Any
+    words: st.SearchStrategy[str] = any_words | odd_words
+    has_unannotated: bool = True
+    has_images: bool = True
+    options: dict[str, Any] | None = None
+
+
 @st.composite
-def posts(draw: st.DrawFn, words: st.SearchStrategy[str], has_unannotated: bool) -> Post:
-    tokens = draw(st.lists(words, min_size=1, max_size=8))
+def posts(draw: st.DrawFn, one: Format) -> Post:
+    tokens = draw(st.lists(one.words, min_size=1, max_size=8))
     edges = sorted(draw(st.sets(st.integers(0, len(tokens)), max_size=6)))
     labels = draw(st.lists(st.sampled_from(["PER", "LOC"]), min_size=9, max_size=9))
     # Adjacent spans as well as separate ones.
     pairs = list(pairwise(edges))[:: draw(st.sampled_from([1, 2]))]
     spans = [(start, end, label) for (start, end), label in zip(pairs, labels, strict=False)]
     images = draw(st.lists(st.sampled_from(["a.jpg", "b.png", "c.jpg"]), max_size=3, unique=True))
-    is_annotated = not has_unannotated or draw(st.booleans())
-    return Post(tokens, spans if is_annotated else None, images)
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format of another tool. has_text: it has the text, not only tokens."""
-
-    suffix: str
-    write: Any
-    words: st.SearchStrategy[str] = any_words | odd_words
-    has_unannotated: bool = True
-    options: dict[str, Any] | None = None
+    is_annotated = not one.has_unannotated or draw(st.booleans())
+    return Post(tokens, spans if is_annotated else None, images if one.has_images else [])
 
 
 with_text = any_words | odd_words | with_line_breaks
@@ -92,6 +98,7 @@ FORMATS = {
         f"Hugging Face, {scheme}": Format(".jsonl", as_lines(writers.hugging_face(tagger)))
         for scheme, tagger in writers.TAGGERS.items()
     },
+    "WebAnno TSV": Format(".tsv", writers.webanno, plain_words, False, has_images=False),
     **{
         f"CoNLL, {scheme}": Format(".conll", writers.conll(tagger), plain_words, False)
         for scheme, tagger in writers.TAGGERS.items()
@@ -115,7 +122,7 @@ def expected(post: Post) -> tuple[str, list[tuple[int, int, str]] | None, list[s
 @given(data=st.data())
 def test_a_corpus_of_another_tool_has_the_same_texts_spans_and_images(name, data, tmp_path_factory):
     one = FORMATS[name]
-    corpus = data.draw(st.lists(posts(one.words, one.has_unannotated), min_size=1, max_size=4))
+    corpus = data.draw(st.lists(posts(one), min_size=1, max_size=4))
     path = tmp_path_factory.getbasetemp() / f"foreign{one.suffix}"
     path.write_text(one.write(corpus), encoding="utf-8", newline="\n")
     context = ReadContext(NLP, **(one.options or {}))
