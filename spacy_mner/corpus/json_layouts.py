@@ -19,6 +19,7 @@ from .record import UNKNOWN_SPACES, is_image_region
 from .spans import Offsets, token_offsets
 from .tags import BIO, Scheme, Tag, parse_tag
 from .unread_annotation import find_unread, is_tweet_entities
+from .without_text import explain_no_text
 
 # Keys of the same meaning; the first that has a value counts.
 TEXT_KEYS = ("text", "full_text", "data")
@@ -78,7 +79,7 @@ class LayoutConverter:
         item = _as_object(item)
         text, tokens = _text_and_tokens(item)
         record = {key: value for key, value in item.items() if key not in ANNOTATION_KEYS}
-        record |= {"text": text, "image": _first(item, IMAGE_KEYS)}
+        record |= {"text": text, "image": _image(item)}
         if _words(item) is not None:
             record["tokens"] = [{"start": start, "end": end} for start, end in tokens or []]
             record[UNKNOWN_SPACES] = _text(item) is None
@@ -182,12 +183,25 @@ def _as_object(item: Any) -> Json:
     raise ValueError("not a JSON object")
 
 
+def _is_post(item: Any) -> bool:
+    try:
+        return bool(_text_and_tokens(_as_object(item)))
+    except ValueError:
+        return False
+
+
 def _first(item: Json, keys: Iterable[str]) -> Any:
     return next((item[key] for key in keys if item.get(key) is not None), None)
 
 
 def _text(item: Json) -> str | None:
     return next((item[key] for key in TEXT_KEYS if isinstance(item.get(key), str)), None)
+
+
+def _image(item: Json) -> Any:
+    image = _first(item, IMAGE_KEYS)
+    # Data sets of Hugging Face have the bytes of an image, or its path.
+    return image.get("path") if isinstance(image, dict) and not image.get("bytes") else image
 
 
 def _words(item: Json) -> list[str] | None:
@@ -209,26 +223,11 @@ def _text_and_tokens(item: Json) -> tuple[str, list[Offsets] | None]:
             return " ".join(words), token_offsets(words, [True] * len(words))
         return text, list(_locate(words, text))
     if text is None:
-        raise ValueError(_no_text(item))
+        raise ValueError(explain_no_text(item, _is_post, WORD_KEYS))
     match item.get("tokens"):
         case [*tokens] if all(isinstance(one, dict) for one in tokens):
             return text, [(one.get("start"), one.get("end")) for one in tokens]
     return text, None
-
-
-def _no_text(item: Json) -> str:
-    if "paragraphs" in item:
-        return "training data of spaCy 2: `python -m spacy convert FILE FOLDER` writes .spacy"
-    if any(isinstance(item.get(key), list | dict) and item[key] for key in WORD_KEYS):
-        return (
-            "a table by columns: write it by rows, as DataFrame.to_json(FILE, orient='records', "
-            "lines=True) does"
-        )
-    message = f'no "text"; its keys are {short_repr(list(item))}'
-    for key, value in item.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict | list):
-            return f"{message}: if \"{key}\" has the posts, write them with `jq -c '.{key}[]'`"
-    return f"{message}: rename the one with the text (jq -c '.text = .KEY')"
 
 
 def _locate(words: Iterable[str], text: str) -> Iterator[Offsets]:
@@ -275,7 +274,10 @@ def _parse_tags(values: Iterable[Any], tag_names: Sequence[str] | None) -> list[
 def _parse_tag(name: str) -> Tag:
     tag = parse_tag(name)
     if tag is None:
-        raise ValueError(f"{short_repr(name)} is not a tag such as O, B-PER or I-PER")
+        raise ValueError(
+            f"{short_repr(name)} is not a tag such as O, B-PER or I-PER: begin labels with "
+            "B- and I-"
+        )
     return tag
 
 

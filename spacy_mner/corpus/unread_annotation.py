@@ -95,7 +95,7 @@ def find_unread(
     for key, value in item.items():
         if key in read or key in METADATA or key.startswith("_") or is_tweet_entities(value):
             continue
-        path = _step(key)
+        path = jq_step(key)
         if (spans := _path_of_spans(value, path)) is not None:
             return UnreadAnnotation(key, spans, "spans")
         if _is_list_of_tags(value, n_tokens):
@@ -104,7 +104,8 @@ def find_unread(
     return None
 
 
-def _step(key: str) -> str:
+def jq_step(key: str) -> str:
+    """Return the step to a key in a path of jq."""
     return f".{key}" if key.isidentifier() and key.isascii() else f".[{json.dumps(key)}]"
 
 
@@ -132,7 +133,7 @@ def _path_of_spans(value: Any, path: str) -> str | None:
     if not isinstance(value, Mapping) or is_tweet_entities(value):
         return None
     inner = (
-        _path_of_spans(one, path + _step(str(key)))
+        _path_of_spans(one, path + jq_step(str(key)))
         for key, one in value.items()
         if key not in METADATA
     )

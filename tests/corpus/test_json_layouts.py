@@ -149,7 +149,12 @@ def test_integers_need_the_names_of_labels(record, read):
         ({"text": TEXT, "spans": objects(), "label": SPANS[:1]}, '"spans" and "label" differ'),
         ({"tokens": WORDS, "text": TEXT, "ner_tags": TAGS, "spans": objects(spans=SPANS[1:])},
          "differ"),
-        ({"content": TEXT, "label": SPANS}, '"text"; its keys are [\'content\''),
+        ({"content": TEXT, "label": SPANS}, "jq -c '.text = .content'"),
+        ({"fields": {"text": TEXT}, "responses": {"spans": SPANS}}, "'.text = .fields.text'"),
+        ({"textSnippet": {"content": TEXT}, "annotations": SPANS}, ".textSnippet.content"),
+        ({"id": 1, "label": SPANS}, "rename the one with the text"),
+        ({"rasa": {"examples": [{"text": TEXT}]}}, "jq -c '.rasa.examples[]'"),
+        ({"%TYPES": {}, "%FEATURE_STRUCTURES": [{"sofaString": TEXT}]}, "WebAnno TSV"),
         ({"data": [{"text": TEXT, "spans": []}], "meta": {}}, "jq -c '.data[]'"),
         ({"text": [TEXT, TEXT], "spans": [[], []]}, "table by columns"),
         ({"text": {"0": TEXT}, "spans": {"0": []}}, "table by columns"),
@@ -223,6 +228,7 @@ def test_tokens_of_a_text_keep_its_spaces(read):
     [
         ({"image_path": "a.jpg"}, "a.jpg"),
         ({"image": None, "image_path": "a.jpg"}, "a.jpg"),
+        ({"image": {"bytes": None, "path": "a.jpg"}}, "a.jpg"),
         ({"image": "/data/upload/a.jpg"}, "/data/upload/a.jpg"),
     ],
 )
