@@ -9,12 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# Scripts written without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, and the
-# characters and punctuation of Chinese and Japanese.
-UNSPACED = (
-    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3000-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff]"
-)
+from ..utils.text import UNSPACED
+
 # Removed in this order; the text has one space between two words.
 _SPACES = [
     re.compile(f"(?<={UNSPACED}) (?={UNSPACED})"),

@@ -12,6 +12,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..extensions import has_image_text
+from ..utils.text import UNSPACED
 from .batch import PostBatch
 from .featurizer import Featurizer
 from .huggingface import EncoderFiles, import_library, read_files
@@ -24,6 +25,10 @@ OVERLAP = 1 / 4
 # Where a post and its image text do not fit into one segment, the maximum share of each segment
 # for the image text: enough for a caption (64 of 256 pieces), while most pieces are the post's.
 CONTEXT_SHARE = 1 / 4
+
+# The piece of SentencePiece for a space, and words that have none before them.
+SPACE = "▁"
+UNSPACED_WORD = re.compile(UNSPACED)
 
 # Captures the host of a web address. The rest is mostly random ("t.co/Z3neVBQ7vF") and would be
 # half of the pieces of a post with links.
@@ -228,6 +233,9 @@ class WordPieceTokenizer:
     def __init__(self, tokenizer: str):
         self._tokenizer = import_library("tokenizers").Tokenizer.from_str(tokenizer)
         self._tokenizer.encode_special_tokens = True  # "[SEP]" in a post is ordinary text
+        # SentencePiece encodes the space before a word. Where it is a piece of its own, the first
+        # piece of every Chinese character would be the same.
+        self._space = [self._tokenizer.token_to_id(SPACE)]
         self.single = Template(self._tokenizer.encode("a"))
         self.paired = Template(self._tokenizer.encode("a", "a"))
 
@@ -239,7 +247,10 @@ class WordPieceTokenizer:
         pieces: list[list[int]] = [[] for _ in words]
         for word, piece in zip(encoding.word_ids, encoding.ids, strict=True):
             pieces[word].append(piece)
-        return pieces
+        return [
+            ids[1:] or ids if ids[:1] == self._space and UNSPACED_WORD.match(word) else ids
+            for ids, word in zip(pieces, hosts, strict=True)
+        ]
 
     def encode_text(self, text: str) -> list[int]:
         """Encode a text; unpaired surrogates become U+FFFD."""

@@ -1,4 +1,4 @@
-"""Formatting of values and lists for messages."""
+"""Formatting of values and lists for messages, and scripts of text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from typing import Any, TypeVar
 MAX_ITEMS = 5
 # Characters of a value that a message quotes.
 MAX_REPR = 60
+
+# Pattern of a character of a script that is written without spaces between words: Thai, Lao,
+# Tibetan, Burmese, Khmer, and the characters and punctuation of Chinese and Japanese.
+UNSPACED = (
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3000-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff]"
+)
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from spacy.tokens import Doc
 from spacy_mner.extensions import IMAGE_TEXT
 from spacy_mner.features import TransformerFeaturizer
 from spacy_mner.features.batch import PostBatch
-from spacy_mner.features.transformer import split_windows
+from spacy_mner.features.transformer import WordPieceTokenizer, split_windows
 
 from ..encoders import write_bert, write_roberta
 from .posts import initialize
@@ -329,3 +329,20 @@ def test_pieces_are_the_same_after_pickling(bert):
 def test_use_before_initialization_raises():
     with pytest.raises(ValueError, match="initialize"):
         TransformerFeaturizer("bert").dims()
+
+
+def test_the_piece_of_a_space_is_left_out_where_a_script_has_none():
+    """SentencePiece, as in XLM-RoBERTa: every Chinese character would begin with that piece."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import Unigram
+    from tokenizers.pre_tokenizers import Metaspace
+
+    pieces = ["<unk>", "▁", "老", "王", "▁x", "a", "👍"]
+    tokenizer = Tokenizer(Unigram([(piece, -1.0) for piece in pieces], unk_id=0))
+    tokenizer.pre_tokenizer = Metaspace()
+    encoded = WordPieceTokenizer(tokenizer.to_str()).encode_words(
+        ["老", "老王", "xa", "👍", "\u3000"]
+    )
+    named = [[pieces[i] for i in ids] for ids in encoded]
+    assert named[:4] == [["老"], ["老", "王"], ["▁x", "a"], ["▁", "👍"]]
+    assert named[4]
