@@ -61,8 +61,8 @@ class MultimodalCorpus:
     limit: int = 0
     max_length: int = 0
     gold_preproc: bool = False
-    _is_aligned: bool = field(default=False, init=False, repr=False, compare=False)
-    _has_known_labels: bool = field(default=False, init=False, repr=False, compare=False)
+    _has_checked_tokens: bool = field(default=False, init=False, repr=False, compare=False)
+    _has_checked_labels: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """Yield the examples of one pass.
@@ -80,16 +80,16 @@ class MultimodalCorpus:
             if self.image_dropout:
                 predicted.user_data[IMAGE_DROPOUT] = self.image_dropout
             example = Example(predicted, reference)
-            if reference.ents and not self._is_aligned:
+            if reference.ents and not self._has_checked_tokens:
                 alignment.update(self._with_pipeline_tokens(example, nlp))
-            if not self._has_known_labels:
-                labels.update(entity.label_ for entity in reference.ents)
+            if not self._has_checked_labels:
+                labels.update(entity.label_ for entity in reference.ents if entity.label_)
             yield example
         if alignment.warning:
             _warn(f"{self.path}: {alignment.warning}", AlignmentWarning)
-        self._is_aligned = True
-        if not self._has_known_labels and (predictable := labels_of_pipeline(nlp)):
-            self._has_known_labels = True
+        self._has_checked_tokens = True
+        if not self._has_checked_labels and (predictable := labels_of_pipeline(nlp)):
+            self._has_checked_labels = True
             self._warn_of_labels(labels, predictable)
 
     def _with_pipeline_tokens(self, example: Example, nlp: Language) -> Example:
@@ -104,7 +104,7 @@ class MultimodalCorpus:
             listed = ", ".join(f"{label} ({pluralize(n, 'span')})" for label, n in unknown.items())
             _warn(
                 f"{self.path}: no component of the pipeline predicts the label {listed}; scores "
-                f"count these spans as not found. The labels of the pipeline are "
+                "count these spans as not found. The labels of the pipeline are "
                 f"{', '.join(sorted(predictable))}. Rename a label with `spacy-mner convert --map "
                 "OLD=NEW`, or add posts with it to the training corpus; a trained component that "
                 "is trained further learns its new labels with @callbacks = "
