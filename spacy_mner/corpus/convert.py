@@ -66,7 +66,7 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
         raise CorpusError(f"There is no file {source}.")
     if options.orphans not in get_args(Orphans):
         raise UsageError(f'orphans must be "open" or "drop", not "{options.orphans}".')
-    _check_columns(options, reader)
+    _check_options(options, reader)
     context = ReadContext(
         options.nlp or blank_pipeline("en"),
         options.rename,
@@ -96,11 +96,13 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     return summary
 
 
-def _check_columns(options: Options, reader: Format) -> None:
+def _check_options(options: Options, reader: Format) -> None:
     if options.context_label == "O" or min(options.columns or (1,)) < 1:
         raise UsageError("--columns counts from 1, and --context-label is a label other than O.")
     if (options.columns or options.context_label) and reader.read is not read_conll:
         raise UsageError("--columns and --context-label are for files of tokens with tags.")
+    if options.tag_names and not {".json", ".jsonl"} & {*reader.suffixes}:
+        raise UsageError("--labels names the integer tags of .json and .jsonl files.")
 
 
 def blank_pipeline(lang: str) -> Language:

@@ -26,14 +26,17 @@ def explain_no_text(
     for key, explanation in OTHER_FORMATS.items():
         if key in item:
             return explanation
-    if any(isinstance(item.get(key), list | dict) and item[key] for key in text_keys):
+    if any(map(_is_column, map(item.get, text_keys))):
         return (
             "no post, but a table by columns: write it by rows, as DataFrame.to_json(FILE, "
             "orient='records', lines=True) does"
         )
     message = f'no "text"; its keys are {short_repr(list(item))}'
     inner = list(_values(item, ""))
-    texts = [path for path, value in inner if isinstance(value, str) and len(value.split()) > 1]
+    strings = {path: len(value.split()) for path, value in inner if isinstance(value, str)}
+    texts = sorted(
+        (path for path in strings if strings[path] > 1), key=strings.__getitem__, reverse=True
+    )
     lists = [path for path, value in inner if isinstance(value, list) and any(map(is_post, value))]
     # A span may have a text as well, but hardly beside a text at the top.
     if lists and not any(path.count(".") == 1 for path in texts):
@@ -41,6 +44,12 @@ def explain_no_text(
     if texts:
         return f"{message}: rename the one with the text, such as `jq -c '.text = {texts[0]}'`"
     return f"{message}: rename the one with the text"
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and bool(value) and isinstance(value[0], str | list)
+    )
 
 
 def _values(item: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:

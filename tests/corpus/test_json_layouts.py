@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spacy_mner.corpus.convert import Options, convert
-from spacy_mner.corpus.jsonl import read_jsonl
+from spacy_mner.corpus.jsonl import parse_jsonl, read_jsonl
 from spacy_mner.corpus.posts import ReadContext
+from spacy_mner.corpus.unread_annotation import METADATA
 from spacy_mner.errors import CorpusError
 
 from .strategies import NLP, docs_of, entities_of, tags_of, words_of, write_jsonl
@@ -152,6 +155,8 @@ def test_integers_need_the_names_of_labels(record, read):
         ({"content": TEXT, "label": SPANS}, "jq -c '.text = .content'"),
         ({"fields": {"text": TEXT}, "responses": {"spans": SPANS}}, "'.text = .fields.text'"),
         ({"textSnippet": {"content": TEXT}, "annotations": SPANS}, ".textSnippet.content"),
+        ({"title": "a b", "body": TEXT}, "jq -c '.text = .body'"),
+        ({"tokens": [{"text": "Mira", "ner": "B-PER"}]}, 'no "text"'),
         ({"id": 1, "label": SPANS}, "rename the one with the text"),
         ({"rasa": {"examples": [{"text": TEXT}]}}, "jq -c '.rasa.examples[]'"),
         ({"%TYPES": {}, "%FEATURE_STRUCTURES": [{"sofaString": TEXT}]}, "WebAnno TSV"),
@@ -172,6 +177,35 @@ def test_annotation_that_is_not_read_is_a_problem_and_the_file_is_refused(
     with pytest.raises(CorpusError):
         convert(tmp_path / "x.jsonl", tmp_path / "out" / "x.spacy")
     assert not (tmp_path / "out").exists()
+
+
+POSITIONS = [
+    ("start", "end"), ("begin", "end"), ("startIndex", "endIndex"), ("from", "to"),
+    ("offset", "length"), ("char_start", "char_end"), ("startPos", "stopPos"),
+]  # fmt: skip
+keys = st.sampled_from(["spans", "ents", "label", "labels", "tags", "annotation", "entities"]) | (
+    st.text(min_size=1).filter(lambda key: key not in METADATA and not key.startswith("_"))
+)
+
+
+@given(
+    key=keys,
+    names=st.sampled_from(POSITIONS),
+    label=st.sampled_from(["label", "type", "category", "x"]),
+    is_object=st.booleans(),
+    wrap=st.sampled_from([None, "value", "entities", "x"]),
+    outer=st.sampled_from([None, "gold", "x"]),
+)
+def test_a_post_with_annotation_is_not_read_as_one_without(
+    key, names, label, is_object, wrap, outer
+):
+    span = {names[0]: 0, names[1]: 4}
+    item = {**({wrap: span} if wrap else span), label: "PER"} if is_object else [0, 4, "PER"]
+    record = {"text": TEXT, **({outer: {key: [item]}} if outer else {key: [item]})}
+    context = ReadContext(NLP)
+    for post in parse_jsonl([json.dumps(record)], context):
+        assert entities_of(post) == [("Mira", "PER")]
+    assert context.problems or not outer
 
 
 @pytest.mark.parametrize(
