@@ -191,7 +191,7 @@ keys = st.sampled_from(["spans", "ents", "label", "labels", "tags", "annotation"
 @given(
     key=keys,
     names=st.sampled_from(POSITIONS),
-    label=st.sampled_from(["label", "type", "category", "x"]),
+    label=st.sampled_from(["label", "type", "category", "kind"]),
     is_object=st.booleans(),
     wrap=st.sampled_from([None, "value", "entities", "x"]),
     outer=st.sampled_from([None, "gold", "x"]),
