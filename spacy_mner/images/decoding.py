@@ -108,7 +108,8 @@ def _image_errors(limits: Limits) -> Iterator[None]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError("not an image") from error
+        expected = f": expected {', '.join(sorted(limits.formats))}" if limits.formats else ""
+        raise ImageError(f"not an image{expected}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"too large: over {limits.pixels:,} pixels") from error
     except MemoryError as error:

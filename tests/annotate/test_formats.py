@@ -132,29 +132,6 @@ def test_cells_keep_their_content(tmp_path, suffix, rows):
     assert all(row[2:] == added for row in found[::2])
 
 
-@pytest.mark.parametrize(
-    ("row", "shown"),
-    [
-        (b"c", '["c"]'),
-        (b"d,e,f", '["d", "e", "f"]'),
-        (b'"caf\xe9\n",b', r'not UTF-8 (save the file as UTF-8): ["caf\xe9\n", "b"]'),
-    ],
-)
-def test_the_error_of_an_invalid_row_contains_its_cells(tmp_path, row, shown):
-    content = b"\xef\xbb\xbftext,note\na,b\n" + row + b"\n\xc3\xb8,c\n"
-    first, invalid, last = rows_of(tmp_path / "in.csv", content)
-    assert first.values == {"text": "a", "note": "b"} and last.values["text"] == "ø"
-    assert invalid.values == {} and invalid.error.endswith(shown)
-    convert(tmp_path, tmp_path / "in.csv", "out.csv")
-
-
-@pytest.mark.parametrize("header", ["", "text,text\n", "text,größe\n"])
-def test_an_invalid_header_is_refused(tmp_path, header):
-    (tmp_path / "in.csv").write_text(header, encoding="latin-1")
-    with pytest.raises(CorpusError, match=r"in\.csv"):
-        open_source(str(tmp_path / "in.csv")).inspect()
-
-
 def test_a_record_above_the_limit_is_not_read_into_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("spacy_mner.annotate.formats.csv_rows.MAX_ROW", 100)
     wide = ",".join(["b"] * 1000)
@@ -164,11 +141,6 @@ def test_a_record_above_the_limit_is_not_read_into_memory(tmp_path, monkeypatch)
     assert open_source(str(tmp_path / "in.csv"), "standard").inspect().n_rows == len(rows)
     assert [row.values["text"] for row in rows if not row.error][:2] == ["a", "c"]
     assert sum("a row of more than 100 characters" in row.error for row in rows) == 2
-
-
-def test_a_blank_line_is_skipped_but_an_empty_cell_is_a_row(tmp_path):
-    rows = rows_of(tmp_path / "in.csv", b'text\na\n\n""\nb\n\n')
-    assert [row.values["text"] for row in rows] == ["a", "", "b"]
 
 
 def test_a_byte_order_mark_in_a_column_name_is_kept(tmp_path):

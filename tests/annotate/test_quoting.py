@@ -15,6 +15,7 @@ from spacy_mner.annotate.task import Task
 from spacy_mner.errors import CorpusError, UsageError
 
 from .conftest import run
+from .test_formats import convert
 
 # Raw posts, in which a quote is a character like any other.
 TWEETS = [
@@ -154,6 +155,17 @@ def test_of_an_invalid_record_only_the_first_line_is_an_error(tmp_path):
         ("\ufefftext,image\r\na\0b,x\r\n", [["a\0b", "x"]]),
         ('text\n"a\nb"\n', "line 2: .*--quoting standard"),
         ('text\n"a\nb"\n"c,d"\n', [["a\nb"], ["c,d"]]),
+        ('text\na\n\n""\nb\n\n', [["a"], [""], ["b"]]),
+        (
+            b'\xef\xbb\xbftext,note\n"caf\xe9\n",b\n\xc3\xb8,c\nd,e,f\n',
+            [
+                r'not UTF-8 (save the file as UTF-8): ["caf\xe9\n", "b"]',
+                ["ø", "c"],
+                '3 cells, but the header has 2: ["d", "e", "f"]',
+            ],
+        ),
+        ("", "distinct column names"),
+        ("text,text\n", "distinct column names"),
         ("sep=;\ntext;image\n", "sep=;"),
         ("text;image\né;x\n".encode("utf-16"), "iconv -f UTF-16"),
         ("text;image\né;x\n".encode("utf-16-le"), "iconv -f UTF-16"),
@@ -166,3 +178,4 @@ def test_other_dialects_of_csv_are_read_or_refused(tmp_path, content, expected):
             read(tmp_path / "in.csv", content)
     else:
         assert read(tmp_path / "in.csv", content) == expected
+        convert(tmp_path, tmp_path / "in.csv", "out.csv")

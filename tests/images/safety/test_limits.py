@@ -57,7 +57,7 @@ def test_common_formats_are_decoded_from_untrusted_input(format):
 
 @pytest.mark.parametrize("format", ["EPS", "ICNS", "ICO", "PCX", "PPM", "SGI", "TGA"])
 def test_other_formats_are_rejected_in_untrusted_input(format):
-    assert reason(content(quarters(), format)) == "not an image"
+    assert reason(content(quarters(), format)).startswith("not an image: expected AVIF, BMP, ")
 
 
 @pytest.mark.parametrize("format", ["ICO", "PCX", "PPM", "SGI", "TGA"])
