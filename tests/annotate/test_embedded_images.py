@@ -48,11 +48,14 @@ def test_bytes_in_parquet_are_images_in_every_output(
     cells = [(png, "gone.png"), (None, "animal.png"), (b"not an image", None), (None, "gone.png")]
     images = pa.array([to_image(*cell) for cell in cells] + [None], image_type)
     table = pa.table({"text": ["my puma"] * 5, "image": images})
+    table = table.replace_schema_metadata({"huggingface": "{}", "pandas": "{}"})
     pq.write_table(table, tmp_path / "in.parquet")
     statistics = run(task, tmp_path / "in.parquet", tmp_path / "out.parquet")
     assert statistics.images["unreadable"] == n_unreadable
     assert statistics.images["used"] == (2 if n_unreadable == 2 else 1)
-    assert pq.read_table(tmp_path / "out.parquet")["image"].equals(table["image"])
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found["image"].equals(table["image"])
+    assert found.schema.metadata == {b"huggingface": b"{}"}
     statuses = statuses_of(tmp_path / "out.parquet")
     assert "not an image" in statuses[2]
     again = replace(task, prefix="again_")

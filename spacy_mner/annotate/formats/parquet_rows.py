@@ -21,6 +21,8 @@ from .rows import Kind, Sink, Source, SourceInfo, dump_json, to_utf8
 # Rows per read, as their size is not known before.
 READ_ROWS = 16
 
+# The key of the metadata from which Hugging Face's datasets knows which columns are images.
+HUGGING_FACE = b"huggingface"
 TEXT, NUMBER, OFFSET = pa.string(), pa.float64(), pa.int64()
 TYPES = {"bool": pa.bool_(), "int": pa.int64(), "long": pa.int64(), "float": NUMBER}
 ENTITY = {"start": OFFSET, "end": OFFSET, "label": TEXT, "text": TEXT, "score": NUMBER}
@@ -74,8 +76,10 @@ class ParquetSink(Sink):
         self.input_schema = info.schema or pa.schema(
             [(_escaped(name), TYPES.get(kind, TEXT)) for name, kind in columns.items()]
         )
-        # Without the metadata of the input, such as that of pandas, which lists its columns.
-        self.schema = pa.schema([*self.input_schema, *pa.schema(added)])
+        # Other metadata lists the columns of the input, such as that of pandas.
+        kept = (self.input_schema.metadata or {}).get(HUGGING_FACE)
+        metadata = {HUGGING_FACE: kept} if kept else None
+        self.schema = pa.schema([*self.input_schema, *pa.schema(added)], metadata)
 
     def encode(self, chunk: Chunk, annotations: list[dict[str, Any]]) -> bytes:
         content = io.BytesIO()
