@@ -36,6 +36,9 @@ LABELS_TAG = "label"
 EXTRA = "spacy_mner"
 KNOWN_KEYS = {"text", "spans", "answer", "_view_id"}
 
+# Keys of a task that hold regions, and its data.
+TASK_KEYS = ("data", "annotations", "completions", "predictions", "drafts")
+
 # URLs under which Label Studio serves local files and uploads.
 LOCAL_FILES = "/data/local-files/?d="
 SERVED = re.compile(
@@ -98,11 +101,11 @@ class _TaskParser:
         return metadata | {"text": text, "spans": spans}
 
     def _refuse_other_annotation(self) -> None:
-        found = find_unread(self.data, {EXTRA, "tokens"})
+        found = find_unread({**self.task, **self.data}, {EXTRA, "tokens", *TASK_KEYS})
         if found is not None:
             raise ValueError(
-                f'"{found.key}" of its data looks like annotation, but only "annotations" is read: '
-                "write the data as posts (jq -c '.[].data')"
+                f'"{found.key}" looks like annotation, but only "annotations" of a task is read: '
+                "write .data as the posts of a .jsonl file"
             )
 
     def _metadata(self) -> dict[str, Any]:

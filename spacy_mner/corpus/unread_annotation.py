@@ -150,7 +150,7 @@ def _leaves(value: Any, is_position: bool) -> Iterator[Any]:
     """Yield the strings of a value, and the integers that may be positions."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if key not in METADATA - {"text"}:
+            if key not in METADATA - {"text"} and not is_tweet_entities(inner):
                 is_named = bool(POSITION.search(str(key)))
                 yield from _leaves(inner, is_named or (is_position and isinstance(inner, list)))
     elif isinstance(value, list):

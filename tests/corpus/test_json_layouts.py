@@ -164,7 +164,8 @@ def test_integers_need_the_names_of_labels(record, read):
         ({"text": [TEXT, TEXT], "spans": [[], []]}, "table by columns"),
         ({"text": {"0": TEXT}, "spans": {"0": []}}, "table by columns"),
         ({"paragraphs": [{"raw": TEXT}]}, "spacy convert"),
-        ({"data": {"text": TEXT, "ents": SPANS}}, '"ents" of its data'),
+        ({"data": {"text": TEXT, "ents": SPANS}}, '"ents" looks like'),
+        ({"data": {"text": TEXT}, "label": SPANS}, '"label" looks like'),
         ([TEXT, SPANS], "not a JSON object"),
     ],
     ids=str,
@@ -213,7 +214,8 @@ def test_a_post_with_annotation_is_not_read_as_one_without(
     [
         (TWEET, None),
         ({"text": TEXT, "entities": {}}, None),
-        ({"data": TWEET, "includes": {"media": [{"media_key": "3_1", "type": "photo"}]}}, None),
+        ({"data": TWEET, "includes": {"tweets": [TWEET], "media": [{"type": "photo"}]}}, None),
+        ({**TWEET, "referenced_tweets": [TWEET]}, None),
         (
             {
                 "full_text": TEXT,

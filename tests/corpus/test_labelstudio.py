@@ -240,7 +240,7 @@ def test_the_id_of_the_data_precedes_that_of_the_task():
         ({**TASK, "data": {"text": ""}, "annotations": []}, "no text"),
         (with_data(image=3), "neither a reference"),
         (with_data(text="\ud83c"), "surrogates"),
-        (with_data(ents=[[2, 6, "PER"]]) | {"annotations": []}, '"ents" of its data'),
+        (with_data(ents=[[2, 6, "PER"]]) | {"annotations": []}, '"ents" looks like'),
     ],
 )
 def test_an_invalid_task_is_reported_and_the_others_are_read(task, reason):
