@@ -26,29 +26,17 @@ TEXT_KEYS = ("text", "full_text", "data")
 IMAGE_KEYS = ("image", "image_path")
 GLINER_WORDS = "tokenized_text"
 WORD_KEYS = ("tokens", "words", GLINER_WORDS, "text")
-START_KEYS = [
-    "start",
-    "start_offset",
-    "startOffset",
-    "start_char",
-    "begin",
-    "beginOffset",
-    "begin_offset",
-]
-START_KEYS += ["BeginOffset", "offset"]
-END_KEYS = ["end", "end_offset", "endOffset", "end_char", "EndOffset", "stop"]
-LABEL_KEYS = [
-    "label",
-    "labels",
-    "entity_group",
-    "entity_type",
-    "entity",
-    "type",
-    "Type",
-    "category",
-    "tag",
-]
-LABEL_KEYS += ["displayName", "display_name"]
+# fmt: off
+START_KEYS = (
+    "start", "start_offset", "startOffset", "start_char", "begin", "beginOffset", "begin_offset",
+    "BeginOffset", "offset",
+)
+END_KEYS = ("end", "end_offset", "endOffset", "end_char", "EndOffset", "stop")
+LABEL_KEYS = (
+    "label", "labels", "entity_group", "entity_type", "entity", "type", "Type", "category", "tag",
+    "displayName", "display_name",
+)
+# fmt: on
 SPAN_TEXT_KEYS = ("text", "word", "value", "surface", "mention", "Text")
 
 # Keys of tags of tokens; an empty list has no tags.
@@ -88,7 +76,7 @@ class LayoutConverter:
         read = {key: spans for key, spans in found.items() if spans is not None}
         if not any(read.values()):
             n_tokens = None if read or tokens is None else len(tokens)
-            unread = find_unread(item, {*read, *WORD_KEYS, *TEXT_KEYS}, n_tokens)
+            unread = find_unread(item, {*read, *WORD_KEYS}, n_tokens)
             if unread is not None:
                 raise ValueError(str(unread))
         others = [key for key in GENERAL_KEYS[:3] if key in keys and key not in read]
@@ -133,14 +121,12 @@ class LayoutConverter:
         if is_image_region(value):
             yield value
             return
+        text = None
         match value:
-            case [int() as start, int() as end, label, *_] | [
-                label,
-                int() as start,
-                int() as end,
-                *_,
-            ]:
-                text = None
+            case [int() as start, int() as end, label, *_]:
+                pass
+            case [label, int() as start, int() as end, *_]:
+                pass
             case {}:
                 start, end, text = (
                     _first(value, keys) for keys in (START_KEYS, END_KEYS, SPAN_TEXT_KEYS)
@@ -148,6 +134,11 @@ class LayoutConverter:
                 label = _first(value, LABEL_KEYS)
                 if start is None:
                     raise ValueError(f'"{key}" has {short_repr(value)}, a span without a start')
+                if label == value.get("entity") and parse_tag(str(label)):
+                    raise ValueError(
+                        f'"{key}" has the tags of word pieces: use aggregation_strategy="simple" '
+                        "of the pipeline"
+                    )
                 if end is None and type(start) is type(value.get("length")) is int:
                     end = start + value["length"]
             case _:

@@ -11,45 +11,17 @@ from typing import Any
 from .tags import parse_tag
 
 # Keys that hold no entities of the text, at any depth.
-METADATA = frozenset(
-    [
-        "id",
-        "text",
-        "image",
-        "images",
-        "image_path",
-        "image_features",
-        "image_objects",
-        "image_text",
-        "meta",
-        "metadata",
-        "missing",
-        "sents",
-        "options",
-        "config",
-        "relations",
-        "arcs",
-        "accept",
-        "audio_spans",
-        "prediction",
-        "predictions",
-        "negatives",
-        "pos",
-        "pos_tags",
-        "chunk_tags",
-        "upos",
-        "xpos",
-        "lemmas",
-        "hashtags",
-        "cashtags",
-        "symbols",
-        "mentions",
-        "user_mentions",
-        "urls",
-        "media",
-        "polls",
-    ]
-)
+# fmt: off
+METADATA = frozenset((
+    "id", "text", "image", "images", "image_path", "image_features", "image_objects", "image_text",
+    "meta", "metadata", "missing", "sents", "options", "config", "relations", "arcs", "accept",
+    "audio_spans", "prediction", "predictions", "negatives",
+    "pos", "pos_tags", "chunk_tags", "upos", "xpos", "lemmas",
+    # Of tweets.
+    "hashtags", "cashtags", "symbols", "mentions", "user_mentions", "urls", "media", "polls",
+))
+# fmt: on
+
 # Names of keys that hold a position in a text.
 POSITION = re.compile(r"start|begin|from|offset|end|stop|^to$|length|pos|index|indices|span", re.I)
 

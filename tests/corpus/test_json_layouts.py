@@ -135,6 +135,8 @@ def test_integers_need_the_names_of_labels(record, read):
         ({"text": TEXT, "label": {"PER": {"Mira": [[0, 3]]}}}, "not a list"),
         ({"text": TEXT, "entities": {"PER": ["Mira"]}}, "not a list"),
         ({"text": TEXT, "entities": ["Mira"]}, "strings"),
+        ({"text": TEXT, "entities": objects(label="entity", spans=[[0, 4, "B-PER"]])}, "simple"),
+        ({"text": TEXT, "data": SPANS}, "'.spans = .data'"),
         ({"text": TEXT, "spans": {"sc": objects()}}, "not a list"),
         ({"text": TEXT, "annotations": [{"result": []}]}, "without a start"),
         ({"text": TEXT, "tags": "B-PER O O B-LOC"}, '.ner_tags = (.tags / " ")'),
