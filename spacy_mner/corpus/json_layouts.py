@@ -247,7 +247,7 @@ def _is_of_another_kind(item: Json, key: str, value: Any) -> bool:
 
 
 def _is_flat(values: list[Any]) -> bool:
-    return all(isinstance(one, str | int) for one in values)
+    return all(type(one) in (str, int) for one in values)
 
 
 def _is_tags(values: list[Any], tokens: list[Offsets] | None) -> bool:
@@ -307,11 +307,15 @@ def _only_one(read: Mapping[str, Spans], item: Json) -> Spans | None:
         return None
     key, *others = read
     for other in others:
-        if other == "entities" and all("score" in one for one in item[other]):
+        if other == "entities" and all(map(_has_score, item[other])):
             continue
         if _contents(read[key]) != _contents(read[other]):
             raise ValueError(f'"{key}" and "{other}" differ: delete one (jq -c "del(.{other})")')
     return read[key]
+
+
+def _has_score(span: Any) -> bool:
+    return isinstance(span, dict) and "score" in span
 
 
 def _contents(spans: Spans) -> set[tuple[Any, ...]]:

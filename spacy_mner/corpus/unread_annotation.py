@@ -10,15 +10,17 @@ from typing import Any
 
 from .tags import parse_tag
 
+# `entities` of a tweet is an object with these keys, or with entities that Twitter found.
+TWEET_ENTITIES = frozenset(
+    ("hashtags", "cashtags", "symbols", "mentions", "user_mentions", "urls", "media", "polls")
+)
 # Keys that hold no entities of the text, at any depth.
 # fmt: off
-METADATA = frozenset((
+METADATA = TWEET_ENTITIES | frozenset((
     "id", "text", "image", "images", "image_path", "image_features", "image_objects", "image_text",
     "meta", "metadata", "missing", "sents", "options", "config", "relations", "arcs", "accept",
     "audio_spans", "prediction", "predictions", "negatives",
     "pos", "pos_tags", "chunk_tags", "upos", "xpos", "lemmas",
-    # Of tweets.
-    "hashtags", "cashtags", "symbols", "mentions", "user_mentions", "urls", "media", "polls",
 ))
 # fmt: on
 
@@ -31,10 +33,12 @@ def is_tweet_entities(value: Any) -> bool:
 
     Entities that Twitter itself found have a `normalized_text`.
     """
-    if not isinstance(value, Mapping) or not value.keys() <= METADATA | {"annotations"}:
+    if not isinstance(value, Mapping) or not value.keys() <= TWEET_ENTITIES | {"annotations"}:
         return False
     found = value.get("annotations") or []
-    return isinstance(found, list) and all("normalized_text" in one for one in found)
+    return isinstance(found, list) and all(
+        isinstance(one, Mapping) and "normalized_text" in one for one in found
+    )
 
 
 @dataclass(frozen=True)

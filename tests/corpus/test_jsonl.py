@@ -168,13 +168,11 @@ def test_any_text_is_parsed_or_reported(lines):
     assert len(posts) + len({problem.line for problem in problems}) + blank == len(lines)
 
 
+SPAN_KEYS = ["start", "end", "label", "text", "points", "score", "annotations", "hashtags"]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["start", "end", "label", "text", "points"]), inner, max_size=4
-        )
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(SPAN_KEYS), inner, max_size=4)
     ),
     max_leaves=8,
 )
@@ -183,7 +181,18 @@ records = st.fixed_dictionaries(
     optional=dict.fromkeys(
         (
             *("id", "image", "image_text", "spans", "tokens", "missing", "image_features"),
-            *("image_objects", "answer", "_view_id", "relations", "accept"),
+            *("image_objects", "answer", "_view_id", "relations", "accept", "prediction"),
+            *(
+                "ents",
+                "entities",
+                "label",
+                "labels",
+                "annotation",
+                "annotations",
+                "ner",
+                "ner_tags",
+            ),
+            *("tags", "words", "tokenized_text", "data", "image_path", "cats", "paragraphs", "x"),
         ),
         json_values,
     ),
