@@ -3,6 +3,8 @@
 Set by the user: `doc._.image`, `doc._.image_features`, `doc._.image_objects` (a list of labels, or
 of mappings with "label" and optional "score", "box" and "vector"; see `images.image_objects`) and
 `doc._.image_text` (text about the image, such as a caption; a string, or TypeError).
+Set by the converter of a corpus: `doc._.annotated_labels`, the entity labels that the corpus
+annotates; of any other label it is unknown whether the post has entities. None: all labels.
 Set by the component: `doc._.modality_attention`, `doc._.image_attention`, `doc._.image_status` and
 `span._.score`.
 """
@@ -10,7 +12,7 @@ Set by the component: `doc._.modality_attention`, `doc._.image_attention`, `doc.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ DOC_ATTRIBUTES = (
     "image_features",
     "image_objects",
     "image_text",
+    "annotated_labels",
     "modality_attention",
     "image_attention",
     "image_status",
@@ -37,8 +40,9 @@ IMAGE_DROPOUT = "spacy_mner.image_dropout"
 
 # The attributes that give a post an image.
 IMAGE_ATTRIBUTES = ("image", "image_features", "image_objects")
-# The key of the attribute `image_text` in doc.user_data; spaCy types keys as strings.
+# The keys of attributes in doc.user_data; spaCy types keys as strings.
 IMAGE_TEXT: Any = ("._.", "image_text", None, None)
+ANNOTATED_LABELS: Any = ("._.", "annotated_labels", None, None)
 
 
 def register() -> None:
@@ -67,6 +71,17 @@ def _set_image_text(doc: Doc, value: str | None) -> None:
             "several captions are joined by line breaks."
         )
     doc.user_data[IMAGE_TEXT] = value
+
+
+def _get_annotated_labels(doc: Doc) -> Any:
+    return doc.user_data.get(ANNOTATED_LABELS)
+
+
+def _set_annotated_labels(doc: Doc, value: Collection[str] | None) -> None:
+    labels = value if value is None else sorted(value)
+    if isinstance(value, str) or not all(isinstance(label, str) for label in labels or ()):
+        raise TypeError(f"doc._.annotated_labels takes a list of labels or None, not {value!r}.")
+    doc.user_data[ANNOTATED_LABELS] = labels
 
 
 def token_offsets(doc: Doc) -> np.ndarray:
@@ -127,6 +142,7 @@ def _key(owner: Doc | Span, name: str) -> Any:
 # The other attributes take many types of values, which are validated when they are used.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "image_text": {"getter": _get_image_text, "setter": _set_image_text},
+    "annotated_labels": {"getter": _get_annotated_labels, "setter": _set_annotated_labels},
     "modality_attention": _valid_while("modality_attention", token_offsets),
     "image_attention": _valid_while("image_attention", token_offsets),
 }

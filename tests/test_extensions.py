@@ -181,3 +181,16 @@ def test_the_factory_registers_every_attribute_that_it_assigns(setup):
     assert result.stdout.strip() == str(
         ["doc._.image_attention", "doc._.image_status", "doc._.modality_attention", "span._.score"]
     )
+
+
+@pytest.mark.parametrize("value", ["PER", [1], [None]])
+def test_annotated_labels_are_a_list_of_strings(value):
+    with pytest.raises(TypeError, match="annotated_labels"):
+        spacy.blank("xx").make_doc("hi")._.annotated_labels = value
+
+
+def test_annotated_labels_survive_a_docbin():
+    doc = spacy.blank("xx").make_doc("hi")
+    doc._.annotated_labels = {"PER", "LOC"}
+    [copy] = DocBin(docs=[doc], store_user_data=True).get_docs(doc.vocab)
+    assert list(copy._.annotated_labels) == ["LOC", "PER"]

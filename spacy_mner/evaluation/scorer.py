@@ -26,8 +26,8 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
 
     Returns fractions in [0, 1]: `ents_p`, `ents_r`, `ents_f` over all labels, `ents_per_type`
     (label → p, r, f), and `segmentation_p`, `segmentation_r`, `segmentation_f`, which ignore the
-    label (Moon et al. 2018, table 1). All are None if there is nothing to score. A predicted
-    entity that overlaps missing annotation is ignored.
+    label (Moon et al. 2018, table 1). All are None if there is nothing to score. Predicted entities
+    that the gold annotation cannot confirm or refute are ignored; see `entities_by_offset`.
     """
     per_type: dict[str, PRFScore] = defaultdict(PRFScore)
     segmentation = PRFScore()
@@ -47,8 +47,9 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
 def entities_by_offset(example: Example) -> tuple[set[Entity], set[Entity]]:
     """Return gold and predicted entities by character offsets.
 
-    Predicted entities that overlap missing annotation are left out. If the texts differ, white
-    space is not counted: `spacy.training.Example` accepts no other difference.
+    Predicted entities that overlap missing annotation are left out, and those with a label that the
+    corpus does not annotate (`doc._.annotated_labels`). If the texts differ, white space is not
+    counted: `spacy.training.Example` accepts no other difference.
     """
     reference, predicted = example.reference, example.predicted
     same = reference.text == predicted.text
@@ -58,10 +59,13 @@ def entities_by_offset(example: Example) -> tuple[set[Entity], set[Entity]]:
         for token in reference
         if not token.ent_iob
     ]
+    annotated = reference._.annotated_labels
     scored = {
         (start, end, label)
         for start, end, label in _entities(predicted, in_predicted)
-        if start < end and not any(start < to and at < end for at, to in missing)
+        if start < end
+        and (annotated is None or label in annotated)
+        and not any(start < to and at < end for at, to in missing)
     }
     return _entities(reference, in_reference), scored
 

@@ -22,22 +22,25 @@ def labels_of(docs: Iterable[Doc]) -> set[str]:
     return {entity.label_ for doc in docs for entity in doc.ents if entity.label_}
 
 
+def unannotated_labels(doc: Doc, labels: Iterable[str]) -> list[str]:
+    """Those of the labels that the corpus of a post does not annotate."""
+    annotated = doc._.annotated_labels
+    return [] if annotated is None else [label for label in labels if label not in annotated]
+
+
 def tags_allowed_by_gold(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarray:
     """The tags that agree with the gold annotation: bool [n_tokens, n_tags], tokens flat.
 
-    One tag where a token is annotated, all tags where its annotation is missing. The gold
-    annotation of a span that does not align with the predicted tokens is missing.
+    The gold tag of a token, or all tags where its annotation is missing. A token outside of the
+    gold entities may belong to an entity of a label that its corpus does not annotate
+    (`doc._.annotated_labels`): `O` and the tags of these labels are allowed. The gold annotation of
+    a span that does not align with the predicted tokens is missing.
 
     Raises ValueError for a gold label that is not in `labels`.
     """
     index = {label: i for i, label in enumerate(labels)}
-    tags = [_gold_tags(example, index) for example in examples]
-    flat = np.concatenate(tags) if tags else np.zeros(0, dtype=np.int64)
-    allowed = np.ones((len(flat), n_tags(len(labels))), dtype=bool)
-    annotated = np.flatnonzero(flat != _MISSING)
-    allowed[annotated] = False
-    allowed[annotated, flat[annotated]] = True
-    return allowed
+    allowed = [_allowed_by_gold(example, index) for example in examples]
+    return np.concatenate([np.ones((0, n_tags(len(labels))), dtype=bool), *allowed])
 
 
 def tags_allowed_around(docs: Sequence[Doc], labels: Sequence[str]) -> np.ndarray:
@@ -61,6 +64,18 @@ def tags_allowed_around(docs: Sequence[Doc], labels: Sequence[str]) -> np.ndarra
                 if entity.end < len(doc):
                     allowed[end, inside_tag(label)] = False
         offset += len(doc)
+    return allowed
+
+
+def _allowed_by_gold(example: Example, index: dict[str, int]) -> np.ndarray:
+    tags = _gold_tags(example, index)
+    allowed = np.ones((len(tags), n_tags(len(index))), dtype=bool)
+    (annotated,) = np.nonzero(tags != _MISSING)
+    allowed[annotated] = False
+    allowed[annotated, tags[annotated]] = True
+    for name in unannotated_labels(example.reference, index):
+        allowed[tags == OUTSIDE, begin_tag(index[name])] = True
+        allowed[tags == OUTSIDE, inside_tag(index[name])] = True
     return allowed
 
 

@@ -147,3 +147,11 @@ def test_the_registered_scorer_accepts_the_cfg_of_its_component():
     scorer = registry.scorers.get("spacy_mner.mner_scorer.v1")()
     doc = make_doc(["B-PER"])
     assert scorer([Example(doc, doc)], labels=["PER"], threshold=0.0)["ents_f"] == 1
+
+
+def test_scores_count_the_labels_that_the_corpus_annotates():
+    predicted, gold = make_doc(["B-PER", "B-LOC", "O"]), make_doc(["B-PER", "O", "B-PER"])
+    gold._.annotated_labels = ["PER"]
+    scores = score([(predicted, gold)])
+    assert scores["ents_per_type"] == {"PER": {"p": 1.0, "r": 0.5, "f": pytest.approx(2 / 3)}}
+    assert scores["segmentation_p"] == 1.0

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from itertools import pairwise, product
+
 import pytest
 import spacy
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_mner.layers.decode.bio import bio_tags, entities_of
+from spacy_mner.layers.decode.crf import CRF
+from spacy_mner.layers.decode.inference import negative_log_likelihood
 from spacy_mner.models.allowed_tags import labels_of, tags_allowed_around, tags_allowed_by_gold
 
 LABELS = ["LOC", "PER"]
@@ -49,6 +54,45 @@ def test_all_tags_are_allowed_where_annotation_is_missing():
     reference.set_ents([Span(reference, 0, 1, "PER")], outside=[reference[2:3]], default="missing")
     eg = Example(Doc(NLP.vocab, words=["a", "b", "c"]), reference)
     assert tags_allowed_by_gold([eg], LABELS).sum(axis=1).tolist() == [1, len(TAGS), 1]
+
+
+@given(valid_tags(), st.sets(st.sampled_from(LABELS)))
+def test_a_token_outside_may_belong_to_an_entity_that_the_corpus_does_not_annotate(tags, labels):
+    eg = example(tags)
+    eg.reference._.annotated_labels = labels
+    expected = [
+        {
+            TAGS.index(other)
+            for other in TAGS
+            if other == tag or (tag == "O" and other[2:] not in labels)
+        }
+        for tag in tags
+    ]
+    allowed = tags_allowed_by_gold([eg], LABELS)
+    assert [set(row.nonzero()[0]) for row in allowed] == expected
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 3])
+def test_the_loss_sums_over_the_paths_that_a_partly_annotated_corpus_allows(n_labels):
+    labels, tags = ["LOC", "MISC", "PER"][:n_labels], bio_tags(["LOC", "MISC", "PER"][:n_labels])
+    eg = example(["B-LOC", "O", "O", "O"])
+    eg.reference._.annotated_labels = ["LOC", "PER"]
+    torch.manual_seed(0)
+    crf = CRF(input_width=4, n_labels=n_labels).double()
+    potentials = crf(torch.randn(4, 4).double(), torch.tensor([4]))
+    scores = {"all": [], "allowed": []}
+    for path in product(range(len(tags)), repeat=4):
+        score = potentials.start[path[0]] + potentials.end[path[-1]]
+        score = score + sum(potentials.emissions[i, tag] for i, tag in enumerate(path))
+        score = score + sum(potentials.transitions[a, b] for a, b in pairwise(path))
+        scores["all"].append(score)
+        if tags[path[0]] == "B-LOC" and all(tags[t] in ("O", "B-MISC", "I-MISC") for t in path[1:]):
+            scores["allowed"].append(score)
+    expected = torch.logsumexp(torch.stack(scores["all"]), 0)
+    expected = expected - torch.logsumexp(torch.stack(scores["allowed"]), 0)
+    allowed = torch.from_numpy(tags_allowed_by_gold([eg], labels))
+    [loss] = negative_log_likelihood(potentials, torch.tensor([4]), allowed)
+    assert loss.item() == pytest.approx(expected.item())
 
 
 def doc_of(tokens: str, ents: list[str] | None = None) -> Doc:
