@@ -84,6 +84,14 @@ def convert_cli(
             "read as image_text. Captions of --captions replace it.",
         ),
     ] = None,
+    annotates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PER,LOC,…",
+            help="Labels that the corpus annotates, by their new names: where it has no span, "
+            "other labels are unknown in training and ignored in scores.  [default: all]",
+        ),
+    ] = None,
     lang: Annotated[
         str | None,
         typer.Option(
@@ -106,17 +114,17 @@ def convert_cli(
     with user_errors():
         names = parse_names(rename or [])
         nlp = _tokenizer(lang, model, code)
-        tag_names = [name.strip() for name in labels.split(",")] if labels else None
         options = Options(
-            images_root,
-            features,
-            captions,
-            orphans.value,
-            names,
-            parse_columns(columns),
-            context_label,
-            tag_names,
-            nlp,
+            images_root=images_root,
+            features=features,
+            captions=captions,
+            orphans=orphans.value,
+            rename=names,
+            columns=parse_columns(columns),
+            context_label=context_label,
+            tag_names=parse_list(labels),
+            annotates=parse_list(annotates),
+            nlp=nlp,
         )
         summary = convert(source, target, options)
     show(
@@ -135,6 +143,11 @@ def _tokenizer(lang: str | None, model: str | None, code: Path | None) -> Langua
     if code is not None:
         import_code(code)
     return blank_pipeline(lang or "en") if model is None else load_pipeline(model)
+
+
+def parse_list(names: str | None) -> list[str] | None:
+    """Parse names separated by commas."""
+    return [name.strip() for name in names.split(",")] if names else None
 
 
 def parse_names(pairs: list[str]) -> dict[str, str]:
@@ -189,6 +202,7 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
 def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[tuple[str, str]]:
     rows: list[tuple[str, int | str]] = [("posts", summary.posts), ("tokens", summary.tokens)]
     rows += [(f"entities {label}", n) for label, n in sorted(summary.entities.items())]
+    rows += [(f"posts annotated with {names}", n) for names, n in summary.annotated_labels.items()]
     if summary.tag_scheme:
         rows.append(("tag scheme", summary.tag_scheme))
         rows.append((f"orphans ({summary.orphans})", summary.repaired_tags))

@@ -18,7 +18,7 @@ from ..extensions import has_image
 from .attach_images import ImageAttacher
 from .conll import read_conll
 from .formats import Format, format_of, writer_of
-from .posts import ReadContext
+from .posts import ReadContext, names_of_annotated_labels
 from .predicted import make_joined, make_predicted
 from .summary import Summary
 from .tags import Orphans
@@ -39,6 +39,9 @@ class Options:
     context_label: label of text about the image behind the tokens of a post in such a file, as
         `<EOS>` separates it; it becomes `doc._.image_text`, which `captions` replace.
     tag_names: names of the integer tags or labels of a JSON file, in order.
+    annotates: the labels that the corpus annotates, by their new names: of any other label it is
+        unknown whether a post has entities (`doc._.annotated_labels`). None: as in the input, where
+        it is all labels unless it was converted with this option.
     nlp: pipeline whose tokenizer is used for posts without tokens, and to count the spans that do
         not align with its tokens; None: a blank English one.
     """
@@ -51,6 +54,7 @@ class Options:
     columns: tuple[int, int] | None = None
     context_label: str | None = None
     tag_names: Sequence[str] | None = None
+    annotates: Sequence[str] | None = None
     nlp: Language | None = None
 
 
@@ -83,7 +87,8 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
         by_id=reader.images_by_id,
         summary=summary,
     )
-    docs = _counted(map(attach, reader.read(source, context)), summary, context.nlp)
+    docs = _with_annotated_labels(reader.read(source, context), options.annotates, source)
+    docs = _counted(map(attach, docs), summary, context.nlp)
     docs = _require_one(docs, source, reader, context)
     target.parent.mkdir(parents=True, exist_ok=True)
     write(docs, target, options.images_root)
@@ -126,12 +131,30 @@ def blank_pipeline(lang: str) -> Language:
         ) from error
 
 
+def _with_annotated_labels(
+    docs: Iterable[Doc], labels: Sequence[str] | None, source: Path
+) -> Iterator[Doc]:
+    for doc in docs:
+        if labels is not None:
+            doc._.annotated_labels = labels
+        annotated = doc._.annotated_labels
+        for entity in doc.ents:
+            if annotated is not None and entity.label_ not in annotated:
+                raise UsageError(
+                    f"{source} has a span with the label {entity.label_}, which is not one of its "
+                    f"annotated labels {', '.join(annotated)}. Add it to --annotates, or rename or "
+                    f"drop it with --map {entity.label_}=NEW."
+                )
+        yield doc
+
+
 def _counted(docs: Iterable[Doc], summary: Summary, nlp: Language) -> Iterator[Doc]:
     for doc in docs:
         summary.posts += 1
         summary.tokens += len(doc)
         summary.entities.update(entity.label_ for entity in doc.ents)
         summary.posts_with_image += has_image(doc)
+        summary.annotated_labels[names_of_annotated_labels(doc)] += 1
         if doc.ents:
             make = make_joined if doc.has_unknown_spaces else make_predicted
             summary.alignment.update(Example(make(doc, nlp), doc))

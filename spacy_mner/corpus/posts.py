@@ -69,6 +69,10 @@ class ReadContext:
         self.labels_seen.add(label)
         return self.renamed.get(label, label)
 
+    def rename_annotated(self, labels: Iterable[str]) -> list[str]:
+        """Return the new names of the labels that a corpus annotates, without dropped ones."""
+        return sorted(filter(None, map(self.rename, labels)))
+
     def relabel(self, spans: Iterable[Entity]) -> list[Entity]:
         """Return spans with renamed labels, without those whose label is dropped."""
         renamed = [(start, end, self.rename(label), label) for start, end, label in spans]
@@ -137,6 +141,14 @@ def rename_labels(doc: Doc, context: ReadContext) -> None:
     kept = {entity.start for entity in entities}
     dropped = [entity for entity in doc.ents if entity.start not in kept]
     doc.set_ents(entities, outside=dropped, default="unmodified")
+    if doc._.annotated_labels is not None:
+        doc._.annotated_labels = context.rename_annotated(doc._.annotated_labels)
+
+
+def names_of_annotated_labels(doc: Doc) -> str:
+    """Return the labels that the corpus of a post annotates, for messages."""
+    labels = doc._.annotated_labels
+    return "all labels" if labels is None else ", ".join(labels)
 
 
 def missing_tokens(doc: Doc) -> list[int]:

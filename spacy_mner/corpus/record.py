@@ -8,7 +8,8 @@ annotated, one with `spans: []` has no entities. Optional keys:
   text is only these tokens joined by spaces.
 - `missing` (`[{"start", "end"}]`): parts of the text with missing annotation.
 - `image`: a reference or a list of them; a data URI is decoded to bytes.
-- `image_features`, `image_objects`, `image_text`: as the Doc attributes of these names.
+- `image_features`, `image_objects`, `image_text`, `annotated_labels`: as the Doc attributes of
+  these names.
 
 Of Prodigy's other keys, `answer` and `_view_id` are read and written; hashes, sessions and
 timestamps are not, because Prodigy computes them for tasks that lack them.
@@ -129,6 +130,7 @@ class _RecordParser:
             image_features=None if features is None else as_descriptor(features),
             image_objects=None if objects is None else as_objects(objects),
             image_text=image_text,
+            annotated_labels=self._annotated_labels(),
         )
 
     def _labeled_spans(self) -> tuple[list[CharSpan] | None, list[CharSpan]]:
@@ -150,6 +152,12 @@ class _RecordParser:
         if self.record.get(UNKNOWN_SPACES) is not True:
             self.context.offset_check.update(self.text, spans)
         return spans, missing
+
+    def _annotated_labels(self) -> list[str] | None:
+        labels = self._list("annotated_labels")
+        if not all(isinstance(label, str) for label in labels or ()):
+            raise ValueError('"annotated_labels" is not a list of strings')
+        return None if labels is None else self.context.rename_annotated(labels)
 
     def _missing(self) -> list[CharSpan]:
         if self.record.get("_view_id") != BINARY_VIEW:
@@ -290,6 +298,8 @@ def doc_to_record(doc: Doc) -> dict[str, Any]:
         record["image_objects"] = as_objects(doc._.image_objects)
     if doc._.image_text is not None:
         record["image_text"] = doc._.image_text
+    if doc._.annotated_labels is not None:
+        record["annotated_labels"] = list(doc._.annotated_labels)
     record["tokens"] = [
         {
             "text": token.text,

@@ -38,6 +38,7 @@ class Summary:
     """Counts and problems of a conversion.
 
     entities: by label, in the output.
+    annotated_labels: number of posts by the labels that are annotated in them.
     tag_scheme: such as "BIO" or "BIOES"; None for a format without tags.
     repaired_tags, repaired_tokens: entities without their first or last tag, and the tags that the
         convention for them changed; see `tags.Repaired`.
@@ -55,6 +56,7 @@ class Summary:
     posts: int = 0
     tokens: int = 0
     entities: Counter[str] = field(default_factory=Counter)
+    annotated_labels: Counter[str] = field(default_factory=Counter)
     tag_scheme: str | None = None
     repaired_tags: int = 0
     repaired_tokens: int = 0

@@ -18,6 +18,7 @@ TWEET_ENTITIES = frozenset(
 # fmt: off
 METADATA = TWEET_ENTITIES | frozenset((
     "id", "text", "image", "images", "image_path", "image_features", "image_objects", "image_text",
+    "annotated_labels",
     "meta", "metadata", "missing", "sents", "options", "config", "relations", "arcs", "accept",
     "audio_spans", "prediction", "predictions", "negatives",
     "pos", "pos_tags", "chunk_tags", "upos", "xpos", "lemmas",

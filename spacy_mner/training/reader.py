@@ -11,8 +11,10 @@ from pathlib import Path
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
+from spacy.util import logger
 
 from ..corpus.docbin import read_docs
+from ..corpus.posts import names_of_annotated_labels
 from ..corpus.predicted import SpanAlignment, make_joined, make_predicted
 from ..errors import AlignmentWarning, UnknownLabelsWarning, UsageError
 from ..extensions import IMAGE_DROPOUT
@@ -68,11 +70,12 @@ class MultimodalCorpus:
         """Yield the examples of one pass.
 
         The first complete pass warns of gold spans that do not align with the pipeline's tokens;
-        the first one with an initialized pipeline warns of labels that it cannot predict.
+        the first one with an initialized pipeline warns of labels that it cannot predict. The first
+        complete pass also logs which labels the posts are annotated with.
 
         Raises CorpusError if there is no corpus, or a damaged one.
         """
-        alignment, labels = SpanAlignment(), Counter[str]()
+        alignment, labels, annotated = SpanAlignment(), Counter[str](), Counter[str]()
         for n, reference in enumerate(self._references(nlp)):
             if n == self.limit > 0:
                 break
@@ -82,11 +85,15 @@ class MultimodalCorpus:
             example = Example(predicted, reference)
             if reference.ents and not self._has_checked_tokens:
                 alignment.update(self._with_pipeline_tokens(example, nlp))
+            annotated[names_of_annotated_labels(reference)] += 1
             if not self._has_checked_labels:
                 labels.update(entity.label_ for entity in reference.ents if entity.label_)
             yield example
         if alignment.warning:
             _warn(f"{self.path}: {alignment.warning}", AlignmentWarning)
+        if not self._has_checked_tokens:
+            counts = (f"{pluralize(n, 'post')} annotated with {x}" for x, n in annotated.items())
+            logger.info("%s: %s", self.path, "; ".join(counts))
         self._has_checked_tokens = True
         if not self._has_checked_labels and (predictable := labels_of_pipeline(nlp)):
             self._has_checked_labels = True
