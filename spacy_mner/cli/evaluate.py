@@ -38,12 +38,13 @@ def evaluate_cli(
         typer.Option(help="Each post with its own image, none, or that of another post."),
     ] = ImagesChoice.on,
     tokens: Annotated[
-        TokensChoice,
+        TokensChoice | None,
         typer.Option(
-            help="Tokens of the pipeline's tokenizer, or gold tokens. A corpus without known "
-            "spaces (CoNLL) always keeps its tokens."
+            help="Tokens of the pipeline's tokenizer, or gold tokens. By default, a corpus without "
+            "known spaces (CoNLL) keeps its tokens; with `pipeline`, its words are joined.  "
+            "[default: pipeline]"
         ),
-    ] = TokensChoice.pipeline,
+    ] = None,
     images_root: ImagesRoot = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the scores as JSON.")
@@ -66,7 +67,7 @@ def evaluate_cli(
             images=images.value,
             seed=seed,
             batch_size=batch_size,
-            gold_preproc=tokens is TokensChoice.gold,
+            tokens=tokens and tokens.value,
         )
         if output is not None:
             write(output, {"model": model, "data": str(data), **scores})
@@ -96,9 +97,10 @@ def show(scores: dict[str, Any]) -> None:
     if scores["ents_f"] is None:
         msg.warn("The posts have no entity annotation: there is nothing to score.")
     if scores["misaligned_spans"]:
+        aligned = 1 - scores["misaligned_spans"] / scores["spans"]
         msg.warn(
             f"{scores['misaligned_spans']:,} of {scores['spans']:,} gold spans do not align with "
-            "the tokens of the pipeline and cannot be found."
+            f"the tokens of the pipeline and cannot be found; {aligned:.1%} align."
         )
     status = ", ".join(f"{kind} {n:,}" for kind, n in scores["image_status"].items())
     posts = f"{scores['posts']:,} posts, {scores['posts_with_image']:,} with an image"

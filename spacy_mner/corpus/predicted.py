@@ -44,8 +44,13 @@ def make_predicted(reference: Doc, nlp: Language, gold_preproc: bool = False) ->
 
 
 def make_joined(reference: Doc, nlp: Language) -> Doc:
-    """Create the Doc that a pipeline would make of the text of a reference with unknown spaces."""
-    return nlp.make_doc(join_words([token.text for token in reference]))
+    """Create the Doc that a pipeline would make of a reference with unknown spaces.
+
+    Its text is the words, joined by `join_words`; its image is that of the reference.
+    """
+    joined = nlp.make_doc(join_words([token.text for token in reference]))
+    copy_image(reference, joined)
+    return joined
 
 
 @dataclass(frozen=True)

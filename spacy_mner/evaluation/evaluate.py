@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..corpus.predicted import SpanAlignment, make_predicted
+from ..corpus.predicted import SpanAlignment, make_joined, make_predicted
 from ..extensions import has_image
 from ..features.image_status import ImageStatus
 from .image_ablation import ImageCondition, set_images
 from .scorer import score_entities
+
+Tokens = Literal["gold", "pipeline"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Prediction:
 
     examples: predicted and annotated Docs; posts without tokens are left out.
     alignment: of the gold spans with the tokens on which the pipeline ran.
-    images, seed, gold_preproc: the arguments of `predict`.
+    images, seed: the arguments of `predict`.
+    tokens: "gold" or "pipeline", the tokens on which the pipeline ran.
     seconds: run time of the pipeline.
     """
 
@@ -34,7 +37,7 @@ class Prediction:
     alignment: SpanAlignment
     images: ImageCondition
     seed: int
-    gold_preproc: bool
+    tokens: Tokens
     seconds: float
 
 
@@ -50,17 +53,20 @@ def predict(
     images: ImageCondition = "on",
     seed: int = 0,
     batch_size: int = 128,
-    gold_preproc: bool = False,
+    tokens: Tokens | None = None,
 ) -> Prediction:
     """Run a pipeline on annotated posts, which are not modified.
 
     images, seed: see `set_images`.
-    gold_preproc: see `make_predicted`.
+    tokens: "gold" tokens, or those of the "pipeline", for which the words of a post without known
+        spaces are joined by `join_words`. None: those of the pipeline where the spaces are known.
 
     Raises ShuffleError if the images cannot be shuffled.
     """
     references = [doc for doc in docs if len(doc)]
-    inputs = [make_predicted(doc, nlp, gold_preproc) for doc in references]
+    if tokens is None and all(doc.has_unknown_spaces for doc in references):
+        tokens = "gold"
+    inputs = [_make_input(doc, nlp, tokens) for doc in references]
     alignment = SpanAlignment()
     for example in map(Example, inputs, references):
         alignment.update(example)
@@ -69,7 +75,13 @@ def predict(
     predicted = list(nlp.pipe(inputs, batch_size=batch_size))
     seconds = time.perf_counter() - start
     examples = list(map(Example, predicted, references))
-    return Prediction(examples, alignment, images, seed, gold_preproc, seconds)
+    return Prediction(examples, alignment, images, seed, tokens or "pipeline", seconds)
+
+
+def _make_input(reference: Doc, nlp: Language, tokens: Tokens | None) -> Doc:
+    if tokens == "pipeline" and reference.has_unknown_spaces:
+        return make_joined(reference, nlp)
+    return make_predicted(reference, nlp, gold_preproc=tokens == "gold")
 
 
 def score_prediction(prediction: Prediction) -> dict[str, Any]:
@@ -85,7 +97,7 @@ def score_prediction(prediction: Prediction) -> dict[str, Any]:
     return {
         "images": prediction.images,
         "seed": prediction.seed,
-        "tokenization": "gold" if prediction.gold_preproc else "pipeline",
+        "tokenization": prediction.tokens,
         "posts": len(references),
         "posts_with_image": sum(map(has_image, references)),
         "tokens": tokens,

@@ -89,10 +89,27 @@ def test_scores_equal_those_of_the_pipeline_on_the_text(ruler, split_posts):
         assert [token.text for token in example.predicted] == expected
 
 
-def test_gold_preproc_runs_the_pipeline_on_gold_tokens(ruler, split_posts):
-    scores = evaluate(ruler, split_posts, gold_preproc=True)
+def test_the_pipeline_runs_on_gold_tokens_on_request(ruler, split_posts):
+    scores = evaluate(ruler, split_posts, tokens="gold")
     assert scores["ents_f"] == 1
     assert (scores["tokenization"], scores["misaligned_spans"]) == ("gold", 0)
+
+
+def test_words_without_text_are_gold_tokens_or_joined_on_request(ruler):
+    words = ["thanks", "@", "Nike", "in", "Rio", "!"]
+    tags = ["O", "O", "B-ORG", "O", "B-LOC", "O"]
+    doc = Doc(ruler.vocab, words=words, ents=tags)
+    doc._.image = "a.jpg"
+    assert doc.has_unknown_spaces
+    scores = evaluate(ruler, [doc])
+    assert (scores["tokenization"], scores["ents_f"], scores["misaligned_spans"]) == ("gold", 1, 0)
+    [example] = predict(ruler, [doc], tokens="pipeline").examples
+    assert example.predicted.text == "thanks @Nike in Rio!"
+    assert example.predicted._.image == "a.jpg"
+    scores = evaluate(ruler, [doc], tokens="pipeline")
+    assert (scores["tokenization"], scores["misaligned_spans"]) == ("pipeline", 1)
+    # `Rio` is found at its characters; `@Nike` is not the gold span `Nike`.
+    assert (scores["ents_p"], scores["ents_r"]) == (0.5, 0.5)
 
 
 def test_empty_posts_are_left_out_and_scores_are_json_serializable(nlp, posts):
