@@ -174,11 +174,11 @@ class _TokenParser:
     def __init__(self, posts: list[_Post], context: ReadContext) -> None:
         self.posts = posts
         self.context = context
+        rows = [row for post in posts for row in post.rows]
         names = self._column_names()
         before = [[*takewhile(lambda row: SEPARATOR not in row.cells, p.rows)] for p in posts]
         layout = find_layout(before, self._parse_tag, context.columns, names)
         if layout is None:
-            rows = [row for post in posts for row in post.rows]
             raise CorpusError(describe(rows, has_headers=any(post.header for post in posts)))
         self.layout: Layout = layout
 

@@ -29,6 +29,7 @@ FILES = {
     "table without": "1\tmy jaguar\ta.jpg\n2\thi all\tb.jpg\n",
     "headers of posts": "IMGID:1\nmy jaguar\n\nIMGID:2\nhi there\n",
     "one token per line": "Mira\nsings\n\nhi\n",
+    "table without tags": "word\tcount\n",
     "running text": "Mira sings in Oslo.\nThis is all of it.\n",
     "no hyphen": "Mira\tB:PER\nsings\tO\nin\tO\nTolvan\tB:PER\n",
     "'_' where O": "Mira\tB-PER\nsings\t_\nin\t_\n",

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spacy_mner.corpus.posts import ReadContext, missing_tokens
 from spacy_mner.corpus.webanno import is_webanno, parse_webanno
@@ -152,3 +157,42 @@ def test_a_damaged_sentence_is_left_out_and_reported(rows, reason):
 def test_a_token_with_too_few_columns_is_reported():
     posts, [problem] = parse(HEADER + "#Text=a\n1-1\t0-1\ta\t_\n")
     assert posts == [] and "no column 5" in problem.reason
+
+
+words = st.sampled_from(["a", "🎸", "👍🏿", "e\u0301", "[x]", "B_1", "a|b", "\\n", "*", "_", "猫"])
+tokens_strategy = st.lists(st.tuples(words, st.booleans()), min_size=1, max_size=8)
+
+
+def escape(text):
+    return re.sub(r"([\\\[\]|_;*])", r"\\\1", text)
+
+
+def write(number, begin, tokens, spans):
+    """Write a sentence that begins at an offset in UTF-16 code units; return it and its end."""
+    text = "".join(word + " " * space for word, space in tokens)
+    values = ["_"] * len(tokens)
+    for i, (start, end, label) in enumerate(spans, start=1):
+        values[start:end] = [f"{escape(label)}[{number}{i}]"] * (end - start)
+    rows = []
+    for i, ((word, space), value) in enumerate(zip(tokens, values, strict=True), start=1):
+        end = begin + len(word.encode("utf-16-le")) // 2
+        rows.append((f"{number}-{i}", f"{begin}-{end}", escape(word), value))
+        begin = end + space
+    return text, sentence(escape(text), *rows), begin + 1
+
+
+@given(st.data(), st.lists(tokens_strategy, min_size=1, max_size=3))
+def test_texts_tokens_and_spans_come_back(data, sentences):
+    content, begin, expected = HEADER, 0, []
+    for number, tokens in enumerate(sentences, start=1):
+        edges = sorted(data.draw(st.sets(st.integers(0, len(tokens)), max_size=5)))
+        spans = [(*edge, data.draw(st.sampled_from(["PER", "A_B"]))) for edge in pairwise(edges)]
+        text, lines, begin = write(number, begin, tokens, spans)
+        content += lines
+        expected.append((text, [word for word, _ in tokens], spans))
+    posts, problems = parse(content)
+    assert problems == []
+    assert [
+        (post.text, words_of(post), [(e.start, e.end, e.label_) for e in post.ents])
+        for post in posts
+    ] == expected
