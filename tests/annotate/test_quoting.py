@@ -170,6 +170,7 @@ def test_of_an_invalid_record_only_the_first_line_is_an_error(tmp_path):
         ("text;image\né;x\n".encode("utf-16"), "iconv -f UTF-16"),
         ("text;image\né;x\n".encode("utf-16-le"), "iconv -f UTF-16"),
         ("text;größe\né;x\n".encode("cp1252"), "iconv -f CP1252"),
+        ("text,a\0b\nc,d\n", [["c", "d"]]),
     ],
 )
 def test_other_dialects_of_csv_are_read_or_refused(tmp_path, content, expected):

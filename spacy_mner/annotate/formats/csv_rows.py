@@ -21,8 +21,8 @@ from .rows import SHOWN, Kind, Sink, Source, SourceInfo, dump_json, json_default
 MAX_CELL = 1 << 20
 # Bytes that are not UTF-8, as decoded with "surrogateescape".
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
-# UTF-16 as decoded in the same way: NUL, or a byte order mark.
-UTF_16 = re.compile("\0|\udcff\udcfe|\udcfe\udcff")
+# UTF-16 as decoded in the same way: a byte order mark, or every other byte is NUL.
+UTF_16 = re.compile("\udcff\udcfe|\udcfe\udcff|(.\0){3}")
 
 
 class Record(NamedTuple):
@@ -74,8 +74,9 @@ class CsvSource(Source):
         """The delimiter, the header, and the records after it."""
         with self._open("") as file:
             first = file.readline(MAX_ROW)
-        if NOT_UTF8.search(first) or "\0" in first:
-            encoding = "UTF-16" if UTF_16.search(first) else "CP1252"
+        is_utf16 = bool(UTF_16.search(first))
+        if is_utf16 or NOT_UTF8.search(first):
+            encoding = "UTF-16" if is_utf16 else "CP1252"
             raise CorpusError(
                 f"The first line of {self.path} is not UTF-8. Save the file as UTF-8, for example "
                 f"with: iconv -f {encoding} -t UTF-8 {self.path} > {self.path}.utf8"
