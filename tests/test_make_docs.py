@@ -61,7 +61,7 @@ def test_missing_values_of_data_frames_are_not_set():
         ([ROW, {"text": None}], "Row 2 .* NoneType"),
         ([{**ROW, "image_text": ["a car"]}], "Row 1 .*image_text takes a string"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_is_not_a_row_is_refused_with_a_remedy(rows, reason):
     with pytest.raises(UsageError, match=reason):

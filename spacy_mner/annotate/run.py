@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -147,10 +147,12 @@ def _check_columns(info: SourceInfo, task: Task, on_warning: Callable[[str], Non
         raise column_taken(taken[0])
     if not info.n_rows:
         return
-    for name, default in zip(astuple(task.columns), astuple(Columns()), strict=True):
+    for attribute, default in asdict(Columns()).items():
+        name = getattr(task.columns, attribute)
         is_required = name != default or name == task.columns.text
         if is_required and name not in columns:
-            raise UsageError(f"{_no_column(name, columns)}.")
+            option = attribute.replace("_", "-")
+            raise UsageError(f"{_no_column(name, columns)}. --{option} names another column.")
     image, expects_images = task.columns.image, task.images_root is not None or task.allow_urls
     if expects_images and image not in columns:
         on_warning(

@@ -79,12 +79,14 @@ class CsvSource(Source):
             encoding = "UTF-16" if is_utf16 else "CP1252"
             raise CorpusError(
                 f"The first line of {self.path} is not UTF-8. Save the file as UTF-8, for example "
-                f"with: iconv -f {encoding} -t UTF-8 {self.path} > {self.path}.utf8"
+                f"with: iconv -f {encoding} -t UTF-8 {self.path} > NEW_FILE"
             )
         delimiter = next((one for one in self.delimiters if one in first), self.delimiters[0])
         # A carriage return ends lines only in files of the classic Mac OS.
         records = self._records("" if first.endswith("\r") else "\n", delimiter)
-        header = next(records, Record(1, [], []))
+        header = next(records, None)
+        if header is None:
+            raise CorpusError(f"{self.path} is empty.")
         if header.reason or not header.cells or len(set(header.cells)) < len(header.cells):
             raise CorpusError(f"{self.path} does not begin with a line of distinct column names.")
         if header.cells[0].startswith("sep="):
@@ -108,19 +110,25 @@ class CsvSource(Source):
         """Pass records on, and raise CorpusError if they may have been written without quoting.
 
         A quoted cell of several lines is ambiguous if each of these lines has as many cells as the
-        header: they may be rows, with quotes in their text. Then the file is quoted if a name in
-        the header is, or a cell that could not be read otherwise.
+        header: they may be rows, with quotes in their text. So is any quoted cell if another one
+        has a quote without being quoted, unless a cell has doubled quotes. Then the file is quoted
+        if a name in the header is, or a cell that could not be read otherwise.
         """
-        ambiguous, is_quoted = 0, '"' in header.lines[0]
+        ambiguous = enclosed = stray = 0
+        is_doubled = False
+        is_quoted = '"' in header.lines[0]
         for record in records:
             yield record
             if not any('"' in line for line in record.lines):
                 continue
             unquoted = [_without_end(line).split(delimiter) for line in record.lines]
             if unquoted == [record.cells]:
+                stray = stray or record.line
                 continue
+            enclosed = enclosed or record.line
             if len(record.cells) != len(header.cells):
                 raise self._not_standard(record.line, _reason(header.cells, record))
+            is_doubled |= any('"' in cell for cell in set(record.cells).difference(*unquoted))
             if any(len(cells) != len(header.cells) for cells in unquoted):
                 is_quoted = True
             elif len(unquoted) > 1:
@@ -128,6 +136,9 @@ class CsvSource(Source):
         if ambiguous and not is_quoted:
             reason = "the quotes may enclose one cell on several lines, or be text of several rows"
             raise self._not_standard(ambiguous, reason)
+        if enclosed and stray and not (is_quoted or is_doubled):
+            reason = f"the quotes may be text, as line {stray:,} has quotes in a cell without any"
+            raise self._not_standard(enclosed, f"{reason} around it")
 
     def _not_standard(self, line: int, reason: str) -> CorpusError:
         return CorpusError(
@@ -216,7 +227,8 @@ def _standard_records(lines: Iterator[str], delimiter: str) -> Iterator[Record]:
         except StopIteration:
             return
         except csv.Error as error:
-            reason = f"not CSV with standard quoting ({error})"
+            hint = str(error).partition(" - ")[0]  # without advice on how to call Python's open
+            reason = f"not CSV with standard quoting ({hint})"
         n_columns = n_columns or len(cells)
         record = used.end_record(is_valid=not reason and len(cells) in (0, n_columns))
         yield Record(line, record, cells, reason)
