@@ -106,6 +106,8 @@ def _check_options(options: Options, reader: Format) -> None:
         raise UsageError("--columns counts from 1, and --context-label is a label other than O.")
     if (options.columns or options.context_label) and reader.read is not read_conll:
         raise UsageError("--columns and --context-label are for files of tokens with tags.")
+    if len(set(options.tag_names or ())) < len(options.tag_names or ()):
+        raise UsageError("--labels has a name twice: it names the tags 0, 1 and so on, in order.")
     if options.tag_names and not {".json", ".jsonl"} & {*reader.suffixes}:
         raise UsageError("--labels names the integer tags of .json and .jsonl files.")
 

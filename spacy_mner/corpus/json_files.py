@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 
 from ..errors import CorpusError
 from .conll import BYTE_ORDER_MARK
-from .json_items import ItemConverter, refuse_lone_surrogates
+from .json_items import ItemConverter, load_json, refuse_lone_surrogates
 from .json_layouts import tags_of
 from .labelstudio import served_path
 from .posts import ReadContext
@@ -22,7 +22,7 @@ from .tags import detect_scheme
 def read_items(path: Path) -> list[Any]:
     """Read the items of a file, which may be a single one. Raises CorpusError."""
     try:
-        content = json.loads(path.read_bytes().decode("utf-8").removeprefix(BYTE_ORDER_MARK))
+        content = load_json(path.read_bytes().decode("utf-8").removeprefix(BYTE_ORDER_MARK))
     except json.JSONDecodeError as error:
         remedy = ""
         if error.msg == "Extra data":

@@ -13,12 +13,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..errors import UsageError
 from ..utils.text import short_repr
 from .posts import ReadContext
 from .record import UNKNOWN_SPACES, is_image_region
 from .spans import Offsets, token_offsets
 from .tags import BIO, Scheme, Tag, parse_tag
-from .unread_annotation import find_unread, is_tweet_entities
+from .unread_annotation import find_unread, is_tweet_entities, jq_step
 from .without_text import explain_no_text
 
 # Keys of the same meaning; the first that has a value counts.
@@ -47,6 +48,9 @@ ANNOTATION_KEYS = ("spans", "ents", "ner_tags", "ner", "annotations", *GENERAL_K
 
 # Finds tags of tokens in a line of JSON.
 TAG_LIST = re.compile(rf'"(?:{"|".join(ANNOTATION_KEYS)})"\s*:\s*\[\s*["\d]')
+
+# An identifier in a knowledge base, as in spaCy's training data: [start, end, label, id].
+KNOWLEDGE_BASE_ID = re.compile(r"[A-Z]?\d+")
 
 Json = Mapping[str, Any]
 Spans = list[dict[str, Any]]
@@ -86,6 +90,8 @@ class LayoutConverter:
     def _annotation(self, item: Json, key: str, tokens: list[Offsets] | None) -> Spans | None:
         """Return the spans under a key; None if it holds no annotation of spans."""
         value = item.get(key)
+        if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+            raise ValueError(f"\"{key}\" is JSON in a string: jq -c '{jq_step(key)} |= fromjson'")
         if value is None or _is_of_another_kind(item, key, value):
             return None
         if not isinstance(value, list):
@@ -103,7 +109,7 @@ class LayoutConverter:
                 f'"{key}" has spans of a post without text: it is unknown whether they count '
                 'characters or tokens. Add "text", or write the tag of each token to "ner_tags"'
             )
-        return [span for one in value for span in self._char_spans(key, one)]
+        return [span for one in value for span in _char_spans(key, one, _text(item) or "")]
 
     def _tagged(self, key: str, values: list[Any], tokens: list[Offsets] | None) -> Spans:
         if tokens is None:
@@ -116,38 +122,57 @@ class LayoutConverter:
             for start, end, label in entities
         ]
 
-    def _char_spans(self, key: str, value: Any) -> Iterator[dict[str, Any]]:
-        """Yield a span of characters with the keys of a record, once per label."""
-        if is_image_region(value):
-            yield value
-            return
-        text = None
-        match value:
-            case [int() as start, int() as end, label, *_]:
-                pass
-            case [label, int() as start, int() as end, *_]:
-                pass
-            case {}:
-                start, end, text = (
-                    _first(value, keys) for keys in (START_KEYS, END_KEYS, SPAN_TEXT_KEYS)
-                )
-                label = _first(value, LABEL_KEYS)
-                if start is None:
-                    raise ValueError(f'"{key}" has {short_repr(value)}, a span without a start')
-                if label == value.get("entity") and parse_tag(str(label)):
-                    raise ValueError(
-                        f'"{key}" has the tags of word pieces: use aggregation_strategy="simple" '
-                        "of the pipeline"
-                    )
-                if end is None and type(start) is type(value.get("length")) is int:
-                    end = start + value["length"]
-            case _:
-                raise ValueError(f'"{key}" has {short_repr(value)}, which is not a span')
-        for one in label if isinstance(label, list) else [label]:
-            yield {"start": start, "end": end, "label": self._name(one), "text": text}
 
-    def _name(self, label: Any) -> Any:
-        return _name_of(label, self.context.tag_names) if type(label) is int else label
+def _char_spans(key: str, value: Any, post: str) -> Iterator[dict[str, Any]]:
+    """Yield a span of characters with the keys of a record, once per label.
+
+    post: the text of the post.
+    """
+    if is_image_region(value):
+        yield value
+        return
+    text = None
+    match [_as_integer(one) for one in value] if isinstance(value, list) else value:
+        case [int() as start, int() as end, *labels]:
+            labels = [one for one in labels if one != "" and isinstance(one, str | int | list)]
+        case [str() as first, int() as start, int() as end, *labels]:
+            labels = [first, *(one for one in labels if one and isinstance(one, str))]
+        case {}:
+            start, end, text = (
+                _first(value, keys) for keys in (START_KEYS, END_KEYS, SPAN_TEXT_KEYS)
+            )
+            if start is None:
+                raise ValueError(f'"{key}" has {short_repr(value)}, a span without a start')
+            start, end = _as_integer(start), _as_integer(end)
+            if end is None and type(start) is type(value.get("length")) is int:
+                end = start + value["length"]
+            labels = [value[name] for name in LABEL_KEYS if value.get(name) is not None]
+        case _:
+            raise ValueError(f'"{key}" has {short_repr(value)}, which is not a span')
+    if labels and type(start) is type(end) is int:
+        labels = [label for label in labels if label != post[start:end]]
+        if not labels:
+            raise ValueError(f'"{key}" has {short_repr(value)}, a span without a label')
+    if len(labels) > 1 and isinstance(value, list) and not _is_id(labels[1]):
+        raise ValueError(f'"{key}" has {short_repr(value)}, of which the label is unclear')
+    label = labels[0] if labels else None
+    for one in label if isinstance(label, list) else [label]:
+        if type(one) is int:
+            raise ValueError(
+                f'"{key}" has the number {one} as the label of a span, such as an id of a '
+                "database: write the names of labels, such as with "
+                f"""jq -c '{jq_step(key)}[][2] |= {{"1": "PER", "2": "LOC"}}[tostring]'"""
+            )
+        yield {"start": start, "end": end, "label": one, "text": text}
+
+
+def _as_integer(value: Any) -> Any:
+    """Convert a float such as 5.0, as pandas writes integers beside missing values."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and bool(KNOWLEDGE_BASE_ID.fullmatch(value))
 
 
 def tags_of(items: Iterable[Any], tag_names: Sequence[str] | None) -> Iterator[list[Tag | None]]:
@@ -160,6 +185,8 @@ def tags_of(items: Iterable[Any], tag_names: Sequence[str] | None) -> Iterator[l
                 value = item.get(key)
                 if isinstance(value, list) and _is_tags(value, tokens):
                     yield _parse_tags(value, tag_names)
+        except UsageError:
+            raise
         except ValueError:
             continue  # reported when the object is converted
 
@@ -275,11 +302,16 @@ def _parse_tag(name: str) -> Tag:
 def _name_of(number: int, names: Sequence[str] | None) -> str:
     if names is None:
         raise ValueError(
-            f"label {number} is a number: name the labels in order with --labels, "
+            f"tag {number} is a number: name the tags in order with --labels, "
             "such as --labels O,B-PER,I-PER"
         )
-    if not 0 <= number < len(names):
-        raise ValueError(f"label {number} is not one of the {len(names)} of --labels")
+    if number >= len(names):
+        raise UsageError(
+            f"--labels has {len(names)} names, but there is a tag {number}: name all labels in "
+            "order, from that of 0."
+        )
+    if number < 0:
+        raise ValueError(f"tag {number} is negative")
     return names[number]
 
 
@@ -307,7 +339,7 @@ def _only_one(read: Mapping[str, Spans], item: Json) -> Spans | None:
         return None
     key, *others = read
     for other in others:
-        if other == "entities" and all(map(_has_score, item[other])):
+        if not item[other] or (other == "entities" and all(map(_has_score, item[other]))):
             continue
         if _contents(read[key]) != _contents(read[other]):
             raise ValueError(f'"{key}" and "{other}" differ: delete one (jq -c "del(.{other})")')

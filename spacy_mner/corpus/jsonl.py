@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from ..errors import CorpusError
 from ..utils.atomic_file import atomic_file
 from .conll import read_lines
-from .json_items import ItemConverter, refuse_lone_surrogates
+from .json_items import ItemConverter, load_json, refuse_lone_surrogates
 from .json_layouts import TAG_LIST, tags_of
 from .posts import ReadContext
 from .record import doc_to_record, parse_records
@@ -40,7 +40,7 @@ def parse_jsonl(lines: Iterable[str], context: ReadContext, scheme: Scheme = BIO
 
 
 def _load(line: str) -> Any:
-    record = json.loads(line)
+    record = load_json(line)
     if "\\u" in line:
         refuse_lone_surrogates(record)
     return record

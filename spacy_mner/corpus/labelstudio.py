@@ -36,6 +36,12 @@ LABELS_TAG = "label"
 EXTRA = "spacy_mner"
 KNOWN_KEYS = {"text", "spans", "answer", "_view_id"}
 
+# Versions differ in the key of an annotation that was skipped.
+SKIPPED_KEYS = ("was_canceled", "was_cancelled", "skipped")
+
+# Types of the labels of text: of a span of characters, of HTML, of a dialog.
+TEXT_TYPES = ("labels", "hypertextlabels", "paragraphlabels")
+
 # Keys of a task that hold regions, and its data.
 TASK_KEYS = ("data", "annotations", "completions", "predictions", "drafts")
 
@@ -85,6 +91,7 @@ class _TaskParser:
         self.is_minimal = not isinstance(task.get("data"), dict)
         self.data: dict[str, Any] = task if self.is_minimal else task["data"]
         self.left_out: Counter[str] = Counter()
+        self.has_unread_text = False
 
     def parse(self) -> dict[str, Any]:
         text = self.data.get("text")
@@ -94,11 +101,15 @@ class _TaskParser:
         if regions is None:
             self._refuse_other_annotation()
         spans = None if regions is None else self._spans(text, regions)
-        metadata = self._metadata()
+        record = self._metadata() | {"text": text, "spans": spans}
+        outcome = "left out"
+        if self.has_unread_text:
+            record["missing"] = [{"start": 0, "end": len(text)}] if text else []
+            outcome += "; annotation outside of the other spans is missing"
         if self.left_out:
             counts = (f"{number} × {name}" for name, number in sorted(self.left_out.items()))
-            self.report(f"{', '.join(counts)}: left out")
-        return metadata | {"text": text, "spans": spans}
+            self.report(f"{', '.join(counts)}: {outcome}")
+        return record
 
     def _refuse_other_annotation(self) -> None:
         found = find_unread({**self.task, **self.data}, {EXTRA, "tokens", *TASK_KEYS})
@@ -133,7 +144,7 @@ class _TaskParser:
         return regions
 
     def _select(self, annotations: list[dict[str, Any]]) -> dict[str, Any]:
-        kept = [one for one in annotations if not (one.get("was_canceled") or one.get("skipped"))]
+        kept = [one for one in annotations if not any(map(one.get, SKIPPED_KEYS))]
         if not kept:
             raise ValueError("skipped by all annotators")
         true = [one for one in kept if one.get("ground_truth") is True]
@@ -147,6 +158,8 @@ class _TaskParser:
 
         The type of a region is the key of its labels, such as "labels" or "rectanglelabels".
         """
+        if any(map(self.task.get, SKIPPED_KEYS)):
+            raise ValueError("skipped by its annotator")
         regions = [
             {"type": kind, "to_name": TEXT_TAG, "value": value}
             for kind, value in _labeled_values(self.task)
@@ -173,10 +186,24 @@ class _TaskParser:
             if isinstance(value.get("labels"), list) and value["labels"]:
                 return True
             kind = "region without a label"
+            self.has_unread_text = True
+        elif _is_text(region):
+            self.has_unread_text = True
         elif kind == "labels":
             kind = "labels of something other than text"
         self.left_out[str(kind or "region without a type")] += 1
         return False
+
+
+def _is_text(region: Any) -> bool:
+    """Whether a region is one of text that is not read, such as HTML: its start is a path."""
+    value = region.get("value") if isinstance(region, dict) else None
+    return (
+        isinstance(value, dict)
+        and region.get("type") in TEXT_TYPES
+        and {"start", "end"} <= value.keys()
+        and "channel" not in value  # of audio
+    )
 
 
 def _labeled_values(item: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

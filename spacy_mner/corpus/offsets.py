@@ -39,9 +39,9 @@ def character_offsets(
         return []
     units: dict[str, OffsetMap] = {"characters": {i: i for i in range(len(text) + 1)}}
     if not text.isascii():
-        units["UTF-16"] = code_unit_offsets(text)
+        units["UTF-16"] = offsets_by(in_code_units, text)
         if any(isinstance(span[2], str) for span in spans):
-            units["bytes"] = _byte_offsets(text)
+            units["bytes"] = offsets_by(in_bytes, text)
     candidates = {
         name: [_locate(span, text, offsets) for span in spans] for name, offsets in units.items()
     }
@@ -64,15 +64,19 @@ def exported_text(covered: str) -> str:
     return covered.replace("\r", "\\n").replace("\n", "\\n")
 
 
-def code_unit_offsets(text: str) -> OffsetMap:
-    """Return the offsets in characters by those in UTF-16 code units."""
-    units = accumulate((1 + (ord(c) > LAST_OF_ONE_UNIT) for c in text), initial=0)
-    return {unit: i for i, unit in enumerate(units)}
+def offsets_by(length: Callable[[str], int], text: str) -> OffsetMap:
+    """Return the offsets in characters by those in another unit. length: of a character in it."""
+    return {unit: i for i, unit in enumerate(accumulate(map(length, text), initial=0))}
 
 
-def _byte_offsets(text: str) -> OffsetMap:
-    lengths = accumulate((len(c.encode()) for c in text), initial=0)
-    return {length: i for i, length in enumerate(lengths)}
+def in_code_units(character: str) -> int:
+    """Return the length of a character in UTF-16."""
+    return 1 + (ord(character) > LAST_OF_ONE_UNIT)
+
+
+def in_bytes(character: str) -> int:
+    """Return the length of a character in UTF-8."""
+    return len(character.encode())
 
 
 def _locate(span: ExportedSpan, text: str, offsets: OffsetMap) -> tuple[int, int] | None:
@@ -94,9 +98,16 @@ def _equal_text(exported: str, covered: str) -> bool:
     return first == second
 
 
+def misplaced(start: int, end: int, text: str) -> str:
+    """Return what is wrong with a span that covers nothing of a text."""
+    if start == end:
+        return f"span {start}–{end} is empty"
+    return f"span {start}–{end} is outside the text of {len(text)} characters"
+
+
 def _mismatch(text: str, span: ExportedSpan) -> str:
     start, end, covered = span
-    name = f"span {start}–{end}"
     if not 0 <= start < end <= len(text):
-        return f"{name} is outside the text of {len(text)} characters"
-    return f"{name} has the text {short_repr(covered)}, but covers {short_repr(text[start:end])}"
+        return misplaced(start, end, text)
+    found = short_repr(text[start:end])
+    return f"span {start}–{end} has the text {short_repr(covered)}, but covers {found}"

@@ -10,8 +10,9 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from ..errors import CorpusError
 from ..extensions import POST_ID
-from .tags import Entity, Orphans, Scheme, Tag, read_entities
+from .tags import Entity, Orphans, Scheme, Tag, parse_tag, read_entities
 from .word_boundaries import OffsetCheck
 
 
@@ -78,6 +79,21 @@ class ReadContext:
         renamed = [(start, end, self.rename(label), label) for start, end, label in spans]
         self.dropped.update(label for *_, name, label in renamed if not name)
         return [(start, end, name) for start, end, name, _ in renamed if name]
+
+    def check_spans(self) -> None:
+        """Check the spans of a whole file.
+
+        Raises CorpusError if their labels are tags of tokens, or nearly all offsets are shifted.
+        """
+        tags = {label: parse_tag(label) for label in self.labels_seen}
+        begin, inside = ({t.label for t in tags.values() if t and t.prefix == p} for p in "BI")
+        if begin & inside or (begin | inside and all(tags.values())):
+            raise CorpusError(
+                f"The labels of spans are tags of tokens ({', '.join(sorted(tags)[:3])}), as "
+                'pipelines of Hugging Face write them without aggregation_strategy="simple". '
+                "Write spans of whole entities, or the tokens and their ner_tags."
+            )
+        self.offset_check.check()
 
     def read_tags(self, tags: Sequence[Tag | None], scheme: Scheme) -> list[Entity]:
         """Return the entities of the tags of a post, and count the orphans.

@@ -25,12 +25,12 @@ from typing import Any, TypeVar
 import numpy as np
 from spacy.tokens import Doc
 
-from ..errors import ImageError
+from ..errors import ImageError, UsageError
 from ..extensions import POST_ID, image_as_png
 from ..images.data_uris import decode_data_uri, encode_data_uri, is_data_uri
 from ..images.image_objects import read_objects, write_objects
 from ..utils.text import short_repr
-from .offsets import character_offsets
+from .offsets import character_offsets, misplaced
 from .posts import ReadContext, make_doc, missing_tokens
 from .spans import (
     CharSpan,
@@ -78,12 +78,16 @@ def parse_records(
 
     A token is split where a span begins or ends inside it, unless the record has tokens. Invalid
     records, and those that an annotator did not accept (`"answer": "reject"`), are reported.
+    Raises CorpusError for a file whose spans are wrong as a whole; see `ReadContext.check_spans`.
     """
     for number, item in items:
         try:
             yield _RecordParser(to_record(item, number), number, context).parse()
+        except UsageError:
+            raise
         except (ValueError, RecursionError) as error:
             context.report(number, f"{error}; {unit} left out")
+    context.check_spans()
 
 
 class _RecordParser:
@@ -148,10 +152,9 @@ class _RecordParser:
             missing.append(CharSpan(0, len(self.text), ""))
         labels = [_label(one) for one in values]
         found = [(*place, name) for place, name in zip(places, labels, strict=True) if place]
-        spans = [CharSpan(*one) for one in self.context.relabel(found)]
-        if self.record.get(UNKNOWN_SPACES) is not True:
-            self.context.offset_check.update(self.text, spans)
-        return spans, missing
+        if self.record.get("tokens") is None and not has_text:
+            self.context.offset_check.update(self.text, [one[:2] for one in exported])
+        return [CharSpan(*one) for one in self.context.relabel(found)], missing
 
     def _annotated_labels(self) -> list[str] | None:
         labels = self._list("annotated_labels")
@@ -174,9 +177,7 @@ class _RecordParser:
     def _span(self, span: Any) -> CharSpan:
         start, end = _integers(span)
         if not 0 <= start < end <= len(self.text):
-            raise ValueError(
-                f"span {start}–{end} is outside the text of {len(self.text)} characters"
-            )
+            raise ValueError(misplaced(start, end, self.text))
         return CharSpan(start, end, "")
 
     def _trimmed(self, spans: list[CharSpan]) -> list[CharSpan]:
@@ -247,7 +248,8 @@ def _integers(span: Any) -> Offsets:
         raise ValueError(f"span {short_repr(span)} is not an object")
     start, end = span.get("start"), span.get("end")
     if type(start) is not int or type(end) is not int:
-        raise ValueError(f"span {short_repr(span)} has no integer start and end")
+        remedy = ": convert strings with tonumber of jq" if isinstance(start, str) else ""
+        raise ValueError(f"span {short_repr(span)} has no integer start and end{remedy}")
     return start, end
 
 

@@ -154,6 +154,7 @@ def test_spans_that_do_not_align_with_the_tokenizer_are_printed(run, tmp_path):
         (["train.txt", "x.spacy", "--context-label", "O"], "other than O"),
         (["x.jsonl", "x.spacy", "--columns", "1,2"], "files of tokens with tags"),
         (["train.txt", "x.spacy", "--labels", "O,B-PER"], ".json and .jsonl files"),
+        (["x.jsonl", "x.spacy", "--labels", "O,B-PER,B-PER"], "a name twice"),
         (["x.ann", "x.spacy"], "BRAT"),
         (["train.txt", "x.spacy", "--columns", "2,3"], "no tags such as O and B-PER"),
         (["train.txt", "x.spacy", "--model", "gone", "--lang", "en"], "exclude each other"),

@@ -10,7 +10,7 @@ from spacy_mner.corpus.convert import Options, convert
 from spacy_mner.corpus.jsonl import parse_jsonl, read_jsonl
 from spacy_mner.corpus.posts import ReadContext
 from spacy_mner.corpus.unread_annotation import METADATA
-from spacy_mner.errors import CorpusError
+from spacy_mner.errors import CorpusError, UsageError
 
 from .strategies import NLP, docs_of, entities_of, tags_of, words_of, write_jsonl
 
@@ -78,6 +78,11 @@ def objects(start="start", end="end", label="label", spans=SPANS, **others):
         {"text": TEXT, "entities": objects("BeginOffset", "EndOffset", "Type", Score=0.9)},
         {"text": TEXT, "entities": objects("offset", "length", "category", [[0, 4, "PER"]])
          + objects("offset", "length", "category", [[14, 4, "LOC"]])},
+        {"text": TEXT, "labels": [[s, e, TEXT[s:e], x] for s, e, x in SPANS]},
+        {"text": TEXT, "labels": [[TEXT[s:e], s, e, x] for s, e, x in SPANS]},
+        {"text": TEXT, "entities": objects(label="type", entity="Mira")[:1] + objects()[1:]},
+        {"text": TEXT, "spans": objects(spans=[[float(s), float(e), x] for s, e, x in SPANS])},
+        {"text": TEXT, "spans": objects(), "label": [], "entities": []},
         {"text": TEXT, "spans": objects(label="labels", spans=[[s, e, [x]] for s, e, x in SPANS])},
         {"tokens": WORDS, "ner_tags": TAGS},
         {"tokens": WORDS, "tags": TAGS, "pos_tags": ["NNP", "VBZ", "IN", "NNP"]},
@@ -106,20 +111,23 @@ def test_annotation_of_other_tools_is_read(record, read):
     assert problems == []
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        {"tokens": WORDS, "ner_tags": [1, 0, 0, 3]},
-        {"text": TEXT, "annotations": objects(spans=[[0, 4, 1], [14, 18, 3]])},
-    ],
-)
-def test_integers_need_the_names_of_labels(record, read):
+def test_integers_need_the_names_of_tags(read):
+    record = {"tokens": WORDS, "ner_tags": [1, 0, 0, 3]}
     docs, [problem] = read(record)
     assert docs == [] and "--labels" in problem
     [post], problems = read(record, tag_names=NAMES)
     assert [text for text, _ in entities_of(post)] == ["Mira", "Oslo"] and not problems
-    docs, [problem] = read(record, tag_names=NAMES[:2])
-    assert docs == [] and "label 3 is not one of the 2" in problem
+    with pytest.raises(UsageError, match="2 names, but there is a tag 3"):
+        read(record, tag_names=NAMES[:2])
+    docs, [problem] = read({**record, "ner_tags": [1, 0, 0, -100]}, tag_names=NAMES)
+    assert docs == [] and "negative" in problem
+
+
+@pytest.mark.parametrize("tag_names", [None, NAMES])
+@pytest.mark.parametrize("spans", [[[0, 4, 1]], objects(spans=[[0, 4, 1]])])
+def test_integer_labels_of_spans_are_no_indices_of_tags(spans, tag_names, read):
+    docs, [problem] = read({"text": TEXT, "label": spans}, tag_names=tag_names)
+    assert docs == [] and "names of labels" in problem and "--" not in problem
 
 
 @pytest.mark.parametrize(
@@ -135,7 +143,12 @@ def test_integers_need_the_names_of_labels(record, read):
         ({"text": TEXT, "label": {"PER": {"Mira": [[0, 3]]}}}, "not a list"),
         ({"text": TEXT, "entities": {"PER": ["Mira"]}}, "not a list"),
         ({"text": TEXT, "entities": ["Mira"]}, "strings"),
-        ({"text": TEXT, "entities": objects(label="entity", spans=[[0, 4, "B-PER"]])}, "simple"),
+        ({"text": TEXT, "label": [[0, 4, "Mira"]]}, "without a label"),
+        ({"text": TEXT, "label": [["Mira", 0, 4]]}, "without a label"),
+        ({"text": TEXT, "label": [[0, 3, "Mira", "PER"]]}, "unclear"),
+        ({"text": TEXT, "spans": objects(spans=[["0", "4", "PER"]])}, "tonumber"),
+        ({"text": TEXT, "label": json.dumps(objects())}, "'.label |= fromjson'"),
+        ({"tokens": WORDS, "text": TEXT, "ner_tags": [True, False, False, True]}, "not a span"),
         ({"text": TEXT, "data": SPANS}, "'.spans = .data'"),
         ({"text": TEXT, "spans": {"sc": objects()}}, "not a list"),
         ({"text": TEXT, "annotations": [{"result": []}]}, "without a start"),
@@ -180,6 +193,30 @@ def test_annotation_that_is_not_read_is_a_problem_and_the_file_is_refused(
     with pytest.raises(CorpusError):
         convert(tmp_path / "x.jsonl", tmp_path / "out" / "x.spacy")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_refused"),
+    [
+        (["B-PER", "I-PER"], True),
+        (["B-PER", "S-LOC"], True),
+        (["I-LOC", "O"], True),
+        (["MISC", "B-PER", "I-PER"], True),
+        (["B-CELL", "PROTEIN"], False),
+        (["E-MAIL", "S-BAHN"], False),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("key", ["label", "entity"])
+def test_spans_of_word_pieces_are_refused(labels, is_refused, key, read):
+    spans = [[start, end, x] for (start, end, _), x in zip(SPANS, labels, strict=False)]
+    spans += [[5, 10, x] for x in labels[2:]]
+    record = {"text": TEXT, "entities": objects(label=key, spans=spans)}
+    if is_refused:
+        with pytest.raises(CorpusError, match="simple"):
+            read(record)
+    else:
+        assert [label for _, label in entities_of(read(record)[0][0])] == labels
 
 
 POSITIONS = [

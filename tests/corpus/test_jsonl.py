@@ -117,7 +117,7 @@ def test_text_between_gold_tokens_becomes_tokens():
         ({"text": "a", "answer": "reject"}, "reject"),
         ({"text": "a", "spans": [span(0, 2)]}, "outside the text"),
         ({"text": "a", "spans": [span(-1, 1)]}, "outside the text"),
-        ({"text": "a", "spans": [span(0, 0)]}, "outside the text"),
+        ({"text": "a", "spans": [span(0, 0)]}, "0–0 is empty"),
         ({"text": "a", "spans": [span("0", 1)]}, "integer"),
         ({"text": "a", "spans": [{"start": 0, "end": 1}]}, "no label"),
         ({"text": "a", "spans": ["PER"]}, "strings"),
@@ -134,7 +134,8 @@ def test_text_between_gold_tokens_becomes_tokens():
         ({"text": "a", "image_objects": [{"label": "cat", "score": "x"}]}, "score of object 1"),
         ({"text": "ab", "tokens": [{"text": "b", "start": 0, "end": 1}]}, "covers"),
         ({"text": "ab", "tokens": [span(0, 2), span(1, 2)]}, "overlaps"),
-        ('{"text": "\\ud83c"}', "left out"),
+        ('{"text": "\\ud83c"}', "ud83c is half of a character"),
+        ('{"text": "a", "spans": [], "spans": [{}]}', 'the key "spans" occurs twice'),
     ],
 )
 def test_an_invalid_line_is_reported_and_the_others_are_read(record, reason):

@@ -12,7 +12,7 @@ from spacy_mner.corpus.labelstudio import write_tasks
 from spacy_mner.corpus.posts import ReadContext
 from spacy_mner.errors import CorpusError
 
-from .strategies import NLP, annotated_docs, content, doc_of, entities_of, id_of, words_of
+from .strategies import NLP, annotated_docs, content, doc_of, entities_of, id_of, tags_of, words_of
 
 TEXT = "💩 Duke Dumont in Ibiza"
 
@@ -115,6 +115,7 @@ def test_json_min_is_parsed_alike():
     [post], problems = parse(flat)
     assert content(post) == content(parse(TASK)[0][0])
     assert problems == []
+    assert parse({**flat, "was_cancelled": True})[0] == []
     [post], [problem] = parse(flat, {**flat, "annotation_id": 8})
     assert problem.line == 2 and "another annotation of task 42" in problem.reason
 
@@ -151,8 +152,10 @@ def test_no_annotation_is_missing_annotation_but_no_regions_are_not(unannotated,
             "2 annotations; the ground truth was used",
         ),
         ([annotation(was_canceled=True)], [], "skipped by all annotators; task left out"),
+        ([annotation(was_cancelled=True)], [], "skipped by all annotators; task left out"),
+        ([annotation(skipped=True)], [], "skipped by all annotators; task left out"),
     ],
-    ids=["first", "ground truth", "skipped"],
+    ids=["first", "ground truth", "canceled", "cancelled", "skipped"],
 )
 def test_one_of_several_annotations_is_used(annotations, expected, reason):
     posts, problems = parse({**TASK, "annotations": annotations})
@@ -174,8 +177,29 @@ def test_regions_that_are_not_labeled_text_are_counted_and_reported():
     assert entities_of(post) == [("Duke", "PER")]
     assert problem.reason == (
         "1 × choices, 1 × labels of something other than text, 1 × predictions, "
-        "2 × rectanglelabels, 1 × region without a label, 1 × relation: left out"
+        "2 × rectanglelabels, 1 × region without a label, 1 × relation: left out; "
+        "annotation outside of the other spans is missing"
     )
+
+
+HTML = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 2, "endOffset": 6}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"type": "hypertextlabels", "value": {**HTML, "hypertextlabels": ["PER"]}},
+        {"type": "labels", "value": {**HTML, "labels": ["PER"]}},
+        {"type": "paragraphlabels", "value": {"start": "0", "end": "0", "paragraphlabels": ["X"]}},
+        region(2, 6),
+    ],
+)
+def test_annotation_of_text_that_is_not_read_is_missing(other):
+    [post], [problem] = parse(with_result(region(17, 22, "LOC"), other))
+    assert tags_of(post) == ["", "", "", "", "B-LOC"]
+    assert problem.reason.endswith("is missing")
+    [post], _ = parse(with_result(other))
+    assert set(tags_of(post)) == {""}
 
 
 def test_labels_of_a_second_text_are_reported():

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
-from spacy_mner.corpus.spans import CharSpan
 from spacy_mner.corpus.word_boundaries import OffsetCheck, is_inside_word, word_around
+from spacy_mner.errors import CorpusError
+
+from .foreign_writers import in_bytes, units
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,15 @@ TEXT = "Mira Tolvan left Oslo 👍🏿 for Rio"
 WORDS = ["Mira Tolvan", "Oslo", "Rio"]
 
 
+def checked(text, words, length=len, shift=(0, 0)):
+    """Return the check of the spans of words. length: of a text, in the unit of the offsets."""
+    check = OffsetCheck()
+    ends = [(text.index(word), text.index(word) + len(word)) for word in words]
+    spans = [(length(text[:start]), length(text[:end])) for start, end in ends]
+    check.update(text, [(s + shift[0], e + shift[1]) for s, e in spans if s + shift[0] >= 0])
+    return check
+
+
 @pytest.mark.parametrize(
     ("shift", "expected"),
     [
@@ -55,23 +68,41 @@ WORDS = ["Mira Tolvan", "Oslo", "Rio"]
     ],
 )
 def test_the_mistake_of_most_offsets_is_found(shift, expected):
-    check = OffsetCheck()
-    starts = [TEXT.index(word) for word in WORDS]
-    offsets = [(start, start + len(word)) for start, word in zip(starts, WORDS, strict=True)]
-    moved = [CharSpan(start + shift[0], end + shift[1], "X") for start, end in offsets]
-    check.update(TEXT, [span for span in moved if span.start >= 0])
+    check = checked(TEXT, WORDS, shift=shift)
     assert check.hint.endswith(expected) and bool(check.hint) is bool(expected)
+    assert ("UTF-16" in check.hint, "bytes" in check.hint) == (False, False)
 
 
-def test_utf_16_offsets_without_the_texts_of_spans_are_recognized():
-    check = OffsetCheck()
-    check.update(TEXT, [CharSpan(0, 11, "X"), CharSpan(17, 21, "X"), CharSpan(31, 34, "X")])
-    assert "UTF-16" in check.hint
+@pytest.mark.parametrize(
+    ("text", "length", "expected"),
+    [
+        (f"🎸🎸 {TEXT}", units, "UTF-16"),
+        # One emoji before all spans: counted from 1, or UTF-16.
+        (f"🎸 {TEXT}", units, "UTF-16"),
+        (f"für für {TEXT}", in_bytes, "bytes"),
+        (f"a\nb\n{TEXT}", lambda text: len(text.replace("\n", "\r\n")), "two characters"),
+        (f"a\r\nb\r\n{TEXT}", lambda text: len(text.replace("\r\n", "\n")), "one character"),
+    ],
+)
+def test_a_file_of_offsets_in_another_unit_is_refused(text, length, expected):
+    checked(text, WORDS).check()
+    with pytest.raises(CorpusError, match=expected):
+        checked(text, WORDS, length).check()
+
+
+def test_shifted_offsets_are_refused_in_files_of_several_spans():
+    for words, is_refused in ((WORDS[:2], False), (WORDS, True)):
+        check = checked(TEXT, words, shift=(0, -1))
+        with pytest.raises(CorpusError, match="add 1 to end") if is_refused else nullcontext():
+            check.check()
+        assert check.hint
 
 
 def test_a_few_spans_inside_words_are_no_mistake_of_the_file():
     check = OffsetCheck()
     for _ in range(9):
-        check.update("in Oslo", [CharSpan(3, 7, "X")])
-    check.update("in Oslo", [CharSpan(3, 6, "X")])
+        check.update("in Oslo", [(3, 7)])
+    for _ in range(3):
+        check.update("in Oslo", [(3, 6)])
     assert check.hint == ""
+    check.check()
