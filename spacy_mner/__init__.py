@@ -59,8 +59,8 @@ def make_docs(nlp: Language, rows: Iterable[Mapping[str, Any]]) -> Iterator[Doc]
     """Create Docs from rows, for `nlp.pipe`.
 
     rows: mappings with `text`, and perhaps `image`, `image_text`, `image_objects` and
-        `image_features`, which become the attributes of the Doc with these names; None and NaN are
-        missing values. Other keys are not read.
+        `image_features`, which become the attributes of the Doc with these names; None, NaN and
+        pandas.NA are missing values. Other keys are not read.
 
     Raises UsageError for what is not such a row.
     """
@@ -74,17 +74,30 @@ def make_docs(nlp: Language, rows: Iterable[Mapping[str, Any]]) -> Iterator[Doc]
                 f"Row {number} of make_docs is not a mapping with a string under 'text', but "
                 f"{found}: pass rows such as {{'text': …, 'image': …}}."
             )
-        doc = nlp.make_doc(row["text"])
+        doc = nlp.make_doc(str(row["text"]))  # may be a string of NumPy
         for name in _ROW_ATTRIBUTES:
             value = row.get(name)
-            # Data frames have NaN for missing values.
-            if value is None or (isinstance(value, float) and value != value):
+            if name == "image" and isinstance(value, list | tuple):
+                value = [_embedded(one) for one in value if not _is_missing(one)]
+            if _is_missing(value):
                 continue
             try:
-                doc._.set(name, value)
+                doc._.set(name, _embedded(value) if name == "image" else value)
             except TypeError as error:
                 raise UsageError(f"Row {number} of make_docs: {error}") from error
         yield doc
+
+
+def _is_missing(value: Any) -> bool:
+    # Data frames have NaN or pandas.NA for missing values.
+    is_nan = isinstance(value, float) and value != value
+    return value is None or is_nan or type(value).__name__ == "NAType"
+
+
+def _embedded(image: Any) -> Any:
+    """Return the bytes or the path of an image of a data set of Hugging Face."""
+    is_embedded = isinstance(image, Mapping) and image.keys() == {"bytes", "path"}
+    return image["bytes"] or image["path"] if is_embedded else image
 
 
 def _require_rows(rows: Any) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import spacy
@@ -25,6 +26,19 @@ class DataFrame:
         return [ROW]
 
 
+class NAType:
+    """Like pandas.NA: comparisons have no truth value."""
+
+    def __ne__(self, other):
+        return self
+
+    def __bool__(self):
+        raise TypeError
+
+
+NA = NAType()
+
+
 def make_docs(rows):
     return list(spacy_mner.make_docs(NLP, rows))
 
@@ -39,6 +53,21 @@ def test_rows_become_docs_with_the_values_of_their_attributes():
 def test_missing_values_of_data_frames_are_not_set():
     [doc] = make_docs([{"text": "a", "image": math.nan, "image_text": math.nan}])
     assert doc._.image is None and doc._.image_text is None
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (NA, None),
+        (["a.jpg", math.nan, None], ["a.jpg"]),
+        ({"bytes": None, "path": "a.jpg"}, "a.jpg"),
+        ({"bytes": b"GIF8", "path": "a.gif"}, b"GIF8"),
+        ([{"bytes": b"GIF8", "path": None}, NA], [b"GIF8"]),
+    ],
+)
+def test_images_of_data_frames_and_data_sets_are_set(image, expected):
+    [doc] = make_docs([{"text": np.str_("a"), "image": image}])
+    assert doc._.image == expected and doc.text == "a"
 
 
 @pytest.mark.parametrize(

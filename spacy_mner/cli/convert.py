@@ -10,7 +10,7 @@ import typer
 from wasabi import msg
 
 from ..errors import UsageError
-from ..utils.text import first_items, remaining_items
+from ..utils.text import first_items, remaining_items, short_repr
 from .console import user_errors
 from .options import Code
 
@@ -182,6 +182,13 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
     unit = format_of(Path(summary.input)).unit
     rows = _rows(summary, has_image_source, has_captions)
     msg.table(rows, aligns=("l", "r"))
+    if summary.unannotated:
+        keys = ", ".join(map(short_repr, first_items(summary.unread_keys)))
+        msg.warn(
+            f"{summary.unannotated:,} of {summary.posts:,} posts have no annotation"
+            + (f"; their keys that are not read: {keys}" if keys else "")
+        )
+        _print_more(summary.unread_keys)
     for problem in first_items(summary.problems):
         msg.warn(f"{unit} {problem.line}: {problem.reason}")
     _print_more(summary.problems)

@@ -95,6 +95,7 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     summary.tag_scheme = context.scheme
     summary.repaired_tags, summary.repaired_tokens = context.n_orphans, context.n_changed
     summary.dropped = dict(context.dropped)
+    summary.unread_keys = sorted(context.unread_keys)
     summary.offset_hint = context.offset_check.hint
     summary.unused_names = sorted(set(options.rename) - context.labels_seen)
     summary.write()
@@ -156,7 +157,10 @@ def _counted(docs: Iterable[Doc], summary: Summary, nlp: Language) -> Iterator[D
         summary.tokens += len(doc)
         summary.entities.update(entity.label_ for entity in doc.ents)
         summary.posts_with_image += has_image(doc)
-        summary.annotated_labels[names_of_annotated_labels(doc)] += 1
+        if doc.has_annotation("ENT_IOB"):
+            summary.annotated_labels[names_of_annotated_labels(doc)] += 1
+        else:
+            summary.unannotated += 1
         if doc.ents:
             make = make_joined if doc.has_unknown_spaces else make_predicted
             summary.alignment.update(Example(make(doc, nlp), doc))

@@ -30,7 +30,9 @@ def read_items(path: Path) -> list[Any]:
             remedy = f" It has several JSON values: `jq -c . {path.name} > {lines}`."
         raise CorpusError(f"{path} is not JSON ({error}).{remedy}") from error
     except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path} is not JSON in UTF-8 ({error}).") from error
+        is_utf_16 = isinstance(error, UnicodeDecodeError) and b"\0" in path.read_bytes()[:4]
+        remedy = f" `iconv -f UTF-16 -t UTF-8 {path.name}` converts it." if is_utf_16 else ""
+        raise CorpusError(f"{path} is not valid JSON in UTF-8: {error}.{remedy}") from error
     match content:
         case {"classes": [*_], "annotations": [*pairs]}:  # the annotator for spaCy by tecoholic
             return [pair for pair in pairs if pair is not None]

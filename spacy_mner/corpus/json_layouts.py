@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import UsageError
+from ..extensions import DOC_ATTRIBUTES
 from ..utils.text import short_repr
 from .posts import ReadContext
 from .record import UNKNOWN_SPACES, is_image_region
@@ -45,6 +46,9 @@ TAG_KEYS = ("ner_tags", "labels", "label")
 # Keys of annotation. The general ones have other values as well, such as a label of the post.
 GENERAL_KEYS = ("label", "labels", "annotation", "tags")
 ANNOTATION_KEYS = ("spans", "ents", "ner_tags", "ner", "annotations", *GENERAL_KEYS, "entities")
+
+# Keys that are read without annotation as well.
+READ_KEYS = {*TEXT_KEYS, *IMAGE_KEYS, *WORD_KEYS, "id", *DOC_ATTRIBUTES}
 
 # Finds tags of tokens in a line of JSON.
 TAG_LIST = re.compile(rf'"(?:{"|".join(ANNOTATION_KEYS)})"\s*:\s*\[\s*["\d]')
@@ -80,9 +84,12 @@ class LayoutConverter:
         read = {key: spans for key, spans in found.items() if spans is not None}
         if not any(read.values()):
             n_tokens = None if read or tokens is None else len(tokens)
-            unread = find_unread(item, {*read, *WORD_KEYS}, n_tokens)
+            unread = find_unread(item, {*read, *WORD_KEYS}, n_tokens, "ner_tags" in read)
             if unread is not None:
                 raise ValueError(str(unread))
+        if not read:
+            found_keys = (key for key, value in item.items() if value is not None)
+            self.context.unread_keys.update({*found_keys} - READ_KEYS)
         others = [key for key in GENERAL_KEYS[:3] if key in keys and key not in read]
         record["label"] = _first(item, others)
         return record | {"spans": _only_one(read, item)}
@@ -202,8 +209,10 @@ def _as_object(item: Any) -> Json:
 
 
 def _is_post(item: Any) -> bool:
+    """Whether an item is a post; an entity may have a text as well."""
     try:
-        return bool(_text_and_tokens(_as_object(item)))
+        item = _as_object(item)
+        return bool(_text_and_tokens(item)) and _first(item, (*START_KEYS, *LABEL_KEYS[2:])) is None
     except ValueError:
         return False
 

@@ -58,7 +58,18 @@ def _require_lines(path: Path) -> None:
     """Raise CorpusError for a file that is a single list or indented object."""
     match [*_valid(islice(filter(str.strip, read_lines(path)), 1))]:
         case []:
-            is_one = any(True for _ in _valid(["\n".join(read_lines(path))]))
+            try:
+                json.loads("\n".join(read_lines(path)))
+                is_one = True
+            except json.JSONDecodeError as error:
+                if error.msg == "Extra data":
+                    raise CorpusError(
+                        f"{path} has several JSON values, but not one per line: "
+                        f"`jq -c . {path.name} > lines.jsonl` writes them so."
+                    ) from error
+                is_one = False
+            except RecursionError:
+                is_one = False
         case [first]:
             # A pair is a text with its annotation.
             is_one = isinstance(first, list) and not isinstance(next(iter(first), None), str)

@@ -44,6 +44,7 @@ class ReadContext:
     dropped: number of spans that were dropped, by label.
     offset_check: of the character offsets of spans.
     scheme: name of the scheme of its tags; None for a format without tags.
+    unread_keys: keys of JSON posts without annotation that are not read.
     n_orphans, n_changed: sums of `Repaired.orphans` and `Repaired.changed` over posts.
     """
 
@@ -58,6 +59,7 @@ class ReadContext:
     dropped: Counter[str] = field(default_factory=Counter)
     offset_check: OffsetCheck = field(default_factory=OffsetCheck)
     scheme: str | None = None
+    unread_keys: set[str] = field(default_factory=set)
     n_orphans: int = 0
     n_changed: int = 0
 

@@ -209,9 +209,10 @@ class _RecordParser:
 
     def _report_other_annotation(self) -> None:
         """Report annotation that a Doc does not hold."""
-        names = (name for key, name in OTHER_ANNOTATION.items() if self.record.get(key))
-        found = [*dict.fromkeys(names)]
         spans = self.record.get("spans")
+        names = (name for key, name in OTHER_ANNOTATION.items() if self.record.get(key))
+        # The keys of posts without annotation are reported once; see `ReadContext.unread_keys`.
+        found = [] if spans is None else [*dict.fromkeys(names)]
         if isinstance(spans, list) and any(map(is_image_region, spans)):
             found.append("regions of the image")
         if found:

@@ -47,6 +47,7 @@ class Summary:
     alignment: of the gold spans with the tokens of a pipeline.
     offset_hint: the mistake that most spans inside words come from; "" if there is none.
     problems: skipped and repaired parts of the input.
+    unannotated: number of posts without annotation; unread_keys: their keys that are not read.
     unused_names: labels to be renamed or dropped that do not occur.
     """
 
@@ -69,6 +70,8 @@ class Summary:
     alignment: SpanAlignment = field(default_factory=SpanAlignment)
     offset_hint: str = ""
     problems: list[Problem] = field(default_factory=list)
+    unannotated: int = 0
+    unread_keys: list[str] = field(default_factory=list)
     unused_names: list[str] = field(default_factory=list)
 
     @property

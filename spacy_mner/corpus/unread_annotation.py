@@ -25,6 +25,13 @@ METADATA = TWEET_ENTITIES | frozenset((
 ))
 # fmt: on
 
+# Names of keys that hold annotation, in snake case.
+ANNOTATION = re.compile(
+    r"(?:^|_)(?:ner|ents?|entity|entities|spans?|annots?|annotations?|mentions?|tags?)(?:_|$)"
+)
+# Those of them that have other values. Tags are words about the post unless they are objects.
+OTHER_NAMES = ("context_annotations", "extended_entities", "display_text_range", "tags")
+
 # Names of keys that hold a position in a text.
 POSITION = re.compile(r"start|begin|from|offset|end|stop|^to$|length|pos|index|indices|span", re.I)
 
@@ -46,39 +53,58 @@ def is_tweet_entities(value: Any) -> bool:
 class UnreadAnnotation:
     """A key that looks like annotation.
 
-    path: of its value, in jq. read_as: the key under which it would be read.
+    command: for jq, to read it under another key; "" if none is known.
     """
 
     key: str
-    path: str
-    read_as: str
+    command: str = ""
 
     def __str__(self) -> str:
+        rename = f"rename it (jq -c '{self.command}')" if self.command else 'write it as "spans"'
         return (
-            f'"{self.key}" looks like annotation, but is not read: rename it '
-            f"(jq -c '.{self.read_as} = {self.path}'), or delete it if it is not"
+            f'"{self.key}" looks like annotation, but is not read: {rename}, or delete it if it '
+            "is not"
         )
 
 
 def find_unread(
-    item: Mapping[str, Any], read: set[str], n_tokens: int | None = None
+    item: Mapping[str, Any], read: set[str], n_tokens: int | None = None, has_tags: bool = False
 ) -> UnreadAnnotation | None:
     """Return the first key that is not read, but looks like annotation.
 
     read: keys that are read.
     n_tokens: number of gold tokens, of which a list of this length may be the tags; None if such a
         list is not annotation.
+    has_tags: whether tags of the tokens are read, beside which there may be others.
     """
     for key, value in item.items():
+        if key == "mentions" and isinstance(value, list) and any(map(_is_labeled, value)):
+            return UnreadAnnotation(key, ".spans = .mentions")
         if key in read or key in METADATA or key.startswith("_") or is_tweet_entities(value):
             continue
         path = jq_step(key)
         if (spans := _path_of_spans(value, path)) is not None:
-            return UnreadAnnotation(key, spans, "spans")
+            return UnreadAnnotation(key, f".spans = {spans}")
         if _is_list_of_tags(value, n_tokens):
             tags = f'({path} / " ")' if isinstance(value, str) else path
-            return UnreadAnnotation(key, tags, "ner_tags")
+            return UnreadAnnotation(key, f".ner_tags = {tags}")
+        if not (has_tags and isinstance(value, list)) and _is_named_annotation(key, value):
+            return UnreadAnnotation(key)
     return None
+
+
+def _is_labeled(mention: Any) -> bool:
+    """Whether a mention is that of an entity; those of a tweet have a name of a user."""
+    return isinstance(mention, Mapping) and bool(mention.keys() & {"label", "type"})
+
+
+def _is_named_annotation(key: str, value: Any) -> bool:
+    """Whether the name of a key is one of annotation, and its value may be."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()
+    found = ANNOTATION.search(name)
+    if not found or name in OTHER_NAMES or not value or not isinstance(value, list | Mapping):
+        return False
+    return "tag" not in found[0] or any(isinstance(one, list | Mapping) for one in value)
 
 
 def jq_step(key: str) -> str:

@@ -8,6 +8,12 @@ from typing import Any
 from ..utils.text import short_repr
 from .unread_annotation import jq_step
 
+# Keys of texts in other formats, in lower case.
+TEXT_NAMES = (
+    *("text", "content", "document", "textcontent", "source", "sentence", "tweet", "body", "post"),
+    *("raw_text", "raw_content", "caption", "message", "full_text"),
+)
+
 # A key by which a format is recognized → what it is, and what to do.
 OTHER_FORMATS = {
     "paragraphs": "training data of spaCy 2: `python -m spacy convert FILE FOLDER` writes .spacy",
@@ -31,11 +37,19 @@ def explain_no_text(
             "no post, but a table by columns: write it by rows, as DataFrame.to_json(FILE, "
             "orient='records', lines=True) does"
         )
+    if "text" in item:
+        return f'"text" is {short_repr(item["text"])}, not a string'
     message = f'no "text"; its keys are {short_repr(list(item))}'
     inner = list(_values(item, ""))
-    strings = {path: len(value.split()) for path, value in inner if isinstance(value, str)}
+    strings = {
+        path: (path.rpartition(".")[2].lower() in TEXT_NAMES, len(value.split()))
+        for path, value in inner
+        if isinstance(value, str)
+    }
     texts = sorted(
-        (path for path in strings if strings[path] > 1), key=strings.__getitem__, reverse=True
+        (path for path in strings if strings[path] > (False, 1)),
+        key=strings.__getitem__,
+        reverse=True,
     )
     lists = [path for path, value in inner if isinstance(value, list) and any(map(is_post, value))]
     # A span may have a text as well, but hardly beside a text at the top.

@@ -106,6 +106,13 @@ def test_spans_inside_words_are_printed_with_what_is_wrong(run, tmp_path):
     assert summary["alignment"]["inside_words"] == 1 and "add 1 to end" in summary["offset_hint"]
 
 
+def test_posts_without_annotation_are_printed_with_their_keys(run, tmp_path):
+    (tmp_path / "posts.jsonl").write_text('{"text": "a", "label": ["positive"]}\n' * 9)
+    output = " ".join(run("posts.jsonl", "x.spacy").stdout.split())
+    assert output.count("label") == 1
+    assert "9 of 9 posts have no annotation; their keys that are not read: 'label'" in output
+
+
 def test_labels_of_the_sentiment_task_are_reported(run, tmp_path):
     (tmp_path / "sentiment.txt").write_text("IMGID:1\na\tB-NEG\n")
     assert "sentiment" in run("sentiment.txt", "x.spacy").stdout

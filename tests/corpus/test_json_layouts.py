@@ -153,6 +153,12 @@ def test_integer_labels_of_spans_are_no_indices_of_tags(spans, tag_names, read):
         ({"text": TEXT, "spans": {"sc": objects()}}, "not a list"),
         ({"text": TEXT, "annotations": [{"result": []}]}, "without a start"),
         ({"text": TEXT, "tags": "B-PER O O B-LOC"}, '.ner_tags = (.tags / " ")'),
+        ({"text": TEXT, "mentions": objects(label="type")}, "'.spans = .mentions'"),
+        ({"text": TEXT, "named_entities": {"PER": ["Mira"]}}, '"named_entities" looks like'),
+        ({"text": TEXT, "namedEntities": ["Mira"]}, '"namedEntities" looks like'),
+        ({"text": TEXT, "ent_list": [["Mira", "PER"]]}, '"ent_list" looks like'),
+        ({"text": TEXT, "ner_spans": {"start": [0], "end": [4], "label": ["PER"]}}, "ner_spans"),
+        ({"text": TEXT, "ner_ids": [1, 0, 0, 3]}, "ner_ids"),
         ({"text": TEXT, "ner_tags": TAGS}, 'no "tokens"'),
         ({"tokens": WORDS, "ner_tags": TAGS[:3]}, "3 tags for 4 tokens"),
         ({"tokens": WORDS, "ner_tags": []}, "0 tags for 4 tokens"),
@@ -173,6 +179,11 @@ def test_integer_labels_of_spans_are_no_indices_of_tags(spans, tag_names, read):
         ({"title": "a b", "body": TEXT}, "jq -c '.text = .body'"),
         ({"tokens": [{"text": "Mira", "ner": "B-PER"}]}, 'no "text"'),
         ({"id": 1, "label": SPANS}, "rename the one with the text"),
+        ({"Text": "Mira", "entities": [{"text": "Mira", "start": 0, "end": 4, "type": "PER"}]},
+         "'.text = .Text'"),
+        ({"id": 1, "entities": [{"text": "Mira", "type": "PER"}]}, "rename the one with the text"),
+        ({"title": "a b c", "tweet": "Mira"}, "'.text = .tweet'"),
+        ({"text": float("nan"), "spans": SPANS}, '"text" is nan, not a string'),
         ({"rasa": {"examples": [{"text": TEXT}]}}, "jq -c '.rasa.examples[]'"),
         ({"%TYPES": {}, "%FEATURE_STRUCTURES": [{"sofaString": TEXT}]}, "WebAnno TSV"),
         ({"data": [{"text": TEXT, "spans": []}], "meta": {}}, "jq -c '.data[]'"),
@@ -249,45 +260,60 @@ def test_a_post_with_annotation_is_not_read_as_one_without(
 
 
 @pytest.mark.parametrize(
-    ("record", "left_out"),
+    "record",
     [
-        (TWEET, None),
-        ({"text": TEXT, "entities": {}}, None),
-        ({"data": TWEET, "includes": {"tweets": [TWEET], "media": [{"type": "photo"}]}}, None),
-        ({**TWEET, "referenced_tweets": [TWEET]}, None),
-        (
-            {
-                "full_text": TEXT,
-                "display_text_range": [0, 18],
-                "entities": {"hashtags": [], "user_mentions": [{"id": 5, "indices": [0, 4]}]},
-                "extended_entities": {"media": [{"id": 1, "indices": [3, 9], "type": "photo"}]},
-                "user": {"entities": {"url": {"urls": [{"indices": [0, 23], "url": "x"}]}}},
-            },
-            None,
-        ),
-        ({"text": TEXT, "meta": {"spans": SPANS}, "tags": ["funny", "cat"]}, None),
-        ({"text": TEXT, "tags": [{"id": 3, "name": "cat"}], "scores": [[1, 2], [3, 4]]}, None),
-        ({"text": TEXT, "polls": [{"position": 1, "label": "yes", "votes": 3}]}, None),
-        ({"text": TEXT, "attention": [{"start": 0, "end": 4, "weights": {"words": 1.0}}]}, None),
-        ({"text": TEXT, "spans": None, "label": None}, None),
-        ({"tokens": WORDS}, None),
-        ({"tokenized_text": WORDS, "labels": ["PER", "LOC"]}, None),
-        ({"text": TEXT, "label": "funny"}, "a label of the whole post: left out"),
-        ({"text": TEXT, "labels": ["funny"]}, "a label of the whole post: left out"),
-        ({"text": TEXT, "cats": {"funny": 1.0}}, "a label of the whole post: left out"),
-        ({"text": TEXT, "prediction": SPANS, "annotation": None}, "predictions: left out"),
+        TWEET,
+        {"text": TEXT, "entities": {}},
+        {"data": TWEET, "includes": {"tweets": [TWEET], "media": [{"type": "photo"}]}},
+        {**TWEET, "referenced_tweets": [TWEET]},
+        {
+            "full_text": TEXT,
+            "display_text_range": [0, 18],
+            "entities": {"hashtags": [], "user_mentions": [{"id": 5, "indices": [0, 4]}]},
+            "extended_entities": {"media": [{"id": 1, "indices": [3, 9], "type": "photo"}]},
+            "user": {"entities": {"url": {"urls": [{"indices": [0, 23], "url": "x"}]}}},
+        },
+        {"text": TEXT, "meta": {"spans": SPANS}, "tags": ["funny", "cat"]},
+        {"text": TEXT, "tags": [{"id": 3, "name": "cat"}], "scores": [[1, 2], [3, 4]]},
+        {"text": TEXT, "polls": [{"position": 1, "label": "yes", "votes": 3}]},
+        {"text": TEXT, "attention": [{"start": 0, "end": 4, "weights": {"words": 1.0}}]},
+        {"text": TEXT, "spans": None, "label": None},
+        {"tokens": WORDS},
+        {"tokenized_text": WORDS, "labels": ["PER", "LOC"]},
+        {"text": TEXT, "label": "funny"},
+        {"text": TEXT, "labels": ["funny"]},
+        {"text": TEXT, "cats": {"funny": 1.0}},
+        {"text": TEXT, "prediction": SPANS, "annotation": None},
+        {"text": TEXT, "image_tags": ["cat"], "owner": ["x"], "identity": {"a": 1}},
     ],
     ids=str,
 )
-def test_metadata_is_not_annotation(record, left_out, read):
+def test_metadata_is_not_annotation(record, read):
     [post], problems = read(record)
     assert post.text.rstrip() == TEXT and not post.has_annotation("ENT_IOB")
-    assert problems == [left_out] * (left_out is not None)
+    assert problems == []
+
+
+def test_keys_of_posts_without_annotation_that_are_not_read_are_in_the_summary(tmp_path):
+    records = [{"text": TEXT, "label": ["funny"]}, {"text": TEXT, "xml": TEXT, "image": "a.jpg"}]
+    source = write_jsonl(tmp_path / "in.jsonl", *records)
+    summary = convert(source, tmp_path / "out.spacy")
+    assert (summary.unannotated, summary.unread_keys) == (2, ["label", "xml"])
+    assert not summary.problems
+    source = write_jsonl(tmp_path / "in.jsonl", {"text": TEXT, "spans": [], "x": 1})
+    summary = convert(source, tmp_path / "out.spacy")
+    assert (summary.unannotated, summary.unread_keys) == (0, [])
 
 
 @pytest.mark.parametrize("key", ["spans", "ents", "entities", "annotations", "label", "labels"])
 def test_an_empty_list_is_a_post_without_entities(key, read):
     [post], problems = read({"text": TEXT, key: []})
+    assert post.has_annotation("ENT_IOB") and not post.ents and not problems
+
+
+def test_fine_tags_beside_tags_without_entities_are_metadata(read):
+    tags = {"ner_tags": ["O"] * 4, "fine_ner_tags": [0] * 4}
+    [post], problems = read({"tokens": WORDS, **tags})
     assert post.has_annotation("ENT_IOB") and not post.ents and not problems
 
 
@@ -372,6 +398,8 @@ def test_lists_of_posts_are_read_from_json_files_only(suffix, tmp_path):
     [
         ("x.jsonl", json.dumps({"text": TEXT}, indent=2), r"name it x\.json"),
         ("x.jsonl", "\n" + json.dumps([{"text": TEXT}]), r"name it x\.json"),
+        ("x.jsonl", '{\n"text": "a"}\n{\n"text": "b"}\n', r"jq -c \."),
+        ("x.jsonl", '{"text": "a"}\r{"text": "b"}\r', r"jq -c \."),
         ("x.json", '{"text": "a"}\n{"text": "b"}\n', r"jq -c \. x\.json > x\.jsonl"),
         ("x.json", json.dumps({"train": [{"text": TEXT}]}), r"jq -c '\.train\[\]'"),
         ("x.json", json.dumps([{"id": 0, "paragraphs": [{"raw": TEXT}]}]), "spacy convert"),
