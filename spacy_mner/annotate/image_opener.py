@@ -94,13 +94,13 @@ def references_of(cell: Any) -> list[Any]:
 
 
 def parse_cell(cell: Any) -> Any:
-    """The value of a cell: None if empty; a list or object if it is one in JSON, as in CSV."""
+    """The value of a cell: None if empty, and parsed if it is a JSON list or object, as in CSV."""
     if not isinstance(cell, str) or not cell.startswith(("[", "{")):
         return None if cell == "" else cell
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):
-        return cell  # may be a file name
+        return cell  # not JSON; may be a file name
     return cell if is_too_deep(value) else value
 
 

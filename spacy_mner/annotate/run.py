@@ -171,7 +171,7 @@ def _no_column(name: str, columns: Iterable[str]) -> str:
 def _finished(target: Path, run: RunIdentity, folder: RunFolder) -> Statistics | None:
     """The statistics of an output that the same run has finished, None if the output is incomplete.
 
-    Raises UsageError if the output must not be replaced.
+    Raises UsageError if the output exists and `force` is off.
     """
     if not target.exists():
         return None

@@ -45,7 +45,7 @@ class RunFolder:
         others = sorted(name for name in names if not TEMPORARY.fullmatch(name))
         if others and "model" not in (self._read(IDENTITY) or {}):
             raise UsageError(
-                f"{self.path} contains {others[0]!r} and does not belong to an annotation. Move it "
+                f"{self.path} contains {others[0]!r} and was not created by `annotate`. Move it "
                 "away, or choose another output."
             )
 

@@ -94,7 +94,7 @@ class ImageAttacher:
     def _find_all(
         self, doc: Doc, index: ImageFolder | FileIndex, refs: list[Any], missing: list[MissingImage]
     ) -> list[Any]:
-        """Replace names by what is found for them; those without are added to `missing`."""
+        """Replace names by what is found for them; names without a match are added to `missing`."""
         found = []
         for reference in expand(refs, index):
             try:

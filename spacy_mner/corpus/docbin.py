@@ -103,7 +103,9 @@ def _docs_of(file: Path, vocab: Vocab) -> Iterator[Doc]:
             _ = doc.ents  # raises for an invalid sequence of tags
             yield doc
     except Exception as error:  # zlib, msgpack, numpy and spaCy each have errors of their own
-        raise CorpusError(f"{file} is not a {SUFFIX} file, or a damaged one ({error}).") from error
+        raise CorpusError(
+            f"{file} is not a {SUFFIX} file, or a damaged one ({error}). Write it again."
+        ) from error
 
 
 def _check_strings(docbin: DocBin, vocab: Vocab) -> None:

@@ -131,7 +131,8 @@ def _read_features(path: Path) -> tuple[list[str], np.ndarray]:
             ids, features = np.asarray(file["ids"]), np.asarray(file["features"])
     except Exception as error:  # zipfile, zlib, tokenize and numpy each have errors of their own
         raise CorpusError(
-            f"{path} is not an .npz file with arrays `ids` and `features` ({error})."
+            f"{path} is not an .npz file with arrays `ids` and `features` ({error}). Write it with "
+            "numpy.savez(path, ids=…, features=…)."
         ) from error
     if ids.ndim != 1 or features.ndim not in (2, 3) or len(ids) != len(features):
         raise CorpusError(
@@ -141,7 +142,9 @@ def _read_features(path: Path) -> tuple[list[str], np.ndarray]:
     if features.dtype.kind not in "fiu":
         raise CorpusError(f"{path}: `features` has dtype {features.dtype}; expected numbers.")
     if not _is_unicode(ids):
-        raise CorpusError(f"{path}: `ids` has invalid Unicode code points; save it as strings.")
+        raise CorpusError(
+            f"{path}: `ids` has invalid Unicode code points; save the ids as strings."
+        )
     return [str(name) for name in ids.tolist()], features
 
 
@@ -169,7 +172,7 @@ class CaptionFile(FileIndex):
 
 def _read_captions(path: Path) -> Iterator[tuple[str, str]]:
     if not path.is_file():
-        raise CorpusError(f"There is no file {path}: --captions expects lines of id<TAB>caption.")
+        raise CorpusError(f"There is no file {path}: --captions is a file of lines id<TAB>caption.")
     # Classic Mac OS ended lines with a carriage return alone.
     lines = (line for piece in read_lines(path) for line in piece.split("\r"))
     for number, line in enumerate(lines, start=1):

@@ -125,10 +125,10 @@ class SpanAlignment:
         return (
             f"{self}, and {self.changed:,} of {self.tokens:,} tokens of the corpus are not tokens "
             f"of the pipeline ({words}). This is an estimate on joined words, because the corpus "
-            "has no text. Training and scores use the tokens of the corpus, but in use the "
-            "pipeline tokenizes text, where it does not find such entities. "
-            f"{self._tokenizer} Else set a tokenizer of your own in [nlp.tokenizer], or convert "
-            "the corpus from its raw text."
+            "has no text. Training and scores use the tokens of the corpus, but at prediction time "
+            f"the pipeline tokenizes text, where it does not find such entities. {self._tokenizer} "
+            "Otherwise, set a tokenizer of your own in [nlp.tokenizer], or convert the corpus from "
+            "its raw text."
         )
 
     @property
@@ -163,7 +163,7 @@ def _spans_inside_words(reference: Doc) -> list[MisalignedSpan]:
 
 
 def _tokens_by_offset(doc: Doc) -> dict[tuple[int, int], str]:
-    """Return the tokens by the characters before their begin and end, without whitespace."""
+    """Return the tokens by the characters before their start and end, not counting white space."""
     words = [token.text for token in doc]
     ends = accumulate((len("".join(word.split())) for word in words), initial=0)
     return dict(zip(pairwise(ends), words, strict=True))

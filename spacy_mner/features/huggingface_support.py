@@ -15,9 +15,9 @@ POSITIONS_AFTER_PADDING = {
 
 
 def unsupported_reason(config: Any, library: Any) -> str | None:
-    """Return why a model of this config cannot encode posts, or None if it can.
+    """Return the reason why a model of this config cannot encode posts, or None if it can.
 
-    library: the package transformers.
+    library: the package `transformers`.
     """
     if type(config) not in library.MODEL_MAPPING:
         return f"transformers has no encoder of the type {config.model_type!r}"

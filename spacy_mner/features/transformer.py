@@ -153,16 +153,16 @@ class TransformerFeaturizer(Featurizer):
 
     def _window(self, n_post: int, n_context: int) -> int:
         """Maximum number of the post's pieces in a segment."""
-        room = self._longest - self.tokenizer.paired.n_special
-        reserved = min(n_context, int(self._longest * CONTEXT_SHARE), room - 1)
+        capacity = self._longest - self.tokenizer.paired.n_special
+        reserved = min(n_context, int(self._longest * CONTEXT_SHARE), capacity - 1)
         if not reserved:
             return self._longest - self.tokenizer.single.n_special
-        return room if n_post + n_context <= room else room - reserved
+        return capacity if n_post + n_context <= capacity else capacity - reserved
 
     def _segment(self, post: list[int], context: list[int]) -> Segment:
-        room = max(self._longest - self.tokenizer.paired.n_special - len(post), 0)
-        if context[:room]:
-            return self.tokenizer.paired.fill(post, context[:room])
+        capacity = max(self._longest - self.tokenizer.paired.n_special - len(post), 0)
+        if context[:capacity]:
+            return self.tokenizer.paired.fill(post, context[:capacity])
         return self.tokenizer.single.fill(post)
 
     def _collate(

@@ -74,7 +74,9 @@ class TorchvisionModel:
     def state(self) -> dict[str, Tensor] | None:
         """Return the state dict in the file, None if `weights` names none.
 
-        Executes no pickled code. Raises OSError, or ValueError for a file without a state dict.
+        Does not execute pickled code.
+
+        Raises OSError, or ValueError for a file without a state dict.
         """
         if self.file is None:
             return None

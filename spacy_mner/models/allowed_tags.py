@@ -23,7 +23,7 @@ def labels_of(docs: Iterable[Doc]) -> set[str]:
 
 
 def unannotated_labels(doc: Doc, labels: Iterable[str]) -> list[str]:
-    """Those of the labels that the corpus of a post does not annotate."""
+    """Return the labels that the corpus of a post does not annotate."""
     annotated = doc._.annotated_labels
     return [] if annotated is None else [label for label in labels if label not in annotated]
 

@@ -32,7 +32,7 @@ def load_pipeline(model: str, gpu_id: int = -1, code: Path | None = None) -> Lan
 
     code: Python file that is imported first, for the functions that the config names (`--code`).
 
-    Raises UsageError for a file that cannot be imported, and LoadingError in place of the several
+    Raises UsageError for a file that cannot be imported, and LoadingError instead of the various
     errors that spaCy raises for a pipeline that cannot be loaded.
     """
     import spacy

@@ -240,7 +240,7 @@ class MultimodalNER(TrainablePipe):
     ) -> tuple[float, Potentials]:
         """The negative log-likelihood of the gold tags, mean over posts, and its gradients.
 
-        Tokens with missing annotation are summed over; a post without annotation has loss 0. The
+        Tokens with missing annotation are marginalized; a post without annotation has loss 0. The
         loss of an auxiliary head of the decoder is added. Where gradients are accumulated, those
         of a batch are weighted by its number of posts relative to the first batch.
         Raises ValueError (E910), with the posts and the cause, where the loss is not finite.

@@ -79,7 +79,7 @@ class SavedComponent:
     def load(
         self, read: Callable[[str], bytes | None], where: str, exclude: Collection[str]
     ) -> None:
-        """Load all parts, or raise LoadingError before any is loaded.
+        """Load all parts. After a LoadingError, the component must not be used.
 
         read: returns the content of a file, or None where it is missing.
         where: the folder or the component, for messages.
@@ -191,8 +191,8 @@ def _read_part(
 
 def _damaged(name: str, where: str) -> str:
     return (
-        f"{where}: {name} is not what was saved; it is truncated, damaged, edited or of another "
-        "pipeline. Copy the whole folder of the pipeline again, or save it again."
+        f"{where}: {name} is not what was saved: it is truncated, damaged, edited, or "
+        "from another pipeline. Copy the whole folder of the pipeline again, or save it again."
     )
 
 
@@ -202,7 +202,9 @@ def _check_resources(
     try:
         found = find()
     except (ImportError, OSError, ValueError) as error:
-        raise LoadingError(f"{where} needs a resource that is missing: {error}") from error
+        raise LoadingError(
+            f"{where} needs a resource that is missing or unusable: {error}"
+        ) from error
     for modality in sorted({*saved, *found}):
         if saved.get(modality) != found.get(modality):
             raise LoadingError(

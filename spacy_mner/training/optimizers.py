@@ -128,7 +128,7 @@ class Adagrad(TorchOptimizer):
 
 
 class AdamW(TorchOptimizer):
-    """AdamW (Loshchilov & Hutter 2019) with a second learning rate for pretrained encoders.
+    """AdamW (Loshchilov & Hutter 2019) with a separate learning rate for pretrained encoders.
 
     In networks of this package, biases, normalizations and other vectors get no weight decay.
 

@@ -20,14 +20,14 @@ def build_several_corpora(
     """Build a reader of several corpora, for training.
 
     corpora: readers by name, such as `spacy_mner.MultimodalCorpus.v1`.
-    weights: how often an epoch contains each post of a corpus, 1.0 by default. Of a weight of 2.3,
-        each post occurs twice, and with probability 0.3 a third time.
+    weights: how often an epoch contains each post of a corpus, 1.0 by default. With a weight of
+        2.3, each post occurs twice, and with probability 0.3 a third time.
     seed: of the sample of posts.
 
     The corpora follow each other: `spacy train` shuffles them unless `max_epochs` is -1. A label
     that a corpus does not annotate is unknown in its posts if it was converted with `--annotates`.
 
-    Raises UsageError for a negative weight, or one of no corpus.
+    Raises UsageError for a negative weight, or a weight of an unknown corpus.
     """
     weights = dict(weights or {})
     for name, weight in weights.items():

@@ -16,11 +16,11 @@ from .worker import AnnotatedChunk, Engine, Job, Worker
 WINDOW = 256
 
 
-def ray_data(n: int) -> Engine:
-    """An engine of n workers on the cluster that `ray.init()` finds, or starts on this machine.
+def ray_data(n_workers: int) -> Engine:
+    """An engine of workers on the cluster that `ray.init()` finds, or starts on this machine.
 
     The pipeline, `--code` and the images must be at the same paths on all machines. A worker that
-    dies is replaced and its chunks are repeated. Chunks are returned in any order.
+    dies is replaced and its chunks are repeated. Chunks may arrive in any order.
 
     Raises UsageError if Ray is not installed, and MNERError if the Ray job fails.
     """
@@ -33,19 +33,19 @@ def ray_data(n: int) -> Engine:
             raise UsageError(
                 "--engine ray needs Ray, which is not installed: pip install 'spacy-mner[ray]'"
             ) from error
-        is_ours = not ray.is_initialized()
-        if is_ours:
+        started_here = not ray.is_initialized()
+        if started_here:
             ray.init(log_to_driver=False)
         remaining = iter(chunks)
         try:
             while window := list(islice(remaining, WINDOW)):
-                yield from _annotate(ray, job, window, n)
+                yield from _annotate(ray, job, window, n_workers)
         except ray.exceptions.RayError as error:
             raise MNERError(
                 f"The Ray job failed: {error}. Run the same command again to continue."
             ) from error
         finally:
-            if is_ours:
+            if started_here:
                 ray.shutdown()
 
     return engine

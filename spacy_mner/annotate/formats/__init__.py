@@ -34,7 +34,7 @@ def open_source(name: str, quoting: str | None = None) -> Source:
 
     Raises UsageError for an unknown suffix, and CorpusError if there is no file.
     """
-    source, _ = _format(name, quoting)
+    source, _ = _source_and_sink(name, quoting)
     if name == PIPE:
         return source(None)
     path = Path(name)
@@ -48,7 +48,7 @@ def open_sink(name: str, task: Task, info: SourceInfo) -> Sink:
 
     Raises UsageError if the format of the output cannot hold the columns of the input.
     """
-    _, sink = _format(name)
+    _, sink = _source_and_sink(name)
     if sink is not JsonlSink:
         if info.columns is None:
             raise UsageError(
@@ -63,12 +63,12 @@ def open_sink(name: str, task: Task, info: SourceInfo) -> Sink:
     return sink(task, info)
 
 
-def _format(
+def _source_and_sink(
     name: str, quoting: str | None = None
 ) -> tuple[Callable[[Path | None], Source], Callable[..., Sink]]:
     suffix = Path(name).suffix.lower()
     if quoting and suffix not in DELIMITERS:
-        raise UsageError(f"{name}: --quoting is an option for an input of .csv or .tsv.")
+        raise UsageError(f"{name}: --quoting applies to .csv and .tsv input only; remove it.")
     if name == PIPE or suffix == ".jsonl":
         return JsonlSource, JsonlSink
     if suffix in DELIMITERS:
@@ -77,8 +77,8 @@ def _format(
         return source, partial(CsvSink, delimiter=delimiters[0])
     if suffix != ".parquet":
         raise UsageError(
-            f"{name}: an input or output is a file with the suffix .jsonl, .csv, .tsv, .parquet, "
-            f"or {PIPE} for JSONL on standard input or output."
+            f"{name}: unsupported suffix. Use .jsonl, .csv, .tsv, .parquet, or {PIPE} for JSONL on "
+            "standard input or output."
         )
     try:
         from .parquet_rows import ParquetSink, ParquetSource

@@ -86,11 +86,16 @@ class CsvSource(Source):
         records = self._records("" if first.endswith("\r") else "\n", delimiter)
         header = next(records, None)
         if header is None:
-            raise CorpusError(f"{self.path} is empty.")
+            raise CorpusError(f"{self.path} is empty; it needs a line of column names.")
         if header.reason or not header.cells or len(set(header.cells)) < len(header.cells):
-            raise CorpusError(f"{self.path} does not begin with a line of distinct column names.")
+            raise CorpusError(
+                f"{self.path} does not begin with a line of distinct column names. Add it, or "
+                "rename duplicates."
+            )
         if header.cells[0].startswith("sep="):
-            raise CorpusError(f"{self.path}: delete the first line, {first.strip()!r}.")
+            raise CorpusError(
+                f"{self.path}: the first line, {first.strip()!r}, is for Excel: delete it."
+            )
         return delimiter, header, records
 
     def _open(self, newline: str) -> IO[str]:

@@ -63,7 +63,9 @@ class ParquetSource(Source):
                 yield file
         # Values that Python cannot represent, such as text that is not UTF-8, are ValueErrors.
         except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-            raise CorpusError(f"{self.path} cannot be read as Parquet ({error}).") from error
+            raise CorpusError(
+                f"{self.path} cannot be read as Parquet ({error}). Write it again."
+            ) from error
 
 
 class ParquetSink(Sink):

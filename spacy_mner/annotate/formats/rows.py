@@ -102,7 +102,7 @@ def to_utf8(text: str) -> bytes:
 
 
 def column_taken(name: str) -> UsageError:
-    """The error for an input that already has a column which is to be added."""
+    """The error for an input that already has one of the columns to be added."""
     return UsageError(
         f"The input has a column {name!r} already. Rename the added columns with --prefix."
     )

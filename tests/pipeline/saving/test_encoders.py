@@ -53,7 +53,7 @@ def test_an_encoder_of_another_seed_is_refused(small_model, tmp_path):
 def test_the_weight_file_of_an_encoder_may_move_but_not_change(small_model, tmp_path, weights_file):
     save_with_encoder(tmp_path / "model", small_model, random_encoder(weights=str(weights_file)))
     moved = weights_file.rename(tmp_path / "moved.pth")
-    with pytest.raises(LoadingError, match=r"resource that is missing: .*weights\.pth"):
+    with pytest.raises(LoadingError, match=r"resource that is missing or unusable: .*weights\.pth"):
         spacy.load(tmp_path / "model")
     override = {f"{CONFIG}.embed.image.encoder.weights": str(moved)}
     spacy.load(tmp_path / "model", config=override)
