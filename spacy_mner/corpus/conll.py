@@ -28,18 +28,34 @@ from .conll_layout import WORD_NAMES, Layout, Row, find_layout, split_cells
 from .image_names import AllImagesOf, stem
 from .posts import ReadContext, make_doc
 from .tags import Scheme, Tag, detect_scheme, parse_tag
-from .unrecognized import BRAT, describe
+from .unrecognized import BRAT, TO_UTF8, describe, describe_bytes, describe_posts, describe_words
 from .webanno import is_webanno, parse_webanno
 
 SUFFIXES = (
-    *(".txt", ".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".tsv", ".conllu", ".conllp"),
+    *(
+        ".txt",
+        ".conll",
+        ".bio",
+        ".iob",
+        ".iob2",
+        ".bioes",
+        ".bmes",
+        ".tsv",
+        ".conllu",
+        ".conllup",
+        ".conllp",
+    ),
     "",
 )
 TWITTER_HEADER = "IMGID:"
 WEIBO_HEADER = "WID:"
 HEADER = re.compile(rf"[\ufeff #]*({TWITTER_HEADER}|{WEIBO_HEADER})(.*)", re.IGNORECASE | re.DOTALL)
 DOCUMENT_START = "-DOCSTART-"
+# A header behind a tag, where a file without a final newline was joined with another.
+GLUED_HEADER = re.compile(rf".*[\t ](O|[BIELSUMW]-\S*?)({TWITTER_HEADER}|{WEIBO_HEADER})\S*")
 BYTE_ORDER_MARK = "\ufeff"
+# Before a token, where a file was joined with others.
+BYTE_ORDER_MARKS = re.compile(r"^\ufeff+(?=[^\t ]|$)")
 
 COMMENT = re.compile(r"#(\s|\w+\s*=)")
 # Begins a comment even if the rest looks like a token with a tag.
@@ -70,19 +86,20 @@ class _Post:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Read the lines of a UTF-8 file without their ends. Raises CorpusError for other encodings.
+    """Read the lines of a UTF-8 file without their ends. Raises CorpusError for other files.
 
     Unlike `str.splitlines`, splits at line feeds only: tokens may contain U+0085, U+2028 and other
     separators.
     """
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
+            if number == 1 and (what := describe_bytes(raw)):
+                raise CorpusError(f"{path} is {what}.")
             try:
                 line = raw.decode("utf-8")
             except UnicodeDecodeError as error:
                 raise CorpusError(
-                    f"{path}, line {number} is not UTF-8 ({error.reason}); "
-                    "save the file as UTF-8 and convert again."
+                    f"{path}, line {number} is not UTF-8 ({error.reason}). {TO_UTF8}"
                 ) from error
             if number == 1:
                 line = line.removeprefix(BYTE_ORDER_MARK)
@@ -112,6 +129,8 @@ def parse_conll(lines: Iterable[str], context: ReadContext) -> Iterator[Doc]:
     if any(post.rows for post in posts):
         posts = list(_TokenParser(posts, context).parse())
     _require_tags(posts)
+    if what := describe_words({token.word for post in posts for token in post.tokens}):
+        raise CorpusError(what)
     if context.context_label is not None:
         _split_contexts(posts, context.context_label, context)
     _report_missing(posts, context)
@@ -125,12 +144,17 @@ def parse_conll(lines: Iterable[str], context: ReadContext) -> Iterator[Doc]:
 def _posts(lines: Iterable[str], context: ReadContext) -> Iterator[_Post]:
     post: _Post | None = None
     has_headers = False
-    for number, line in enumerate(lines, start=1):
+    for number, raw in enumerate(lines, start=1):
+        line = BYTE_ORDER_MARKS.sub("", raw)
         if line.count("\r") > MAX_CARRIAGE_RETURNS:
             raise CorpusError(
                 f"line {number} has carriage returns in it. Replace the line ends of old Macs: "
                 r"tr '\r' '\n' < FILE > NEW_FILE"
             )
+        if match := GLUED_HEADER.fullmatch(line):
+            raise CorpusError(f"line {number} has {match[2]} behind a tag. Begin a line with it.")
+        if "\0" in line:
+            context.report(number, "a NUL character in the line, which may be damaged")
         if header := _parse_header(line, number):
             if post:
                 yield post
@@ -175,6 +199,8 @@ class _TokenParser:
         self.posts = posts
         self.context = context
         rows = [row for post in posts for row in post.rows]
+        if what := describe_posts(rows):
+            raise CorpusError(what)
         names = self._column_names()
         before = [[*takewhile(lambda row: SEPARATOR not in row.cells, p.rows)] for p in posts]
         layout = find_layout(before, self._parse_tag, context.columns, names)
@@ -228,14 +254,17 @@ class _TokenParser:
         cells, layout = row.cells, self.layout
         if layout.has_numbers and RANGE_OR_EMPTY.fullmatch(cells[0]):
             return
-        cell = cells[layout.tag] if layout.tag < len(cells) else None
+        # Of a line with more columns it is not clear which one has the tag.
+        is_clear = len(cells) <= layout.width
+        end = layout.tag + 1 if is_clear else len(cells)
+        cell = " ".join(cells[layout.tag : end]) if layout.tag < len(cells) else None
         # A line that is too short for both columns is a token alone.
         words = cells[layout.word : layout.word + 1] or ([] if cell else cells[:1])
         if not any(words):
             self.context.report(row.line, f"no token for the label {cell!r}; line left out")
         else:
             [word] = words
-            tag = None if cell is None else self._parse_tag(cell)
+            tag = self._parse_tag(cell) if cell is not None and is_clear else None
             post.tokens.append(Token(row.line, word, cell, tag))
 
 
@@ -282,6 +311,10 @@ def _report_missing(posts: list[_Post], context: ReadContext) -> None:
         line = next(after[0].line for post in posts if (after := at_separator(post.tokens)[1]))
         reason = f"all tokens after {SEPARATOR} have the label {label}; if they are text about the "
         context.report(line, reason + f"image, convert with --context-label {label}")
+    lines = {token.tag: token.line for post in posts[::-1] for token in post.tokens[::-1]}
+    for tag, line in lines.items():
+        if tag and " " in tag.label:
+            context.report(line, f"the label of {str(tag)!r} has white space in it")
     for post in posts:
         if not post.tokens and post.header:
             context.report(post.line, f"{post.header}{post.id or ''} has no tokens; left out")

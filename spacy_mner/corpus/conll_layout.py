@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from ..errors import CorpusError
 from ..utils.text import first_items, short_repr
@@ -24,6 +24,10 @@ CHUNKS = frozenset(
 )
 # Numbers of tokens and sentences, and offsets: "12", and "1-2" or "8.1" in CoNLL-U.
 NUMBER = re.compile(r"\d+([-.]\d+)?")
+# The name or number of a post, but not a score.
+POST_NAME = re.compile(r"(?!\d*\.\d+$).*\d.*")
+# Different values of a column of parts of speech or languages at most.
+MAX_CLOSED = 60
 # Names of columns, in a first line of names or in `# global.columns` of CoNLL-U Plus.
 WORD_NAMES = frozenset({"form", "word", "words", "token", "tokens"})
 TAG_NAME = re.compile(r"(?i)(.*[\W_])?(ner?|named.?entity|entity)([\W_].*)?")
@@ -88,8 +92,8 @@ def find_layout(
     rows = [row for post in full for row in post]
     if not rows:
         return None
-    if columns is None and width == CONLLU_WIDTH:
-        width += _append_tag_feature(rows)
+    if columns is None and width == CONLLU_WIDTH and _append_tag_feature(rows):
+        width, names = width + 1, names or ("ID", "FORM")
     table = _Table(full, [[row.cells[i] for row in rows] for i in range(width)], parse, names)
     found = table.choose() if columns is None else table.check(columns)
     return found and Layout(width, *found, has_numbers=table.is_numbered() and found[0] != 0)
@@ -114,17 +118,20 @@ class _Table:
         """Return the columns of words and tags; None if no column has tags."""
         tagged = [i for i in range(len(self.cells)) if self.has_tags(i)]
         if len(tagged) == len(self.cells):
-            tagged.pop(0)  # one column is that of the words
+            # One column is that of the words, such as "O" and "B-52".
+            certain = [i for i in tagged if None not in self.tags[i]]
+            tagged = certain if 0 < len(certain) < len(tagged) else tagged[1:]
         return (self._words(tagged), self._entities(tagged)) if tagged else None
 
     def check(self, columns: Columns) -> tuple[int, int]:
         """Return the columns that the user chose. Raises CorpusError if they do not fit."""
         word, tag = (column - 1 for column in columns)
-        if word < len(self.cells) and tag < len(self.cells) and self.has_tags(tag):
+        n_columns = len(self.cells)
+        if word != tag and word < n_columns and tag < n_columns and self.has_tags(tag):
             return word, tag
         raise CorpusError(
             f"--columns {columns[0]},{columns[1]}: no tags such as O and B-PER in column "
-            f"{columns[1]}, or no column {columns[0]}; {self._example()}."
+            f"{columns[1]}, or no other column {columns[0]}; {self._example()}."
         )
 
     def has_tags(self, column: int) -> bool:
@@ -176,36 +183,73 @@ class _Table:
                 f"No column has words; {self._example()}. If one has, choose with --columns "
                 "WORD,TAG, the numbers of two columns."
             )
+        if sum(map(bool, self.posts)) == 1:
+            for i in {*range(found[-1] + (len(found) > 1)), len(self.cells) - 1} - {*tagged}:
+                self._refuse_marks(i)
         named = [i for i in found if self.names[i].lower() in WORD_NAMES]
-        word = (named or [i for i in found if not self._names_posts(i)] or found)[0]
-        for i in range(word):
-            self._refuse_marks(i)
-        return word
+        if named:
+            return named[0]
+        return self._richest([i for i in found if not self._names_posts(i)] or found)
+
+    def _richest(self, columns: list[int]) -> int:
+        """Return the first column, or one with more values, if the first has few.
+
+        Raises CorpusError if the difference is small.
+        """
+        first, *others = columns
+        counts = [len(set(cells)) for cells in self.cells]
+        if counts[first] > MAX_CLOSED:
+            return first
+        for i in others:
+            if counts[i] > 2 * counts[first]:
+                return i
+            if 2 * counts[i] >= 3 * counts[first]:
+                raise CorpusError(
+                    f"Column {first + 1} or {i + 1} can be that of the words; {self._example()}. "
+                    "Choose with --columns WORD,TAG, the numbers of two columns."
+                )
+        return first
 
     def _refuse_marks(self, column: int) -> None:
-        """Raise CorpusError if a column numbers posts, which no empty lines separate.
+        """Raise CorpusError if a column of the only post numbers posts, or tokens from 1 again.
 
-        The number is in the line of each token, or of the first.
+        The number of a post is in the line of each token, or of the first.
         """
         cells = self.cells[column]
         runs = [cell for cell, _ in groupby(cells) if cell]
-        is_number = all(re.search(r"\d", cell) for cell in runs)
-        has_posts = cells[0] and 1 < len(set(runs)) == len(runs) < len(cells)
-        if is_number and has_posts and sum(map(bool, self.posts)) == 1:
+        field = f"${column + 1}"
+        if cells[0] and all(map(POST_NAME.fullmatch, runs)):
+            if 1 < len(set(runs)) == len(runs) < len(cells):
+                what, condition = "posts", f'{field} != "" && {field} != last'
+            elif self._restarts(column):
+                what, condition = "the tokens of several posts", f"{field} == {cells[0]}"
+            else:
+                return
+            separator = "-F'\\t' " if "\t" in self._first().text else ""
             raise CorpusError(
-                f"Column {column + 1} seems to number posts ({', '.join(map(repr, runs[:2]))}). "
-                "Separate them by empty lines: "
-                f'awk -F\'\\t\' \'${column + 1} != "" && ${column + 1} != last {{print ""}} '
-                f"{{last = ${column + 1}; print}}' FILE > NEW_FILE"
+                f"Column {column + 1} seems to number {what} ({', '.join(map(repr, runs[:2]))}). "
+                f"Separate them by empty lines: awk {separator}"
+                f"'{condition} {{print \"\"}} {{last = {field}; print}}' FILE > NEW_FILE"
             )
+
+    def _restarts(self, column: int) -> bool:
+        """Return whether a column counts 1, 2, … and begins again."""
+        cells = self.cells[column]
+        if not all(map(str.isdecimal, cells)) or len(set(cells)) == 1:
+            return False
+        steps = [(int(cell), int(after)) for cell, after in pairwise(cells)]
+        return all(b in (a + 1, int(cells[0])) for a, b in steps) and cells[0] in cells[1:]
 
     def _names_posts(self, column: int) -> bool:
         """Return whether all tokens of a post have the same value, such as the id of the post."""
         posts = [{row.cells[column] for row in post} for post in self.posts if len(post) > 1]
         return len(posts) > 1 and all(len(values) == 1 for values in posts)
 
+    def _first(self) -> Row:
+        return next(row for post in self.posts for row in post)
+
     def _example(self) -> str:
-        row = next(row for post in self.posts for row in post)
+        row = self._first()
         cells = ", ".join(f"{i}: {short_repr(cell)}" for i, cell in enumerate(row.cells, start=1))
         return f"line {row.line} has the columns {cells}"
 

@@ -103,10 +103,14 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
 
 
 def _check_options(options: Options, reader: Format) -> None:
-    if options.context_label == "O" or min(options.columns or (1,)) < 1:
-        raise UsageError("--columns counts from 1, and --context-label is a label other than O.")
-    if (options.columns or options.context_label) and reader.read is not read_conll:
-        raise UsageError("--columns and --context-label are for files of tokens with tags.")
+    if options.context_label == "O":
+        raise UsageError("--context-label is a label other than O.")
+    if min(options.columns or (1,)) < 1:
+        raise UsageError("--columns counts from 1.")
+    values = {"--columns": options.columns, "--context-label": options.context_label}
+    for name in filter(values.get, values):
+        if reader.read is not read_conll:
+            raise UsageError(f"{name} is for files of tokens with tags.")
     if len(set(options.tag_names or ())) < len(options.tag_names or ()):
         raise UsageError("--labels has a name twice: it names the tags 0, 1 and so on, in order.")
     if options.tag_names and not {".json", ".jsonl"} & {*reader.suffixes}:

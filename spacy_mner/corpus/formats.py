@@ -70,7 +70,8 @@ def format_of(path: Path) -> Format:
     """Return the format of a file to read. Raises UsageError for an unknown suffix."""
     if path.suffix.lower() == ".ann":
         raise UsageError(f"{path} is {BRAT}.")
-    return _lookup({suffix: one for one in FORMATS for suffix in one.suffixes}, path, "an input")
+    formats = {suffix: one for one in FORMATS for suffix in one.suffixes}
+    return _lookup(formats, path, "an input", " Copy a file of tokens with tags to NAME.conll.")
 
 
 def writer_of(path: Path) -> Writer:
@@ -79,9 +80,9 @@ def writer_of(path: Path) -> Writer:
     return _lookup(writers, path, "an output")
 
 
-def _lookup(by_suffix: Mapping[str, T], path: Path, role: str) -> T:
+def _lookup(by_suffix: Mapping[str, T], path: Path, role: str, hint: str = "") -> T:
     try:
         return by_suffix[path.suffix.lower()]
     except KeyError:
         known = ", ".join(filter(None, by_suffix))
-        raise UsageError(f"{path}: {role} must end in one of {known}.") from None
+        raise UsageError(f"{path}: {role} must end in one of {known}.{hint}") from None

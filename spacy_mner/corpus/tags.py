@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +19,9 @@ INSIDE, LAST, SINGLE = (frozenset(letters) for letters in ("IM", "EL", "SUW"))
 PREFIXES = INSIDE | LAST | SINGLE | {"B"}
 # The letters of a scheme: that of a corpus is the first that has all of its letters.
 SCHEMES = {"BIO": "BI", "BIOES": "BIES", "BILOU": "BILU", "BMES": "BMES", "BMEWO": "BMEW"}
+
+# Another tag in a label, such as "PER|B-ORG" and "PER O B-LOC".
+SECOND_TAG = re.compile(r"[\s,;|](O([\s,;|]|$)|[BIELSUMW]-)")
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,14 @@ class _Run:
 
 
 def parse_tag(text: str) -> Tag | None:
-    """Parse "O", or a prefix with a label such as "B-PER"; return None for anything else."""
+    """Parse "O", or a prefix with a label such as "B-PER"; return None for anything else.
+
+    Two tags in one text are none.
+    """
     if text == "O":
         return Tag("O")
     prefix, dash, label = text.partition("-")
-    if prefix in PREFIXES and dash and label.strip():
+    if prefix in PREFIXES and dash and label.strip() and not SECOND_TAG.search(label):
         return Tag(prefix, label.strip())
     return None
 

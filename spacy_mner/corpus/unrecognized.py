@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,25 +25,58 @@ ANNOTATE = (
 )
 BRAT = f"BRAT standoff annotation, which is not read. Instead, {WRITE_JSONL}"
 
-# What other tools write for O.
-OUTSIDE = ("_", "-", "*", "0", "o")
+TO_UTF8 = "If it is Latin-1: iconv -f ISO-8859-1 -t UTF-8 FILE > NEW_FILE"
+# How other files begin, what they are, and what to do.
+SIGNATURES = (
+    (b"\x1f\x8b", "compressed with gzip: gunzip -c FILE > NEW_FILE"),
+    (b"PK\x03\x04", "a zip archive: unzip FILE"),
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself: git lfs pull"),
+    *(
+        (mark, f"{name}, not UTF-8: iconv -f {name} -t UTF-8 FILE > NEW_FILE")
+        for name, *marks in (
+            ("UTF-32", codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+            ("UTF-16", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+        )
+        for mark in marks
+    ),
+)
+
+# A tag, and lines of several.
+TAG = r"(O|[BIELSUMW]-[^\s,;|\]'\"]+)"
+TAGS = rf"\[?['\"]?{TAG}(['\"]?( +| *, *)['\"]?{TAG})+['\"]?\]?\s*"
+
+
+def sed(script: str) -> str:
+    """Return a command that edits the lines of a file apart from headers."""
+    return f"sed -E '/^\\W*(IMGID|WID):/I!{{{script}}}' FILE > NEW_FILE"
+
+
 # Tags in another notation, in a column with O: their pattern, what they have, how to convert them.
 NOTATIONS = (
     (
         r"\S+[-_][BIELSUMW]",
         "the label before the prefix",
-        r"s/([^[:space:]]+)[-_]([BIELSUMW])$/\2-\1/",
+        r"s/([^[:space:]]+)[-_]([BIELSUMW])(\r?)$/\2-\1\3/",
     ),
     (
-        r"[BIELSUMW][_:./|+]\S+",
+        r"[BIELSUMW]([_:./|+]|–|—|‐|‑|−)\S+",
         "no hyphen after the prefix",
-        r"s/([BIELSUMW])[_:./|+]([^[:space:]]+)$/\1-\2/",
+        r"s/([[:space:]][BIELSUMW])([_:./|+]|–|—|‐|‑|−)([^[:space:]]+)(\r?)$/\1-\3\4/",
     ),
-    (r"[bielsumw]-\S+", "a prefix in lower case", r"s/([[:space:]])([bielsumw]-|o$)/\1\u\2/"),
     (
-        r"[^\W\d][^\s*()]*",
+        r"[bielsumw]-\S+",
+        "a prefix in lower case",
+        r"s/([[:space:]])([bielsumw]-[^[:space:]]+|o)(\r?)$/\1\u\2\3/",
+    ),
+    (
+        r"[BIELSUMW]",
+        "no label (ENTITY stands for the one that they have)",
+        r"s/([[:space:]][BIELSUMW])(\r?)$/\1-ENTITY\2/",
+    ),
+    (
+        r"[^\W\d][^\s*(),]*",
         "no prefix, so that adjacent entities of one label cannot be told apart",
-        r"s/([[:space:]])([^[:space:]]+)$/\1I-\2/; s/I-O$/O/",
+        r"s/([[:space:]])([^[:space:]]+)(\r?)$/\1I-\2\3/;s/I-O(\r?)$/O\1/",
     ),
 )
 # Other files: a pattern of most lines, what they are, what to do.
@@ -66,10 +100,23 @@ KINDS = (
         "Write tabs instead, and an empty line after each post",
     ),
     (
+        rf"(\S+\|[^\s|]+\|{TAG}(\s+|$))+",
+        "tokens with tags on one line, word|POS|TAG.",
+        "Write one token per line: "
+        + sed(
+            r"s/[[:space:]]*$/ /;s,\|([^|[:space:]]+)\|([^|[:space:]]+)[[:space:]]+,\t\1\t\2\n,g"
+        ),
+    ),
+    (
         r"(\S+[/|](O|[A-Z][\w-]*)(\s+|$))+",
         "tokens with tags on one line, word/TAG.",
-        "Write one token per line: sed -E "
-        r"'s/[[:space:]]*$/ /; s,[/|]([^/|[:space:]]+)[[:space:]]+,\t\1\n,g' FILE > NEW_FILE",
+        "Write one token per line: "
+        + sed(r"s/[[:space:]]*$/ /;s,[/|]([^/|[:space:]]+)[[:space:]]+,\t\1\n,g"),
+    ),
+    (
+        r".*[^\s\d]\s+\d{1,2}",
+        "tokens with integers.",
+        "If these are tags, write their names, such as B-PER (--labels is for JSON)",
     ),
     (
         r".*(<(\w+)\b[^>]*>.*</\2>|\[[^]]+\]\(\w+\)).*",
@@ -95,34 +142,83 @@ def describe(rows: Sequence[Row], *, has_headers: bool) -> str:
     )
 
 
+def describe_bytes(line: bytes) -> str | None:
+    """Return what a file is, given its first line; None if it may be text in UTF-8."""
+    for begin, what in SIGNATURES:
+        if line.startswith(begin):
+            return what
+    if line.count(0) > len(line) / 4:
+        name = "UTF-16BE" if line.startswith(b"\0") else "UTF-16LE"
+        return f"{name}, not UTF-8: iconv -f {name} -t UTF-8 FILE > NEW_FILE"
+    return None
+
+
+def describe_posts(rows: Sequence[Row]) -> str | None:
+    """Return the message for posts with all tags in one line, or in the next; None for others."""
+    rows = rows[:MAX_ROWS]
+    pairs = zip(rows[::2], rows[1::2], strict=False)
+    in_next = [all(map(parse_tag, b.cells)) and not any(map(parse_tag, a.cells)) for a, b in pairs]
+    if _share(rf".*(\t|\|\|\| *){TAGS}", [row.text for row in rows]) > 0.5:
+        what = "a post per line with its tags"
+    elif 2 * sum(in_next) > len(in_next):
+        what = "posts with a line of tags each"
+    else:
+        return None
+    return (
+        f"It looks like {what}, first in line {rows[0].line}. Write one token with its tag per "
+        "line, and an empty line after each post."
+    )
+
+
+def describe_words(words: set[str]) -> str | None:
+    """Return what all words have that does not belong to them, and how to remove it."""
+    [prefix] = re.findall(r"^[a-z]{2,3}:(?=.)", min(words, default="")) or [None]
+    if prefix and len(words) > 1 and all(word.startswith(prefix) for word in words):
+        what, script = f"begin with {prefix!r}, as in WikiANN", f"s/^{prefix}//"
+    elif words and not "".join(words).isascii() and _share(r".\d", words) == 1:
+        what, script = "end with a digit, as in Weibo NER", "s/[0-9]([[:space:]])/\\1/"
+    else:
+        return None
+    return f"All words {what}. Remove it: {sed(script)}"
+
+
 def _columns(rows: Sequence[Row]) -> Iterator[tuple[int, list[str]]]:
     """Yield the numbers of the columns with their content, from the last to the first."""
     for i in reversed(range(max(len(row.cells) for row in rows))):
-        yield i + 1, [row.cells[i] for row in rows if i < len(row.cells)]
+        yield i + 1, [row.cells[i] if i < len(row.cells) else "" for row in rows]
 
 
 def _other_outside(rows: Sequence[Row]) -> str | None:
+    """Describe a column of tags in which all others are one value."""
     for number, cells in _columns(rows):
-        [(most, _)] = Counter(cells).most_common(1)
-        if most in OUTSIDE and any(map(parse_tag, cells)):
-            return (
-                f"Column {number} has {most!r} where O is expected; if it is the last column: "
-                rf"sed -E 's/([[:space:]]){re.escape(most)}$/\1O/' FILE > NEW_FILE"
-            )
+        tags = [cell for cell in cells if parse_tag(cell)]
+        others = Counter(cell for cell in cells if not parse_tag(cell))
+        if tags and "O" not in tags and others and max(others.values()) > 0.8 * others.total():
+            [(outside, _)] = others.most_common(1)
+            name = repr(outside) if outside else "nothing"
+            found = f"Column {number} has {short_repr(tags[0])}, but {name} where O is expected"
+            # An empty column may be missing in the line.
+            script = rf"s/([[:space:]]){re.escape(outside)}(\r?)$/\1O\2/"
+            return f"{found}; if it is the last column: {sed(script)}" if outside else found
     return None
 
 
 def _other_notation(rows: Sequence[Row]) -> str | None:
     for number, cells in _columns(rows):
-        labels = {cell for cell in cells if cell != "o" and not parse_tag(cell)}
+        labels = {cell for cell in cells if cell not in ("o", "") and not parse_tag(cell)}
         if not {"O", "o"} & set(cells) or len(labels) > min(MAX_LABELS, len(cells) / 2 + 2):
             continue
+        tag = next((cell for cell in cells if cell != "O" and parse_tag(cell)), None)
+        if tag and labels:
+            label = max(labels, key=cells.count)
+            return (
+                f"Column {number} has tags such as {tag}, and {short_repr(label)}, which is none. "
+                "Correct it, or if it marks text about the image, convert with --context-label"
+            )
         for pattern, what, command in NOTATIONS:
             if labels and _share(pattern, labels) > 0.5:
-                return (
-                    f"Column {number} has labels such as {short_repr(min(labels))}, with {what}; "
-                    f"if it is the last column: sed -E '{command}' FILE > NEW_FILE"
-                )
+                found = f"Column {number} has labels such as {short_repr(min(labels))}, with {what}"
+                return f"{found}; if it is the last column: {sed(command)}"
     return None
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from spacy.tokens import Doc
@@ -80,10 +81,22 @@ def parse_webanno(lines: Sequence[str], context: ReadContext) -> Iterator[Doc]:
     Raises CorpusError if no layer, or more than one, can be that of the entities.
     """
     column = _label_column(lines, context)
-    sentences = [(one.line, one) for one in _sentences(lines)]
+    sentences = list(_sentences(lines))
+    for before, after in pairwise(sentences):
+        shared = _numbers(before.rows[-1:], column) & _numbers(after.rows[:1], column)
+        for number in sorted(shared):
+            reason = f"span [{number}] goes on from the sentence before; it became two entities"
+            context.report(after.line, reason)
+    numbered = [(one.line, one) for one in sentences]
     return parse_records(
-        sentences, lambda one, _: _to_record(one, column, context), "sentence", context
+        numbered, lambda one, _: _to_record(one, column, context), "sentence", context
     )
+
+
+def _numbers(rows: Sequence[list[str]], column: int) -> set[str]:
+    """Return the numbers of the spans in a column."""
+    cells = [cell for row in rows for cell in row[column : column + 1]]
+    return {number for cell in cells for _, number in VALUE.findall(cell) if number}
 
 
 def _label_column(lines: Sequence[str], context: ReadContext) -> int:
@@ -93,19 +106,24 @@ def _label_column(lines: Sequence[str], context: ReadContext) -> int:
         if match := LAYER.match(line):
             kind, layer, features = match.groups()
             columns += [(kind, layer.split(".")[-1], name) for name in features.split("|")]
-    if context.columns is not None:
-        candidates = [context.columns[1] - 1 - FIRST_FEATURE]
-    else:
+    spans = {
+        i: f"column {FIRST_FEATURE + i + 1}: {layer}, {name or 'no feature'}"
+        for i, (kind, layer, name) in enumerate(columns)
+        if kind == "SP"
+    }
+    if not spans:
+        raise CorpusError("It is WebAnno TSV with no layer of spans (#T_SP=…), so no entities.")
+    if context.columns is None:
         candidates = _candidates(columns)
-    if len(candidates) != 1 or not 0 <= candidates[0] < len(columns):
-        found = "; ".join(
-            f"column {FIRST_FEATURE + i + 1}: {layer}, {name or 'no feature'}"
-            for i, (kind, layer, name) in enumerate(columns)
-            if kind == "SP"
-        )
+        what = "It is not clear which layer of WebAnno TSV has the entities"
+    else:
+        word, label = context.columns
+        candidates = [label - 1 - FIRST_FEATURE] if word == FIRST_FEATURE else []
+        what = f"--columns {word},{label} does not fit WebAnno TSV"
+    if len(candidates) != 1 or candidates[0] not in spans:
         raise CorpusError(
-            "It is not clear which layer of WebAnno TSV has the entities. Choose a column with "
-            f"--columns {FIRST_FEATURE},N ({found or 'the file has no layer of spans'})."
+            f"{what}. Choose a column with --columns {FIRST_FEATURE},N "
+            f"({'; '.join(spans.values())})."
         )
     chosen = columns[candidates[0]][1]
     if others := sorted({layer for _, layer, _ in columns} - {chosen}):
@@ -148,7 +166,10 @@ def _sentences(lines: Sequence[str]) -> Iterator[_Sentence]:
 
 
 def _to_record(sentence: _Sentence, column: int, context: ReadContext) -> dict[str, Any]:
-    """Return the record of a sentence. Raises ValueError if its text does not have its tokens."""
+    """Return the record of a sentence.
+
+    Raises ValueError if its tokens are not those of its text, or a span has a gap.
+    """
     if not sentence.rows:
         raise ValueError("it has no tokens")
     text = "\n".join(sentence.text)
@@ -170,8 +191,12 @@ def _to_record(sentence: _Sentence, column: int, context: ReadContext) -> dict[s
             if value != "_":
                 key = number or f"{row[0]} {len(spans)}"
                 begin = spans[key].start if key in spans else start
+                if key in spans and text[spans[key].end : start].strip():
+                    raise ValueError(f"its span [{number}] has tokens that are not adjacent")
                 label = "" if value == "*" else _unescape(value)
                 spans[key] = CharSpan(begin, start + len(word), label)
+    if text[tokens[-1][1] :].strip():
+        raise ValueError(f"its text goes on after the last token, {row[0]} {word!r}")
     if any(not span.label for span in spans.values()):
         context.report(sentence.line, "a span has no label; its annotation is missing")
     return {

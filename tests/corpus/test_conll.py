@@ -11,8 +11,8 @@ from spacy_mner.errors import CorpusError
 
 from .strategies import NLP, entities_of, id_of, tags_of, words_of
 
-# All characters that a line can contain.
-characters = st.characters(exclude_characters="\n", exclude_categories=("Cs",))
+# All characters that an undamaged line can contain.
+characters = st.characters(exclude_characters="\n\0", exclude_categories=("Cs",))
 
 
 def parse(text, *, orphans="open", rename=None, **options):
@@ -54,6 +54,7 @@ def test_a_block_is_parsed_to_id_tokens_and_entities():
         b"-DOCSTART-\tO\n\nIMGID:1\na\tO\nb\tB-PER\n",
         b"IMGID:1\n# text = a O\na\tO\nb\tB-PER\n",
         b"word tag\n\nIMGID:1\na O\nb B-PER\n",
+        b"\xef\xbb\xbf\xef\xbb\xbfIMGID:1\n\xef\xbb\xbfa\tO\nb\tB-PER\n\xef\xbb\xbf\n",
     ],
     ids=[
         "CRLF",
@@ -72,6 +73,7 @@ def test_a_block_is_parsed_to_id_tokens_and_entities():
         "separator of documents",
         "comment",
         "names of columns",
+        "byte order marks of joined files",
     ],
 )
 def test_variants_of_the_format_are_parsed_alike(content, tmp_path):
@@ -162,6 +164,11 @@ def test_tokens_before_the_first_header_are_a_post_without_image():
         ("a\tO\n#\tX", [(None, ["a", "#"], [1])], 2, "'X'"),
         ("a\tO\nb\tO\n#tag", [(None, ["a", "b", "#tag"], [2])], 3, "no label"),
         ("a O\nb O\nNew York B-LOC", [(None, ["a", "b", "New"], [2])], 3, "York"),
+        ("a\tO\nb\tO\nc\tB-PER\td\tO", [(None, ["a", "b", "c"], [2])], 3, "'B-PER d O'"),
+        ("a O\nb O\nc B-PER d B-PER", [(None, ["a", "b", "c"], [2])], 3, "'B-PER d B-PER'"),
+        ("a\tO\nb\tO\nc\tB-PER\tx", [(None, ["a", "b", "c"], [2])], 3, "'B-PER x'"),
+        ("a\tO\nc\tB-PER|B-ORG", [(None, ["a", "c"], [1])], 2, "'B-PER|B-ORG' is no tag"),
+        ("a\tO\nb\0\tO", [(None, ["a", "b\0"], [])], 2, "NUL"),
         ("IMGID:1\na\tO\n\tB-PER", [("1", ["a"], [])], 3, "no token"),
     ],
     ids=[
@@ -172,6 +179,11 @@ def test_tokens_before_the_first_header_are_a_post_without_image():
         "no tag of #",
         "no label of #tag",
         "a column more",
+        "two lines joined by a tab",
+        "two lines joined by a space",
+        "a column behind the tag",
+        "two tags",
+        "a NUL character",
         "no token",
     ],
 )
@@ -180,6 +192,12 @@ def test_problems_are_reported_with_their_line(text, posts, line, reason):
     assert [(post._.image, words_of(post), missing_tokens(post)) for post in parsed] == posts
     assert not any(post.ents for post in parsed)
     assert problem.line == line and reason in problem.reason
+
+
+def test_a_label_with_white_space_is_kept_and_reported_once():
+    [post], [problem] = parse("a\tO\nb\tB-New Person\nc\tB-New Person")
+    assert entities_of(post) == [("b", "New Person"), ("c", "New Person")]
+    assert problem.line == 2 and "white space" in problem.reason
 
 
 def test_labels_are_renamed_before_orphans_are_repaired():
@@ -229,7 +247,7 @@ tokens = st.text(characters, min_size=1).filter(
         word.strip(" \t") == word
         and "\t" not in word
         and "ID:" not in word.upper()
-        and not word.startswith("-DOCSTART-")
+        and not word.startswith(("-DOCSTART-", "\ufeff"))
         and word.count("\r") < 9
     )
 )

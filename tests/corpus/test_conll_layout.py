@@ -89,6 +89,37 @@ def test_names_of_posts_are_not_words():
     assert [words for _, words, _ in parse(text)[0]] == [["Mira", "sings"], ["Oslo", "rocks"]]
 
 
+TAGGED = [("Mira", "NNP", "B-PER"), ("sings", "VBZ", "O"), ("in", "IN", "O"), ("Oslo", "NNP", "O")]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "\n\n".join(f"NNP Mira{i} B-PER\nVBZ sings O\nNNP Oslo{i} O" for i in range(9)),
+            [[f"Mira{i}", "sings", f"Oslo{i}"] for i in range(9)],
+        ),
+        ("\n".join(f"en\t{word}\t{tag}" for word, _, tag in TAGGED), [[one[0] for one in TAGGED]]),
+        ("\n".join(map(" ".join, TAGGED)), [[one[0] for one in TAGGED]]),
+        ("O\tO\nB-LOC\tCanada\nO\tB-PER\n", [["O", "Canada", "B-PER"]]),
+        ("O O\nCanada B-LOC\nB-PER O\n", [["O", "Canada", "B-PER"]]),
+        ("B-MISC B-52\nO is\nO B-52\n", [["B-52", "is", "B-52"]]),
+        ("ha X O\nha Y O\nho X B-PER\nhe Y O", [["ha", "ha", "ho", "he"]]),
+    ],
+    ids=[
+        "parts of speech first",
+        "language first",
+        "parts of speech second",
+        "words like tags, tags first",
+        "words like tags",
+        "one word like a tag",
+        "repeated words",
+    ],
+)
+def test_the_column_of_words_has_more_values_than_those_of_their_kinds(text, words):
+    assert [found for _, found, _ in parse(text)[0]] == words
+
+
 def test_a_column_without_entities_beside_chunks_is_that_of_entities():
     posts, _ = parse("a DT B-NP O\ncat NN I-NP O\n")
     assert posts == [(None, ["a", "cat"], [])]
@@ -123,7 +154,7 @@ def test_columns_of_nested_entities_are_chosen():
     assert parse("1 O\n2 B-PER\n", columns=(1, 2))[0][0][1] == ["1", "2"]
 
 
-@pytest.mark.parametrize("columns", [(2, 9), (9, 3), (3, 2)])
+@pytest.mark.parametrize("columns", [(2, 9), (9, 3), (3, 2), (3, 3)])
 def test_chosen_columns_without_tags_raise(columns):
     with pytest.raises(CorpusError, match="--columns"):
         parse(NESTED, columns=columns)
@@ -139,6 +170,13 @@ def test_chosen_columns_without_tags_raise(columns):
             "'s1', 's2'.*empty lines",
         ),
         ("1\tMira\tB-PER\n1\tis\tO\n2\tOslo\tB-LOC\n", "Column 1 .*'1', '2'.*empty lines"),
+        ("doc0\tMira\tB-PER\ndoc0\tis\tO\ndoc1\tOslo\tO\n", "'doc0', 'doc1'.*\\$1 != last"),
+        ("Mira B-PER 1\nis O 1\nOslo O 2\n", r"Column 3 .*'1', '2'.*awk '\$3"),
+        ("1\tMira\tO\n2\tis\tO\n1\tOslo\tB-LOC\n2\tis\tO\n", r"several posts.*\$1 == 1 "),
+        ("DT the O\nNN a O\nNN Mira B-PER\n", "Column 1 or 2 .*--columns WORD,TAG"),
+        ("IMGID:1\na O\nb B-PERIMGID:2\nc O\n", "line 3 has IMGID: behind a tag"),
+        ("en:Mira\tB-PER\nen:in\tO\n", "s/\\^en:"),
+        ("科0\tB-PER.NOM\n技1\tI-PER.NOM\n", "end with a digit.*sed"),
         ("a O\n" * 1_001, "one post"),
         ("ImageID=1\na\tO\nb\tO\n\nImageID=2\na\tO\nb\tO\n", "2 of 2 posts begin with"),
         ("a\tO\n" * 3 + "c\n" * 2 + "d e f\n" * 2, "4 of 7 lines have no tag"),

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from spacy_mner.corpus.conll import read_conll
 from spacy_mner.corpus.convert import convert
+from spacy_mner.corpus.formats import format_of
 from spacy_mner.corpus.posts import ReadContext
-from spacy_mner.errors import CorpusError
+from spacy_mner.errors import CorpusError, UsageError
 
-from .strategies import NLP, entities_of
+from .strategies import NLP, entities_of, id_of
 
 CONLL_2012 = "bc/x 0 {} {} NN (NP* - - - Ann {} -\n"
 FILES = {
@@ -23,6 +26,14 @@ FILES = {
     + CONLL_2012.format(1, "Tolvan", "*)")
     + CONLL_2012.format(2, "sings", "*"),
     "CoNLL-U without": "1\tMira\tmira\tPROPN\tNNP\t_\t0\troot\t_\t_\n",
+    "a post per line with its tags": "Mira sings\ta.jpg\tB-PER O\nin Oslo\tb.jpg\tO B-LOC\n",
+    "post per line with its tags": "Mira sings\tB-PER,O\nin Oslo\tO,B-LOC\n",
+    "a post per line with": "Mira sings\t['B-PER', 'O']\nin Oslo\t['O', 'B-LOC']\n",
+    "a post per line": "Mira sings ||| B-PER O\nin Oslo now ||| O B-LOC O\n",
+    "a line of tags each": "Mira sings here\nB-PER O O\nin Oslo\nO B-LOC\nhi all\nO O\n",
+    "--labels is for JSON": "Mira 1\nsings 0\n",
+    "--context-label": "Mira B-PER\nin O\na X\ncat X\n",
+    "nothing where O": "Mira\tB-PER\nsings\t\nin\t\n",
     "commas": "Mira,B-PER\nsings,O\n",
     "annotation in it": "in <LOC>Oslo</LOC> now\nhi <PER>Mira</PER>\n",
     "table of posts with names": "id\ttext\timage\n1\tmy jaguar\ta.jpg\n2\thi\tb.jpg\n",
@@ -35,6 +46,31 @@ FILES = {
     "'_' where O": "Mira\tB-PER\nsings\t_\nin\t_\n",
     "WebAnno TSV 1 or 2": "#id=1\n#text=Mira\n1-1\tMira\tB-PER\n",
 }
+
+
+ENCODED = "Mira\tB-PER\nsings\tO\n"
+BYTES = {
+    "iconv -f UTF-16 ": ENCODED.encode("utf-16"),
+    "iconv -f UTF-16LE ": ENCODED.encode("utf-16-le"),
+    "iconv -f UTF-16BE ": ENCODED.encode("utf-16-be"),
+    "iconv -f UTF-32 ": ENCODED.encode("utf-32"),
+    "iconv -f ISO-8859-1 ": "Müller\tB-PER\n".encode("latin-1"),
+    "gunzip": gzip.compress(ENCODED.encode()),
+    "unzip": b"PK\x03\x04\x14\0",
+    "git lfs pull": b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 12\n",
+}
+
+
+@pytest.mark.parametrize("command", BYTES)
+def test_other_encodings_and_compressed_files_are_refused_with_a_command(command, tmp_path):
+    (tmp_path / "x.conll").write_bytes(BYTES[command])
+    with pytest.raises(CorpusError, match=re.escape(command)):
+        list(read_conll(tmp_path / "x.conll", ReadContext(NLP)))
+
+
+def test_a_file_with_the_name_of_a_corpus_can_be_copied_to_conll():
+    with pytest.raises(UsageError, match=r"Copy .* to NAME\.conll"):
+        format_of(Path("eng.train"))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -55,6 +91,9 @@ def test_a_text_beside_its_brat_annotation_is_refused_by_name(tmp_path):
 
 NOTATIONS = {
     "label first": "Mira\tPER-B\nTolvan\tPER-I\nsings\tO\n\nin\tO\nOslo\tLOC-B\n",
+    "en dash": "Mira B–PER\nTolvan I–PER\nsings O\n\nin O\nOslo B–LOC\n",
+    "outside": "Mira B-PER\nTolvan I-PER\nsings OUT\nin OUT\n\nOslo B-LOC\n",
+    "with parts of speech": "Mira|NNP|B-PER Tolvan|NNP|I-PER sings|VBZ|O\nin|IN|O Oslo|NNP|B-LOC\n",
     "underscore": "Mira B_PER\nTolvan I_PER\nsings O\n\nin O\nOslo B_LOC\n",
     "lower case": "Mira\tb-PER\nTolvan\ti-PER\nsings\to\n\nin\to\nOslo\tb-LOC\n",
     "no prefix": "Mira\tPER\nTolvan\tPER\nsings\tO\n\nin\tO\nOslo\tLOC\n",
@@ -68,10 +107,12 @@ NOTATIONS = {
     or b"GNU" not in subprocess.run(["sed", "--version"], capture_output=True).stdout,
     reason="needs GNU sed",
 )
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", ["", "IMGID: a/B_1 x-B\n"])
 @pytest.mark.parametrize("name", NOTATIONS)
-def test_the_command_in_the_message_converts_other_notations(name, tmp_path):
+def test_the_command_in_the_message_converts_other_notations(name, header, end, tmp_path):
     path = tmp_path / "x.txt"
-    path.write_text(NOTATIONS[name])
+    path.write_text(header + NOTATIONS[name], newline=end)
     with pytest.raises(CorpusError) as caught:
         list(read_conll(path, ReadContext(NLP)))
     [command] = re.findall(r"sed -E '.*' FILE", str(caught.value))
@@ -80,4 +121,6 @@ def test_the_command_in_the_message_converts_other_notations(name, tmp_path):
     )
     path.write_bytes(result.stdout)
     posts = read_conll(path, ReadContext(NLP))
+    posts = list(posts)
     assert [entities_of(post) for post in posts] == [[("Mira Tolvan", "PER")], [("Oslo", "LOC")]]
+    assert (id_of(posts[0]) or "") == header.strip().removeprefix("IMGID: ")

@@ -124,6 +124,12 @@ def test_the_column_of_labels_can_be_chosen():
     assert entities_of(parse(TWO, columns=(3, 5))[0][0]) == [("x", "Q")]
 
 
+@pytest.mark.parametrize("columns", [(3, 9), (1, 5), (3, 3)])
+def test_another_choice_of_columns_raises_with_those_there_are(columns):
+    with pytest.raises(CorpusError, match=r"--columns \d,\d does not fit.*column 5: Place, sort"):
+        parse(TWO, columns=columns)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -145,13 +151,25 @@ def test_other_files_are_refused(text, reason):
     ("rows", "reason"),
     [
         ([("1-1", "0-1", "b", "_")], "does not have the token"),
+        ([("1-1", "0-1", "a", "_"), ("1-2", "2-3", "b", "_")], "goes on after .* 1-2 'b'"),
+        (
+            [("1-1", "0-1", "a", "P[1]"), ("1-2", "2-3", "b", "_"), ("1-3", "4-5", "c", "P[1]")],
+            r"\[1\] has tokens that are not adjacent",
+        ),
         ([], "no tokens"),
     ],
 )
 def test_a_damaged_sentence_is_left_out_and_reported(rows, reason):
-    posts, [problem] = parse(HEADER + sentence("a", *rows))
+    posts, [problem] = parse(HEADER + sentence("a b c", *rows))
     assert posts == []
-    assert problem.line == 5 and reason in problem.reason
+    assert problem.line == 5 and re.search(reason, problem.reason)
+
+
+def test_a_span_across_the_border_of_sentences_is_reported():
+    begin = sentence("St.", ("1-1", "0-3", "St.", "LOC[1]"))
+    posts, [problem] = parse(HEADER + begin + sentence("Pauli", ("2-1", "4-9", "Pauli", "LOC[1]")))
+    assert [entities_of(post) for post in posts] == [[("St.", "LOC")], [("Pauli", "LOC")]]
+    assert problem.line == 8 and "[1]" in problem.reason
 
 
 def test_a_token_with_too_few_columns_is_reported():
