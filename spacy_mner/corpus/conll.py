@@ -32,20 +32,8 @@ from .unrecognized import BRAT, TO_UTF8, describe, describe_bytes, describe_post
 from .webanno import is_webanno, parse_webanno
 
 SUFFIXES = (
-    *(
-        ".txt",
-        ".conll",
-        ".bio",
-        ".iob",
-        ".iob2",
-        ".bioes",
-        ".bmes",
-        ".tsv",
-        ".conllu",
-        ".conllup",
-        ".conllp",
-    ),
-    "",
+    *(".txt", ".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".tsv"),
+    *(".conllu", ".conllup", ".conllp", ""),
 )
 TWITTER_HEADER = "IMGID:"
 WEIBO_HEADER = "WID:"

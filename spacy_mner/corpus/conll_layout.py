@@ -184,7 +184,8 @@ class _Table:
                 "WORD,TAG, the numbers of two columns."
             )
         if sum(map(bool, self.posts)) == 1:
-            for i in {*range(found[-1] + (len(found) > 1)), len(self.cells) - 1} - {*tagged}:
+            word = found if len(found) == 1 else []
+            for i in {*range(found[-1] + 1), len(self.cells) - 1} - {*tagged, *word}:
                 self._refuse_marks(i)
         named = [i for i in found if self.names[i].lower() in WORD_NAMES]
         if named:
@@ -221,35 +222,34 @@ class _Table:
         if cells[0] and all(map(POST_NAME.fullmatch, runs)):
             if 1 < len(set(runs)) == len(runs) < len(cells):
                 what, condition = "posts", f'{field} != "" && {field} != last'
-            elif self._restarts(column):
+            elif column == 0 and self._restarts():
                 what, condition = "the tokens of several posts", f"{field} == {cells[0]}"
             else:
                 return
-            separator = "-F'\\t' " if "\t" in self._first().text else ""
+            has_tabs = any("\t" in row.text for post in self.posts for row in post)
+            separator = "-F'\\t' " if has_tabs else ""
             raise CorpusError(
                 f"Column {column + 1} seems to number {what} ({', '.join(map(repr, runs[:2]))}). "
                 f"Separate them by empty lines: awk {separator}"
                 f"'{condition} {{print \"\"}} {{last = {field}; print}}' FILE > NEW_FILE"
             )
 
-    def _restarts(self, column: int) -> bool:
-        """Return whether a column counts 1, 2, … and begins again."""
-        cells = self.cells[column]
+    def _restarts(self) -> bool:
+        """Return whether the first column counts 1, 2, … and begins again."""
+        cells = self.cells[0]
         if not all(map(str.isdecimal, cells)) or len(set(cells)) == 1:
             return False
-        steps = [(int(cell), int(after)) for cell, after in pairwise(cells)]
-        return all(b in (a + 1, int(cells[0])) for a, b in steps) and cells[0] in cells[1:]
+        numbers = [*map(int, cells)]
+        is_count = all(b in (a + 1, numbers[0]) for a, b in pairwise(numbers))
+        return is_count and numbers[0] in numbers[1:]
 
     def _names_posts(self, column: int) -> bool:
         """Return whether all tokens of a post have the same value, such as the id of the post."""
         posts = [{row.cells[column] for row in post} for post in self.posts if len(post) > 1]
         return len(posts) > 1 and all(len(values) == 1 for values in posts)
 
-    def _first(self) -> Row:
-        return next(row for post in self.posts for row in post)
-
     def _example(self) -> str:
-        row = self._first()
+        row = next(row for post in self.posts for row in post)
         cells = ", ".join(f"{i}: {short_repr(cell)}" for i, cell in enumerate(row.cells, start=1))
         return f"line {row.line} has the columns {cells}"
 

@@ -31,14 +31,6 @@ SIGNATURES = (
     (b"\x1f\x8b", "compressed with gzip: gunzip -c FILE > NEW_FILE"),
     (b"PK\x03\x04", "a zip archive: unzip FILE"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself: git lfs pull"),
-    *(
-        (mark, f"{name}, not UTF-8: iconv -f {name} -t UTF-8 FILE > NEW_FILE")
-        for name, *marks in (
-            ("UTF-32", codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
-            ("UTF-16", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
-        )
-        for mark in marks
-    ),
 )
 
 # A tag, and lines of several.
@@ -47,42 +39,36 @@ TAGS = rf"\[?['\"]?{TAG}(['\"]?( +| *, *)['\"]?{TAG})+['\"]?\]?\s*"
 
 
 def sed(script: str) -> str:
-    """Return a command that edits the lines of a file apart from headers."""
-    return f"sed -E '/^\\W*(IMGID|WID):/I!{{{script}}}' FILE > NEW_FILE"
+    """Return a command that edits the lines of a file apart from headers; it removes CRs."""
+    return f"sed -E 's/\\r$//;/^\\W*(IMGID|WID):/I!{{{script}}}' FILE > NEW_FILE"
 
 
+# What stands for the hyphen of a tag.
+DASH = "([_:./|+]|–|—|‐|‑|−)"
 # Tags in another notation, in a column with O: their pattern, what they have, how to convert them.
 NOTATIONS = (
+    (r"\S+[-_][BIELSUMW]", "the label before the prefix", r"s/(\S+)[-_]([BIELSUMW])$/\2-\1/"),
     (
-        r"\S+[-_][BIELSUMW]",
-        "the label before the prefix",
-        r"s/([^[:space:]]+)[-_]([BIELSUMW])(\r?)$/\2-\1\3/",
-    ),
-    (
-        r"[BIELSUMW]([_:./|+]|–|—|‐|‑|−)\S+",
+        rf"[BIELSUMW]{DASH}\S+",
         "no hyphen after the prefix",
-        r"s/([[:space:]][BIELSUMW])([_:./|+]|–|—|‐|‑|−)([^[:space:]]+)(\r?)$/\1-\3\4/",
+        rf"s/(\s[BIELSUMW]){DASH}(\S+)$/\1-\3/",
     ),
-    (
-        r"[bielsumw]-\S+",
-        "a prefix in lower case",
-        r"s/([[:space:]])([bielsumw]-[^[:space:]]+|o)(\r?)$/\1\u\2\3/",
-    ),
-    (
-        r"[BIELSUMW]",
-        "no label (ENTITY stands for the one that they have)",
-        r"s/([[:space:]][BIELSUMW])(\r?)$/\1-ENTITY\2/",
-    ),
+    (r"[bielsumw]-\S+", "a prefix in lower case", r"s/(\s)([bielsumw]-\S+|o)$/\1\u\2/"),
+    (r"[BIELSUMW]", "no label (ENTITY stands for it)", r"s/(\s[BIELSUMW])$/\1-ENTITY/"),
     (
         r"[^\W\d][^\s*(),]*",
         "no prefix, so that adjacent entities of one label cannot be told apart",
-        r"s/([[:space:]])([^[:space:]]+)(\r?)$/\1I-\2\3/;s/I-O(\r?)$/O\1/",
+        r"s/(\s)(\S+)$/\1I-\2/;s/I-O$/O/",
     ),
 )
 # Other files: a pattern of most lines, what they are, what to do.
 KINDS = (
     (r"(T\d+\t\S+ \d+ \d+.*|[REAMN#*]\d*\t.*)", BRAT, ""),
-    (r"<.*", "XML or HTML, which is not read. Instead,", WRITE_JSONL),
+    (
+        r"<.*|.*(<(\w+)\b[^>]*>.*</\2>|\[[^]]+\]\(\w+\)).*",
+        "XML, HTML or text with annotation in it, which is not read. Instead,",
+        WRITE_JSONL,
+    ),
     (r'[{\[\]}"].*', "JSON.", "Rename it to .json, or to .jsonl if each line is one post"),
     (
         r"(.*\s)?(\(\w+)?\*\)?(\s.*)?",
@@ -103,32 +89,18 @@ KINDS = (
         rf"(\S+\|[^\s|]+\|{TAG}(\s+|$))+",
         "tokens with tags on one line, word|POS|TAG.",
         "Write one token per line: "
-        + sed(
-            r"s/[[:space:]]*$/ /;s,\|([^|[:space:]]+)\|([^|[:space:]]+)[[:space:]]+,\t\1\t\2\n,g"
-        ),
+        + sed(r"s/\s*$/ /;s,\|([^|[:space:]]+)\|([^|[:space:]]+)\s+,\t\1\t\2\n,g"),
     ),
     (
         r"(\S+[/|](O|[A-Z][\w-]*)(\s+|$))+",
         "tokens with tags on one line, word/TAG.",
-        "Write one token per line: "
-        + sed(r"s/[[:space:]]*$/ /;s,[/|]([^/|[:space:]]+)[[:space:]]+,\t\1\n,g"),
+        "Write one token per line: " + sed(r"s/\s*$/ /;s,[/|]([^/|[:space:]]+)\s+,\t\1\n,g"),
     ),
     (
         r".*[^\s\d]\s+\d{1,2}",
         "tokens with integers.",
         "If these are tags, write their names, such as B-PER (--labels is for JSON)",
     ),
-    (
-        r".*(<(\w+)\b[^>]*>.*</\2>|\[[^]]+\]\(\w+\)).*",
-        "text with annotation in it, which is not read. Instead,",
-        WRITE_JSONL,
-    ),
-)
-TABLE_NAMES = frozenset(
-    [
-        *["id", "tweet_id", "text", "full_text", "tweet", "content", "sentence", "caption"],
-        *["image", "image_id", "photo", "url", "created_at", "user", "label"],
-    ]
 )
 
 
@@ -147,8 +119,9 @@ def describe_bytes(line: bytes) -> str | None:
     for begin, what in SIGNATURES:
         if line.startswith(begin):
             return what
-    if line.count(0) > len(line) / 4:
-        name = "UTF-16BE" if line.startswith(b"\0") else "UTF-16LE"
+    nulls = line.count(0) / max(len(line), 1)
+    if nulls > 0.25 or line[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        name = "UTF-32" if nulls > 0.6 else "UTF-16BE" if line[0] in b"\0\xfe" else "UTF-16LE"
         return f"{name}, not UTF-8: iconv -f {name} -t UTF-8 FILE > NEW_FILE"
     return None
 
@@ -176,7 +149,7 @@ def describe_words(words: set[str]) -> str | None:
     if prefix and len(words) > 1 and all(word.startswith(prefix) for word in words):
         what, script = f"begin with {prefix!r}, as in WikiANN", f"s/^{prefix}//"
     elif words and not "".join(words).isascii() and _share(r".\d", words) == 1:
-        what, script = "end with a digit, as in Weibo NER", "s/[0-9]([[:space:]])/\\1/"
+        what, script = "end with a digit, as in Weibo NER", r"s/[0-9](\s)/\1/"
     else:
         return None
     return f"All words {what}. Remove it: {sed(script)}"
@@ -197,8 +170,7 @@ def _other_outside(rows: Sequence[Row]) -> str | None:
             [(outside, _)] = others.most_common(1)
             name = repr(outside) if outside else "nothing"
             found = f"Column {number} has {short_repr(tags[0])}, but {name} where O is expected"
-            # An empty column may be missing in the line.
-            script = rf"s/([[:space:]]){re.escape(outside)}(\r?)$/\1O\2/"
+            script = rf"s/(\s){re.escape(outside)}$/\1O/"
             return f"{found}; if it is the last column: {sed(script)}" if outside else found
     return None
 
@@ -227,15 +199,12 @@ def _other_kind(rows: Sequence[Row], has_headers: bool) -> str:
     for pattern, what, remedy in KINDS:
         if _share(pattern, lines) > 0.5:
             return f"It looks like {what} {remedy}".rstrip()
-    names = {name.strip(" \"'").lower() for name in re.split("[\t,;]", lines[0])}
-    if len(names) > 1 and names & TABLE_NAMES:
-        what = "a table of posts with names of columns"
-    elif has_headers:
+    if has_headers:
         what = "headers of posts, and tokens or texts without tags"
+    elif _share(r".*(\t|,\S).*", lines) > 0.5:
+        what = "a table without tags"
     elif _share(r"\S+", lines) > 0.5:
         what = "one token per line, without tags"
-    elif _share(r".*\t.*", lines) > 0.5:
-        what = "a table without tags"
     else:
         what = "running text"
     return f"It looks like {what}. {ANNOTATE}{WRITE_JSONL}"

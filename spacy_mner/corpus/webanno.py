@@ -166,10 +166,7 @@ def _sentences(lines: Sequence[str]) -> Iterator[_Sentence]:
 
 
 def _to_record(sentence: _Sentence, column: int, context: ReadContext) -> dict[str, Any]:
-    """Return the record of a sentence.
-
-    Raises ValueError if its tokens are not those of its text, or a span has a gap.
-    """
+    """Return the record of a sentence. Raises ValueError if its tokens do not fit together."""
     if not sentence.rows:
         raise ValueError("it has no tokens")
     text = "\n".join(sentence.text)

@@ -36,11 +36,11 @@ FILES = {
     "nothing where O": "Mira\tB-PER\nsings\t\nin\t\n",
     "commas": "Mira,B-PER\nsings,O\n",
     "annotation in it": "in <LOC>Oslo</LOC> now\nhi <PER>Mira</PER>\n",
-    "table of posts with names": "id\ttext\timage\n1\tmy jaguar\ta.jpg\n2\thi\tb.jpg\n",
-    "table without": "1\tmy jaguar\ta.jpg\n2\thi all\tb.jpg\n",
+    "table without tags": "id\ttext\timage\n1\tmy jaguar\ta.jpg\n2\thi\tb.jpg\n",
+    "a table": "1\tmy jaguar\ta.jpg\n2\thi all\tb.jpg\n",
     "headers of posts": "IMGID:1\nmy jaguar\n\nIMGID:2\nhi there\n",
     "one token per line": "Mira\nsings\n\nhi\n",
-    "table without tags": "word\tcount\n",
+    "a table without tags": "word\tcount\n",
     "running text": "Mira sings in Oslo.\nThis is all of it.\n",
     "no hyphen": "Mira\tB:PER\nsings\tO\nin\tO\nTolvan\tB:PER\n",
     "'_' where O": "Mira\tB-PER\nsings\t_\nin\t_\n",
@@ -50,7 +50,7 @@ FILES = {
 
 ENCODED = "Mira\tB-PER\nsings\tO\n"
 BYTES = {
-    "iconv -f UTF-16 ": ENCODED.encode("utf-16"),
+    "UTF-8: iconv -f UTF-16LE ": ENCODED.encode("utf-16"),
     "iconv -f UTF-16LE ": ENCODED.encode("utf-16-le"),
     "iconv -f UTF-16BE ": ENCODED.encode("utf-16-be"),
     "iconv -f UTF-32 ": ENCODED.encode("utf-32"),
