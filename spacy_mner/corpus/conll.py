@@ -242,10 +242,12 @@ class _TokenParser:
         cells, layout = row.cells, self.layout
         if layout.has_numbers and RANGE_OR_EMPTY.fullmatch(cells[0]):
             return
-        # Of a line with more columns it is not clear which one has the tag.
-        is_clear = len(cells) <= layout.width
-        end = layout.tag + 1 if is_clear else len(cells)
-        cell = " ".join(cells[layout.tag : end]) if layout.tag < len(cells) else None
+        # Which column has the tag is not clear in a line with more of them, or with fewer; only
+        # tabs show that the last ones are empty.
+        more = len(cells) - layout.width
+        is_clear = more == 0 or (more < 0 and "\t" in row.text)
+        end = None if more > 0 else layout.tag + 1
+        cell = " ".join(cells[layout.tag : end]) or None if is_clear or more > 0 else None
         # A line that is too short for both columns is a token alone.
         words = cells[layout.word : layout.word + 1] or ([] if cell else cells[:1])
         if not any(words):
@@ -299,10 +301,10 @@ def _report_missing(posts: list[_Post], context: ReadContext) -> None:
         line = next(after[0].line for post in posts if (after := at_separator(post.tokens)[1]))
         reason = f"all tokens after {SEPARATOR} have the label {label}; if they are text about the "
         context.report(line, reason + f"image, convert with --context-label {label}")
-    lines = {token.tag: token.line for post in posts[::-1] for token in post.tokens[::-1]}
-    for tag, line in lines.items():
-        if tag and " " in tag.label:
-            context.report(line, f"the label of {str(tag)!r} has white space in it")
+    tagged = [(token.tag.label, token.line) for one in posts for token in one.tokens if token.tag]
+    for name, line in dict(tagged[::-1]).items():
+        if " " in name:
+            context.report(line, f"the label {name!r} has white space in it")
     for post in posts:
         if not post.tokens and post.header:
             context.report(post.line, f"{post.header}{post.id or ''} has no tokens; left out")

@@ -167,6 +167,7 @@ def test_tokens_before_the_first_header_are_a_post_without_image():
         ("a\tO\nb\tO\nc\tB-PER\td\tO", [(None, ["a", "b", "c"], [2])], 3, "'B-PER d O'"),
         ("a O\nb O\nc B-PER d B-PER", [(None, ["a", "b", "c"], [2])], 3, "'B-PER d B-PER'"),
         ("a\tO\nb\tO\nc\tB-PER\tx", [(None, ["a", "b", "c"], [2])], 3, "'B-PER x'"),
+        ("a O y\nb O y\nc O", [(None, ["a", "b", "c"], [2])], 3, "no label"),
         ("a\tO\nc\tB-PER|B-ORG", [(None, ["a", "c"], [1])], 2, "'B-PER|B-ORG' is no tag"),
         ("a\tO\nb\0\tO", [(None, ["a", "b\0"], [])], 2, "NUL"),
         ("IMGID:1\na\tO\n\tB-PER", [("1", ["a"], [])], 3, "no token"),
@@ -182,6 +183,7 @@ def test_tokens_before_the_first_header_are_a_post_without_image():
         "two lines joined by a tab",
         "two lines joined by a space",
         "a column behind the tag",
+        "a column less",
         "two tags",
         "a NUL character",
         "no token",
@@ -195,8 +197,8 @@ def test_problems_are_reported_with_their_line(text, posts, line, reason):
 
 
 def test_a_label_with_white_space_is_kept_and_reported_once():
-    [post], [problem] = parse("a\tO\nb\tB-New Person\nc\tB-New Person")
-    assert entities_of(post) == [("b", "New Person"), ("c", "New Person")]
+    [post], [problem] = parse("a\tO\nb\tB-New Person\nc\tI-New Person")
+    assert entities_of(post) == [("b c", "New Person")]
     assert problem.line == 2 and "white space" in problem.reason
 
 
