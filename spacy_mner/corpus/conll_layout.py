@@ -183,13 +183,11 @@ class _Table:
                 f"No column has words; {self._example()}. If one has, choose with --columns "
                 "WORD,TAG, the numbers of two columns."
             )
+        found = [i for i in found if self.names[i].lower() in WORD_NAMES][:1] or found
         if sum(map(bool, self.posts)) == 1:
             word = found if len(found) == 1 else []
             for i in {*range(found[-1] + 1), len(self.cells) - 1} - {*tagged, *word}:
                 self._refuse_marks(i)
-        named = [i for i in found if self.names[i].lower() in WORD_NAMES]
-        if named:
-            return named[0]
         return self._richest([i for i in found if not self._names_posts(i)] or found)
 
     def _richest(self, columns: list[int]) -> int:

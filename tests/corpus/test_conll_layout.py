@@ -72,6 +72,10 @@ sings _ _ O
             CONLLU.format(3, "sings", "ner=O"),
         ]
     ),
+    "CoNLL-U of one sentence, with heads": "\n".join(
+        CONLLU.format(i, word, f"ner={tag}|start_char={i}").replace("\t0\t", f"\t{min(i, 2) - 1}\t")
+        for i, word, tag in [(1, "Mira", "B-PER"), (2, "Tolvan", "I-PER"), (3, "sings", "O")]
+    ),
     "comments between tokens": "Mira\tB-PER\n# a remark\nTolvan\tI-PER\n# one more\nsings\tO",
 }
 
