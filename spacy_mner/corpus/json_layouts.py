@@ -160,15 +160,16 @@ def _char_spans(key: str, value: Any, post: str) -> Iterator[dict[str, Any]]:
         labels = [label for label in labels if label != post[start:end]]
         if not labels:
             raise ValueError(f'"{key}" has {short_repr(value)}, a span without a label')
-    if len(labels) > 1 and isinstance(value, list) and not _is_id(labels[1]):
+    if isinstance(value, list) and not all(KNOWLEDGE_BASE_ID.fullmatch(str(x)) for x in labels[1:]):
         raise ValueError(f'"{key}" has {short_repr(value)}, of which the label is unclear')
     label = labels[0] if labels else None
+    step = "[2]" if isinstance(value, list) else ".label"
     for one in label if isinstance(label, list) else [label]:
         if type(one) is int:
             raise ValueError(
                 f'"{key}" has the number {one} as the label of a span, such as an id of a '
-                "database: write the names of labels, such as with "
-                f"""jq -c '{jq_step(key)}[][2] |= {{"1": "PER", "2": "LOC"}}[tostring]'"""
+                f"""database: write the names of labels (jq -c '{jq_step(key)}[]{step} |= """
+                """{"1": "PER", "2": "LOC"}[tostring]')"""
             )
         yield {"start": start, "end": end, "label": one, "text": text}
 
@@ -176,10 +177,6 @@ def _char_spans(key: str, value: Any, post: str) -> Iterator[dict[str, Any]]:
 def _as_integer(value: Any) -> Any:
     """Convert a float such as 5.0, as pandas writes integers beside missing values."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and bool(KNOWLEDGE_BASE_ID.fullmatch(value))
 
 
 def tags_of(items: Iterable[Any], tag_names: Sequence[str] | None) -> Iterator[list[Tag | None]]:

@@ -55,29 +55,23 @@ def _valid(lines: Iterable[str]) -> Iterator[Any]:
 
 
 def _require_lines(path: Path) -> None:
-    """Raise CorpusError for a file that is a single list or indented object."""
+    """Raise CorpusError for a file that is a single list, or values on several lines each."""
+    remedy = ""
+    rename = f"name it {path.with_suffix('.json').name}, which may be a list of posts"
     match [*_valid(islice(filter(str.strip, read_lines(path)), 1))]:
+        case [[*items]] if not (items and isinstance(items[0], str)):  # not a text in a pair
+            remedy = rename
         case []:
             try:
                 json.loads("\n".join(read_lines(path)))
-                is_one = True
+                remedy = rename
             except json.JSONDecodeError as error:
-                if error.msg == "Extra data":
-                    raise CorpusError(
-                        f"{path} has several JSON values, but not one per line: "
-                        f"`jq -c . {path.name} > lines.jsonl` writes them so."
-                    ) from error
-                is_one = False
+                is_several = error.msg == "Extra data"
+                remedy = f"`jq -c . {path.name}` writes its values as lines" * is_several
             except RecursionError:
-                is_one = False
-        case [first]:
-            # A pair is a text with its annotation.
-            is_one = isinstance(first, list) and not isinstance(next(iter(first), None), str)
-    if is_one:
-        raise CorpusError(
-            f"{path} is JSON, but not one post per line: name it {path.with_suffix('.json').name}, "
-            "which may be a list of posts."
-        )
+                pass  # reported when the line is parsed
+    if remedy:
+        raise CorpusError(f"{path} is JSON, but not one post per line: {remedy}.")
 
 
 def write_jsonl(docs: Iterable[Doc], path: Path) -> None:

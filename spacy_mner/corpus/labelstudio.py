@@ -186,17 +186,15 @@ class _TaskParser:
             if isinstance(value.get("labels"), list) and value["labels"]:
                 return True
             kind = "region without a label"
-            self.has_unread_text = True
-        elif _is_text(region):
-            self.has_unread_text = True
         elif kind == "labels":
             kind = "labels of something other than text"
+        self.has_unread_text |= _is_text(region)
         self.left_out[str(kind or "region without a type")] += 1
         return False
 
 
 def _is_text(region: Any) -> bool:
-    """Whether a region is one of text that is not read, such as HTML: its start is a path."""
+    """Whether a region is one of text, which includes HTML and dialogs."""
     value = region.get("value") if isinstance(region, dict) else None
     return (
         isinstance(value, dict)

@@ -102,7 +102,8 @@ def misplaced(start: int, end: int, text: str) -> str:
     """Return what is wrong with a span that covers nothing of a text."""
     if start == end:
         return f"span {start}–{end} is empty"
-    return f"span {start}–{end} is outside the text of {len(text)} characters"
+    in_text = ", but not of its bytes" if 0 <= start < end <= len(text.encode()) else ""
+    return f"span {start}–{end} is outside the text of {len(text)} characters{in_text}"
 
 
 def _mismatch(text: str, span: ExportedSpan) -> str:

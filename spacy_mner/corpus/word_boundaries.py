@@ -27,10 +27,10 @@ UNSEGMENTED = (
 
 # What is added to start and end by a repair → what is wrong with offsets that it repairs.
 SHIFTS = {
-    (0, 1): "end is the last character, not the one after it; add 1 to end",
-    (1, 1): "offsets are one too low; add 1 to start and end",
-    (-1, -1): "offsets are counted from 1, not 0; subtract 1 from start and end",
-    (-1, 0): "start is counted from 1 and end is the last character; subtract 1 from start",
+    (0, 1): "end is the last character, not the one after it (add 1 to end)",
+    (1, 1): "offsets are one too low (add 1 to start and end)",
+    (-1, -1): "offsets are counted from 1, not 0 (subtract 1 from start and end)",
+    (-1, 0): "start is counted from 1 and end is the last character (subtract 1 from start)",
 }
 # A unit of offsets other than characters → what makes it differ, and the length of a character.
 UNITS: dict[str, tuple[str, Callable[[str], int]]] = {
@@ -95,9 +95,9 @@ class OffsetCheck:
         mistakes = self._mistakes(NEARLY_ALL)
         if mistakes and max(self.repaired.values()) >= MIN_SPANS:
             raise CorpusError(
-                f"{max(self.repaired.values()):,} spans begin or end inside a word, or with white "
-                f"space, but would be whole words if {mistakes}. Correct the file, or export the "
-                "text of each span as well, by which offsets are checked."
+                f"{max(self.repaired.values()):,} spans begin or end inside a word or with white "
+                f"space. All are whole words if {mistakes}. Correct the file, or export the text "
+                "of each span as well, by which offsets are checked."
             )
 
     def _mistakes(self, share: float) -> str:

@@ -71,6 +71,7 @@ def test_a_span_with_another_text_than_it_covers_is_missing_annotation():
         ((0, 99, None), "0–99 is outside the text of 7 characters"),
         ((3, 3, None), "3–3 is empty"),
         ((-1, 3, None), "outside the text"),
+        ((9, 10, None), "but not of its bytes"),
         ((1, 3, "é"), "has the text"),
     ],
 )
