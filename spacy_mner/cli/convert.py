@@ -212,7 +212,7 @@ def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[
     rows += [(f"posts annotated with {names}", n) for names, n in summary.annotated_labels.items()]
     if summary.tag_scheme:
         rows.append(("tag scheme", summary.tag_scheme))
-        rows.append((f"orphans ({summary.orphans})", summary.repaired_tags))
+        rows.append((f"incomplete entities ({summary.orphans})", summary.incomplete_entities))
     rows += [(f"dropped {label}", n) for label, n in sorted(summary.dropped.items())]
     rows.append(("posts with an image", summary.posts_with_image))
     if has_image_source:

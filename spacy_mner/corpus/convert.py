@@ -15,6 +15,7 @@ from spacy.util import get_lang_class
 
 from ..errors import CorpusError, UsageError
 from ..extensions import has_image
+from ..utils.text import pluralize
 from .attach_images import ImageAttacher
 from .conll import read_conll
 from .formats import Format, format_of, writer_of
@@ -93,7 +94,7 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     target.parent.mkdir(parents=True, exist_ok=True)
     write(docs, target, options.images_root)
     summary.tag_scheme = context.scheme
-    summary.repaired_tags, summary.repaired_tokens = context.n_orphans, context.n_changed
+    summary.incomplete_entities, summary.changed_tags = context.n_orphans, context.n_changed
     summary.dropped = dict(context.dropped)
     summary.unread_keys = sorted(context.unread_keys)
     summary.offset_hint = context.offset_check.hint
@@ -181,6 +182,6 @@ def _require_one(
     message = f"There is no post in {source}."
     if context.problems:
         one = context.problems[0]
-        message += f" {len(context.problems)} problems, the first in {reader.unit} {one.line}: "
-        message += f"{one.reason}."
+        n_problems = pluralize(len(context.problems), "problem")
+        message += f" {n_problems}, the first in {reader.unit} {one.line}: {one.reason}."
     raise CorpusError(message)

@@ -40,8 +40,8 @@ class Summary:
     entities: by label, in the output.
     annotated_labels: number of posts by the labels that are annotated in them.
     tag_scheme: such as "BIO" or "BIOES"; None for a format without tags.
-    repaired_tags, repaired_tokens: entities without their first or last tag, and the tags that the
-        convention for them changed; see `tags.Repaired`.
+    incomplete_entities, changed_tags: entities without their first or last tag, and the tags that
+        the convention for them changed; see `tags.Repaired`.
     posts_with_image: posts of the output with an image or a descriptor.
     dropped: spans whose label is dropped, by label.
     alignment: of the gold spans with the tokens of a pipeline.
@@ -59,8 +59,8 @@ class Summary:
     entities: Counter[str] = field(default_factory=Counter)
     annotated_labels: Counter[str] = field(default_factory=Counter)
     tag_scheme: str | None = None
-    repaired_tags: int = 0
-    repaired_tokens: int = 0
+    incomplete_entities: int = 0
+    changed_tags: int = 0
     posts_with_image: int = 0
     images_matched: int = 0
     images_missing: list[MissingImage] = field(default_factory=list)

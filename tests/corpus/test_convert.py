@@ -54,7 +54,7 @@ def test_the_summary_counts_posts_tokens_entities_and_repairs(source, tmp_path):
     summary = convert(source, tmp_path / "train.spacy", Options(orphans="drop"))
     assert (summary.posts, summary.tokens) == (3, 8)
     assert summary.entities == {"PER": 1, "OTHER": 1}
-    assert (summary.repaired_tags, summary.repaired_tokens) == (1, 2)
+    assert (summary.incomplete_entities, summary.changed_tags) == (1, 2)
 
 
 def test_docs_have_gold_tokens_entities_and_ids(source, tmp_path):
@@ -225,7 +225,7 @@ def test_the_summary_is_written_next_to_the_output(source, images, tmp_path):
     convert(source, output, options)
     written = json.loads((tmp_path / "out" / "train.spacy.summary.json").read_text())
     assert written["entities"] == {"MISC": 1, "ORG": 1, "PER": 1}
-    assert written["repaired_tags"] == 1
+    assert written["incomplete_entities"] == 1
     assert [problem["line"] for problem in written["problems"]] == [12, 15]
     missing = [one["reference"] for one in written["images_missing"]]
     assert missing == ["17_06_4705", "../../etc/passwd"]

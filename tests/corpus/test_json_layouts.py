@@ -349,7 +349,7 @@ def test_the_scheme_of_tags_is_that_of_the_whole_file(tmp_path):
         ["B-PER", "I-PER", "O"],
         ["B-LOC", "B-LOC"],
     ]
-    assert (summary.tag_scheme, summary.repaired_tags) == ("IOB1", 0)
+    assert (summary.tag_scheme, summary.incomplete_entities) == ("IOB1", 0)
     assert [problem.line for problem in summary.problems] == [3]
 
 
@@ -361,7 +361,7 @@ def test_orphans_are_counted_as_in_other_formats(tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", *records)
     summary = convert(source, tmp_path / "out.spacy", Options(orphans="drop"))
     assert summary.entities == {"PER": 1}
-    assert (summary.tag_scheme, summary.repaired_tags) == ("BIO", 1)
+    assert (summary.tag_scheme, summary.incomplete_entities) == ("BIO", 1)
 
 
 def test_a_file_needs_label_names_for_its_integers_only(tmp_path):
