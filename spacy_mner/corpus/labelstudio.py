@@ -55,7 +55,7 @@ SERVED = re.compile(
 def is_task(item: Any) -> bool:
     """Whether an object is a task with its annotation, or one of JSON-MIN with labels."""
     return isinstance(item, dict) and (
-        isinstance(item.get("data"), dict)
+        (isinstance(item.get("data"), dict) and "text" not in item)
         or EXTRA in item
         or "annotation_id" in item
         or bool(_labeled_values(item))

@@ -5,7 +5,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spacy_mner.corpus.jsonl import parse_jsonl
@@ -201,6 +201,7 @@ records = st.fixed_dictionaries(
 
 
 @given(records)
+@example({"text": "", "data": {"start": None, "text": "0"}})
 def test_any_record_is_parsed_or_reported(record):
     posts, problems = parse(json.dumps(record))
     for post in posts:
