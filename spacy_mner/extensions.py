@@ -12,7 +12,7 @@ Set by the component: `doc._.modality_attention`, `doc._.image_attention`, `doc.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,8 @@ IMAGE_DROPOUT = "spacy_mner.image_dropout"
 
 # The attributes that give a post an image.
 IMAGE_ATTRIBUTES = ("image", "image_features", "image_objects")
-# The keys of attributes in doc.user_data; spaCy types keys as strings.
+# The key of the attribute `image_text` in doc.user_data; spaCy types keys as strings.
 IMAGE_TEXT: Any = ("._.", "image_text", None, None)
-ANNOTATED_LABELS: Any = ("._.", "annotated_labels", None, None)
 
 
 def register() -> None:
@@ -60,28 +59,33 @@ def register() -> None:
         Span.set_extension("score", **_valid_while("score", _label_of))
 
 
-def _get_image_text(doc: Doc) -> Any:
-    return doc.user_data.get(IMAGE_TEXT)
-
-
-def _set_image_text(doc: Doc, value: str | None) -> None:
+def _image_text(value: Any) -> str | None:
     if not isinstance(value, str | None):
         raise TypeError(
             f"doc._.image_text takes a string or None, not {type(value).__name__}; "
             "several captions are joined by line breaks."
         )
-    doc.user_data[IMAGE_TEXT] = value
+    return value
 
 
-def _get_annotated_labels(doc: Doc) -> Any:
-    return doc.user_data.get(ANNOTATED_LABELS)
-
-
-def _set_annotated_labels(doc: Doc, value: Collection[str] | None) -> None:
+def _annotated_labels(value: Any) -> list[str] | None:
     labels = value if value is None else sorted(value)
     if isinstance(value, str) or not all(isinstance(label, str) for label in labels or ()):
         raise TypeError(f"doc._.annotated_labels takes a list of labels or None, not {value!r}.")
-    doc.user_data[ANNOTATED_LABELS] = labels
+    return labels
+
+
+def _checked(name: str, check: Callable[[Any], Any]) -> dict[str, Any]:
+    """Getter and setter of an attribute of Docs whose values `check` converts or refuses."""
+    return {"getter": partial(_get, name=name), "setter": partial(_set, name=name, check=check)}
+
+
+def _get(doc: Doc, *, name: str) -> Any:
+    return doc.user_data.get(_key(doc, name))
+
+
+def _set(doc: Doc, value: Any, *, name: str, check: Callable[[Any], Any]) -> None:
+    doc.user_data[_key(doc, name)] = check(value)
 
 
 def token_offsets(doc: Doc) -> np.ndarray:
@@ -141,8 +145,8 @@ def _key(owner: Doc | Span, name: str) -> Any:
 
 # The other attributes take many types of values, which are validated when they are used.
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "image_text": {"getter": _get_image_text, "setter": _set_image_text},
-    "annotated_labels": {"getter": _get_annotated_labels, "setter": _set_annotated_labels},
+    "image_text": _checked("image_text", _image_text),
+    "annotated_labels": _checked("annotated_labels", _annotated_labels),
     "modality_attention": _valid_while("modality_attention", token_offsets),
     "image_attention": _valid_while("image_attention", token_offsets),
 }
