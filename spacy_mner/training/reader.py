@@ -83,9 +83,10 @@ class MultimodalCorpus:
             if self.image_dropout:
                 predicted.user_data[IMAGE_DROPOUT] = self.image_dropout
             example = Example(predicted, reference)
-            if reference.ents and not self._has_checked_tokens:
-                alignment.update(self._with_pipeline_tokens(example, nlp))
-            annotated[names_of_annotated_labels(reference)] += 1
+            if not self._has_checked_tokens:
+                annotated[names_of_annotated_labels(reference)] += 1
+                if reference.ents:
+                    alignment.update(self._with_pipeline_tokens(example, nlp))
             if not self._has_checked_labels:
                 labels.update(entity.label_ for entity in reference.ents if entity.label_)
             yield example
