@@ -37,9 +37,9 @@ class Options:
     rename: old label → new label, or "" to drop its spans; other labels are unchanged.
     columns: numbers of the columns of words and tags, from 1, in a file of tokens with tags; None:
         found by their content.
-    context_label: label of text about the image behind the tokens of a post in such a file, as
+    context_label: label of text about the image after the tokens of a post in such a file, as
         `<EOS>` separates it; it becomes `doc._.image_text`, which `captions` replace.
-    tag_names: names of the integer tags or labels of a JSON file, in order.
+    tag_names: names of the integer tags of a JSON file, in order.
     annotates: the labels that the corpus annotates, by their new names: of any other label it is
         unknown whether a post has entities (`doc._.annotated_labels`). None: as in the input, where
         it is all labels unless it was converted with this option.

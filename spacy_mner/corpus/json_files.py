@@ -17,12 +17,16 @@ from .labelstudio import served_path
 from .posts import ReadContext
 from .record import parse_records
 from .tags import detect_scheme
+from .unrecognized import describe_bytes
 
 
 def read_items(path: Path) -> list[Any]:
     """Read the items of a file, which may be a single one. Raises CorpusError."""
+    data = path.read_bytes()
+    if what := describe_bytes(data.partition(b"\n")[0]):
+        raise CorpusError(f"{path} is {what}.")
     try:
-        content = load_json(path.read_bytes().decode("utf-8").removeprefix(BYTE_ORDER_MARK))
+        content = load_json(data.decode("utf-8").removeprefix(BYTE_ORDER_MARK))
     except json.JSONDecodeError as error:
         remedy = ""
         if error.msg == "Extra data":
@@ -30,9 +34,7 @@ def read_items(path: Path) -> list[Any]:
             remedy = f" It has several JSON values: `jq -c . {path.name} > {lines}`."
         raise CorpusError(f"{path} is not JSON ({error}).{remedy}") from error
     except (ValueError, RecursionError) as error:
-        is_utf_16 = isinstance(error, UnicodeDecodeError) and b"\0" in path.read_bytes()[:4]
-        remedy = f" `iconv -f UTF-16 -t UTF-8 {path.name}` converts it." if is_utf_16 else ""
-        raise CorpusError(f"{path} is not valid JSON in UTF-8: {error}.{remedy}") from error
+        raise CorpusError(f"{path} is not valid JSON in UTF-8: {error}.") from error
     match content:
         case {"classes": [*_], "annotations": [*pairs]}:  # the annotator for spaCy by tecoholic
             return [pair for pair in pairs if pair is not None]

@@ -53,9 +53,9 @@ def character_offsets(
             report(f"ambiguous offsets of spans: read as {unit}, not {other}")
     misfits = [span for span, place in zip(spans, found, strict=True) if place is None]
     if len(misfits) == len(spans) or not all(isinstance(span[2], str) for span in misfits):
-        raise ValueError(_mismatch(text, misfits[0]))
+        raise ValueError(_misfit(text, misfits[0]))
     for span in misfits:
-        report(f"{_mismatch(text, span)}; the annotation outside of the other spans is missing")
+        report(f"{_misfit(text, span)}; the annotation outside of the other spans is missing")
     return found
 
 
@@ -106,9 +106,13 @@ def misplaced(start: int, end: int, text: str) -> str:
     return f"span {start}–{end} is outside the text of {len(text)} characters{in_text}"
 
 
-def _mismatch(text: str, span: ExportedSpan) -> str:
-    start, end, covered = span
-    if not 0 <= start < end <= len(text):
-        return misplaced(start, end, text)
-    found = short_repr(text[start:end])
-    return f"span {start}–{end} has the text {short_repr(covered)}, but covers {found}"
+def mismatch(name: str, text: Any, covered: str) -> str:
+    """Return the message for a span or token with another text than it covers."""
+    return f"{name} has the text {short_repr(text)}, but covers {short_repr(covered)}"
+
+
+def _misfit(post: str, span: ExportedSpan) -> str:
+    start, end, text = span
+    if not 0 <= start < end <= len(post):
+        return misplaced(start, end, post)
+    return mismatch(f"span {start}–{end}", text, post[start:end])

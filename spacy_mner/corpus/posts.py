@@ -37,8 +37,8 @@ class ReadContext:
     renamed: old label → new label, or "" to drop its spans; other labels are unchanged.
     orphans: see `read_entities`.
     columns: those of words and tags, from 1; None: found by their content.
-    context_label: label of text about the image behind the tokens of a post; see `conll_context`.
-    tag_names: names of integer tags and labels in order; None if unknown.
+    context_label: label of text about the image after the tokens of a post; see `conll_context`.
+    tag_names: names of integer tags in order; None if unknown.
     problems: skipped and repaired parts of the input.
     labels_seen: labels of the input, by their old names.
     dropped: number of spans that were dropped, by label.

@@ -30,7 +30,7 @@ from ..extensions import POST_ID, image_as_png
 from ..images.data_uris import decode_data_uri, encode_data_uri, is_data_uri
 from ..images.image_objects import read_objects, write_objects
 from ..utils.text import short_repr
-from .offsets import character_offsets, misplaced
+from .offsets import character_offsets, mismatch, misplaced
 from .posts import ReadContext, make_doc, missing_tokens
 from .spans import (
     CharSpan,
@@ -201,9 +201,7 @@ class _RecordParser:
                 raise ValueError(f"{name} overlaps the one before it")
             value, covered = token.get("text"), self.text[span.start : span.end]
             if value not in (None, covered):
-                raise ValueError(
-                    f"{name} has the text {short_repr(value)}, but covers {short_repr(covered)}"
-                )
+                raise ValueError(mismatch(name, value, covered))
             offsets.append((span.start, span.end))
         return offsets
 
