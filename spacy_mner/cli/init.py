@@ -14,6 +14,7 @@ from wasabi import msg
 
 from ..errors import UsageError
 from .console import user_errors
+from .init_from import config_from_pipeline
 
 # Placeholders of the paths that a training needs, in the order of the printed command.
 PATHS = {
@@ -45,41 +46,65 @@ class Kind(str, Enum):
 def init_cli(
     output: Annotated[Path, typer.Argument(metavar="OUT.cfg", help="File to write.")],
     kind: Annotated[
-        Kind,
-        typer.Option(help="base: BiLSTM-CRF; trf: transformer with cross-modal attention."),
-    ] = Kind.base,
+        Kind | None,
+        typer.Option(
+            help="base: BiLSTM-CRF (default); trf: transformer with cross-modal attention."
+        ),
+    ] = None,
     lang: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="CODE",
-            help="Language of the posts, whose tokenizer the pipeline uses. zh: one token per "
-            "character, as in corpora of Chinese posts. ja, ko, th, vi need a package.",
+            help="Language of the posts, whose tokenizer the pipeline uses; en by default. zh: one "
+            "token per character, as in corpora of Chinese posts. ja, ko, th, vi need a package.",
         ),
-    ] = "en",
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME_OR_FOLDER",
+            help="Train this pipeline further, with the labels of your corpus.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a complete config with the reader that keeps images (spaCy's own drops them)."""
     with user_errors():
-        write_config(kind.value, lang, output, force=force)
+        check_output(output, force=force)
+        if source is not None and (kind or lang):
+            raise UsageError(
+                "--kind and --lang do not go with --from: model, language and tokenizer are those "
+                "of the pipeline."
+            )
+        text = (
+            config_from_template((kind or Kind.base).value, lang or ENGLISH)
+            if source is None
+            else config_from_pipeline(source)
+        )
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
     msg.good(f"Wrote {output}. Train with:")
     # Printed without `msg`, which wraps long lines.
     typer.echo(train_command(output))
 
 
-def write_config(kind: str, lang: str, output: Path, *, force: bool = False) -> None:
-    """Write the config of a kind for a language.
-
-    Raises UsageError if the output is a folder or, without force, exists; and for a language that
-    spaCy does not have, or whose tokenizer needs a package that is not installed.
-    """
+def check_output(output: Path, *, force: bool) -> None:
+    """Raise UsageError if the output is a folder or, without force, exists."""
     if output.is_dir():
         raise UsageError(f"{output} is a folder: name a file, such as {output / 'mner.cfg'}.")
     if output.exists() and not force:
         raise UsageError(f"{output} exists: use --force to overwrite it.")
+
+
+def config_from_template(kind: str, lang: str) -> str:
+    """Return the config of a kind for a language.
+
+    Raises UsageError for a language that spaCy does not have, or whose tokenizer needs a package
+    that is not installed.
+    """
     text = (files("spacy_mner") / "templates" / f"{kind}.cfg").read_text(encoding="utf-8")
-    text = set_language(text, lang)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    return set_language(text, lang)
 
 
 def set_language(template: str, lang: str) -> str:
