@@ -27,6 +27,20 @@ class OrphanChoice(str, Enum):
     drop = "drop"
 
 
+class TokensOfWords(str, Enum):
+    """Tokens of a corpus of words without text."""
+
+    corpus = "corpus"
+    pipeline = "pipeline"
+
+
+class MentionsChoice(str, Enum):
+    """Annotation of entities that are only a user mention."""
+
+    annotated = "annotated"
+    missing = "missing"
+
+
 def convert_cli(
     source: Annotated[
         Path,
@@ -92,6 +106,20 @@ def convert_cli(
             "other labels are unknown in training and ignored in scores.  [default: all]",
         ),
     ] = None,
+    tokens: Annotated[
+        TokensOfWords,
+        typer.Option(
+            help="Tokens of a corpus of words without text: the words are the tokens (corpus), or "
+            "are joined to a text, which the pipeline's tokenizer splits (pipeline)."
+        ),
+    ] = TokensOfWords.corpus,
+    mentions: Annotated[
+        MentionsChoice,
+        typer.Option(
+            help="Spans that are only a user mention such as @name: annotated as they are, or "
+            "missing annotation, unknown in training and ignored in scores."
+        ),
+    ] = MentionsChoice.annotated,
     lang: Annotated[
         str | None,
         typer.Option(
@@ -124,6 +152,8 @@ def convert_cli(
             context_label=context_label,
             tag_names=parse_list(labels),
             annotates=parse_list(annotates),
+            tokens=tokens.value,
+            mentions=mentions.value,
             nlp=nlp,
         )
         summary = convert(source, target, options)
@@ -214,6 +244,8 @@ def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[
         rows.append(("tag scheme", summary.tag_scheme))
         rows.append((f"incomplete entities ({summary.orphans})", summary.incomplete_entities))
     rows += [(f"dropped {label}", n) for label, n in sorted(summary.dropped.items())]
+    if summary.missing_mentions is not None:
+        rows.append(("mentions as missing annotation", summary.missing_mentions))
     rows.append(("posts with an image", summary.posts_with_image))
     if has_image_source:
         rows.append(("images matched", summary.images_matched))

@@ -91,6 +91,9 @@ def show(scores: dict[str, Any]) -> None:
         for label, score in sorted((scores["ents_per_type"] or {}).items())
     ]
     rows.append(("all types", *_percent(scores, ("ents_p", "ents_r", "ents_f"))))
+    if scores["without_mentions"]:
+        names = ("ents_p", "ents_r", "ents_f")
+        rows.append(("without mentions", *_percent(scores["without_mentions"], names)))
     names = ("segmentation_p", "segmentation_r", "segmentation_f")
     rows.append(("segmentation", *_percent(scores, names)))
     msg.table(rows, header=("", "P", "R", "F1"), aligns=("l", "r", "r", "r"), divider=True)

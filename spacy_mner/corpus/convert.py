@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -19,10 +19,15 @@ from ..utils.text import pluralize
 from .attach_images import ImageAttacher
 from .conll import read_conll
 from .formats import Format, format_of, writer_of
+from .join_words import with_joined_words
+from .mentions import remove_mentions
 from .posts import ReadContext, names_of_annotated_labels
 from .predicted import make_joined, make_predicted
 from .summary import Summary
 from .tags import Orphans
+
+StoredTokens = Literal["corpus", "pipeline"]
+StoredMentions = Literal["annotated", "missing"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,10 @@ class Options:
     annotates: the labels that the corpus annotates, by their new names: of any other label it is
         unknown whether a post has entities (`doc._.annotated_labels`). None: as in the input, where
         it is all labels unless it was converted with this option.
+    tokens: "corpus" keeps unknown spaces, so that the words of a post without text are the tokens
+        of a pipeline; "pipeline" joins them by `join_words` to a text, which pipelines tokenize.
+    mentions: "missing" replaces entities that are only a user mention by missing annotation, which
+        is unknown in training and ignored in scores; "annotated" keeps them.
     nlp: pipeline whose tokenizer is used for posts without tokens, and to count the spans that do
         not align with its tokens; None: a blank English one.
     """
@@ -56,6 +65,8 @@ class Options:
     context_label: str | None = None
     tag_names: Sequence[str] | None = None
     annotates: Sequence[str] | None = None
+    tokens: StoredTokens = "corpus"
+    mentions: StoredMentions = "annotated"
     nlp: Language | None = None
 
 
@@ -69,8 +80,6 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     reader, write = format_of(source), writer_of(target)
     if not source.is_file():
         raise CorpusError(f"There is no file {source}.")
-    if options.orphans not in get_args(Orphans):
-        raise UsageError(f'orphans must be "open" or "drop", not "{options.orphans}".')
     _check_options(options, reader)
     context = ReadContext(
         options.nlp or blank_pipeline("en"),
@@ -89,7 +98,12 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
         summary=summary,
     )
     docs = _with_annotated_labels(reader.read(source, context), options.annotates, source)
-    docs = _counted(map(attach, docs), summary, context.nlp)
+    docs = _with_counted_annotation(map(attach, docs), summary)
+    if options.mentions == "missing":
+        docs = _without_mentions(docs, summary)
+    if options.tokens == "pipeline":
+        docs = (with_joined_words(doc) if doc.has_unknown_spaces else doc for doc in docs)
+    docs = _counted(docs, summary, context.nlp)
     docs = _require_one(docs, source, reader, context)
     target.parent.mkdir(parents=True, exist_ok=True)
     write(docs, target, options.images_root)
@@ -104,6 +118,10 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
 
 
 def _check_options(options: Options, reader: Format) -> None:
+    choices = {"orphans": Orphans, "tokens": StoredTokens, "mentions": StoredMentions}
+    for name, choice in choices.items():
+        if (value := getattr(options, name)) not in get_args(choice):
+            raise UsageError(f"{name} must be one of {', '.join(get_args(choice))}, not {value!r}.")
     if options.context_label == "O":
         raise UsageError("--context-label is a label other than O.")
     if min(options.columns or (1,)) < 1:
@@ -156,16 +174,28 @@ def _with_annotated_labels(
         yield doc
 
 
+def _with_counted_annotation(docs: Iterable[Doc], summary: Summary) -> Iterator[Doc]:
+    for doc in docs:
+        if doc.has_annotation("ENT_IOB"):
+            summary.annotated_labels[names_of_annotated_labels(doc)] += 1
+        else:
+            summary.unannotated += 1
+        yield doc
+
+
+def _without_mentions(docs: Iterable[Doc], summary: Summary) -> Iterator[Doc]:
+    summary.missing_mentions = 0
+    for doc in docs:
+        summary.missing_mentions += remove_mentions(doc)
+        yield doc
+
+
 def _counted(docs: Iterable[Doc], summary: Summary, nlp: Language) -> Iterator[Doc]:
     for doc in docs:
         summary.posts += 1
         summary.tokens += len(doc)
         summary.entities.update(entity.label_ for entity in doc.ents)
         summary.posts_with_image += has_image(doc)
-        if doc.has_annotation("ENT_IOB"):
-            summary.annotated_labels[names_of_annotated_labels(doc)] += 1
-        else:
-            summary.unannotated += 1
         if doc.ents:
             make = make_joined if doc.has_unknown_spaces else make_predicted
             summary.alignment.update(Example(make(doc, nlp), doc))

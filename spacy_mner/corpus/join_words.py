@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any, cast
+
+from spacy.tokens import Doc, DocBin
 
 from ..utils.text import UNSPACED
 
@@ -20,7 +23,7 @@ _SPACES = [
     re.compile(r" (?=(?:n['’]t|['’] ?(?:s|m|d|t|re|ve|ll))(?!\w))", re.IGNORECASE),
     re.compile(r"(?<=\w['’]) (?=(?:s|m|d|t|re|ve|ll)(?!\w))", re.IGNORECASE),
     # Opening punctuation, currencies, and the signs of mentions and hashtags: "@ name", "# name".
-    re.compile(r"(?:(?<= )|(?<=^))([(\[{“«$£€@#]) (?=\w)"),
+    re.compile(r"""(?:(?<=[ "'])|(?<=^))([(\[{“«$£€@#]) (?=\w)"""),
 ]
 # The inner spaces of a pair of quotation marks; bounded, because each mark starts a search.
 _QUOTED = re.compile(r"""(?:(?<= )|(?<=^))(["']) (.{1,300}?) \1(?= |$)""")
@@ -37,3 +40,27 @@ def join_words(words: Sequence[str]) -> str:
     for space in _SPACES:
         text = space.sub(r"\1" if space.groups else "", text)
     return text
+
+
+def spaces_after(words: Sequence[str]) -> list[bool]:
+    """Return whether a space follows each word in the text of `join_words`."""
+    text = join_words(words)
+    spaces, position = [], 0
+    for word in words:
+        for character in word:
+            # A space inside a word may have been removed.
+            position += text.startswith(character, position)
+        spaces.append(text.startswith(" ", position))
+        position += spaces[-1]
+    return spaces
+
+
+def with_joined_words(doc: Doc) -> Doc:
+    """Return a copy of a Doc with unknown spaces whose text is the words, joined by `join_words`.
+
+    Tokens, annotation of tokens and attributes of the Doc are unchanged.
+    """
+    words = [token.text for token in doc]
+    joined = Doc(doc.vocab, words=words, spaces=spaces_after(words), user_data=doc.user_data)
+    attributes: list[Any] = list(DocBin().attrs)
+    return joined.from_array(attributes, cast(Any, doc.to_array(attributes)))

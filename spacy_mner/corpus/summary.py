@@ -44,6 +44,8 @@ class Summary:
         the convention for them changed; see `tags.Repaired`.
     posts_with_image: posts of the output with an image or a descriptor.
     dropped: spans whose label is dropped, by label.
+    missing_mentions: spans that are only a user mention and were replaced by missing annotation;
+        None if they are kept.
     alignment: of the gold spans with the tokens of a pipeline.
     offset_hint: the mistake that most spans inside words come from; "" if there is none.
     problems: skipped and repaired parts of the input.
@@ -67,6 +69,7 @@ class Summary:
     captions_matched: int = 0
     captions_missing: list[MissingImage] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
+    missing_mentions: int | None = None
     alignment: SpanAlignment = field(default_factory=SpanAlignment)
     offset_hint: str = ""
     problems: list[Problem] = field(default_factory=list)

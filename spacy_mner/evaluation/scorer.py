@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
 from spacy.scorer import PRFScore
 from spacy.tokens import Doc
 from spacy.training import Example
+
+from ..corpus.mentions import find_mentions, is_only_mention
 
 Scorer = Callable[..., dict[str, Any]]
 # First character, last character + 1, label.
@@ -28,20 +31,42 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
     (label → p, r, f), and `segmentation_p`, `segmentation_r`, `segmentation_f`, which ignore the
     label (Moon et al. 2018, table 1). All are None if there is nothing to score. Predicted entities
     that the gold annotation cannot confirm or refute are ignored; see `entities_by_offset`.
+    `without_mentions` has the same scores without gold and predicted entities that are only a user
+    mention; None if there is no such entity.
     """
-    per_type: dict[str, PRFScore] = defaultdict(PRFScore)
-    segmentation = PRFScore()
+    scores, without_mentions = _Scores(), _Scores()
+    any_mention = False
     for example in examples:
         gold, predicted = entities_by_offset(example)
-        for label in sorted({label for _, _, label in gold | predicted}):
-            per_type[label].score_set(_of_label(predicted, label), _of_label(gold, label))
-        segmentation.score_set(without_labels(predicted), without_labels(gold))
-    total = sum(per_type.values(), start=PRFScore())
+        scores.update(gold, predicted)
+        mentions = _entities_in_mentions(gold | predicted, example)
+        without_mentions.update(gold - mentions, predicted - mentions)
+        any_mention |= bool(mentions)
     return {
-        **_fractions("ents", total),
-        "ents_per_type": {k: v.to_dict() for k, v in per_type.items()} or None,
-        **_fractions("segmentation", segmentation),
+        **scores.to_dict(),
+        "without_mentions": without_mentions.to_dict() if any_mention else None,
     }
+
+
+@dataclass
+class _Scores:
+    """Counts of correct, missed and wrong entities."""
+
+    per_type: dict[str, PRFScore] = field(default_factory=lambda: defaultdict(PRFScore))
+    segmentation: PRFScore = field(default_factory=PRFScore)
+
+    def update(self, gold: set[Entity], predicted: set[Entity]) -> None:
+        for label in sorted({label for _, _, label in gold | predicted}):
+            self.per_type[label].score_set(_of_label(predicted, label), _of_label(gold, label))
+        self.segmentation.score_set(without_labels(predicted), without_labels(gold))
+
+    def to_dict(self) -> dict[str, Any]:
+        total = sum(self.per_type.values(), start=PRFScore())
+        return {
+            **_fractions("ents", total),
+            "ents_per_type": {k: v.to_dict() for k, v in self.per_type.items()} or None,
+            **_fractions("segmentation", self.segmentation),
+        }
 
 
 def entities_by_offset(example: Example) -> tuple[set[Entity], set[Entity]]:
@@ -68,6 +93,17 @@ def entities_by_offset(example: Example) -> tuple[set[Entity], set[Entity]]:
         and not any(start < to and at < end for at, to in missing)
     }
     return _entities(reference, in_reference), scored
+
+
+def _entities_in_mentions(entities: set[Entity], example: Example) -> set[Entity]:
+    """Return the entities that are only a user mention; see `entities_by_offset`."""
+    reference = example.reference
+    found = find_mentions(reference)
+    if not found:
+        return set()
+    offsets = _offsets(reference, reference.text == example.predicted.text)
+    mentions = [(offsets[start], offsets[end]) for start, end in found]
+    return {entity for entity in entities if is_only_mention(*entity[:2], mentions)}
 
 
 def without_labels(entities: set[Entity]) -> set[tuple[int, int]]:

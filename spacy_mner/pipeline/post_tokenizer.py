@@ -21,13 +21,16 @@ _LETTER = f"(?:(?!{_IDEOGRAPH})[\\w\u0300-\u036f])"
 _APOSTROPHE = "['\u2019]"
 _SUFFIX = f"{_APOSTROPHE}(?:s|m|d|re|ll|ve)(?!\\w)"
 
+# The signs that begin a user mention; word characters follow.
+MENTION_SIGN = "[@＠]"
+
 _TOKEN = re.compile(
     "|".join(
         [
             r"(?:https?://|www\.)[^\s<>\"]*[\w/…]",
             rf"(?:[a-z0-9-]{{1,63}}\.){{1,5}}{_DOMAIN}(?:/[^\s<>\"]*[\w/…]|(?![\w.@]))",
             r"[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,5}\w{2,63}",
-            r"[@＠]\w+",
+            rf"{MENTION_SIGN}\w+",
             r"[#＃](?P<hashtag>\w+)",
             r"&(?:[a-z]+|#\d+);",
             # Emoji: flags, keycaps, and sequences joined by U+200D with variations and skin tones.

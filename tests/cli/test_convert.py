@@ -68,6 +68,18 @@ def test_matched_and_missing_captions_are_printed(run, tmp_path):
     assert "captions" not in run("train.txt", "train.spacy").stdout
 
 
+def test_words_are_joined_and_mentions_counted_on_request(run, tmp_path):
+    (tmp_path / "x.txt").write_text("hi\tO\n@\tB-PER\nann\tB-PER\n!\tO\n")
+    result = run("x.txt", "x.jsonl", "--tokens", "pipeline", "--mentions", "missing")
+    assert result.exit_code == 0
+    row = next(line for line in result.stdout.splitlines() if line.startswith("mentions"))
+    assert row.split() == ["mentions", "as", "missing", "annotation", "2"]
+    post = json.loads((tmp_path / "x.jsonl").read_text())
+    assert (post["text"], post["spans"]) == ("hi @ann!", [])
+    assert post["missing"] == [{"start": 3, "end": 4}, {"start": 4, "end": 7}]
+    assert "mentions" not in run("x.txt", "x.jsonl").stdout
+
+
 def test_only_the_first_problems_are_printed(run, tmp_path):
     (tmp_path / "bad.txt").write_text("IMGID:1\n" + "a\tB-PER\nb\tO\na\tX\n" * 9)
     output = run("bad.txt", "bad.spacy").stdout

@@ -70,3 +70,19 @@ def test_posts_without_annotation_have_no_score(folder):
     result = run("model", "bare.spacy")
     assert result.exit_code == 0
     assert "nothing to score" in result.stdout.replace("\n", " ")
+
+
+def test_scores_without_mentions_are_printed_if_there_are_any(folder):
+    vocab = spacy.blank("en").vocab
+    docs = [
+        Doc(vocab, ["thanks", "@", "Nike"], ents=["O", "O", "B-ORG"]),
+        Doc(vocab, ["by", "Nike"], ents=["O", "B-ORG"]),
+    ]
+    docs[1]._.image = "ORG.jpg"
+    write_docs(docs, folder / "x.spacy")
+    result = run("model", "x.spacy", "--output", "x.json")
+    rows = {line[:16].strip(): line[16:].split() for line in result.stdout.splitlines()}
+    assert rows["all types"] == ["100.00", "50.00", "66.67"]
+    assert rows["without mentions"] == ["100.00", "100.00", "100.00"]
+    assert json.loads((folder / "x.json").read_text())["without_mentions"]["ents_f"] == 1
+    assert "without mentions" not in run("model", "one.spacy").stdout

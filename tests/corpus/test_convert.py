@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import spacy
 from PIL import Image
+from spacy.training import Example
 
 from spacy_mner.corpus import jsonl, labelstudio, record
 from spacy_mner.corpus.convert import Options, blank_pipeline, convert
 from spacy_mner.corpus.docbin import write_docs
+from spacy_mner.corpus.predicted import make_predicted
 from spacy_mner.errors import CorpusError, MNERError, UsageError
 from spacy_mner.extensions import image_as_png
 from spacy_mner.images.reference import references
@@ -312,6 +314,84 @@ def test_an_unknown_convention_for_orphans_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("a\tO\n")
     with pytest.raises(UsageError, match="keep"):
         convert(tmp_path / "a.txt", tmp_path / "a.spacy", Options(orphans="keep"))
+
+
+@pytest.mark.parametrize("option", ["tokens", "mentions"])
+def test_an_unknown_choice_is_refused(option, tmp_path):
+    (tmp_path / "a.txt").write_text("a\tO\n")
+    with pytest.raises(UsageError, match=option):
+        convert(tmp_path / "a.txt", tmp_path / "a.spacy", Options(**{option: "some"}))
+
+
+BROAD_TWITTER = """IMGID:1
+@\tB-PER
+name\tB-PER
+
+IMGID:2
+by\tO
+#\tO
+Nike\tB-ORG
+@\tO
+Oslo\tB-LOC
+City\tI-LOC
+!\tO
+"""
+
+
+def nlp_of_posts():
+    tokenizer = {"@tokenizers": "spacy_mner.PostTokenizer.v1"}
+    return spacy.blank("en", config={"nlp": {"tokenizer": tokenizer}})
+
+
+@pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
+def test_words_are_joined_to_a_text_that_pipelines_tokenize(suffix, tmp_path):
+    (tmp_path / "in.txt").write_text(BROAD_TWITTER)
+    nlp = nlp_of_posts()
+    options = Options(tokens="pipeline", annotates=["PER", "ORG", "LOC"], nlp=nlp)
+    summary = convert(tmp_path / "in.txt", tmp_path / f"x{suffix}", options)
+    # The sign, the name, and the two words after a sign.
+    assert (summary.alignment.spans, summary.alignment.misaligned) == (4, 3)
+    assert summary.alignment.joined == 0 and "missing annotation" in summary.alignment.warning
+    convert(tmp_path / f"x{suffix}", tmp_path / "y.spacy")
+    convert(tmp_path / "in.txt", tmp_path / "z.spacy", Options(annotates=["PER", "ORG", "LOC"]))
+    texts, unknown = docs_of(tmp_path / "y.spacy"), docs_of(tmp_path / "z.spacy")
+    assert [doc.text for doc in texts] == ["@name", "by #Nike @Oslo City!"]
+    for doc, other in zip(texts, unknown, strict=True):
+        assert (words_of(doc), tags_of(doc)) == (words_of(other), tags_of(other))
+        assert (id_of(doc), doc._.annotated_labels) == (id_of(other), other._.annotated_labels)
+        assert not doc.has_unknown_spaces and other.has_unknown_spaces
+        assert words_of(make_predicted(doc, nlp)) == words_of(nlp(doc.text))
+
+
+def test_posts_with_text_are_not_joined(tmp_path):
+    source = write_jsonl(tmp_path / "in.jsonl", {"text": "at @ Nobu  ( now )", "spans": []})
+    convert(source, tmp_path / "x.spacy", Options(tokens="pipeline"))
+    assert [doc.text for doc in docs_of(tmp_path / "x.spacy")] == ["at @ Nobu  ( now )"]
+
+
+@pytest.mark.parametrize("tokens", ["corpus", "pipeline"])
+@pytest.mark.parametrize("suffix", [".spacy", ".jsonl", ".json"])
+def test_spans_that_are_only_a_mention_become_missing_annotation(suffix, tokens, tmp_path):
+    (tmp_path / "in.txt").write_text(BROAD_TWITTER)
+    options = Options(tokens=tokens, mentions="missing", nlp=nlp_of_posts())
+    summary = convert(tmp_path / "in.txt", tmp_path / f"x{suffix}", options)
+    assert (summary.missing_mentions, summary.unannotated) == (2, 0)
+    assert summary.entities == {"ORG": 1, "LOC": 1} and summary.alignment.spans == 2
+    assert convert(tmp_path / f"x{suffix}", tmp_path / "y.spacy").missing_mentions is None
+    first, second = docs_of(tmp_path / "y.spacy")
+    assert tags_of(first) == ["", ""]
+    assert tags_of(second) == ["O", "O", "B-ORG", "O", "B-LOC", "I-LOC", "O"]
+
+
+def test_a_missing_mention_is_unknown_for_the_tokens_of_a_pipeline(tmp_path):
+    lines = "thanks\tO\n@\tB-PER\nname\tB-PER\nin\tO\nOslo\tB-LOC\n"
+    (tmp_path / "in.txt").write_text(lines)
+    options = Options(tokens="pipeline", mentions="missing")
+    convert(tmp_path / "in.txt", tmp_path / "x.spacy", options)
+    [doc] = docs_of(tmp_path / "x.spacy")
+    example = Example(make_predicted(doc, nlp_of_posts()), doc)
+    assert words_of(example.predicted) == ["thanks", "@name", "in", "Oslo"]
+    assert example.get_aligned_ner() == ["O", None, "O", "U-LOC"]
 
 
 @pytest.mark.parametrize(("lang", "misaligned"), [("en", 2), ("zh", 0)])

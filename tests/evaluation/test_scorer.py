@@ -9,7 +9,7 @@ from seqeval.scheme import IOB2
 from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.training import Example
-from spacy.util import registry
+from spacy.util import filter_spans, registry
 
 from spacy_mner.corpus.tags import parse_tag, read_entities
 from spacy_mner.evaluation.scorer import score_entities
@@ -155,3 +155,52 @@ def test_scores_count_the_labels_that_the_corpus_annotates():
     scores = score([(predicted, gold)])
     assert scores["ents_per_type"] == {"PER": {"p": 1.0, "r": 0.5, "f": pytest.approx(2 / 3)}}
     assert scores["segmentation_p"] == 1.0
+
+
+# Words, and the spans of them that are only a mention.
+POST = ["@", "Ann", "at", "@", "Oslo", "City", "!"]
+MENTIONS = [(0, 1), (1, 2), (0, 2), (3, 4), (4, 5), (3, 5)]
+post_entities = st.lists(
+    st.builds(
+        lambda start, length, label: (start, min(start + length, len(POST)), label),
+        st.integers(0, len(POST) - 1),
+        st.integers(1, 3),
+        st.sampled_from(["PER", "LOC"]),
+    ),
+    max_size=6,
+)
+
+
+def post_with(entities, words=POST, spaces=None):
+    doc = Doc(VOCAB, words, spaces)
+    doc.ents = filter_spans([Span(doc, *entity) for entity in entities])
+    return doc
+
+
+def left_out(doc):
+    copy = doc.copy()
+    copy.ents = [e for e in doc.ents if (e.start, e.end) not in MENTIONS]
+    return copy
+
+
+@given(st.lists(st.tuples(post_entities, post_entities), max_size=3), st.booleans())
+def test_scores_without_mentions_are_those_of_posts_without_these_entities(pairs, is_joined):
+    spaces = [False, True, True, False, True, False, False] if is_joined else None
+    docs = [(post_with(found, spaces=spaces), post_with(gold)) for found, gold in pairs]
+    scores = score(docs)
+    expected = score([(left_out(predicted), left_out(gold)) for predicted, gold in docs])
+    n_mentions = sum(len(doc.ents) - len(left_out(doc).ents) for pair in docs for doc in pair)
+    assert expected.pop("without_mentions") is None
+    assert scores["without_mentions"] == (expected if n_mentions else None)
+
+
+def test_a_mention_in_one_token_is_left_out_on_both_sides():
+    gold = post_with([(0, 1, "PER"), (1, 2, "PER"), (4, 6, "LOC")])
+    words = ["@Ann", "at", "@Oslo", "City", "!"]
+    predicted = post_with([(0, 1, "PER"), (2, 4, "LOC")], words, [True] * 3 + [False] * 2)
+    scores = score([(predicted, gold)])
+    assert (scores["ents_p"], scores["ents_r"]) == (0, 0)
+    scores = scores["without_mentions"]
+    # `@Oslo City` is more than a mention, and is not the gold span `Oslo City`.
+    assert (scores["ents_p"], scores["ents_r"], scores["ents_f"]) == (0, 0, 0)
+    assert set(scores["ents_per_type"]) == {"LOC"}
