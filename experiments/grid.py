@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,13 +75,27 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--split", choices=("dev", "test"), default="dev", help="split to score")
-    parser.add_argument("--seeds", default="0", help="comma-separated")
     parser.add_argument("--systems", default="", help="comma-separated; all by default")
     parser.add_argument("--epochs", type=int, help="budget of a run; default: that of the config")
     parser.add_argument("--setting", choices=SETTINGS, default="modern")
+    parser.add_argument("--keep-models", action="store_true")
+    options = parse_runs(parser, words, "grid.py")
+    known = {system_of(variant)[0] for variant in TABLES[options.table]["systems"]}
+    options.systems = set(options.systems.split(",")) if options.systems else known
+    if unknown := options.systems - known:
+        parser.error(f"--systems: {options.table} has no {', '.join(sorted(unknown))}")
+    if not options.workers:
+        options.workers = 1 if options.gpu_id >= 0 else min(os.cpu_count() or 1, MAX_WORKERS)
+    return options
+
+
+def parse_runs(
+    parser: argparse.ArgumentParser, words: Sequence[str], script: str
+) -> argparse.Namespace:
+    """Parse the options of a script, and those that all scripts have that train over seeds."""
+    parser.add_argument("--seeds", default="0", help="comma-separated")
     parser.add_argument("--workers", type=int, help="runs side by side; default: one per core")
     parser.add_argument("--gpu-id", type=int, default=-1)
-    parser.add_argument("--keep-models", action="store_true")
     parser.add_argument("--note", default="", help="line for the page, such as the protocol")
     options, rest = parser.parse_known_args(words)
     try:
@@ -91,15 +105,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         parser.error(f"{error}")
     # `spacy project` passes an empty string for a variable that is not set.
     options.overrides = {path: None if v == "" else v for path, v in overrides.items()}
-    known = {system_of(variant)[0] for variant in TABLES[options.table]["systems"]}
-    options.systems = set(options.systems.split(",")) if options.systems else known
-    if unknown := options.systems - known:
-        parser.error(f"--systems: {options.table} has no {', '.join(sorted(unknown))}")
-    if not options.workers:
-        options.workers = 1 if options.gpu_id >= 0 else min(os.cpu_count() or 1, MAX_WORKERS)
     # The page names absolute folders by their last part.
     named = [Path(word).name if word.startswith(("/", "~", "..")) else word for word in words]
-    options.command = shlex.join(["python", "experiments/grid.py", *named])
+    options.command = shlex.join(["python", f"experiments/{script}", *named])
     return options
 
 
@@ -264,28 +272,46 @@ def collect(runs: Sequence[Run]) -> dict[str, dict[int, dict[str, Any]]]:
 def run_table(options: argparse.Namespace, command: Sequence[str] = COMMAND) -> int:
     """Do the runs that are not finished and write the page; returns how many failed."""
     options.output.mkdir(parents=True, exist_ok=True)
-    failed = 0
     with FileLock(options.output / ".lock", timeout=0):
         runs, left_out = plan(options)
         chosen = [run for run in runs if run.job["system"] in options.systems]
-        unfinished = [run for run in chosen if not is_finished(run)]
-        print(f"Runs: {len(chosen)}, finished already: {len(chosen) - len(unfinished)}", flush=True)
-        try:
-            for run, error in execute(unfinished, options.workers, command):
-                failed += bool(error)
-                print(f"{run}  {f'failed: {error}' if error else 'finished'}", flush=True)
-        finally:
-            missing = sum(not is_finished(run) for run in chosen)
-            print(f"Wrote {write_page(options, collect(runs), missing, left_out)}", flush=True)
+        return run_unfinished(
+            chosen,
+            options.workers,
+            command,
+            lambda missing: write_page(options, collect(runs), missing, left_out),
+        )
+
+
+def run_unfinished(
+    runs: Sequence[Run], workers: int, command: Sequence[str], write: Callable[[int], Path]
+) -> int:
+    """Do the runs that are not finished, and write a page; returns how many failed.
+
+    write: writes the page, given the number of unfinished runs, and returns its path.
+    """
+    failed = 0
+    unfinished = [run for run in runs if not is_finished(run)]
+    print(f"Runs: {len(runs)}, finished already: {len(runs) - len(unfinished)}", flush=True)
+    try:
+        for run, error in execute(unfinished, workers, command):
+            failed += bool(error)
+            print(f"{run}  {f'failed: {error}' if error else 'finished'}", flush=True)
+    finally:
+        print(f"Wrote {write(sum(not is_finished(run) for run in runs))}", flush=True)
     return failed
 
 
 def main() -> None:
-    options = parse(sys.argv[1:])
+    exit_after(run_table, parse(sys.argv[1:]))
+
+
+def exit_after(run_all: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> None:
+    """Do all runs; exit with a message if they fail or are interrupted."""
     # Termination stops the runs, as an interrupt does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        failed = run_table(options)
+        failed = run_all(options)
     except Timeout:
         sys.exit(f"Another process works in {options.output}: wait for it, or choose another OUT.")
     except KeyboardInterrupt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -155,18 +155,25 @@ def differences(table: Mapping[str, Any], results: Results) -> list[str]:
 
 def draw(results: Results, path: Path) -> None:
     """Draw F1 over the share of word vectors, a line per system, with one standard deviation."""
-    from matplotlib.figure import Figure
-
     lines: dict[str, dict[float, list[float]]] = {}
     for variant, by_seed in results.items():
         system, keep = system_of(variant)
         f1 = [100 * result["scores"]["on"]["ents_f"] for result in by_seed.values()]
         lines.setdefault(system, {})[100 * keep] = f1
+    draw_lines(lines, path, xlabel="word vectors kept (%)")
+
+
+def draw_lines(
+    lines: Mapping[str, Mapping[Any, Sequence[float]]], path: Path, **axes_settings: Any
+) -> None:
+    """Draw F1 in percent with one standard deviation: label of a line → x → F1 of each seed."""
+    from matplotlib.figure import Figure
+
     figure = Figure(layout="constrained")
-    axes = figure.add_subplot(xlabel="word vectors kept (%)", ylabel="F1 of entity types (%)")
-    for system, points in lines.items():
+    axes = figure.add_subplot(ylabel="F1 of entity types (%)", **axes_settings)
+    for label, points in lines.items():
         means = [statistics.mean(f1) for f1 in points.values()]
         deviations = [statistics.stdev(f1) if len(f1) > 1 else 0.0 for f1 in points.values()]
-        axes.errorbar(list(points), means, deviations, capsize=4, label=system)
+        axes.errorbar(list(points), means, deviations, capsize=4, label=label)
     axes.legend()
     figure.savefig(path, metadata={"Date": None})
