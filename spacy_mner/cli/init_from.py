@@ -47,6 +47,28 @@ gpu_allocator = null
 """
 
 
+INITIALIZE = """[initialize]
+vectors = {vectors}
+init_tok2vec = null
+vocab_data = null
+lookups = null
+
+# Adds the labels of the training corpus that the component does not have.
+[initialize.before_init]
+@callbacks = "spacy_mner.ExtendLabels.v1"
+component = {component}
+
+# Copies the rules of the tokenizer.
+[initialize.after_init]
+@callbacks = "spacy.copy_from_base_model.v1"
+tokenizer = {source}
+vocab = null
+
+[initialize.components]
+
+"""
+
+
 def config_from_pipeline(source: str) -> str:
     """Return a config that trains the `multimodal_ner` of a pipeline further, with new labels.
 
@@ -59,27 +81,38 @@ def config_from_pipeline(source: str) -> str:
     `multimodal_ner`.
     """
     nlp = load_pipeline(source)
-    config = nlp.config.interpolate()
     name = component_of(nlp, source)
     listened = [
         other for other, pipe in nlp.components if name in getattr(pipe, "listening_components", [])
     ]
     frozen = [other for other in nlp.component_names if other not in (name, *listened)]
-    components = {other: {"source": source} for other in nlp.component_names}
-    pipeline = Config({"nlp": config["nlp"], "components": components}).to_str()
+    in_front = nlp.component_names[: nlp.component_names.index(name)]
     uses_transformer = has_pretrained_encoder(nlp.get_pipe(name)) or any(
         nlp.get_pipe_meta(other).factory in TRANSFORMERS for other in listened
     )
     training = training_of("trf" if uses_transformer else "base")
-    in_front = nlp.pipe_names[: nlp.pipe_names.index(name)] if name in nlp.pipe_names else []
     for key, names in {
         "frozen_components": frozen,
         "annotating_components": [other for other in in_front if other in frozen],
     }.items():
         training = training.replace(f"{key} = []", f"{key} = {to_value(names)}")
-    return "".join(
-        [HEAD.format(source=source), pipeline, "\n\n", training, initialize_of(nlp, source, name)]
+    components = {other: {"source": source} for other in nlp.component_names}
+    config = nlp.config.interpolate()
+    initialize = INITIALIZE.format(
+        vectors=to_value(source if nlp.vocab.vectors.size else None),
+        component=to_value(name),
+        source=to_value(source),
     )
+    tokenizer = to_text("initialize", {"tokenizer": config["initialize"]["tokenizer"]})
+    parts = [
+        HEAD.format(source=source),
+        to_text("nlp", config["nlp"]),
+        to_text("components", components),
+        training,
+        initialize,
+        tokenizer.partition("\n\n")[2],
+    ]
+    return "".join(parts).rstrip() + "\n"
 
 
 def component_of(nlp: Language, source: str) -> str:
@@ -110,36 +143,11 @@ def training_of(template: str) -> str:
     return text
 
 
-def initialize_of(nlp: Language, source: str, name: str) -> str:
-    """Return the section `initialize`: vectors, new labels and the tokenizer of the pipeline."""
-    tokenizer = {"tokenizer": nlp.config.interpolate()["initialize"]["tokenizer"]}
-    vectors = source if nlp.vocab.vectors.size else None
-    return (
-        f"""[initialize]
-vectors = {to_value(vectors)}
-init_tok2vec = null
-vocab_data = null
-lookups = null
-
-# Adds the labels of the training corpus that the component does not have.
-[initialize.before_init]
-@callbacks = "spacy_mner.ExtendLabels.v1"
-component = {to_value(name)}
-
-# Copies the rules of the tokenizer.
-[initialize.after_init]
-@callbacks = "spacy.copy_from_base_model.v1"
-tokenizer = {to_value(source)}
-vocab = null
-
-[initialize.components]
-
-"""
-        + Config({"initialize": tokenizer}).to_str().partition("[initialize]\n\n")[2]
-        + "\n"
-    )
+def to_text(section: str, value: dict[str, Any]) -> str:
+    """Return a section as configs have it."""
+    return Config({section: value}).to_str() + "\n\n"
 
 
 def to_value(value: Any) -> str:
     """Return a value as configs have it."""
-    return Config({"value": {"value": value}}).to_str().partition("value = ")[2]
+    return Config({"section": {"key": value}}).to_str().partition(" = ")[2]
