@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from corpus_signs import build_signs
 from PIL import Image, ImageChops
+from qt_resources import open_packaged
 
-LICENSES = ("Public Domain", "CC0", "CC BY 2.0")
+LICENSES = ("Public Domain", "CC0", "CC BY 1.0", "CC BY 2.0", "CC BY 3.0", "CC BY 4.0")
 LONG_SIDE = 320
 JPEG_QUALITY = 85
 MARGIN = 0.06
@@ -50,8 +52,8 @@ class Source:
 def build_images(assets: Path, folders: Mapping[str, Path], seed: int) -> list[dict[str, Any]]:
     """Write every image and the manifest; returns the manifest's rows.
 
-    folders: of each package of `images.json`, and of `openclipart-svg`, which has the license of
-        each drawing.
+    folders: of each package of `images.json`, of `openclipart-svg`, which has the license of each
+        drawing, and `fonts`, with those of `signs.json`.
 
     Raises ValueError for an image without an allowed license and for two equal images.
     """
@@ -69,8 +71,11 @@ def build_images(assets: Path, folders: Mapping[str, Path], seed: int) -> list[d
         for number, (source, split) in enumerate(zip(group, splits, strict=True), start=1):
             suffix = "png" if source is transparent else "jpg"
             file = target / f"{shows}_{number:02}.{suffix}"
-            render(source.file, file, crop=source.package == "openclipart")
+            render(source.file, file, crop=source.package == "openclipart-png")
             rows.append(manifest_row(source, file, split, listing["packages"]))
+    rows += build_signs(assets, rows, folders["fonts"], seed)
+    for row in rows:
+        row["sha256"] = hashlib.sha256((assets / row["file"]).read_bytes()).hexdigest()
     check_duplicates(rows)
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     (assets / "manifest.jsonl").write_text("".join(lines), encoding="utf8")
@@ -96,9 +101,9 @@ def drawing(kind: str, shows: str, path: str, folders: Mapping[str, Path], *, un
     return Source(
         kind=kind,
         shows=shows,
-        package="openclipart",
+        package="openclipart-png",
         path=f"{PNG_FOLDER}/{path}",
-        file=folders["openclipart"] / PNG_FOLDER / path,
+        file=folders["openclipart-png"] / PNG_FOLDER / path,
         title=rdf_text(text, "title") or Path(path).stem,
         author=rdf_text(text, "creator"),
         license="Public Domain",
@@ -173,7 +178,7 @@ def first_transparent(group: Sequence[Source]) -> Source | None:
 
 def render(source: Path, target: Path, *, crop: bool) -> None:
     """Crop to the drawing, scale to 320 pixels, and save as JPEG on white, or as PNG."""
-    with Image.open(source) as opened:
+    with Image.open(open_packaged(source)) as opened:
         image = opened.convert("RGBA")
     image.thumbnail((1600, 1600))
     white = Image.new("RGBA", image.size, "white")
@@ -215,7 +220,7 @@ def manifest_row(
         "source": {**packages[source.package], "path": source.path},
         "license": source.license,
         "evidence": source.evidence,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": "",
         "kind": source.kind,
         "shows": source.shows,
         "split": split,

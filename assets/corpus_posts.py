@@ -20,7 +20,7 @@ from spacy.language import Language
 
 # Shares of the templates, and numbers of posts of each group, by split.
 HELD_OUT = {"test": 0.2, "dev": 0.1}
-GROUPS = ("one", "two", "entity", "plain")
+GROUPS = ("one", "two", "entity", "plain", "sign")
 POSTS = {
     "train": {"ambiguous": 590, "ordinary": 130, "no_image": 84, "irrelevant": 60},
     "dev": {"ambiguous": 80, "ordinary": 18, "no_image": 12, "irrelevant": 8},
@@ -132,9 +132,14 @@ class SplitWriter:
             ShuffledItems(templates[group], rng) for group in ("one", "two", "plain")
         )
         self.entity = ShuffledItems(templates["entity"], rng)
+        self.sign = ShuffledItems(templates["sign"], rng)
+        self.signs: dict[str, list[Mapping[str, Any]]] = {}
         by_shown: dict[str, list[Mapping[str, Any]]] = {}
         for row in images:
-            by_shown.setdefault(row["shows"], []).append(row)
+            if "sign" in row:
+                self.signs.setdefault(row["sign"]["name"], []).append(row)
+            else:
+                by_shown.setdefault(row["shows"], []).append(row)
         self.images = {shows: ShuffledItems(rows, rng) for shows, rows in by_shown.items()}
         self.names = ShuffledItems(sorted(self.readings), rng)
         self.pairs = ShuffledItems(sorted(name_pairs(self.readings)), rng)
@@ -145,6 +150,8 @@ class SplitWriter:
             posts.extend(self.ambiguous())
         for group in ("ordinary", "no_image", "irrelevant"):
             posts.extend(self.ordinary(group) for _ in range(n_posts[group]))
+        for name, images in self.signs.items():
+            posts.extend(self.with_signs(name, images))
         self.rng.shuffle(posts)
         return posts
 
@@ -167,6 +174,14 @@ class SplitWriter:
             fillings = {slot: (cased[slot], labels[slot]) for slot in filled}
             image = self.images[shows].draw()
             yield make_post(pieces, fillings, image, template, "ambiguous")
+
+    def with_signs(self, name: str, images: Sequence[Mapping[str, Any]]) -> Iterator[Post]:
+        """Create a text once for each reading of a name that is written out in an image."""
+        template, text = self.sign.draw()
+        cased, pieces = self.cased(name), self.decorated(text)
+        for image in images:
+            fillings = {"name": (cased, self.readings[name][image["shows"]])}
+            yield make_post(pieces, fillings, image, template, "sign")
 
     def ordinary(self, group: str) -> Post:
         has_entity = self.rng.random() < SHARE_ENTITY[group]
@@ -229,8 +244,10 @@ def make_post(
     meta = {"template": template, "group": group, "kind": None, "shows": None}
     if image is not None:
         meta |= {"kind": image["kind"], "shows": image["shows"]}
-    file = None if image is None else image["file"]
-    return {"id": "", "text": text, "image": file, "spans": spans, "meta": meta}
+    post = {"id": "", "text": text, "image": None if image is None else image["file"]}
+    if image is not None and "sign" in image:
+        post["image_text"] = image["sign"]["text"]
+    return post | {"spans": spans, "meta": meta}
 
 
 def fill(text: str, fillings: Fillings) -> tuple[str, list[dict[str, Any]]]:

@@ -15,7 +15,8 @@ from PIL import Image
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SPLITS = ("train", "dev", "test")
-ALLOWED_LICENSES = {"Public Domain", "CC0", "CC BY 2.0"}
+ATTRIBUTION = {f"CC BY {version}" for version in ("1.0", "2.0", "3.0", "4.0")}
+ALLOWED_LICENSES = {"Public Domain", "CC0", "MIT"} | ATTRIBUTION
 
 
 def read_jsonl(name):
@@ -36,7 +37,7 @@ def posts():
 @pytest.fixture(scope="module")
 def ambiguous(posts):
     return {
-        split: [post for post in posts[split] if post["meta"]["group"] == "ambiguous"]
+        split: [post for post in posts[split] if post["meta"]["group"] in ("ambiguous", "sign")]
         for split in SPLITS
     }
 
@@ -54,7 +55,7 @@ def test_every_image_is_in_the_manifest_with_its_hash_and_its_license(manifest):
         assert row["license"] in ALLOWED_LICENSES
         assert row["evidence"] and row["title"]
         assert all(row["source"][key] for key in ("registry", "package", "version", "path"))
-        assert row["author"] or row["license"] != "CC BY 2.0"
+        assert row["author"] or row["license"] not in ATTRIBUTION
 
 
 def test_images_are_small_and_some_are_transparent_pngs(manifest):
@@ -80,6 +81,30 @@ def test_no_image_is_in_two_splits(manifest, posts):
         used = {post["image"] for post in posts[split]} - {None}
         assert {split_of[file] for file in used} == {split}
     assert len({row["sha256"] for row in manifest}) == len(manifest)
+
+
+def test_images_with_text_have_their_name_in_it_and_a_drawing_of_their_split(manifest):
+    by_file = {row["file"]: row for row in manifest}
+    texts = defaultdict(set)
+    for row in (row for row in manifest if "sign" in row):
+        sign = row["sign"]
+        texts[row["split"]].add(sign["text"].replace(sign["name"].upper(), "NAME"))
+        assert sign["name"].upper() in sign["text"].split()
+        if "drawing" in sign:
+            drawing = by_file[sign["drawing"]]
+            assert (drawing["split"], drawing["shows"]) == (row["split"], row["shows"])
+            assert drawing["license"] in {"Public Domain", "CC0"}
+    assert sum(map(len, texts.values())) == len(set.union(*texts.values()))
+
+
+def test_only_posts_with_text_in_their_image_have_an_image_text(manifest, posts):
+    text_of = {row["file"]: row["sign"]["text"] for row in manifest if "sign" in row}
+    for split, at_least in (("train", 60), ("dev", 10), ("test", 20)):
+        with_text = [post for post in posts[split] if "image_text" in post]
+        assert len(with_text) >= at_least
+        assert all(post["image_text"] == text_of[post["image"]] for post in with_text)
+        assert {post["meta"]["group"] for post in with_text} == {"sign"}
+        assert all("image_text" in post for post in posts[split] if post["image"] in text_of)
 
 
 def test_no_template_is_in_two_splits(posts):
