@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -47,18 +44,16 @@ class TorchvisionModel:
         """
         from torchvision import models
 
-        names = models.list_models(models.detection if self.kind == "detector" else models)
-        if self.name not in names:
-            near = ", ".join(difflib.get_close_matches(self.name, names) or names)
-            raise ValueError(f"torchvision has no {self.kind} {self.name!r}; it has {near}")
-        entries = models.get_model_weights(self.name).__members__
-        key = "DEFAULT" if self.weights is None or self.file else self.weights
-        if key not in entries:
-            raise ValueError(
-                f"torchvision has no weights {self.weights!r} for {self.name}; it has "
-                f"{', '.join(entries)}. A file name must end in .pth, .pt or .safetensors"
-            )
-        return entries[key]
+        known = models.list_models(models.detection if self.kind == "detector" else models)
+        if self.name in known:
+            known = models.get_model_weights(self.name).__members__
+            key = "DEFAULT" if self.weights is None or self.file else self.weights
+            if key in known:
+                return known[key]
+        raise ValueError(
+            f"torchvision has no {self.kind} {self.name!r} with weights {self.weights!r}; it has "
+            f"{', '.join(known)}. A file name must end in {', '.join(SUFFIXES)}"
+        )
 
     @property
     def identity(self) -> str:
@@ -66,75 +61,60 @@ class TorchvisionModel:
         import torchvision
 
         if self.weights is None:
-            return f"random {self.seed}, torchvision {torchvision.__version__}"
+            return f"initialization {self.seed}, torchvision {torchvision.__version__}"
         if self.file is None:
             return str(self.entry.url)
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
     def state(self) -> dict[str, Tensor] | None:
-        """Return the state dict in the file, None if `weights` names none.
+        """Return the state dict that torchvision published or that is in the file.
 
-        Does not execute pickled code.
+        Returns None for random weights. Does not execute pickled code of a file.
 
         Raises OSError, or ValueError for a file without a state dict.
         """
-        if self.file is None:
+        if self.weights is None:
             return None
-        content = self.file.read_bytes()
+        source = self.file or self.entry.url
         try:
-            if self.file.suffix.lower() == ".safetensors":
-                state = load(content)
+            if self.file is None:
+                state = self.entry.get_state_dict(progress=False, check_hash=True)
+            elif self.file.suffix.lower() == ".safetensors":
+                state = load_file(self.file)
             else:
-                state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-            return {DENSENET.sub(r"\1\2", k): v for k, v in state.items() if not AUXILIARY.match(k)}
-        # The parsers raise many types of errors; a list of tensors has no items().
+                state = torch.load(self.file, map_location="cpu", weights_only=True)
+            # In place: a copy would lose the version numbers of its modules.
+            for name in list(state):
+                tensor = state.pop(name)
+                if not AUXILIARY.match(name):
+                    state[DENSENET.sub(r"\1\2", name)] = tensor
+            return state
+        except OSError as error:
+            raise OSError(f"cannot load the weights {source} of {self.name}: {error}") from error
+        # The parsers raise many types of errors; a list of tensors has no names.
         except Exception as error:
             raise ValueError(
-                f"{self.file} is not a state dict: write it with torch.save(model.state_dict(), …) "
+                f"{source} is not a state dict: write it with torch.save(model.state_dict(), …) "
                 "or safetensors.torch.save_file"
             ) from error
 
-    def build(self, state: dict[str, Tensor] | None, size: int, **options: Any) -> nn.Module:
-        """Build the model with its weights, on the CPU.
+    def build(self, state: dict[str, Tensor] | None, **options: Any) -> nn.Module:
+        """Build the model on the CPU, with the weights in `state`, or random ones for None.
 
-        state: of `state()`. size: height and width of images to calibrate random weights with.
-        options: for the model's builder, unless the weights are torchvision's own.
-        Raises OSError or ValueError if the weights cannot be downloaded, read or do not fit.
+        options: of the model's builder. Raises ValueError for weights that do not fit.
         """
         from torchvision.models import get_model
 
-        entry = None if self.weights is None or self.file else self.entry
-        if entry is not None:
-            options = {"progress": False}
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             # Not torch.manual_seed, which also seeds accelerators.
             torch.random.default_generator.manual_seed(self.seed)
+            network = get_model(self.name, weights=None, **options).eval()
+        if state is not None:
             try:
-                network = get_model(self.name, weights=entry, **options).eval()
-                if state is not None:
-                    network.load_state_dict(state)
-            except (OSError, RuntimeError) as error:
-                source = self.weights if entry is None else entry.url
-                kind = OSError if isinstance(error, OSError) else ValueError
-                raise kind(
-                    f"cannot load the weights {source} of {self.name}: {error}. Set weights to a "
-                    "file with a state dict of this model"
+                network.load_state_dict(state)
+            # MNASNet raises ValueError for a file without version numbers.
+            except (RuntimeError, ValueError) as error:
+                raise ValueError(
+                    f"the weights {self.weights} do not fit {self.name}: {error}"
                 ) from error
-            if self.weights is None:
-                _calibrate(network, size)
         return network
-
-
-def _calibrate(network: nn.Module, size: int) -> None:
-    """Set the statistics of batch normalization layers from a batch of random images.
-
-    Without it, the features of a deep network with random weights can be anywhere between 1e-14
-    and 1e7.
-    """
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.train().momentum = 1.0
-    coarse = torch.randn(4, 3, 8, 8)
-    with torch.no_grad():
-        network(F.interpolate(coarse, size=(size, size), mode="bilinear"))
-    network.eval()

@@ -19,8 +19,6 @@ ZERO_EPS_BATCHNORM = {
     "maskrcnn_resnet50_fpn",
     "retinanet_resnet50_fpn",
 }
-# Size of the images that random weights are calibrated with.
-CALIBRATION_SIZE = 128
 
 
 class TorchvisionDetector(ObjectDetector):
@@ -61,9 +59,8 @@ class TorchvisionDetector(ObjectDetector):
     def load(self) -> nn.Module:
         # Without weights_backbone=None, torchvision downloads weights for the backbone.
         options = {"weights_backbone": None, "num_classes": len(self.labels)}
-        network = self.model.build(self.model.state(), CALIBRATION_SIZE, **options)
-        # For weights of its own, torchvision does this itself.
-        if self.model.file is not None and self.model.name in ZERO_EPS_BATCHNORM:
+        network = self.model.build(self.model.state(), **options)
+        if self.model.name in ZERO_EPS_BATCHNORM and self.model.entry.name == "COCO_V1":
             for norm in network.modules():
                 if isinstance(norm, nn.BatchNorm2d):
                     norm.eps = 0.0

@@ -10,14 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..torchvision_model import TorchvisionModel
-from .image_encoder import (
-    IMAGENET_CLASSES,
-    ImageEncoder,
-    Outputs,
-    Preprocessing,
-    Regions,
-    make_fingerprint,
-)
+from .image_encoder import ImageEncoder, Outputs, Preprocessing, Regions, make_fingerprint
 
 
 class Nodes(NamedTuple):
@@ -36,7 +29,7 @@ class Torchvision(ImageEncoder):
     model: torchvision's name of an image classifier, such as "googlenet".
     weights: torchvision's name of weights ("DEFAULT", "IMAGENET1K_V1"), which torchvision
         downloads at first use; or a file with a state dict (.pth, .pt, .safetensors); or None for
-        random weights, for tests and as a baseline.
+        random weights, for tests.
     regions: "global" is the input of the final classifier layer, "grid" the cells of the last
         feature map (of a vision transformer: its patches).
     seed: of random weights; the global random state is neither used nor changed.
@@ -85,79 +78,57 @@ class Torchvision(ImageEncoder):
 
     @cached_property
     def nodes(self) -> Nodes:
-        """The graph nodes that return features, found without the weights."""
+        """The graph nodes that return features, found by a run without data or weights."""
+        from torchvision.models.feature_extraction import get_graph_node_names
+
+        network = self._build(None).to("meta")
+        layers = [k for k, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+        names = get_graph_node_names(network, suppress_diff_warning=True)[1]
+        before = names[: names.index(layers[-1])]
         size = self.preprocessing.size
-        return find_nodes(self._skeleton().eval(), size, self.regions)
+        outputs = _extractor(network, before)(torch.zeros(1, 3, size, size, device="meta"))
+        maps = [name for name, output in outputs.items() if _is_map(output)]
+        features = before[-1] if self.regions == "global" else maps[-1]
+        _, n_regions, dim = self._to_regions(outputs[features]).shape
+        return Nodes(layers[-1], features, names[-1], n_regions, dim)
 
     def load(self) -> nn.Module:
-        from torchvision.models.feature_extraction import create_feature_extractor
-
         state = self.model.state()
         last = (state or {}).get(f"{self.nodes.classifier}.weight")
-        n_classes = IMAGENET_CLASSES if last is None else len(last)
-        network = self.model.build(state, self.preprocessing.size, **self._options(n_classes))
-        nodes = [self.nodes.features, self.nodes.logits]
-        return create_feature_extractor(network, nodes, suppress_diff_warning=True)
+        options = {} if last is None else {"num_classes": len(last)}
+        network = self._build(state, **options)
+        return _extractor(network, [self.nodes.features, self.nodes.logits])
 
     def run(self, network: Any, inputs: Tensor) -> Outputs:
         outputs = network(inputs)
-        features = _to_regions(outputs[self.nodes.features], self.regions)
-        return Outputs(features=features, logits=outputs[self.nodes.logits])
+        features = self._to_regions(outputs[self.nodes.features])
+        return Outputs(features, outputs[self.nodes.logits])
 
-    def _options(self, n_classes: int) -> dict[str, Any]:
-        options: dict[str, Any] = {"num_classes": n_classes}
+    def _build(self, state: dict[str, Tensor] | None, **options: Any) -> nn.Module:
         if self.model.name in ("googlenet", "inception_v3"):
             # As torchvision builds them for its weights; their own initialization is very slow.
             options.update(aux_logits=False, init_weights=False, transform_input=True)
         elif self.model.name.startswith("vit_"):
             options["image_size"] = self.preprocessing.size
-        return options
+        return self.model.build(state, **options)
 
-    def _skeleton(self) -> nn.Module:
-        """Build the network on the meta device: without storage for weights."""
-        from torchvision.models import get_model
-
-        options = self._options(IMAGENET_CLASSES)
-        try:
-            with torch.device("meta"):
-                return get_model(self.model.name, weights=None, **options)
-        except NotImplementedError:
-            # RegNet computes its widths from the values of tensors, which meta tensors lack.
-            with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-                return get_model(self.model.name, weights=None, **options).to("meta")
+    def _to_regions(self, output: Tensor) -> Tensor:
+        if output.dim() == 2:
+            return output[:, None]
+        if output.dim() == 3:  # a vision transformer has the class token before the patches
+            return output[:, 1:]
+        cells = output.flatten(2).transpose(1, 2)
+        # SqueezeNet's last layer is a convolution, whose input is a map.
+        return cells.mean(1, keepdim=True) if self.regions == "global" else cells
 
 
-def find_nodes(network: nn.Module, size: int, regions: Regions) -> Nodes:
-    """Trace a classifier on the meta device, and run it for an image of height and width `size`."""
-    from torchvision.models.feature_extraction import (
-        create_feature_extractor,
-        get_graph_node_names,
-    )
+def _extractor(network: nn.Module, nodes: list[str]) -> nn.Module:
+    from torchvision.models.feature_extraction import create_feature_extractor
 
-    names = get_graph_node_names(network, suppress_diff_warning=True)[1]
-    modules = dict(network.named_modules())
-    layers = [name for name in names if isinstance(modules.get(name), nn.Linear | nn.Conv2d)]
-    before = names[: names.index(layers[-1])]
-    extractor = create_feature_extractor(network, before, suppress_diff_warning=True)
-    with torch.inference_mode():
-        outputs = extractor(torch.zeros(1, 3, size, size, device="meta"))
-    maps = [name for name in before if _is_map(outputs[name])]
-    features = before[-1] if regions == "global" else maps[-1]
-    _, n_regions, dim = _to_regions(outputs[features], regions).shape
-    return Nodes(layers[-1], features, names[-1], n_regions, dim)
+    return create_feature_extractor(network, nodes, suppress_diff_warning=True)
 
 
 def _is_map(output: Any) -> bool:
     """Return whether an output is [n, channels, h, w] or [n, patches, dim], not pooled."""
     is_sequence_or_grid = isinstance(output, Tensor) and output.dim() in (3, 4)
     return is_sequence_or_grid and min(output.shape[1:]) > 1
-
-
-def _to_regions(output: Tensor, regions: Regions) -> Tensor:
-    if output.dim() == 2:
-        return output[:, None]
-    if output.dim() == 3:  # a vision transformer has the class token before the patches
-        return output[:, 1:]
-    cells = output.flatten(2).transpose(1, 2)
-    # SqueezeNet's last layer is a convolution, whose input is a map.
-    return cells.mean(1, keepdim=True) if regions == "global" else cells

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -21,12 +23,29 @@ DEFAULT = "fasterrcnn_mobilenet_v3_large_320_fpn"
 
 @pytest.fixture(scope="module")
 def detector() -> TorchvisionDetector:
-    return TorchvisionDetector(model=SMALL, threshold=0.02)
+    return calibrated(model=SMALL, threshold=0.02)
 
 
 @pytest.fixture(scope="module")
 def default() -> TorchvisionDetector:
-    return TorchvisionDetector(threshold=0.1)
+    return calibrated(threshold=0.1)
+
+
+def calibrated(**settings: Any) -> TorchvisionDetector:
+    """Set the statistics of batch normalization layers from a batch of random images.
+
+    Without it, a deep network with random weights returns almost the same for every image.
+    """
+    detector = TorchvisionDetector(**settings)
+    network, _ = detector.network_on(None)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.train().momentum = 1.0
+    coarse = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network(torch.nn.functional.interpolate(coarse, size=(128, 128), mode="bilinear"))
+    network.eval()
+    return detector
 
 
 def test_labels_are_the_class_names_of_coco(detector):
@@ -53,10 +72,10 @@ def test_objects_are_above_the_threshold_and_sorted_by_score(detector):
     scores = [one.score for one in objects]
     assert scores == sorted(scores, reverse=True) and scores[-1] > 0.02
     middle = float(np.median(scores))
-    higher = TorchvisionDetector(model=SMALL, threshold=middle)
+    higher = calibrated(model=SMALL, threshold=middle)
     found = higher.compute([clock()])[0]
     assert [one.label for one in found] == [one.label for one in objects if one.score > middle]
-    nothing = TorchvisionDetector(model=SMALL, threshold=1.0)
+    nothing = calibrated(model=SMALL, threshold=1.0)
     assert nothing.compute([clock()]) == [[]]
 
 

@@ -73,7 +73,7 @@ def test_the_network_follows_when_the_device_changes():
 
 
 @pytest.mark.parametrize(
-    "encoder", [EfficientNetLite(), Torchvision(model="shufflenet_v2_x0_5")], ids=["lite", "random"]
+    "encoder", [EfficientNetLite(), Torchvision(model="squeezenet1_1")], ids=["lite", "random"]
 )
 def test_concurrent_threads_get_the_features_of_their_own_images(encoder):
     images = [noise(seed=i) // (i + 1) for i in range(8)]
