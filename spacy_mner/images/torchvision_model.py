@@ -90,7 +90,10 @@ class TorchvisionModel:
                     state[DENSENET.sub(r"\1\2", name)] = tensor
             return state
         except OSError as error:
-            raise OSError(f"cannot load the weights {source} of {self.name}: {error}") from error
+            raise OSError(
+                f"cannot load the weights {source} of {self.name}: {error}. Set weights to a file "
+                "with a state dict of this model"
+            ) from error
         # The parsers raise many types of errors; a list of tensors has no names.
         except Exception as error:
             raise ValueError(

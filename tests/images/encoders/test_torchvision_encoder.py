@@ -29,7 +29,6 @@ SMALL = "shufflenet_v2_x0_5"
         ("regnet_y_400mf", 440, 49, 440),
         ("swin_t", 768, 49, 768),
         ("vit_b_32", 768, 49, 768),
-        ("vit_h_14", 1280, 1369, 1280),
     ],
 )
 def test_sizes_of_features_are_known_without_weights(model, dim, cells, width):
@@ -103,6 +102,23 @@ def test_a_file_that_torchvision_wrote_is_loaded(model, options, dim, tmp_path):
     torch.save(network.state_dict(), tmp_path / "w.pth")
     encoder = Torchvision(model=model, weights=str(tmp_path / "w.pth"))
     assert encoder.encode([clock()]).shape == (1, 1, dim)
+
+
+def test_published_weights_of_googlenet_are_loaded_as_by_torchvision(tmp_path, monkeypatch):
+    published = models.googlenet(aux_logits=True, init_weights=False).state_dict()
+    torch.save(published, tmp_path / "w.pth")
+    monkeypatch.setattr(
+        models.GoogLeNet_Weights, "get_state_dict", lambda *_, **options: published.copy()
+    )
+    reference = models.googlenet(weights="DEFAULT").eval()
+    reference.fc = torch.nn.Identity()
+    for weights in ("DEFAULT", str(tmp_path / "w.pth")):
+        encoder = Torchvision(weights=weights)
+        inputs = encoder.preprocessing(clock())[None]
+        with torch.no_grad():
+            expected = reference(inputs)
+        features = torch.tensor(encoder.encode([clock()])[:, 0])
+        torch.testing.assert_close(features, expected, rtol=1e-3, atol=0)
 
 
 def test_published_parameter_names_of_densenet_are_converted(tmp_path):
