@@ -5,6 +5,7 @@ from .characters import CharacterFeaturizer
 from .featurizer import Featurizer, Featurizers
 from .image import ImageFeaturizer
 from .objects import ObjectFeaturizer
+from .stored_vectors import StoredVectorsFeaturizer
 from .transformer import TransformerFeaturizer
 from .words import WordFeaturizer
 
@@ -15,6 +16,7 @@ __all__ = [
     "Featurizers",
     "ImageFeaturizer",
     "ObjectFeaturizer",
+    "StoredVectorsFeaturizer",
     "TransformerFeaturizer",
     "WordFeaturizer",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,21 @@ logger = logging.getLogger("spacy")
 
 # Words with fewer occurrences in training are unknown, so that "unknown" is trained.
 MIN_COUNT = 2
+
+
+def frequent_words(counts: Counter[str]) -> list[str]:
+    """Return the words with at least `MIN_COUNT` occurrences, sorted."""
+    return sorted(word for word, n in counts.items() if n >= MIN_COUNT)
+
+
+def number_words(words: Sequence[str]) -> dict[str, int]:
+    """Map each word to its row, from 1."""
+    return {word: row for row, word in enumerate(words, start=1)}
+
+
+def row_of(word: str, rows: Mapping[str, int]) -> int:
+    """Return the row of a word as written, else in lower case; 0 if unknown."""
+    return rows.get(word) or rows.get(word.lower(), 0)
 
 
 class WordFeaturizer(Featurizer):
@@ -52,20 +68,16 @@ class WordFeaturizer(Featurizer):
         if self._vocab is None:
             raise ValueError("WordVectors.v1 needs a training post to initialize.")
         self._table = TrainingTable(self._vocab.vectors_length)
-        words = sorted(word for word, n in self._counts.items() if n >= MIN_COUNT)
-        self._set_words(words)
+        self.rows = number_words(frequent_words(self._counts))
         if self._table.dim:
             self._table.check(self._vocab.vectors)
         else:
             logger.info(
                 "The vocab has no word vectors: learning a table of the %d words that occur at "
                 "least twice in training. Set [initialize] vectors to use pretrained vectors.",
-                len(words),
+                len(self.rows),
             )
         self._counts, self._vocab = Counter(), None
-
-    def _set_words(self, words: list[str]) -> None:
-        self.rows = {word: row for row, word in enumerate(words, start=1)}
 
     def resource_fingerprint(self, vocab: Vocab) -> str | None:
         return self._table.resource_fingerprint(vocab)
@@ -77,14 +89,10 @@ class WordFeaturizer(Featurizer):
         words = batch.words
         vectors = np.zeros((len(words), self._table.dim), dtype=np.float32)
         known = np.zeros(len(words), dtype=bool)
-        row = np.asarray([self._row(word) for word in words], dtype=np.int64)
+        row = np.asarray([row_of(word, self.rows) for word in words], dtype=np.int64)
         if self._table.dim and words:
             vectors, known = self._look_up(batch.vocab.vectors, words)
         return {"vectors": vectors, "known": known, "row": row, "token": batch.token}
-
-    def _row(self, word: str) -> int:
-        """Row of the learned table, of the word as written or in lower case; 0 if unknown."""
-        return self.rows.get(word) or self.rows.get(word.lower(), 0)
 
     def _look_up(self, table: Vectors, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the pretrained vectors [n_words, dim], and which words have one [n_words]."""
@@ -106,4 +114,4 @@ class WordFeaturizer(Featurizer):
     @state.setter
     def state(self, value: dict[str, Any]) -> None:
         self._table = TrainingTable(value["dim"])
-        self._set_words(value["words"])
+        self.rows = number_words(value["words"])

@@ -12,6 +12,7 @@ from ..features import (
     CharacterFeaturizer,
     ImageFeaturizer,
     ObjectFeaturizer,
+    StoredVectorsFeaturizer,
     TransformerFeaturizer,
     WordFeaturizer,
 )
@@ -25,11 +26,13 @@ from ..layers.embed import (
     ImageEmbedding,
     ObjectEmbedding,
     SemanticAugmentation,
+    StoredVectors,
     Tok2VecEmbedding,
     WordVectors,
 )
 from ..layers.encode import BiLSTM, CoupledBiLSTM, NoEncoder
 from ..layers.fuse import Concatenate, CrossModal, ModalityAttention
+from .load_vectors import load_vectors
 from .tagger import TOK2VEC, Modality, Stage, TaggerModel, multimodal_tagger
 from .text_encoder import build_transformer_embedding, load_weights
 
@@ -49,6 +52,7 @@ def build_multimodal_tagger(
     tok2vec: Model | None = None,
     tok2vec_width: int = 150,
     mixed_precision: bool = False,
+    saved_precision: Literal["float32", "float16"] = "float32",
 ) -> TaggerModel:
     """The tagger: embed, fuse, encode, decode, each from its block of the config.
 
@@ -58,6 +62,8 @@ def build_multimodal_tagger(
     tok2vec_width: its vectors are projected to this width, that of the other modalities.
     mixed_precision: compute the network in bfloat16, on CUDA and on CPUs with AVX-512 BF16; no
         effect elsewhere. The CRF computes in float32.
+    saved_precision: type in which the weights are saved; float16 halves the size of a pipeline. A
+        loaded network computes in float32.
 
     Raises ValueError for a block of another kind.
     """
@@ -71,6 +77,7 @@ def build_multimodal_tagger(
         encode=_checked("encode", encode),
         decode=_checked("decode", decode),
         mixed_precision=mixed_precision,
+        saved_precision=saved_precision,
     )
 
 
@@ -130,6 +137,28 @@ def build_word_vectors(width: int = 150, dropout: float = 0.3, finetune: bool = 
     featurizer = WordFeaturizer(finetune=finetune)
     embedder = partial(WordVectors, width=width, dropout=dropout)
     return Modality("spacy_mner.WordVectors.v1", featurizer, embedder)
+
+
+def build_stored_vectors(
+    path: str | None,
+    max_words: int = 100_000,
+    width: int = 150,
+    dropout: float = 0.3,
+    finetune: bool = True,
+) -> Modality:
+    """Pretrained word vectors that are saved with the component, in eight bits per number.
+
+    For pipelines that are shared: they need no vectors in the vocab. The vectors are read when the
+    model is initialized.
+
+    path: of a folder that `spacy init vectors` writes, or an installed pipeline with vectors.
+    max_words: number of words from the top of the table, which is usually sorted by frequency.
+    width, dropout, finetune: as in spacy_mner.WordVectors.v1.
+    """
+    featurizer = StoredVectorsFeaturizer(path, max_words=max_words, finetune=finetune)
+    embedder = partial(StoredVectors, width=width, dropout=dropout)
+    pretrain = partial(load_vectors, path=path, max_words=max_words)
+    return Modality("spacy_mner.StoredVectors.v1", featurizer, embedder, pretrain)
 
 
 def build_char_bilstm(

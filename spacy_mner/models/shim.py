@@ -30,13 +30,19 @@ class TorchShim(Shim):
     keeps them contiguous), and inputs may be integers.
 
     build: returns the network of a `NetworkConfig`; picklable.
+    saved_precision: name of the type in which floating-point weights are saved.
     """
 
     def __init__(
-        self, build: Callable[[NetworkConfig], torch.nn.Module], *, mixed_precision: bool = False
+        self,
+        build: Callable[[NetworkConfig], torch.nn.Module],
+        *,
+        mixed_precision: bool = False,
+        saved_precision: str = "float32",
     ):
         super().__init__(None)
         self.build = build
+        self.saved_dtype: torch.dtype = getattr(torch, saved_precision)
         self.mixed_precision = mixed_precision
 
     @property
@@ -142,8 +148,11 @@ class TorchShim(Shim):
     def to_bytes(self) -> bytes:
         if self._model is None:
             return b""
-        weights = {name: value.contiguous() for name, value in self._model.state_dict().items()}
+        weights = {name: self._to_saved(value) for name, value in self._model.state_dict().items()}
         return save_safetensors(weights, metadata={METADATA_KEY: json.dumps(self.cfg)})
+
+    def _to_saved(self, value: torch.Tensor) -> torch.Tensor:
+        return (value.to(self.saved_dtype) if value.dtype == torch.float32 else value).contiguous()
 
     def from_bytes(self, data: bytes) -> TorchShim:
         if not data:

@@ -93,6 +93,7 @@ def multimodal_tagger(
     encode: Stage,
     decode: Stage,
     mixed_precision: bool,
+    saved_precision: str,
 ) -> TaggerModel:
     """The Thinc model of the four stages. Its network is built when the model is initialized."""
     embedders = {name: modality.embedder for name, modality in modalities.items()}
@@ -116,7 +117,7 @@ def multimodal_tagger(
         dims={"nO": None},
         layers=[] if tok2vec is None else [tok2vec],
         refs={"tok2vec": tok2vec},
-        shims=[TorchShim(build, mixed_precision=mixed_precision)],
+        shims=[TorchShim(build, mixed_precision=mixed_precision, saved_precision=saved_precision)],
         attrs={
             "featurizers": featurizers,
             "blocks": blocks,

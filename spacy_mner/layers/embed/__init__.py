@@ -9,6 +9,7 @@ from .augmentation import SemanticAugmentation
 from .characters import CharBiLSTM, CharCNN
 from .image import ImageEmbedding
 from .objects import ObjectEmbedding
+from .stored_vectors import StoredVectors
 from .tok2vec import Tok2VecEmbedding
 from .transformer import TransformerEmbedding
 from .words import WordVectors
@@ -19,6 +20,7 @@ __all__ = [
     "ImageEmbedding",
     "ObjectEmbedding",
     "SemanticAugmentation",
+    "StoredVectors",
     "Tok2VecEmbedding",
     "TransformerEmbedding",
     "WordVectors",
