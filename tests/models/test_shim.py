@@ -117,3 +117,14 @@ def test_a_copy_has_an_id_of_its_own(shim):
     assert copied.id != shim.id
     assert copied.network is not shim.network
     assert torch.equal(copied.network.weight, shim.network.weight)
+
+
+def test_weights_saved_in_half_precision_are_computed_in_full_precision():
+    shim = TorchShim(linear, saved_precision="float16")
+    shim.initialize({"n_in": 3})
+    data = shim.to_bytes()
+    other = TorchShim(linear, saved_precision="float16").from_bytes(data)
+    for one, two in zip(shim.network.parameters(), other.network.parameters(), strict=True):
+        assert two.dtype == torch.float32
+        assert torch.equal(one.half().float(), two)
+    assert other.to_bytes() == data
