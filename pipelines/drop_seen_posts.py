@@ -1,0 +1,65 @@
+"""Removes training posts whose text occurs in a dev or test post of any of the corpora.
+
+    python pipelines/drop_seen_posts.py corpus/pretrained/all corpus/pretrained
+
+reads NAME.train.spacy in the first folder and writes it to the second, without the posts whose
+text is that of a post of a .dev.spacy or .test.spacy file there. Texts are compared by their
+letters and digits alone, ignoring case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import spacy
+from spacy.tokens import Doc
+
+from spacy_mner.corpus.docbin import read_docs, write_docs
+from spacy_mner.errors import CorpusError
+
+VOCAB = spacy.blank("en").vocab
+
+
+def text_key(doc: Doc) -> str:
+    """Return the letters and digits of a post, casefolded."""
+    return "".join(filter(str.isalnum, doc.text.casefold()))
+
+
+def drop_seen_posts(source: Path, target: Path) -> Iterator[tuple[str, int, int]]:
+    """Write the training posts that are in no dev or test post.
+
+    Yields the name of each file, and its number of posts before and after. A post without letters
+    and digits is kept.
+    """
+    seen = {
+        text_key(doc)
+        for split in ("dev", "test")
+        for path in sorted(target.glob(f"*.{split}.spacy"))
+        for doc in read_docs(path, VOCAB)
+    } - {""}
+    for path in sorted(source.glob("*.train.spacy")):
+        docs = list(read_docs(path, VOCAB))
+        kept = [doc for doc in docs if text_key(doc) not in seen]
+        write_docs(kept, target / path.name)
+        yield path.name, len(docs), len(kept)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="folder of the training posts")
+    parser.add_argument("target", type=Path, help="folder of the dev and test posts")
+    options = parser.parse_args()
+    try:
+        for name, before, after in drop_seen_posts(options.source, options.target):
+            print(f"{name}: {before - after:,} of {before:,} posts are in dev or test; removed")
+    except CorpusError as error:
+        sys.exit(f"{error}")
+
+
+if __name__ == "__main__":
+    main()
