@@ -48,7 +48,8 @@ class StoredVectorsFeaturizer(Featurizer):
     path, max_words: as in `read_vectors`; read in `finalize`, afterwards the words are part of the
         `state`.
     finetune: assign rows of a learned table to the words of the training posts, in which the
-        network learns an offset to the pretrained vectors.
+        network learns an offset to the pretrained vectors. Only to words of letters: a pipeline
+        that is shared does not contain the mentions and addresses of its training posts.
     """
 
     def __init__(self, path: str | None, *, max_words: int, finetune: bool):
@@ -62,7 +63,7 @@ class StoredVectorsFeaturizer(Featurizer):
 
     def update_vocab(self, doc: Doc) -> None:
         if self.finetune:
-            self._counts.update(token.lower_ for token in doc)
+            self._counts.update(token.lower_ for token in doc if token.is_alpha)
 
     def finalize(self) -> None:
         words, vectors = read_vectors(self.path, self.max_words)

@@ -53,7 +53,7 @@ def test_a_source_without_a_vector_per_word_is_refused(tmp_path, source):
 def test_a_word_has_the_row_of_its_spelling_else_of_its_lower_case(folder):
     nlp = spacy.blank("en")  # without vectors: those of the folder are used
     featurizer = StoredVectorsFeaturizer(folder, max_words=10, finetune=True)
-    initialize(featurizer, nlp.make_doc("new NEW x"))
+    initialize(featurizer, nlp.make_doc("new NEW x @y @y"))
     assert featurizer.dims() == {"dim": 6, "n_stored": 4, "n_words": 1}
     batch = PostBatch.from_docs([nlp.make_doc("PARIS Paris new x")])
     features = featurizer(batch)
