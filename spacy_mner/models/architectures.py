@@ -146,7 +146,7 @@ def build_stored_vectors(
     dropout: float = 0.3,
     finetune: bool = True,
 ) -> Modality:
-    """Pretrained word vectors that are saved with the component, rounded to 31 values per word.
+    """Pretrained word vectors that are saved with the component, rounded to 21 values per word.
 
     For pipelines that are shared: they need no vectors in the vocab. The vectors are read when the
     model is initialized.

@@ -64,9 +64,7 @@ def test_entities_of_real_posts_are_found_offline(folder):
         {"text": "Justin Bieber at Madison Square Garden tonight"},
         {"text": "Obama visited Paris with the Microsoft CEO #NewYork @Nike"},
     ]
-    found = [
-        {(e.text, e.label_) for e in doc.ents} for doc in nlp.pipe(make_docs(nlp, posts))
-    ]
+    found = [{(e.text, e.label_) for e in doc.ents} for doc in nlp.pipe(make_docs(nlp, posts))]
     assert {("Justin Bieber", "PER"), ("Madison Square Garden", "LOC")} <= found[0]
     assert {("Obama", "PER"), ("Paris", "LOC"), ("Microsoft", "ORG")} <= found[1]
     assert "@Nike" not in {text for text, _ in found[1]}

@@ -8,9 +8,9 @@ from torch import Tensor
 from ..types import Features, TokenVectors
 from .words import WordVectors
 
-# Largest absolute value in the table. A byte holds 127, but values up to 15 compress to 4.5 bits in
-# a wheel, and predictions are as good.
-MAX_VALUE = 15
+# Largest absolute value in the table. A byte holds 127, but values up to 10 compress to 4 bits in a
+# wheel, and predictions are as good.
+MAX_VALUE = 10
 
 
 class StoredVectors(WordVectors):
