@@ -1,9 +1,9 @@
 """Removes training posts whose text occurs in a dev or test post of any of the corpora.
 
-    python pipelines/drop_seen_posts.py corpus/pretrained/all corpus/pretrained
+    python pipelines/drop_seen_posts.py SOURCE HELD_OUT TARGET
 
-reads NAME.train.spacy in the first folder and writes it to the second, without the posts whose
-text is that of a post of a .dev.spacy or .test.spacy file there. Texts are compared by their
+reads NAME.train.spacy in the first folder and writes it to the third, without the posts whose text
+is that of a post of a .dev.spacy or .test.spacy file in the second. Texts are compared by their
 letters and digits alone, ignoring case.
 """
 
@@ -28,7 +28,7 @@ def text_key(doc: Doc) -> str:
     return "".join(filter(str.isalnum, doc.text.casefold()))
 
 
-def drop_seen_posts(source: Path, target: Path) -> Iterator[tuple[str, int, int]]:
+def drop_seen_posts(source: Path, held_out: Path, target: Path) -> Iterator[tuple[str, int, int]]:
     """Write the training posts that are in no dev or test post.
 
     Yields the name of each file, and its number of posts before and after. A post without letters
@@ -37,9 +37,10 @@ def drop_seen_posts(source: Path, target: Path) -> Iterator[tuple[str, int, int]
     seen = {
         text_key(doc)
         for split in ("dev", "test")
-        for path in sorted(target.glob(f"*.{split}.spacy"))
+        for path in sorted(held_out.glob(f"*.{split}.spacy"))
         for doc in read_docs(path, VOCAB)
     } - {""}
+    target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.glob("*.train.spacy")):
         docs = list(read_docs(path, VOCAB))
         kept = [doc for doc in docs if text_key(doc) not in seen]
@@ -52,10 +53,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("source", type=Path, help="folder of the training posts")
-    parser.add_argument("target", type=Path, help="folder of the dev and test posts")
+    parser.add_argument("held_out", type=Path, help="folder of the dev and test posts")
+    parser.add_argument("target", type=Path)
     options = parser.parse_args()
     try:
-        for name, before, after in drop_seen_posts(options.source, options.target):
+        for name, before, after in drop_seen_posts(
+            options.source, options.held_out, options.target
+        ):
             print(f"{name}: {before - after:,} of {before:,} posts are in dev or test; removed")
     except CorpusError as error:
         sys.exit(f"{error}")

@@ -4,8 +4,8 @@
 
 Figures are F1, precision and recall on the corpora of `spacy project run pretrained`, with gold
 tokens and with those of the pipeline, for it and for spaCy's en_core_web_sm; the sample corpus with
-images on, off and shuffled; and words per second on the texts of the three open corpora, in one
-thread. `pipelines/card.py` shows them.
+images on, off and shuffled; the open corpora with random images of it; and words per second on the
+texts of the three open corpora, in one thread. `pipelines/card.py` shows them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import platform
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import torch
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from add_random_images import with_random_images
 from spacy_mner.corpus.docbin import read_docs
 from spacy_mner.corpus.join_words import join_words
 from spacy_mner.errors import MNERError
@@ -61,27 +63,42 @@ def measure(nlp: Language, baseline: Language, corpora: Path, images_root: Path)
     open_corpora = {
         corpus: {
             tokens: {
-                name: scores_on(system, corpora / f"{corpus}.test.spacy", tokens=tokens)
+                name: scores_of(
+                    system,
+                    read_docs(corpora / f"{corpus}.test.spacy", system.vocab),
+                    tokens=tokens,
+                )
                 for name, system in systems.items()
             }
             for tokens in ("gold", "pipeline")
         }
         for corpus in OPEN_CORPORA
     }
+    posts = list(read_docs(corpora / "sample.test.spacy", nlp.vocab, images_root))
     sample = {
-        images: scores_on(
-            nlp, corpora / "sample.test.spacy", images_root, images=images, tokens="pipeline"
-        )
+        images: scores_of(nlp, posts, images=images, tokens="pipeline")
         for images in ("on", "off", "shuffled")
     }
-    return {"open_corpora": open_corpora, "sample": sample, "speed": speed}
+    images = sorted({doc._.image for doc in posts} - {None})
+    random_images = {
+        corpus: scores_of(
+            nlp,
+            with_random_images(read_docs(corpora / f"{corpus}.test.spacy", nlp.vocab), images),
+            tokens="gold",
+        )
+        for corpus in OPEN_CORPORA
+    }
+    return {
+        "open_corpora": open_corpora,
+        "sample": sample,
+        "random_images": random_images,
+        "speed": speed,
+    }
 
 
-def scores_on(
-    nlp: Language, path: Path, images_root: Path | None = None, **options: Any
-) -> dict[str, Any]:
-    """Return the scores of a pipeline on a corpus, without user mentions and with them."""
-    scores = evaluate(nlp, read_docs(path, nlp.vocab, images_root), **options)
+def scores_of(nlp: Language, docs: Iterable[Doc], **options: Any) -> dict[str, Any]:
+    """Return the scores of a pipeline on annotated posts, without user mentions and with them."""
+    scores = evaluate(nlp, docs, **options)
     counted = scores["without_mentions"] or scores
     return {
         "posts": scores["posts"],

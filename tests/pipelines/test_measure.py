@@ -47,6 +47,7 @@ def test_figures_and_card(trained, baseline, corpora, images, tmp_path):
     # spaCy's tokenizer does not split "@bob": of four gold spans, two align.
     assert scores["pipeline"]["pipeline"]["aligned"] == 0.5
     assert figures["sample"]["on"]["all"]["f"] > figures["sample"]["off"]["all"]["f"]
+    assert figures["random_images"]["wnut17"]["posts"] == 3
     assert figures["speed"]["words"] == 3 * 7
 
     meta = make_meta("en_mner_social_sm", trained, figures)
