@@ -134,8 +134,9 @@ class SpanAlignment:
     @property
     def _tokenizer(self) -> str:
         return (
-            f"The tokenizer is that of the language {self.lang!r}: `spacy-mner init --lang CODE` "
-            "writes a config with another one."
+            f"The tokenizer is that of the given pipeline, else of the language {self.lang!r}: "
+            "`spacy-mner init --lang CODE` or `--from PIPELINE` writes a config with another one, "
+            "and `convert --model PIPELINE` checks with it."
         )
 
     def __str__(self) -> str:
