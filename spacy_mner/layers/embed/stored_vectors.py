@@ -9,7 +9,7 @@ from ..types import Features, TokenVectors
 from .words import WordVectors
 
 # Largest absolute value in the table. A byte holds 127, but values up to 10 compress to 4 bits in a
-# wheel, and predictions are as good.
+# wheel. A trained pipeline whose table was rounded to 15 had the same F1; to 7, 0.8 points less.
 MAX_VALUE = 10
 
 
