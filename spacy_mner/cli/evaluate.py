@@ -90,9 +90,9 @@ def show(scores: dict[str, Any]) -> None:
         (label, *_percent(score, ("p", "r", "f")))
         for label, score in sorted((scores["ents_per_type"] or {}).items())
     ]
-    rows.append(("all types", *_percent(scores, ("ents_p", "ents_r", "ents_f"))))
+    names = ("ents_p", "ents_r", "ents_f")
+    rows.append(("all types", *_percent(scores, names)))
     if scores["without_mentions"]:
-        names = ("ents_p", "ents_r", "ents_f")
         rows.append(("without mentions", *_percent(scores["without_mentions"], names)))
     names = ("segmentation_p", "segmentation_r", "segmentation_f")
     rows.append(("segmentation", *_percent(scores, names)))
