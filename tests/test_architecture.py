@@ -25,7 +25,8 @@ ROWS = [
     ["features", "layers"],
     ["extensions"],
     ["images"],
-    ["about", "errors", "registries", "utils"],
+    ["registries", "utils"],
+    ["about", "errors"],
 ]
 ROW_OF = {package: i for i, row in enumerate(ROWS) for package in row}
 ROOT_MODULES = {"__init__", "about", "errors", "extensions", "registries"}

@@ -12,10 +12,11 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..extensions import has_image_text
+from ..utils.hub_model import import_library
 from ..utils.text import UNSPACED
 from .batch import PostBatch
 from .featurizer import Featurizer
-from .huggingface import EncoderFiles, import_library, read_files
+from .huggingface import EncoderFiles, read_files
 
 logger = logging.getLogger("spacy")
 

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..features.huggingface import from_pretrained, import_library, unsupported_encoder_error
+from ..features.huggingface import text_encoder, unsupported_encoder_error
 from ..layers.embed import TransformerEmbedding
+from ..utils.hub_model import build_from_config, first_line
 
 
 def build_transformer_embedding(
@@ -18,15 +19,7 @@ def build_transformer_embedding(
 
     config: the encoder's config.json.
     """
-    library = import_library("transformers")
-    try:
-        from transformers.initialization import no_init_weights
-    except ImportError:  # transformers 4
-        from transformers.modeling_utils import no_init_weights
-    # Without its dtype (torch_dtype in transformers 4), an encoder is built in float32.
-    config = {key: v for key, v in config.items() if key not in ("dtype", "torch_dtype")}
-    with no_init_weights():
-        encoder = library.AutoModel.from_config(library.AutoConfig.for_model(**config))
+    encoder = build_from_config(config)
     return TransformerEmbedding(
         encoder=encoder,
         dim=encoder.config.hidden_size,
@@ -39,7 +32,7 @@ def build_transformer_embedding(
 def load_weights(embedding: nn.Module, *, name: str, revision: str | None) -> None:
     """Load the pretrained weights of an encoder into a new embedder, as float32."""
     assert isinstance(embedding, TransformerEmbedding)
-    pretrained = from_pretrained("AutoModel", name, revision)
+    pretrained = text_encoder(name, revision).load("AutoModel")
     embedding.encoder.load_state_dict(pretrained.float().state_dict())
     _check_forward(embedding, name)
 
@@ -53,9 +46,8 @@ def _check_forward(embedding: TransformerEmbedding, name: str) -> None:
         with torch.no_grad():
             width = embedding.eval()(features, torch.tensor([1])).vectors.shape[1]
     except Exception as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
         raise unsupported_encoder_error(
-            name, f"it does not accept word pieces alone ({reason})"
+            name, f"it does not accept word pieces alone ({first_line(error)})"
         ) from error
     if width != embedding.width:
         raise unsupported_encoder_error(

@@ -19,7 +19,7 @@ import srsly
 import torch
 
 from ..about import __version__
-from ..errors import LoadingError
+from ..errors import LoadingError, UsageError
 from ..models.config_blocks import ConfigBlock, find_difference
 
 MANIFEST = "manifest.json"
@@ -94,7 +94,7 @@ class SavedComponent:
         for name, part in self.parts.items():
             try:
                 part.load(contents[name])
-            except ImportError:
+            except (ImportError, UsageError):
                 raise  # The message names the package to install.
             # What does not match raises many errors: KeyError, RuntimeError of torch, …
             except Exception as error:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from spacy_mner.features import TransformerFeaturizer
 from spacy_mner.features.batch import PostBatch
-from spacy_mner.features.huggingface import FILES, UNLIMITED, from_pretrained, read_files
+from spacy_mner.features.huggingface import FILES, UNLIMITED, read_files, text_encoder
 from spacy_mner.models.text_encoder import build_transformer_embedding
 
 from ..conftest import make_doc
@@ -133,7 +133,7 @@ def test_a_tokenizer_without_an_unknown_piece_is_unsupported(tmp_path):
 def assert_unreadable(folder: Path, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         read_files(str(folder))
-        from_pretrained("AutoModel", str(folder))
+        text_encoder(str(folder)).load("AutoModel")
     message = str(caught.value)
     assert repr(str(folder)) in message
     assert "huggingface.co" not in message

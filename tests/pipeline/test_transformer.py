@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.training.loop import subdivide_batch
 
+from spacy_mner.errors import UsageError
 from spacy_mner.training.optimizers import AdamW
 
 from ..conftest import examples_of, gold_docs, make_doc
@@ -263,8 +264,8 @@ def test_label_data_initializes_another_pipeline(trained, bert):
 def test_a_missing_library_raises_with_the_extra(bert, monkeypatch, tmp_path):
     initialized(bert).to_disk(tmp_path / "model")
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ImportError, match=r"spacy-mner\[transformers\]"):
+    with pytest.raises(UsageError, match=r"spacy-mner\[transformers\]"):
         spacy.load(tmp_path / "model")
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ImportError, match=r"spacy-mner\[transformers\]"):
+    with pytest.raises(UsageError, match=r"spacy-mner\[transformers\]"):
         initialized(bert)
