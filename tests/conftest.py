@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,23 @@ def _one_thread() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'"
+    )
+    with playwright.sync_playwright() as driver:
+        installed = next(filter(None, map(shutil.which, BROWSERS)), driver.chromium.executable_path)
+        if not Path(installed).exists():
+            pytest.skip(f"no browser: install one of {', '.join(BROWSERS)}")
+        browser = driver.chromium.launch(executable_path=installed)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

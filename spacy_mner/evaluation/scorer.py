@@ -20,7 +20,7 @@ Entity = tuple[int, int, str]
 
 
 def build_mner_scorer() -> Scorer:
-    """Build the scorer of `multimodal_ner`; see `score_entities`."""
+    """Score entities by exact match of character offsets and label; see `score_entities`."""
     return score_entities
 
 

@@ -49,7 +49,19 @@ def make_multimodal_ner(
     overwrite: bool,
     scorer: Callable | None,
 ) -> MultimodalNER:
-    """Named entities of posts with images."""
+    """Named entities of posts with images.
+
+    All settings but the model may be changed on a loaded component, and are saved with it.
+
+    model: the network, `spacy_mner.MultimodalTagger.v1` with its blocks, or by default word +
+        character + image.
+    threshold: predicted entities with a smaller probability are dropped.
+    annotate_attention: set `doc._.modality_attention` or `doc._.image_attention`.
+    images_root: folder that relative image paths are relative to; null for the working directory.
+    overwrite: replace the entities that a post has; false keeps them, and the CRF decodes around
+        them.
+    scorer: called by spaCy with annotated posts.
+    """
     return MultimodalNER(
         nlp.vocab,
         model,

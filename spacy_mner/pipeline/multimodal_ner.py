@@ -168,9 +168,10 @@ class MultimodalNER(TrainablePipe):
         """Set the labels, collect the vocabularies and build a new network.
 
         labels: the output of `spacy init labels`, or a list of entity labels; None to collect them
-            from the examples.
+            from the training corpus.
         image_cache: folder in which image features are cached over epochs and restarts of the
-            training; None for none. It is not saved: a loaded pipeline writes no files.
+            training; None for none. It is not saved: a loaded pipeline writes no files. A
+            component with `source`, which spaCy does not initialize, caches in memory alone.
 
         Raises ValueError where there are no labels.
         """

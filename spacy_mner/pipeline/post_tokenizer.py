@@ -55,18 +55,18 @@ _HASHTAG_WORD = re.compile("U+(?!l)|U?l+|d+|o+")
 
 
 def build_post_tokenizer() -> Callable[[Language], PostTokenizer]:
-    """Build a tokenizer for posts; see `PostTokenizer`."""
-    return lambda nlp: PostTokenizer(nlp.vocab)
-
-
-class PostTokenizer(DummyTokenizer):
-    """Splits a post into tokens, in time linear in its length.
+    """Build a tokenizer for posts, which takes time linear in their length.
 
     One token each: a mention (`@user`), a URL, an emoji with its modifiers and joiners, an
     emoticon, an HTML entity, a run of one punctuation character (`!!!`), an ideograph. A hashtag is
     split into `#` and its words (`#NewYork` → `#`, `New`, `York`). Contractions are split as in the
     Penn Treebank (`do`, `n't`). Tokens and spaces always join to the text.
     """
+    return lambda nlp: PostTokenizer(nlp.vocab)
+
+
+class PostTokenizer(DummyTokenizer):
+    """Splits a post into tokens; see `build_post_tokenizer`."""
 
     def __init__(self, vocab: Vocab) -> None:
         self.vocab = vocab

