@@ -17,6 +17,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # From the commands down to torch: a package imports from those in later rows, and from itself.
 ROWS = [
     ["cli"],
+    ["serve"],
     ["visualize", "annotate", "training"],
     ["evaluation"],
     ["corpus"],

@@ -21,8 +21,6 @@ from .task import Task
 
 # Regions of a descriptor (a grid of 32 x 32). All posts of a batch are padded to the largest one.
 MAX_REGIONS = 1024
-# Decimals of scores and attention weights on which different machines agree.
-DECIMALS = 4
 
 Annotation = dict[str, Any]
 
@@ -39,6 +37,9 @@ class Annotator:
 
     scratch: folder for fetched images; the system's temporary folder if None.
     """
+
+    # Decimals of scores and attention weights on which different machines agree.
+    decimals = 4
 
     def __init__(self, task: Task, scratch: Path | None = None) -> None:
         self.task = task
@@ -79,14 +80,14 @@ class Annotator:
             for doc, i in stream:
                 # The context is lost (None) if a component returns a new Doc.
                 if i is not None:
-                    yield i, self._annotation(doc)
+                    yield i, self.annotation_of(doc)
         except Exception:
             return  # from a `pipe` method without error handling
 
     def _annotate_one(self, row: Row, images: Images) -> Annotation:
         self.nlp.set_error_handler(raise_error)
         try:
-            return self._annotation(self.nlp(self._doc(row, images)))
+            return self.annotation_of(self.nlp(self._doc(row, images)))
         except Exception as error:
             return self._failed(error)
 
@@ -107,19 +108,20 @@ class Annotator:
         doc._.image_objects = parse_cell(row.values.get(columns.image_objects))
         return doc
 
-    def _annotation(self, doc: Doc) -> Annotation:
+    def annotation_of(self, doc: Doc) -> Annotation:
+        """Return the annotation of an annotated post."""
         entities = [
             {
                 "start": entity.start_char,
                 "end": entity.end_char,
                 "label": entity.label_,
                 "text": entity.text,
-                "score": None if entity._.score is None else round(entity._.score, DECIMALS),
+                "score": None if entity._.score is None else round(entity._.score, self.decimals),
             }
             for entity in doc.ents
             if not entity.text.isspace()
         ]
-        attention = {"attention": _attention(doc)} if self.task.attention else {}
+        attention = {"attention": _attention(doc, self.decimals)} if self.task.attention else {}
         status = doc._.image_status
         return {"entities": entities, **attention, "image_status": status, "error": None}
 
@@ -153,7 +155,7 @@ def _image_features(cell: Any) -> np.ndarray | ImageError | None:
     return features
 
 
-def _attention(doc: Doc) -> list[dict[str, Any]] | None:
+def _attention(doc: Doc, decimals: int) -> list[dict[str, Any]] | None:
     """The attention of each token, None if the fuser computes none.
 
     The tokens are those that it was computed for: a later component may have merged or split them.
@@ -165,17 +167,19 @@ def _attention(doc: Doc) -> list[dict[str, Any]] | None:
         {
             "start": start,
             "end": end,
-            "weights": _of_token(weights, i),
-            "regions": _of_token(regions, i),
+            "weights": _of_token(weights, i, decimals),
+            "regions": _of_token(regions, i, decimals),
         }
         for i, (start, end) in enumerate(offsets.tolist())
     ]
 
 
-def _of_token(attention: dict[str, np.ndarray] | None, i: int) -> dict[str, Any] | None:
+def _of_token(
+    attention: dict[str, np.ndarray] | None, i: int, decimals: int
+) -> dict[str, Any] | None:
     """Modality → the weight of a token, or its weights over regions."""
     if attention is None:
         return None
     return {
-        name: np.round(rows[i].astype(float), DECIMALS).tolist() for name, rows in attention.items()
+        name: np.round(rows[i].astype(float), decimals).tolist() for name, rows in attention.items()
     }

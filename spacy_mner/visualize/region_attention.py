@@ -40,7 +40,7 @@ class RegionAttention:
 
 
 @dataclass
-class _Layout:
+class RegionLayout:
     """The regions of a post: their names, and the images that they tile.
 
     grids: (index of the first region, cells per side, key of the image).
@@ -62,7 +62,7 @@ def region_attention(
     layouts = {}
     for name, weights in attention.items():
         featurizer, n_regions = featurizers.by_name[name], weights.shape[1]
-        layout = _layout(doc, featurizer, image_keys, n_regions)
+        layout = region_layout(doc, featurizer, image_keys, n_regions)
         if layout.names and len(weights) == len(doc):
             layouts[name] = layout
     return [
@@ -72,7 +72,7 @@ def region_attention(
 
 
 def _of_entity(
-    entity: Span, modality: str, attention: np.ndarray, layout: _Layout
+    entity: Span, modality: str, attention: np.ndarray, layout: RegionLayout
 ) -> RegionAttention:
     shares = attention[entity.start : entity.end].mean(axis=0)
     top = np.argsort(-shares, kind="stable")[:N_TOP_REGIONS]
@@ -89,24 +89,28 @@ def _of_entity(
     )
 
 
-def _layout(
+def region_layout(
     doc: Doc, featurizer: Featurizer, image_keys: Sequence[str | None], n_regions: int
-) -> _Layout:
+) -> RegionLayout:
+    """Return the layout of the regions that the attention of a modality has.
+
+    n_regions: of the attention.
+    """
     names = featurizer.region_names(doc)
     if len(names) == n_regions:
-        return _Layout(names)
+        return RegionLayout(names)
     if n_regions == 1:  # it has all of the attention, and no name to list
-        return _Layout()
+        return RegionLayout()
     if isinstance(featurizer, ImageFeaturizer) and doc._.image_features is None:
         sizes = featurizer.regions_of(doc)
         # They differ if a file was changed or added since the prediction.
         if sum(sizes) == n_regions and len(sizes) == len(image_keys):
             return _image_layout(sizes, image_keys)
-    return _Layout([f"region {i}" for i in range(1, n_regions + 1)])
+    return RegionLayout([f"region {i}" for i in range(1, n_regions + 1)])
 
 
-def _image_layout(sizes: Sequence[int], image_keys: Sequence[str | None]) -> _Layout:
-    layout = _Layout()
+def _image_layout(sizes: Sequence[int], image_keys: Sequence[str | None]) -> RegionLayout:
+    layout = RegionLayout()
     for number, (size, key) in enumerate(zip(sizes, image_keys, strict=True), start=1):
         side = math.isqrt(size)
         if key is not None and size and side * side == size:

@@ -1,0 +1,95 @@
+"""`spacy-mner serve`: a web page and a JSON API."""
+
+from __future__ import annotations
+
+import socket
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import ImageWarning, UsageError
+from .annotate import MAX_MEGAPIXELS
+from .console import user_errors
+from .options import Code, GpuId, Model
+
+
+def serve_cli(
+    model: Model,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="Fetch images of http and https URLs.")
+    ] = False,
+    max_megapixels: Annotated[
+        float, typer.Option(min=0, max=MAX_MEGAPIXELS, help="Of an image; a larger one is masked.")
+    ] = 32,
+    max_megabytes: Annotated[
+        float, typer.Option(min=0, help="Of an image; a larger one is refused (413).")
+    ] = 20,
+    max_body_megabytes: Annotated[
+        float, typer.Option(min=0, help="Of a request; a larger one is refused (413).")
+    ] = 32,
+    max_length: Annotated[
+        int, typer.Option(min=1, help="Characters of a post; a longer one is refused (413).")
+    ] = 5_000,
+    max_posts: Annotated[
+        int, typer.Option(min=1, help="Posts of a request; one with more is refused (413).")
+    ] = 128,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Posts of all requests that are computed together.")
+    ] = 256,
+    max_wait: Annotated[
+        float, typer.Option(min=0, help="Milliseconds that a request waits for others.")
+    ] = 5,
+    max_queue: Annotated[
+        int, typer.Option(min=1, help="Posts that wait; a request beyond is refused (503).")
+    ] = 2_048,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds in which a request must have arrived.")
+    ] = 30,
+    code: Code = None,
+    gpu_id: GpuId = -1,
+) -> None:
+    """Serve a web page and a JSON API for a pipeline, until SIGTERM or Ctrl-C.
+
+    Posts and images are neither logged nor stored. Requests in flight are finished on SIGTERM.
+    """
+    with user_errors(to_stderr=True):
+        try:
+            from ..serve.application import AnnotationService, build_application
+            from ..serve.http_server import run_server
+            from ..serve.server_settings import ServerSettings
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("spacy_mner"):
+                raise
+            raise UsageError(
+                f"The command serve needs the package {error.name}: pip install 'spacy-mner[serve]'"
+            ) from error
+
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host, port), family=family, backlog=2048) as listening:
+            # Every answer has the image status of its posts.
+            warnings.simplefilter("ignore", ImageWarning)
+            settings = ServerSettings(
+                model=model,
+                code=code,
+                gpu_id=gpu_id,
+                allow_urls=allow_urls,
+                max_megapixels=max_megapixels,
+                max_megabytes=max_megabytes,
+                max_body_megabytes=max_body_megabytes,
+                max_length=max_length,
+                max_posts=max_posts,
+                batch_size=batch_size,
+                max_wait=max_wait / 1000,
+                max_queue=max_queue,
+                timeout=timeout,
+            )
+            app = build_application(AnnotationService(settings))
+            bracketed = f"[{host}]" if ":" in host else host
+            typer.echo(f"http://{bracketed}:{listening.getsockname()[1]}", err=True)
+            run_server(app, listening, timeout)

@@ -1,0 +1,111 @@
+"""Runs the application on a port, with logs and headers that give nothing away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import traceback
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+# Seconds after the time for a request in which those in flight are finished on SIGTERM.
+GRACE = 30
+
+logger = logging.getLogger("spacy_mner.serve")
+
+
+class PrivateApplication:
+    """Adds security headers to all answers, and logs errors without their messages.
+
+    The message of an exception can quote a post.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            pass
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("%s in a request:\n%s", type(error).__name__, frames)
+
+
+class TimedProtocol(H11Protocol):
+    """HTTP/1.1 on connections that are closed if no request arrives in time (slowloris).
+
+    The body of a request has its own time limit; see `BodyReader`.
+    """
+
+    timeout = 30.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_request()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _expect_request(self) -> None:
+        self._deadline = self.loop.call_later(self.timeout, self._close_without_request)
+
+    def _close_without_request(self) -> None:
+        if self.conn.their_state is h11.IDLE:
+            self.transport.close()
+
+
+def run_server(app: ASGIApp, listening: socket.socket, timeout: float) -> None:
+    """Serve until SIGTERM or SIGINT, and finish the requests that are in flight.
+
+    timeout: seconds in which a request must have arrived.
+    """
+    config = uvicorn.Config(
+        PrivateApplication(app),
+        http=type("Protocol", (TimedProtocol,), {"timeout": timeout}),
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=round(timeout) + GRACE,
+    )
+    # After the shutdown, uvicorn raises the signal again.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+    uvicorn.Server(config).run([listening])
+
+
+def _exit(*_: Any) -> None:
+    sys.exit(0)

@@ -1,0 +1,72 @@
+"""The settings of a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..annotate.task import MEGA, Task
+
+# All request bodies in memory together, as a multiple of the largest body.
+CONCURRENT_BODIES = 8
+# Images of one request: each costs time.
+MAX_REQUEST_IMAGES = 256
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What a server annotates with, and its limits.
+
+    model: package name or folder of a pipeline.
+    code: Python file that is imported before the pipeline is loaded.
+    gpu_id: -1 for the CPU.
+    allow_urls: fetch images from http and https URLs.
+    max_megapixels: of an image; a larger one is masked.
+    max_megabytes: of an image file; a larger one is an error (413).
+    max_body_megabytes: of the body of a request.
+    max_length: characters of the text of a post.
+    max_posts: posts of a request.
+    batch_size: posts that are computed together.
+    max_wait: seconds that the first request of a batch waits for others.
+    max_queue: posts that wait; a request beyond them is refused (503).
+    timeout: seconds in which a request must have arrived completely.
+    """
+
+    model: str
+    code: Path | None = None
+    gpu_id: int = -1
+    allow_urls: bool = False
+    max_megapixels: float = 32
+    max_megabytes: float = 20
+    max_body_megabytes: float = 32
+    max_length: int = 5_000
+    max_posts: int = 128
+    batch_size: int = 256
+    max_wait: float = 0.005
+    max_queue: int = 2_048
+    timeout: float = 30.0
+
+    @property
+    def max_body(self) -> int:
+        """Bytes of the body of a request."""
+        return round(self.max_body_megabytes * MEGA)
+
+    @property
+    def max_bodies(self) -> int:
+        """Bytes of all bodies in memory."""
+        return CONCURRENT_BODIES * self.max_body
+
+    @property
+    def task(self) -> Task:
+        """The same limits and rules as those of a bulk annotation."""
+        return Task(
+            model=self.model,
+            code=self.code,
+            allow_urls=self.allow_urls,
+            max_megapixels=self.max_megapixels,
+            max_megabytes=self.max_megabytes,
+            attention=True,
+            max_length=self.max_length,
+            batch_size=self.batch_size,
+            gpu_id=self.gpu_id,
+        )
