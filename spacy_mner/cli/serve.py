@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import warnings
-from pathlib import Path
 from typing import Annotated
 
 import typer

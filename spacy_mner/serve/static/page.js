@@ -55,7 +55,7 @@
     return isOver;
   };
 
-  const megabytes = (n) => `${(n / 1e6).toFixed(n < 1e6 ? 2 : 1)} MB`;
+  const fileSize = (n) => (n < 1e6 ? `${Math.ceil(n / 1000)} kB` : `${(n / 1e6).toFixed(1)} MB`);
 
   const setImage = (file) => {
     report("");
@@ -73,7 +73,7 @@
     $("thumbnail").hidden = false;
     $("thumbnail").src = imageUrl;
     $("file-name").textContent = escapeControls(file.name);
-    $("file-size").textContent = megabytes(file.size);
+    $("file-size").textContent = fileSize(file.size);
   };
 
   const imageOf = (transfer) =>
@@ -186,7 +186,11 @@
     const [here, there] = [keys(first), keys(second)];
     const changed = [...here].filter((key) => !there.has(key)).length
       + [...there].filter((key) => !here.has(key)).length;
-    return changed ? "The image changes the entities" : "The image changes no entity";
+    if (changed) return "The image changes the entities";
+    const scores = new Map(second.entities.map((one) => [keyOf(one), one.score]));
+    const largest = Math.max(0, ...first.entities.map((one) => Math.abs(one.score - scores.get(keyOf(one)))));
+    const difference = largest >= 0.005 ? `; a score changes by ${largest.toFixed(2)}` : "";
+    return `The same entities with and without the image${n ? difference : ""}`;
   };
 
   const colorOf = (label) => `c${settings.colors[label] ?? 0}`;
@@ -200,10 +204,11 @@
 
   const annotatedRow = (name, points, annotation, other) => {
     const segments = [];
+    const known = keys(other);
     let position = 0;
     for (const entity of annotation.entities) {
       segments.push(escapeControls(points.slice(position, entity.start).join("")));
-      segments.push(mark(points, entity, other && !keys(other).has(keyOf(entity))));
+      segments.push(mark(points, entity, other && !known.has(keyOf(entity))));
       position = entity.end;
     }
     segments.push(escapeControls(points.slice(position).join("")));
@@ -267,27 +272,30 @@
     const choose = (token) => {
       stage?.querySelectorAll(".overlay").forEach((one) => one.remove());
       const lists = [];
-      for (const [name, weights] of Object.entries(token.regions)) {
+      for (const [name, weights] of Object.entries(token.regions ?? {})) {
         const { names, grids } = annotation.regions[name];
         for (const grid of stage ? grids : []) stage.append(overlay(weights, grid));
         const top = topRegions(names, weights);
         if (top.length) {
           lists.push(make("p", {}, make("i", {}, name), " ", ...top.flatMap(([region, share], i) =>
-            [i ? "; " : "", make("bdi", {}, escapeControls(region)), ":\u00a0", make("b", {}, percent(share, 1))])));
+            [i ? "; " : "", make("bdi", {}, escapeControls(region)), ":\u00a0", make("b", {}, percent(share, 1))]),
+            ` (uniform: ${percent(1 / weights.length, 1)})`));
         }
       }
       details.replaceChildren(...lists);
     };
-    const labels = annotation.attention.slice(0, MAX_TOKENS).map((token) => {
-      const input = make("input", { type: "radio", name: "token" });
+    const option = (name, token) => {
+      const input = make("input", { type: "radio", name: "token", checked: !token.regions });
       input.addEventListener("change", () => choose(token));
-      return make("label", {}, input, make("span", {}, make("bdi", {}, tokenName(points, token))));
-    });
+      return make("label", {}, input, make("span", {}, name));
+    };
+    const labels = annotation.attention.slice(0, MAX_TOKENS).map((token) =>
+      option(make("bdi", {}, tokenName(points, token)), token));
     return [
       make("h3", {}, "What each token attends to"),
       make("fieldset", { className: "tokens" },
         make("legend", { className: "help" }, stage ? "Choose a token to see its attention on the image, per cent" : "Choose a token, per cent"),
-        ...labels),
+        option(make("i", {}, "none"), {}), ...labels),
       details, tooMany(annotation.attention),
     ];
   };
@@ -305,7 +313,7 @@
       title.textContent = escapeControls(label);
       return [draw("rect", { class: "box-edge", ...place }), draw("rect", { class: "box", ...place }, title)];
     });
-    return rects.length ? draw("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none" }, ...rects) : null;
+    return rects.length ? draw("svg", { class: "boxes", viewBox: "0 0 1 1", preserveAspectRatio: "none" }, ...rects) : null;
   };
 
   /** The image with what was found in it; its stage is null if the browser cannot show it. */
@@ -320,10 +328,10 @@
     const status = annotation.image_status ?? "";
     const caption = annotation.image_text;
     return [stage, make("figure", {}, stage,
-      objects.length ? objectsTable(objects) : null,
-      caption ? make("div", {}, make("p", { className: "help" }, "Text found in the image"),
-        make("p", { className: "image-text", dir: "auto" }, escapeControls(caption))) : null,
-      make("figcaption", {}, `Image ${escapeControls(status)}.`))];
+      make("figcaption", {}, make("p", {}, `Image ${escapeControls(status)}.`),
+        objects.length ? objectsTable(objects) : null,
+        caption ? make("p", {}, "Text found in the image") : null,
+        caption ? make("p", { className: "image-text", dir: "auto" }, escapeControls(caption)) : null))];
   };
 
   const show = async (post, file, annotations) => {
@@ -339,8 +347,9 @@
     if (attention[0]?.regions && first.regions) parts.push(...regionChooser(points, first, stage));
     $("result").replaceChildren(
       make("h2", {}, summary(annotations)),
-      make("div", { className: `findings${figure ? " with-image" : ""}` }, ...[figure].filter(Boolean),
-        make("div", {}, make("dl", { className: "annotations" }, ...rows), ...parts.filter(Boolean))));
+      make("div", { className: `findings${figure ? " with-image" : ""}` },
+        make("dl", { className: "annotations" }, ...rows), figure,
+        make("div", { className: "attends" }, ...parts.filter(Boolean))));
     $("result").hidden = false;
     $("result").focus({ preventScroll: true });
     $("result").scrollIntoView({ block: "nearest" });
