@@ -60,7 +60,7 @@ def serve_cli(
     with user_errors(to_stderr=True):
         try:
             from ..serve.application import AnnotationService, build_application
-            from ..serve.http_server import run_server
+            from ..serve.http_server import make_server, run_server
             from ..serve.server_settings import ServerSettings
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("spacy_mner"):
@@ -91,4 +91,4 @@ def serve_cli(
             app = build_application(AnnotationService(settings))
             bracketed = f"[{host}]" if ":" in host else host
             typer.echo(f"http://{bracketed}:{listening.getsockname()[1]}", err=True)
-            run_server(app, listening, timeout)
+            run_server(make_server(app, timeout), listening)

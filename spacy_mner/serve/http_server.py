@@ -87,8 +87,8 @@ class TimedProtocol(H11Protocol):
             self.transport.close()
 
 
-def run_server(app: ASGIApp, listening: socket.socket, timeout: float) -> None:
-    """Serve until SIGTERM or SIGINT, and finish the requests that are in flight.
+def make_server(app: ASGIApp, timeout: float) -> uvicorn.Server:
+    """Return a server of an application.
 
     timeout: seconds in which a request must have arrived.
     """
@@ -101,10 +101,15 @@ def run_server(app: ASGIApp, listening: socket.socket, timeout: float) -> None:
         server_header=False,
         timeout_graceful_shutdown=round(timeout) + GRACE,
     )
+    return uvicorn.Server(config)
+
+
+def run_server(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, and finish the requests that are in flight."""
     # After the shutdown, uvicorn raises the signal again.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
-    uvicorn.Server(config).run([listening])
+    server.run([listening])
 
 
 def _exit(*_: Any) -> None:

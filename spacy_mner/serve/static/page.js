@@ -344,7 +344,8 @@
     const attention = first.attention ?? [];
     const parts = [];
     if (attention[0]?.weights) parts.push(...modalityTable(points, attention));
-    if (attention[0]?.regions && first.regions) parts.push(...regionChooser(points, first, stage));
+    const hasRegions = Object.values(attention[0]?.regions ?? {}).some((weights) => weights.length);
+    if (hasRegions && first.regions) parts.push(...regionChooser(points, first, stage));
     $("result").replaceChildren(
       make("h2", {}, summary(annotations)),
       make("div", { className: `findings${figure ? " with-image" : ""}` },
