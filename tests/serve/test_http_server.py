@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+from spacy_mner.serve.http_server import PrivateApplication
+
+from .conftest import serving
+
+REQUEST = json.dumps({"posts": [{"text": "hi Bob Dylan lynx"}]}).encode()
+HEAD = (
+    "POST /v1/annotate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    f"Content-Length: {len(REQUEST)}\r\n"
+).encode()
+
+
+def connect(url):
+    host, port = url.removeprefix("http://").rstrip("/").split(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.settimeout(30)
+    return connection
+
+
+def read_all(connection):
+    with contextlib.suppress(ConnectionError):
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+    return b""
+
+
+def entities(response):
+    return [entity["text"] for entity in response.json()["posts"][0]["entities"]]
+
+
+def annotate(url):
+    headers = {"Content-Type": "application/json"}
+    return httpx.post(f"{url}v1/annotate", content=REQUEST, headers=headers, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"", b""),  # nothing
+        (HEAD[:40], b""),  # a part of the headers
+        (HEAD + b"\r\n" + REQUEST[:5], b"408"),  # a part of the body
+        (b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /hea", b"200"),  # a part of a second one
+    ],
+)
+def test_a_client_that_hangs_is_disconnected_and_costs_nobody_an_answer(url, sent, answer):
+    with connect(url) as hanging:
+        hanging.sendall(sent)
+        assert entities(annotate(url)) == ["Bob Dylan"]
+        start = time.monotonic()
+        received = read_all(hanging)
+        assert time.monotonic() - start < 8
+    assert answer in received[:20] and bool(answer) == bool(received)
+
+
+def test_a_body_that_arrives_drop_by_drop_ends_in_time(url):
+    stop = threading.Event()
+
+    def drip(connection):
+        with contextlib.suppress(OSError):
+            while not stop.wait(0.2):
+                connection.sendall(b" ")
+
+    with connect(url) as slow:
+        slow.sendall(HEAD.replace(b"Content-Length: ", b"Content-Length: 10") + b"\r\n")
+        thread = threading.Thread(target=drip, args=(slow,))
+        thread.start()
+        assert entities(annotate(url)) == ["Bob Dylan"]
+        assert b" 408 " in slow.recv(4096)
+        stop.set()
+        thread.join()
+
+
+def test_clients_that_disconnect_cost_nobody_an_answer(url):
+    for _ in range(10):
+        for sent in (HEAD, HEAD + b"\r\n" + REQUEST[:9], HEAD + b"\r\n" + REQUEST):
+            with connect(url) as leaving:
+                leaving.sendall(sent)
+    assert entities(annotate(url)) == ["Bob Dylan"]
+
+
+def test_an_error_is_logged_without_its_message(caplog):
+    async def failing(scope, receive, send):
+        raise KeyError(post)
+
+    post = "a private post"
+    scope = {"type": "http", "method": "GET", "path": "/"}
+    asyncio.run(PrivateApplication(failing)(scope, None, None))
+    assert "KeyError" in caplog.text and "failing" in caplog.text
+    assert "private" not in caplog.text
+
+
+def test_an_error_in_the_pipeline_is_that_of_its_post(tmp_path, monkeypatch, caplog):
+    import spacy
+    from spacy.language import Language
+
+    @Language.component("fails_on_secrets")
+    def fails_on_secrets(doc):
+        if "secret" in doc.text:
+            raise KeyError(doc.text)
+        return doc
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("fails_on_secrets")
+    nlp.to_disk(tmp_path)
+    with serving(tmp_path) as url:
+        posts = [{"text": "hi"}, {"text": "a secret"}, {"text": "hi"}]
+        answers = httpx.post(f"{url}v1/annotate", json={"posts": posts}).json()["posts"]
+    assert [bool(one["error"]) for one in answers] == [False, True, False]
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_requests_in_flight_finish_and_nothing_is_logged(model, tmp_path, number):
+    command = [sys.executable, "-m", "spacy", "mner", "serve", model, "--port", "0"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    # The request waits in the queue when the signal arrives.
+    with subprocess.Popen(
+        [*command, "--max-wait", "1500"], stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        lines = []
+        while not lines or not lines[-1].startswith("http://127.0.0.1:"):
+            lines.append(process.stderr.readline())
+            assert lines[-1], lines
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(annotate(lines[-1].strip() + "/")))
+        thread.start()
+        time.sleep(0.7)
+        process.send_signal(number)
+        thread.join(60)
+        rest = process.stderr.read()
+        assert process.wait(60) == 0
+    assert entities(answers[0]) == ["Bob Dylan"]
+    assert rest == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_in_use_and_a_missing_pipeline_are_errors_of_the_command(tmp_path):
+    from typer.testing import CliRunner
+
+    from spacy_mner.cli.app import app
+
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = str(used.getsockname()[1])
+        for arguments in (["model", "--port", port], [str(tmp_path / "gone"), "--port", "0"]):
+            result = CliRunner().invoke(app, ["serve", *arguments])
+            assert result.exit_code == 1
+            assert result.stderr.startswith("✘ ")
