@@ -107,8 +107,10 @@ class Visit:
     def marks(self):
         """The entities of each row: text and label."""
         rows = self.view.locator(".annotated dd").all()
-        return [[one.split("\xa0")[:2] for one in row.locator("mark").all_inner_texts()]
-                for row in rows]  # fmt: skip
+        texts = [row.locator("mark").all_inner_texts() for row in rows]
+        return [
+            [one.removeprefix("only here:\n").split("\xa0")[:2] for one in row] for row in texts
+        ]
 
     def check(self):
         """Nothing in the console, no request to another host, and no horizontal scrolling."""
@@ -201,7 +203,8 @@ def test_the_page_works_with_the_keyboard_alone(visit, ruler_url, car, width):
         order.append(page.view.evaluate("document.activeElement.id"))
         if order[-1] == "submit":
             break
-    assert [one for one in order if one] == ["example", "text", "file", "submit"]
+    camera = ["camera"] if width < 500 else []
+    assert [one for one in order if one] == ["example", "text", "file", *camera, "submit"]
     page.view.locator("#text").focus()
     keyboard.type("Bob Dylan")
     keyboard.press("Control+Enter")
@@ -209,7 +212,7 @@ def test_the_page_works_with_the_keyboard_alone(visit, ruler_url, car, width):
     assert page.view.evaluate("document.activeElement.id") == "result"
     page.view.locator("#file").focus()
     with page.view.expect_file_chooser() as chooser:
-        keyboard.press("Enter")
+        keyboard.press(" ")
     chooser.value.set_files(car)
     page.view.locator("#preview").wait_for()
     assert page.view.evaluate("document.activeElement.id") == "remove"
@@ -264,10 +267,10 @@ def test_an_image_may_be_as_large_as_the_limit_and_no_larger(visit, url, width, 
     page = visit(url, width)
     at_limit = car["buffer"] + b"\0" * (MAX_IMAGE - len(car["buffer"]))
     page.view.locator("#file").set_input_files({**car, "buffer": at_limit + b"\0"})
-    assert f"{MAX_IMAGE + 1:,} bytes" in page.view.get_by_role("alert").inner_text()
+    assert f"{MAX_IMAGE + 1:,} bytes" in page.view.locator("#problem").inner_text()
     assert not page.view.locator("#preview").is_visible()
     assert "Image used" in page.annotate(POST, {**car, "buffer": at_limit})
-    assert page.view.get_by_role("alert").inner_text() == ""
+    assert page.view.locator("#problem").inner_text() == ""
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -289,12 +292,11 @@ def test_hostile_text_is_shown_and_executes_nothing(visit, ruler_url, width, rep
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_post_over_the_limit_is_not_sent(visit, url, width):
     page = visit(url, width)
-    before = len(page.requests)
     page.view.locator("#text").fill("a" * 100_000)
     page.view.locator("#submit").click()
-    assert "over 100 characters" in page.view.get_by_role("alert").inner_text()
+    assert "over 100 characters" in page.view.locator("#problem").inner_text()
     assert "100,000 of 100" in page.view.locator("#count").inner_text()
-    assert len(page.requests) == before
+    assert not any("annotate" in one for one in page.requests)
 
 
 def test_characters_beyond_the_basic_plane_count_as_one(visit, ruler_url):
