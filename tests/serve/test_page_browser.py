@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,15 +10,9 @@ import spacy
 from PIL import Image
 from spacy.language import Language
 
+from ..browser import OVERFLOW, WIDTHS, Opened
 from .conftest import MAX_IMAGE, serving
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'"
-)
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-WIDTHS = (360, 1280)
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 POST = "hi Bob Dylan lynx"
 MARKUP = "<script>window.hacked = 1</script><img src=x onerror=window.hacked=1>"
 HOSTILE = f"{MARKUP} \u202eevil\u202c \x07 jaguar \N{HEBREW LETTER SHIN}\n"
@@ -38,17 +30,6 @@ def read_image(doc):
         doc.set_ents([entity for entity in doc.ents if entity.label_ != "ORG"])
         doc._.image_status = "used"
     return doc
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        installed = next(filter(None, map(shutil.which, BROWSERS)), driver.chromium.executable_path)
-        if not Path(installed).exists():
-            pytest.skip(f"no browser: install one of {', '.join(BROWSERS)}")
-        browser = driver.chromium.launch(executable_path=installed)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +60,13 @@ def car(images):
     }
 
 
-class Visit:
-    """The page in the browser, with its console messages, errors and requests."""
+class Visit(Opened):
+    """The page of a server."""
 
     def __init__(self, browser, url, width, **options):
         viewport = {"width": width, "height": 800}
-        self.context = browser.new_context(viewport=viewport, has_touch=width < 500, **options)
-        self.view = self.context.new_page()
-        self.url, self.messages, self.requests = url, [], []
-        self.view.on("console", lambda message: self.messages.append(message.text))
-        self.view.on("pageerror", lambda error: self.messages.append(str(error)))
-        self.view.on("request", lambda request: self.requests.append(request.url))
-        self.view.goto(url)
+        super().__init__(browser, url, viewport=viewport, has_touch=width < 500, **options)
+        self.url = url
 
     def annotate(self, post=POST, image=None):
         self.view.locator("#text").fill(post)
