@@ -169,7 +169,7 @@ def test_memory_is_bounded_and_evicts_the_least_recently_used():
     encoder = MeanColor()
     # 4 MiB hold the features of two images.
     encoder.dim = 1 << 20
-    encoder.encode = lambda images, device: MeanColor.encode(encoder, images)[:, :, :1].repeat(
+    encoder.encode = lambda images, *_: MeanColor.encode(encoder, images)[:, :, :1].repeat(
         1 << 20, 2
     )
     a, b, c = image_list(3)
