@@ -79,3 +79,54 @@ def _write_tokenizer(
     if longest is not None:
         config["model_max_length"] = longest
     (folder / "tokenizer_config.json").write_text(json.dumps({**config, "tokenizer_class": kind}))
+
+
+VISION = {**SIZES, "image_size": 32, "patch_size": 8}
+# Kind of vision model to its config in transformers, and the processor that its authors use.
+VISION_MODELS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "clip": ("CLIPVisionConfig", VISION, "CLIPImageProcessor"),
+    "siglip": ("SiglipVisionConfig", VISION, "SiglipImageProcessor"),
+    "dinov2": ("Dinov2Config", VISION, "BitImageProcessor"),
+    "dinov2_registers": ("Dinov2WithRegistersConfig", VISION, "BitImageProcessor"),
+    "vit": ("ViTConfig", VISION, "ViTImageProcessor"),
+    "deit": ("DeiTConfig", VISION, "DeiTImageProcessor"),
+    "resnet": (
+        "ResNetConfig",
+        {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"},
+        "ConvNextImageProcessor",
+    ),
+    "convnext": (
+        "ConvNextConfig",
+        {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2},
+        "ConvNextImageProcessor",
+    ),
+}
+
+
+def write_vision(folder: Path, kind: str, seed: int = 0, **processing: Any) -> Path:
+    """A vision model with random weights whose input is 32 x 32; of CLIP and SigLIP, both towers.
+
+    processing: settings of its preprocessing.
+    """
+    import transformers
+
+    config_name, sizes, processor_name = VISION_MODELS[kind]
+    config = getattr(transformers, config_name)(**sizes)
+    name = config_name.removesuffix("VisionConfig").removesuffix("Config")
+    if name in ("CLIP", "Siglip"):
+        text = {**SIZES, "vocab_size": 20, "bos_token_id": 1, "eos_token_id": 2}
+        both = getattr(transformers, f"{name}Config")
+        config = both(text_config=text, vision_config=config.to_dict(), projection_dim=12)
+    torch.manual_seed(seed)
+    model = getattr(transformers, f"{name}Model")(config)
+    with torch.no_grad():
+        for parameter in model.parameters():  # biases and scales are constant when initialized
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    model.save_pretrained(folder)
+    square = {"height": 32, "width": 32}
+    by_edge = processor_name.startswith(("CLIP", "Bit", "ConvNext"))
+    settings: dict[str, Any] = {"size": {"shortest_edge": 32} if by_edge else square}
+    # Without a crop, unless the test wants one.
+    settings |= {"crop_pct": 1.0} if "ConvNext" in processor_name else {"crop_size": square}
+    getattr(transformers, processor_name)(**{**settings, **processing}).save_pretrained(folder)
+    return folder

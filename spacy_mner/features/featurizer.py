@@ -17,6 +17,7 @@ from thinc.model import deserialize_attr, serialize_attr
 
 from ..errors import ImageWarning
 from ..images.disk_cache import DiskCache
+from ..images.encoders.saved_encoder import SavedEncoder
 from .batch import PostBatch
 from .image_status import ABSENT, IGNORED, ImageStatus, ignored_status
 
@@ -101,9 +102,18 @@ class Featurizer(ABC):
     def resource_fingerprint(self, vocab: Vocab) -> str | None:
         """Return the fingerprint of the external resource that features depend on.
 
-        External means not saved with the model: word vectors, an image encoder's weights. None
-        without one. Raises ImportError, OSError or ValueError if it is missing or unusable.
+        External means not part of the model: word vectors, an image encoder. None without one.
+        Raises ImportError, OSError or ValueError if it is missing or unusable.
         """
+        return None
+
+    @property
+    def saved_encoder(self) -> SavedEncoder | None:
+        """The image encoder whose weights are saved with the pipeline, if there is one."""
+        return None
+
+    def restore_encoder(self, data: bytes) -> None:
+        """Load what `saved_encoder.weights_to_bytes` returned."""
         return None
 
     def set_image_cache(self, disk: DiskCache | None) -> None:
@@ -212,6 +222,12 @@ class Featurizers:
         """Return the fingerprints of the modalities that have one (`resource_fingerprint`)."""
         found = {name: one.resource_fingerprint(vocab) for name, one in self.by_name.items()}
         return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def saved_encoders(self) -> dict[str, SavedEncoder]:
+        """The image encoders whose weights are saved with the pipeline, by modality."""
+        found = {name: featurizer.saved_encoder for name, featurizer in self.by_name.items()}
+        return {name: encoder for name, encoder in found.items() if encoder is not None}
 
     def to_bytes(self) -> bytes:
         return srsly.msgpack_dumps(self.state)

@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 
 from ..errors import ImageError
 from ..images.encoders.image_encoder import ImageEncoder
+from ..images.encoders.saved_encoder import SavedEncoder
 from ..images.feature_cache import FeatureCache
 from ..images.reference import LazyImage
 from ..images.safety.limits import LARGEST
@@ -24,7 +25,7 @@ class ImageFeaturizer(VisualFeaturizer[np.ndarray]):
 
     def __init__(self, cache: FeatureCache[np.ndarray] | None):
         super().__init__(cache)
-        self.dim = 0 if self.encoder is None else self.encoder.dim
+        self._width = 0  # of descriptors, without an encoder
         self._training_width = 0
 
     @property
@@ -33,9 +34,13 @@ class ImageFeaturizer(VisualFeaturizer[np.ndarray]):
         assert network is None or isinstance(network, ImageEncoder)
         return network
 
+    @property
+    def dim(self) -> int:
+        return self._width if self.encoder is None else self.encoder.dim
+
     def update_given(self, doc: Doc) -> None:
         width = np.shape(doc._.image_features)[-1]
-        expected = self._training_width or (width if self.cache is None else self.dim)
+        expected = self._training_width or (width if self.encoder is None else self.dim)
         self._training_width = expected
         if width != expected and self.cache is not None:
             raise ValueError(
@@ -51,14 +56,22 @@ class ImageFeaturizer(VisualFeaturizer[np.ndarray]):
     def finalize(self) -> None:
         width, self._training_width = self._training_width, 0  # reset for another initialization
         super().finalize()
-        if self.cache is None:
-            self.dim = width
+        self._width = width
         if not self.dim:
             raise ValueError(
                 "The image modality has no encoder, and no training post has image_features. "
                 "Set an encoder in the config, convert the corpus with --features, or remove the "
                 "modality."
             )
+
+    @property
+    def saved_encoder(self) -> SavedEncoder | None:
+        return self.encoder if isinstance(self.encoder, SavedEncoder) else None
+
+    def restore_encoder(self, data: bytes) -> None:
+        assert self.cache is not None and self.saved_encoder is not None
+        self.saved_encoder.restore(data)
+        self.cache.reset()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -115,9 +128,9 @@ class ImageFeaturizer(VisualFeaturizer[np.ndarray]):
 
     @state.setter
     def state(self, value: dict[str, Any]) -> None:
-        if self.encoder is not None and self.encoder.dim != value["dim"]:
+        self._width = value["dim"]
+        if self.dim != value["dim"]:
             raise ValueError(
                 f"The model was trained on image features of width {value['dim']}, the encoder "
-                f"of the config returns width {self.encoder.dim}."
+                f"of the config returns width {self.dim}."
             )
-        self.dim = value["dim"]

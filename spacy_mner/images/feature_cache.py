@@ -40,9 +40,10 @@ class FeatureCache(Generic[Result]):
             raise ValueError(f"memory_mb must not be negative, got {memory_mb}")
         self.network = network
         self._capacity = memory_mb << 20
-        self._reset()
+        self.reset()
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Drop all results, and the disk cache."""
         self.disk: DiskCache | None = None
         self._memory: OrderedDict[Key, Result] = OrderedDict()
         self._used_bytes = 0
@@ -51,14 +52,11 @@ class FeatureCache(Generic[Result]):
         self._lock = threading.Lock()
 
     def results(
-        self,
-        images: Sequence[LazyImage],
-        device: torch.device | None = None,
-        is_train: bool = False,
+        self, images: Sequence[LazyImage], device: torch.device | None = None
     ) -> list[Result | ImageError]:
         """Return the network's result for each image, or why the image cannot be used.
 
-        device, is_train: how the network computes what is not cached: `FrozenNetwork.compute`.
+        device: where the network computes what is not cached; see `FrozenNetwork.compute`.
         """
         keys = [_key(image) for image in images]
         pairs = zip(keys, images, strict=True)
@@ -66,11 +64,11 @@ class FeatureCache(Generic[Result]):
         results: dict[Key, Result | ImageError] = {}
         # Repeats only for keys that another thread claimed and then failed to compute.
         while missing := {key: image for key, image in wanted.items() if key not in results}:
-            results.update(self._gather(missing, device, is_train))
+            results.update(self._gather(missing, device))
         return [key if isinstance(key, ImageError) else results[key] for key in keys]
 
     def _gather(
-        self, wanted: Mapping[Key, LazyImage], device: torch.device | None, is_train: bool
+        self, wanted: Mapping[Key, LazyImage], device: torch.device | None
     ) -> dict[Key, Result | ImageError]:
         """Return what is cached, computed here, or being computed by other threads."""
         results: dict[Key, Result | ImageError] = {}
@@ -87,7 +85,7 @@ class FeatureCache(Generic[Result]):
                     self._pending[key] = Future()
                     claimed[key] = image
         try:
-            for key, result in self._compute(claimed, device, is_train):
+            for key, result in self._compute(claimed, device):
                 with self._lock:
                     if not isinstance(result, ImageError):
                         self._insert(key, result)
@@ -104,7 +102,7 @@ class FeatureCache(Generic[Result]):
         return results
 
     def _compute(
-        self, images: Mapping[Key, LazyImage], device: torch.device | None, is_train: bool
+        self, images: Mapping[Key, LazyImage], device: torch.device | None
     ) -> Iterator[tuple[Key, Result | ImageError]]:
         """Read results from disk, or decode the images and apply the network."""
         missing: dict[Key, LazyImage] = {}
@@ -119,7 +117,7 @@ class FeatureCache(Generic[Result]):
         with closing(decoded_batches(list(missing.values()), size)) as batches:
             for batch in batches:
                 readable = [pixels for pixels in batch if not isinstance(pixels, ImageError)]
-                computed = iter(self.network.compute(readable, device, is_train))
+                computed = iter(self.network.compute(readable, device))
                 for pixels, key in zip(batch, keys, strict=False):
                     outcome = pixels if isinstance(pixels, ImageError) else next(computed)
                     if not isinstance(outcome, ImageError):
@@ -154,7 +152,7 @@ class FeatureCache(Generic[Result]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._reset()
+        self.reset()
 
 
 def _key(image: LazyImage) -> Key | ImageError:

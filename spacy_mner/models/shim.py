@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import torch
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save as save_safetensors
 from thinc.api import Optimizer, torch2xp, xp2torch
 from thinc.shims import Shim
 from thinc.types import FloatsXd
 from thinc.util import get_torch_default_device
+
+from ..utils.tensor_bytes import read_tensors, to_precision, write_tensors
 
 # The sizes and labels from which a network is built; only types that JSON has.
 NetworkConfig = dict[str, Any]
@@ -148,21 +147,17 @@ class TorchShim(Shim):
     def to_bytes(self) -> bytes:
         if self._model is None:
             return b""
-        weights = {name: self._to_saved(value) for name, value in self._model.state_dict().items()}
-        return save_safetensors(weights, metadata={METADATA_KEY: json.dumps(self.cfg)})
-
-    def _to_saved(self, value: torch.Tensor) -> torch.Tensor:
-        return (value.to(self.saved_dtype) if value.dtype == torch.float32 else value).contiguous()
+        weights = self._model.state_dict().items()
+        saved = {name: to_precision(value, self.saved_dtype) for name, value in weights}
+        return write_tensors(saved, METADATA_KEY, self.cfg)
 
     def from_bytes(self, data: bytes) -> TorchShim:
         if not data:
             self._model = None
             return self
-        # Eight bytes hold the length of the header, which is JSON.
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        cfg = json.loads(header["__metadata__"][METADATA_KEY])
+        weights, cfg = read_tensors(data, METADATA_KEY)
         network = self.build(cfg)
-        network.load_state_dict(load_safetensors(data))
+        network.load_state_dict(weights)
         self.cfg, self._model = cfg, network.to(get_torch_default_device())
         return self
 

@@ -352,12 +352,20 @@ class MultimodalNER(TrainablePipe):
 
     def _saved(self, exclude: set[str]) -> SavedComponent:
         featurizers = self.model.attrs["featurizers"]
+        encoders = {
+            f"{name}_encoder.safetensors": Part(
+                partial(encoder.weights_to_bytes, self._shim.saved_dtype),
+                featurizers.by_name[name].restore_encoder,
+            )
+            for name, encoder in featurizers.saved_encoders.items()
+        }
         parts = {
             "cfg": Part(self._dump_cfg, self._load_cfg),
             "vocab": Part(
                 lambda: self.vocab.to_bytes(exclude=exclude),
                 lambda data: self.vocab.from_bytes(data, exclude=exclude),
             ),
+            **encoders,
             "featurizers.msgpack": Part(featurizers.to_bytes, featurizers.from_bytes),
             "network.safetensors": Part(self._shim.to_bytes, self._shim.from_bytes),
         }

@@ -23,13 +23,24 @@ from ..errors import LoadingError, UsageError
 from ..models.config_blocks import ConfigBlock, find_difference
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 
 Manifest = dict[str, Any]
 Contents = dict[str, bytes]
+
+
+def _without_encoders(manifest: Manifest, contents: Contents) -> tuple[Manifest, Contents]:
+    """Format 2 did not hold the weights of image encoders: empty content is their source."""
+    resources = manifest["external_resources"].items()
+    images = [name for name, resource in resources if resource.startswith("features of ")]
+    return manifest, {**contents, **{f"{name}_encoder.safetensors": b"" for name in images}}
+
+
 # Format → a function that turns a component of this format into one of the next format.
 # Format 1 was never released and has no entry.
-MIGRATIONS: dict[int, Callable[[Manifest, Contents], tuple[Manifest, Contents]]] = {}
+MIGRATIONS: dict[int, Callable[[Manifest, Contents], tuple[Manifest, Contents]]] = {
+    2: _without_encoders
+}
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,9 @@ class SavedComponent:
 
     parts: file name to part, in the order in which they are loaded.
     blocks: config path, relative to `model`, to the block there.
-    external_resources: returns the fingerprint of every resource that the component reads and does
-        not save, by modality. Called when the parts are loaded; raises where one is missing.
+    external_resources: returns the fingerprint of every resource that the component reads and that
+        is not trained with it, by modality: word vectors and image encoders. Called when the parts
+        are loaded; raises where one is missing.
     """
 
     parts: Mapping[str, Part]

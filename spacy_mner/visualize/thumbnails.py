@@ -15,7 +15,7 @@ from PIL import Image
 from spacy.util import minibatch
 
 from ..errors import ImageError
-from ..images.encoders.image_encoder import ImageEncoder
+from ..images.encoders.image_encoder import ImageClassifier, ImageEncoder
 from ..images.reference import LazyImage, open_image, references
 from .private_paths import absolute_path
 
@@ -71,7 +71,7 @@ def collect_images(
     """Return the images of each post, and the thumbnails by key (the digest of the content).
 
     images: `doc._.image` of each post.
-    encoder: predicts the tags; None: there are none.
+    encoder: a classifier predicts the tags; with any other, or None, there are none.
     images_root: folder that relative paths are resolved against.
     allowed_folder: files outside this folder are not opened (path traversal); None: all are.
     """
@@ -124,7 +124,10 @@ def _make_thumbnails(
             except ImageError as error:
                 errors[key] = str(error)
         pixels = list(decoded.values())
-        tags = encoder.tags(pixels, k=N_TAGS) if encoder else [[] for _ in pixels]
+        if isinstance(encoder, ImageClassifier):
+            tags = encoder.tags(pixels, k=N_TAGS)
+        else:
+            tags = [[] for _ in pixels]
         for (key, array), image_tags in zip(decoded.items(), tags, strict=True):
             thumbnails[key] = make_thumbnail(array, image_tags, max_bytes)
     return thumbnails, errors

@@ -44,7 +44,7 @@ def are_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> b
 
 def test_the_defaults_are_small_models_with_random_weights():
     encoder, detector = Torchvision(), TorchvisionDetector()
-    assert encoder.model == TorchvisionModel("classifier", "googlenet", None, 0)
+    assert (encoder.model, encoder.weights, encoder.seed) == ("googlenet", None, 0)
     assert detector.model == TorchvisionModel("detector", OTHER["detector"], None, 0)
     assert (encoder.regions, detector.threshold) == ("global", 0.5)
 

@@ -55,7 +55,9 @@ class EfficientNetLiteTagger(ObjectDetector):
             for values in (preprocessing.mean, preprocessing.std)
         )
         inputs = (255 * resized.clamp(0, 1) - mean) / std
-        probabilities = self._encoder.run(network, inputs).logits[0].softmax(0)
+        logits = self._encoder.run(network, inputs).logits
+        assert logits is not None
+        probabilities = logits[0].softmax(0)
         scores, classes = probabilities.sort(descending=True)
         kept = scores >= self.threshold
         height, width = image.shape[1:]

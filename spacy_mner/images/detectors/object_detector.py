@@ -65,10 +65,7 @@ class ObjectDetector(FrozenNetwork[list[ImageObject]]):
         """Apply the network to float32 [3, h, w], values from 0 to 1."""
 
     def compute(
-        self,
-        images: Sequence[np.ndarray],
-        device: torch.device | None = None,
-        is_train: bool = False,
+        self, images: Sequence[np.ndarray], device: torch.device | None = None
     ) -> list[list[ImageObject] | ImageError]:
         if not images:
             return []

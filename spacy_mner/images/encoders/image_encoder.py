@@ -1,4 +1,4 @@
-"""ImageEncoder, the base class of image encoders: frozen classifiers that return features."""
+"""ImageEncoder, the base class of frozen image encoders, and ImageClassifier, of classifiers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import hashlib
 import io
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -41,13 +40,19 @@ class Preprocessing:
     std: tuple[float, float, float]
     resample: Image.Resampling = Image.Resampling.BICUBIC
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Preprocessing:
+        """Return the preprocessing with these fields, which may have been JSON."""
+        mean, std = tuple(value["mean"]), tuple(value["std"])
+        return cls(value["size"], mean, std, Image.Resampling(value["resample"]))
+
     def __call__(self, image: np.ndarray) -> Tensor:
         """Convert uint8 [h, w, 3] into float32 [3, size, size] on the CPU."""
         resized = Image.fromarray(image).resize((self.size, self.size), self.resample)
-        # A contiguous uint8 tensor first: a third of the time of float32 arrays in numpy.
-        pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous().float()
-        mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
-        return pixels.sub_(mean).div_(std)
+        pixels = np.asarray(resized, dtype=np.float32)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        normalized = (pixels - mean) / std
+        return torch.from_numpy(np.ascontiguousarray(normalized.transpose(2, 0, 1)))
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,15 @@ class Outputs:
     """The outputs of a network for a batch of images.
 
     features: float [n, n_regions, dim].
-    logits: float [n, n_classes].
+    logits: float [n, n_classes] of a classifier.
     """
 
     features: Tensor
-    logits: Tensor
+    logits: Tensor | None = None
 
 
 class ImageEncoder(FrozenNetwork[np.ndarray]):
-    """A frozen image classifier that returns one feature vector per region of an image.
+    """A frozen network that returns one feature vector per region of an image.
 
     Its results are float16 [n_regions, dim], in memory and on disk, so that computed and cached
     features are equal.
@@ -102,61 +107,32 @@ class ImageEncoder(FrozenNetwork[np.ndarray]):
         return 1 if device is None or device.type == "cpu" else DEVICE_BATCH
 
     def compute(
-        self,
-        images: Sequence[np.ndarray],
-        device: torch.device | None = None,
-        is_train: bool = False,
+        self, images: Sequence[np.ndarray], device: torch.device | None = None
     ) -> list[np.ndarray | ImageError]:
-        return [_to_half(features) for features in self.encode(images, device, is_train)]
+        return [_to_half(features) for features in self.encode(images, device)]
 
     def encode(
-        self,
-        images: Sequence[np.ndarray],
-        device: torch.device | None = None,
-        is_train: bool = False,
+        self, images: Sequence[np.ndarray], device: torch.device | None = None
     ) -> np.ndarray:
         """Return the features of images, each uint8 [h, w, 3]: float32 [n, n_regions, dim]."""
         features = [
-            outputs.features.float().cpu().numpy()
-            for outputs in self._outputs(images, device, is_train)
+            outputs.features.float().cpu().numpy() for outputs in self._outputs(images, device)
         ]
         if not features:
             return np.zeros((0, self.n_regions, self.dim), dtype=np.float32)
         return np.concatenate(features)
 
-    def tags(
-        self, images: Sequence[np.ndarray], k: int = 5, device: torch.device | None = None
-    ) -> list[list[tuple[str, float]]]:
-        """Return the `k` most probable labels of each image, with their probabilities.
-
-        Labels are those of ImageNet, or "class 3" for a network with another number of classes.
-        """
-        tags = []
-        for outputs in self._outputs(images, device):
-            n_classes = outputs.logits.shape[1]
-            best = outputs.logits.float().softmax(1).topk(min(k, n_classes))
-            for pairs in zip(best.indices.tolist(), best.values.tolist(), strict=True):
-                tags.append([(_label(i, n_classes), p) for i, p in zip(*pairs, strict=True)])
-        return tags
-
-    def runner(
-        self, device: torch.device | None, is_train: bool
-    ) -> tuple[Callable[[Tensor], Outputs], torch.device]:
-        """Return what computes the outputs of a batch, and the device of its inputs."""
-        network, device = self.network_on(device)
-        return partial(self.run, network), device
-
     def _outputs(
-        self, images: Sequence[np.ndarray], device: torch.device | None, is_train: bool = False
+        self, images: Sequence[np.ndarray], device: torch.device | None
     ) -> Iterator[Outputs]:
         if not images:
             return
-        run, device = self.runner(device, is_train)
+        network, device = self.network_on(device)
         step = self.batch_size(device)
         for start in range(0, len(images), step):
             batch = [self.preprocessing(image) for image in images[start : start + step]]
             with torch.inference_mode():
-                yield run(torch.stack(batch).to(device))
+                yield self.run(network, torch.stack(batch).to(device))
 
     def nbytes(self, result: np.ndarray) -> int:
         return result.nbytes
@@ -171,6 +147,26 @@ class ImageEncoder(FrozenNetwork[np.ndarray]):
         if features.dtype != np.float16 or features.shape != (self.n_regions, self.dim):
             raise ValueError(f"not features of {self.fingerprint}")
         return features
+
+
+class ImageClassifier(ImageEncoder):
+    """An image encoder whose outputs have logits."""
+
+    def tags(
+        self, images: Sequence[np.ndarray], k: int = 5, device: torch.device | None = None
+    ) -> list[list[tuple[str, float]]]:
+        """Return the `k` most probable labels of each image, with their probabilities.
+
+        Labels are those of ImageNet, or "class 3" for a network with another number of classes.
+        """
+        tags = []
+        for outputs in self._outputs(images, device):
+            assert outputs.logits is not None
+            n_classes = outputs.logits.shape[1]
+            best = outputs.logits.float().softmax(1).topk(min(k, n_classes))
+            for pairs in zip(best.indices.tolist(), best.values.tolist(), strict=True):
+                tags.append([(_label(i, n_classes), p) for i, p in zip(*pairs, strict=True)])
+        return tags
 
 
 def _to_half(features: np.ndarray) -> np.ndarray | ImageError:

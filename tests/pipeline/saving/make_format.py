@@ -18,7 +18,7 @@ from spacy.tokens import Doc
 from spacy_mner.pipeline.saving import FORMAT
 
 from ...conftest import car_and_animal, examples_of, gold_docs, train
-from ...encoders import write_bert
+from ...encoders import write_bert, write_vision
 from .pipelines import NAME, set_vectors, table
 
 FORMATS = Path(__file__).parent / "formats"
@@ -29,9 +29,10 @@ def block(registered: str, **arguments: Any) -> dict[str, Any]:
     return {"@architectures": f"spacy_mner.{registered}.v1", **arguments}
 
 
-def image(regions: str) -> dict[str, Any]:
-    encoder = {"@image_encoders": "spacy_mner.EfficientNetLite.v1", "regions": regions}
-    return block("ImageEmbedding", width=WIDTH, bottleneck=8, encoder=encoder)
+def image(regions: str, encoder: str = "EfficientNetLite", **settings: Any) -> dict[str, Any]:
+    name = f"spacy_mner.{encoder}.v1"
+    arguments = {"@image_encoders": name, "regions": regions, **settings}
+    return block("ImageEmbedding", width=WIDTH, bottleneck=8, encoder=arguments)
 
 
 def attention_model() -> dict[str, Any]:
@@ -48,6 +49,15 @@ def attention_model() -> dict[str, Any]:
         encode=block("BiLSTM", hidden_width=8),
         decode=block("CRF"),
     )
+
+
+def vision_model(folder: Path) -> dict[str, Any]:
+    """A network that sees the images, with an encoder whose weights the pipeline holds."""
+    embed = {
+        "word": block("WordVectors", width=WIDTH),
+        "image": image("grid", "HuggingFaceVision", name=str(folder)),
+    }
+    return {**attention_model(), "embed": embed, "saved_precision": "float16"}
 
 
 def cross_modal_model(encoder: Path) -> dict[str, Any]:
@@ -95,9 +105,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         images = car_and_animal(Path(temporary) / "images")
         encoder = write_bert(Path(temporary) / "encoder")
+        vision = write_vision(Path(temporary) / "vision", "clip")
         for name, model in {
             "attention": attention_model(),
             "cross_modal": cross_modal_model(encoder),
+            "vision": vision_model(vision),
         }.items():
             nlp = spacy.blank("en")
             set_vectors(nlp.vocab, table())

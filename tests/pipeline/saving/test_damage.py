@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spacy_mner.errors import LoadingError
 from spacy_mner.pipeline import saving
+from spacy_mner.pipeline.saving import FORMAT
 
 from .pipelines import FILES, NAME, PARTS, answers, change_manifest, make_pipeline, table
 
@@ -93,7 +94,8 @@ def test_a_refused_file_changes_nothing(damaged, sister):
 
 
 @pytest.mark.parametrize(
-    "version, remedy", [(1, "train the pipeline again"), (3, "Install spacy-mner 9.0.0 or later")]
+    "version, remedy",
+    [(1, "train the pipeline again"), (FORMAT + 1, "Install spacy-mner 9.0.0")],
 )
 def test_a_format_that_is_not_supported_is_refused_with_the_remedy(damaged, version, remedy):
     change_manifest(damaged / NAME, format=version, versions={"spacy-mner": "9.0.0"})
@@ -102,7 +104,7 @@ def test_a_format_that_is_not_supported_is_refused_with_the_remedy(damaged, vers
 
 
 def test_a_pipeline_of_an_earlier_format_is_migrated(damaged, saved, monkeypatch):
-    def to_format_3(manifest, contents):
+    def to_next_format(manifest, contents):
         cfg = srsly.json_loads(contents["cfg"])
         cfg["labels"] = cfg.pop("entity_types")
         return manifest, {**contents, "cfg": srsly.json_dumps(cfg).encode()}
@@ -113,8 +115,8 @@ def test_a_pipeline_of_an_earlier_format_is_migrated(damaged, saved, monkeypatch
     cfg["entity_types"] = cfg.pop("labels")
     srsly.write_json(path, cfg)
     change_manifest(damaged / NAME, "cfg")
-    monkeypatch.setattr(saving, "FORMAT", 3)
-    monkeypatch.setitem(saving.MIGRATIONS, 2, to_format_3)
+    monkeypatch.setattr(saving, "FORMAT", FORMAT + 1)
+    monkeypatch.setitem(saving.MIGRATIONS, FORMAT, to_next_format)
     assert answers(spacy.load(damaged)) == expected
 
 

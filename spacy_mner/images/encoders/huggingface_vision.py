@@ -1,0 +1,166 @@
+"""HuggingFaceVision: any vision model of Hugging Face as an image encoder."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from math import isqrt
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ...utils.hub_model import HubModel, build_from_config, first_line, import_library
+from ...utils.tensor_bytes import hash_tensors
+from .image_encoder import Outputs, Preprocessing, Regions, make_fingerprint
+from .saved_encoder import Description, SavedEncoder, Weights
+
+# File that each class of transformers loads.
+FILES = {
+    "AutoConfig": "config.json",
+    "AutoImageProcessor": "preprocessor_config.json",
+    "AutoModel": "model.safetensors",
+}
+
+# Entries of config.json that affect no feature: provenance, types, and the labels of a classifier.
+UNUSED = {"_name_or_path", "transformers_version", "architectures", "torch_dtype", "dtype"}
+UNUSED |= {"id2label", "label2id", "problem_type"}
+
+# Colors whose preprocessed values determine mean and std, and the order of the channels.
+BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
+
+
+class HuggingFaceVision(SavedEncoder):
+    """The vision tower of CLIP or SigLIP, DINOv2, ViT and others; needs the extra `transformers`.
+
+    The size of the input, its mean and std and the resampling are those of the model's own
+    preprocessing. As with all encoders, the whole image is resized to that size and not cropped.
+
+    name: of a model on the hub, or a folder. A saved pipeline holds the weights.
+    revision: branch, tag or commit on the hub; None for the default branch.
+    regions: "global" is the pooled vector of the model: of CLIP, the class token before the
+        projection, which is the image feature of Radford et al. 2021 (appendix A); of SigLIP, the
+        output of its attention pooling; of DINOv2, the class token. Where the checkpoint has no
+        pooled vector (most ViT), it is the class token, and without one the mean of the patches.
+        "grid" is the last hidden layer: the patches without class and register tokens, or the cells
+        of the last feature map (ConvNeXt, ResNet, Swin).
+
+    Raises UsageError without the package, and ValueError for a model that cannot be loaded or does
+    not encode images; both at first use.
+    """
+
+    def __init__(
+        self, *, name: str, revision: str | None = None, regions: Regions = "global"
+    ) -> None:
+        super().__init__(regions=regions)
+        self.model = HubModel(name, revision, "image encoder", FILES)
+
+    @property
+    def fingerprint(self) -> str:
+        architecture = self.description.architecture
+        return make_fingerprint(
+            f"{architecture['config']['model_type']}-{self.regions}",
+            architecture=architecture,
+            weights=self.description.weights,
+            preprocessing=self.preprocessing,
+        )
+
+    @property
+    def source(self) -> str:
+        return self.model.name
+
+    def check_installed(self) -> None:
+        if find_spec("transformers") is None:
+            import_library("transformers")
+
+    def describe(self) -> Description:
+        network, is_pooled = self._load_network()
+        preprocessing = self._read_preprocessing()
+        self._weights = network.state_dict()
+        _, n_regions, dim = self._try(network, preprocessing.size).shape
+        config = network.config.to_diff_dict()
+        kept = {key: value for key, value in config.items() if key not in UNUSED}
+        architecture = {"config": kept, "is_pooled": is_pooled}
+        return Description(architecture, hash_tensors(self._weights), preprocessing, n_regions, dim)
+
+    def _load_network(self) -> tuple[Any, bool]:
+        """Load the network, and return whether the checkpoint has the weights of its pooling."""
+        config = self.model.load("AutoConfig")
+        config = getattr(config, "vision_config", config)
+        known = import_library("transformers").MODEL_MAPPING
+        model = known.get(type(config), None)
+        if getattr(model, "main_input_name", None) != "pixel_values":
+            raise self._unsupported(f"it is of the type {config.model_type!r}")
+        # The library initializes missing weights at random.
+        with torch.random.fork_rng(devices=[]):
+            network, found = self.model.load("AutoModel", config=config, output_loading_info=True)
+        missing = {name.split(".")[0] for name in found["missing_keys"]}
+        if missing - {"pooler"}:
+            raise self._unsupported(f"it has no weights for {', '.join(sorted(missing))}")
+        if missing:
+            network.pooler = None
+        return network.float().eval(), not missing
+
+    def _read_preprocessing(self) -> Preprocessing:
+        processor = self.model.load("AutoImageProcessor")
+        colors = [np.full((64, 64, 3), color, np.uint8) for color in (BLACK, WHITE, RED)]
+        values = processor(images=colors, return_tensors="pt")["pixel_values"]
+        if values.dim() != 4 or values.shape[1] != 3 or values.shape[2] != values.shape[3]:
+            raise self._unsupported(f"its inputs have the shape {list(values.shape)}")
+        size = values.shape[2]
+        black, white, red = values[:, :, size // 2, size // 2].double().unbind()
+        if not torch.equal(red, torch.stack([white[0], black[1], black[2]])):
+            raise self._unsupported("its preprocessing mixes the channels")
+        std = 255 / (white - black)
+        mean = -black * std
+        return Preprocessing(
+            size,
+            tuple(round(value, 4) for value in mean.tolist()),
+            tuple(round(value, 4) for value in std.tolist()),
+            Image.Resampling(getattr(processor, "resample", Image.Resampling.BICUBIC)),
+        )
+
+    def _try(self, network: nn.Module, size: int) -> Tensor:
+        """Return the features of a gray image, or raise ValueError."""
+        try:
+            with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+                inputs = torch.zeros(1, 3, size, size)
+                features, again = (self.run(network, inputs).features for _ in range(2))
+        except Exception as error:
+            raise self._unsupported(f"it does not accept images ({first_line(error)})") from error
+        if not torch.equal(features, again):
+            raise self._unsupported("its output is random")
+        return features
+
+    def _unsupported(self, reason: str) -> ValueError:
+        return ValueError(
+            f"{self.model.name!r} is not supported as the image encoder: {reason}. Use a vision "
+            "model such as CLIP, SigLIP, DINOv2 or ViT."
+        )
+
+    def read_weights(self) -> Weights:
+        return self._load_network()[0].state_dict()
+
+    def build(self, weights: Weights) -> nn.Module:
+        architecture = self.description.architecture
+        with torch.random.fork_rng(devices=[]):
+            network = build_from_config(architecture["config"])
+        if not architecture["is_pooled"]:
+            network.pooler = None
+        return network
+
+    def run(self, network: Any, inputs: Tensor) -> Outputs:
+        outputs = network(pixel_values=inputs)
+        hidden = outputs.last_hidden_state
+        if hidden.dim() == 4:
+            hidden = hidden.flatten(2).transpose(1, 2)
+        # The image is square, and other tokens stand before the patches.
+        n_patches = isqrt(hidden.shape[1]) ** 2
+        patches = hidden[:, hidden.shape[1] - n_patches :]
+        if self.regions == "grid":
+            return Outputs(patches)
+        pooled = getattr(outputs, "pooler_output", None)
+        if pooled is None:
+            pooled = hidden[:, 0] if hidden.shape[1] > n_patches else patches.mean(1)
+        return Outputs(pooled.flatten(1)[:, None])
