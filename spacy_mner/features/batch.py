@@ -26,6 +26,7 @@ class PostBatch:
     words: the distinct token texts.
     token: int64 [n_tokens], each token's index into `words`.
     device: of the component's network; frozen image networks compute on it too.
+    is_train: whether the batch is that of a training step.
     without_image: posts whose images are masked in this training step (image dropout).
     """
 
@@ -34,6 +35,7 @@ class PostBatch:
     words: list[str]
     token: np.ndarray
     device: torch.device
+    is_train: bool
     without_image: Sequence[bool]
 
     @classmethod
@@ -48,7 +50,7 @@ class PostBatch:
         lengths = np.asarray([len(doc) for doc in docs], dtype=np.int64)
         token = token.astype(np.int64).reshape(-1)
         without_image = [is_train and _drop_image(doc) for doc in docs]
-        return cls(docs, lengths, words, token, device, without_image)
+        return cls(docs, lengths, words, token, device, is_train, without_image)
 
     @property
     def vocab(self) -> Vocab:

@@ -74,7 +74,7 @@ class VisualFeaturizer(Featurizer, Generic[Result]):
             [] if masked else self.open(doc)
             for doc, masked in zip(batch.docs, batch.without_image, strict=True)
         ]
-        outcomes = self.compute(opened, batch.device)
+        outcomes = self.compute(opened, batch.device, batch.is_train)
         statuses = [ImageStatus.of(len(post), errors_in(post)) for post in outcomes]
         return ImageFeatures(self.collate([results_in(post) for post in outcomes]), statuses)
 
@@ -100,10 +100,12 @@ class VisualFeaturizer(Featurizer, Generic[Result]):
         self,
         opened: Sequence[list[Result | LazyImage | ImageError]],
         device: torch.device | None = None,
+        is_train: bool = False,
     ) -> list[list[Result | ImageError]]:
         """Replace images by their results, all images in one call."""
         images = [one for post in opened for one in post if isinstance(one, LazyImage)]
-        results = iter(self.cache.results(images, device) if self.cache and images else [])
+        computed = self.cache.results(images, device, is_train) if self.cache and images else []
+        results = iter(computed)
         return [
             [next(results) if isinstance(one, LazyImage) else one for one in post]
             for post in opened

@@ -52,11 +52,14 @@ class FeatureCache(Generic[Result]):
         self._lock = threading.Lock()
 
     def results(
-        self, images: Sequence[LazyImage], device: torch.device | None = None
+        self,
+        images: Sequence[LazyImage],
+        device: torch.device | None = None,
+        is_train: bool = False,
     ) -> list[Result | ImageError]:
         """Return the network's result for each image, or why the image cannot be used.
 
-        device: where the network computes what is not cached; see `FrozenNetwork.compute`.
+        device, is_train: how the network computes what is not cached: `FrozenNetwork.compute`.
         """
         keys = [_key(image) for image in images]
         pairs = zip(keys, images, strict=True)
@@ -64,11 +67,11 @@ class FeatureCache(Generic[Result]):
         results: dict[Key, Result | ImageError] = {}
         # Repeats only for keys that another thread claimed and then failed to compute.
         while missing := {key: image for key, image in wanted.items() if key not in results}:
-            results.update(self._gather(missing, device))
+            results.update(self._gather(missing, device, is_train))
         return [key if isinstance(key, ImageError) else results[key] for key in keys]
 
     def _gather(
-        self, wanted: Mapping[Key, LazyImage], device: torch.device | None
+        self, wanted: Mapping[Key, LazyImage], device: torch.device | None, is_train: bool
     ) -> dict[Key, Result | ImageError]:
         """Return what is cached, computed here, or being computed by other threads."""
         results: dict[Key, Result | ImageError] = {}
@@ -85,7 +88,7 @@ class FeatureCache(Generic[Result]):
                     self._pending[key] = Future()
                     claimed[key] = image
         try:
-            for key, result in self._compute(claimed, device):
+            for key, result in self._compute(claimed, device, is_train):
                 with self._lock:
                     if not isinstance(result, ImageError):
                         self._insert(key, result)
@@ -102,7 +105,7 @@ class FeatureCache(Generic[Result]):
         return results
 
     def _compute(
-        self, images: Mapping[Key, LazyImage], device: torch.device | None
+        self, images: Mapping[Key, LazyImage], device: torch.device | None, is_train: bool
     ) -> Iterator[tuple[Key, Result | ImageError]]:
         """Read results from disk, or decode the images and apply the network."""
         missing: dict[Key, LazyImage] = {}
@@ -117,7 +120,7 @@ class FeatureCache(Generic[Result]):
         with closing(decoded_batches(list(missing.values()), size)) as batches:
             for batch in batches:
                 readable = [pixels for pixels in batch if not isinstance(pixels, ImageError)]
-                computed = iter(self.network.compute(readable, device))
+                computed = iter(self.network.compute(readable, device, is_train))
                 for pixels, key in zip(batch, keys, strict=False):
                     outcome = pixels if isinstance(pixels, ImageError) else next(computed)
                     if not isinstance(outcome, ImageError):

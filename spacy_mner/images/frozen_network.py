@@ -45,11 +45,15 @@ class FrozenNetwork(ABC, Generic[Result]):
 
     @abstractmethod
     def compute(
-        self, images: Sequence[np.ndarray], device: torch.device | None = None
+        self,
+        images: Sequence[np.ndarray],
+        device: torch.device | None = None,
+        is_train: bool = False,
     ) -> list[Result | ImageError]:
         """Apply the network to images, each uint8 [h, w, 3].
 
         device: where to compute; None for where the network is (at first the CPU).
+        is_train: for a training step of the component, in which only torch computes.
         Returns ImageError for an image with outputs that are not finite.
         """
 

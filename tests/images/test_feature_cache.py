@@ -39,7 +39,7 @@ class MeanColor(ImageEncoder):
     def batch_size(self, device):
         return 4
 
-    def encode(self, images, device=None):
+    def encode(self, images, device=None, is_train=False):
         self.encoded += len(images)
         means = [image.mean((0, 1)) * self.scale for image in images]
         return np.array(means, dtype=np.float32).reshape(-1, 1, 3)
@@ -157,9 +157,9 @@ def test_results_are_computed_on_the_device_of_the_request():
     devices = []
 
     class Recording(MeanColor):
-        def compute(self, images, device=None):
+        def compute(self, images, device=None, is_train=False):
             devices.append(device)
-            return super().compute(images, device)
+            return super().compute(images, device, is_train)
 
     cache_of(Recording()).results(image_list(1), torch.device("meta"))
     assert devices == [torch.device("meta")]
@@ -169,7 +169,7 @@ def test_memory_is_bounded_and_evicts_the_least_recently_used():
     encoder = MeanColor()
     # 4 MiB hold the features of two images.
     encoder.dim = 1 << 20
-    encoder.encode = lambda images, device: MeanColor.encode(encoder, images)[:, :, :1].repeat(
+    encoder.encode = lambda images, *_: MeanColor.encode(encoder, images)[:, :, :1].repeat(
         1 << 20, 2
     )
     a, b, c = image_list(3)
@@ -242,7 +242,7 @@ class Waiting(MeanColor):
         super().__init__()
         self.entered, self.go_on = threading.Event(), threading.Event()
 
-    def encode(self, images, device=None):
+    def encode(self, images, device=None, is_train=False):
         self.entered.set()
         assert self.go_on.wait(10)
         return super().encode(images)
@@ -271,7 +271,7 @@ def test_results_that_another_thread_computes_are_awaited_and_others_are_returne
 
 def test_a_thread_computes_images_that_another_failed_to_compute():
     class FailsOnce(Waiting):
-        def encode(self, images, device=None):
+        def encode(self, images, device=None, is_train=False):
             first = not self.entered.is_set()
             features = super().encode(images)
             if first:
@@ -315,7 +315,7 @@ def test_prefetching_is_bounded_by_bytes(monkeypatch):
     lead: list[int] = []
 
     class Watching(MeanColor):
-        def encode(self, images, device=None):
+        def encode(self, images, device=None, is_train=False):
             # Leaves time for prefetching.
             threading.Event().wait(0.05)
             lead.append(len(decoded) - self.encoded)
@@ -339,7 +339,7 @@ def test_batches_are_in_order_and_deterministic():
     groups: list[list[int]] = []
 
     class Recording(MeanColor):
-        def encode(self, images, device=None):
+        def encode(self, images, device=None, is_train=False):
             groups.append([int(image[0, 0, 0]) for image in images])
             return super().encode(images)
 

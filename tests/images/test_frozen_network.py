@@ -16,7 +16,7 @@ from spacy_mner.images.frozen_network import FrozenNetwork
 from .samples import clock, noise
 
 NETWORKS: dict[str, dict[str, Any]] = {
-    "EfficientNetLite": {"regions": "grid"},
+    "EfficientNetLite": {"regions": "grid", "runtime": "torch"},
     "Torchvision": {"model": "resnet18"},
     "EfficientNetLiteTagger": {"threshold": 0.02},
     # Random weights return the probability 1 / 91 for each class.

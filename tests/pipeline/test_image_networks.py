@@ -28,7 +28,7 @@ def test_image_networks_compute_on_the_device_of_the_network_in_any_thread(train
     """Thinc's device is a ContextVar, which is the CPU again in a new thread."""
     devices = []
 
-    def record(self, images, device=None):
+    def record(self, images, device=None, is_train=False):
         devices.append(device)
         raise KeyboardInterrupt  # the rest of the pass needs a real device
 

@@ -65,7 +65,10 @@ class ObjectDetector(FrozenNetwork[list[ImageObject]]):
         """Apply the network to float32 [3, h, w], values from 0 to 1."""
 
     def compute(
-        self, images: Sequence[np.ndarray], device: torch.device | None = None
+        self,
+        images: Sequence[np.ndarray],
+        device: torch.device | None = None,
+        is_train: bool = False,
     ) -> list[list[ImageObject] | ImageError]:
         if not images:
             return []

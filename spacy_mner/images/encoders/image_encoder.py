@@ -6,8 +6,9 @@ import hashlib
 import io
 import json
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -49,10 +50,10 @@ class Preprocessing:
     def __call__(self, image: np.ndarray) -> Tensor:
         """Convert uint8 [h, w, 3] into float32 [3, size, size] on the CPU."""
         resized = Image.fromarray(image).resize((self.size, self.size), self.resample)
-        pixels = np.asarray(resized, dtype=np.float32)
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        normalized = (pixels - mean) / std
-        return torch.from_numpy(np.ascontiguousarray(normalized.transpose(2, 0, 1)))
+        # A contiguous uint8 tensor first: a third of the time of float32 arrays in numpy.
+        pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous().float()
+        mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
+        return pixels.sub_(mean).div_(std)
 
 
 @dataclass(frozen=True)
@@ -107,32 +108,46 @@ class ImageEncoder(FrozenNetwork[np.ndarray]):
         return 1 if device is None or device.type == "cpu" else DEVICE_BATCH
 
     def compute(
-        self, images: Sequence[np.ndarray], device: torch.device | None = None
+        self,
+        images: Sequence[np.ndarray],
+        device: torch.device | None = None,
+        is_train: bool = False,
     ) -> list[np.ndarray | ImageError]:
-        return [_to_half(features) for features in self.encode(images, device)]
+        return [_to_half(features) for features in self.encode(images, device, is_train)]
 
     def encode(
-        self, images: Sequence[np.ndarray], device: torch.device | None = None
+        self,
+        images: Sequence[np.ndarray],
+        device: torch.device | None = None,
+        is_train: bool = False,
     ) -> np.ndarray:
         """Return the features of images, each uint8 [h, w, 3]: float32 [n, n_regions, dim]."""
         features = [
-            outputs.features.float().cpu().numpy() for outputs in self._outputs(images, device)
+            outputs.features.float().cpu().numpy()
+            for outputs in self._outputs(images, device, is_train)
         ]
         if not features:
             return np.zeros((0, self.n_regions, self.dim), dtype=np.float32)
         return np.concatenate(features)
 
+    def runner(
+        self, device: torch.device | None, is_train: bool
+    ) -> tuple[Callable[[Tensor], Outputs], torch.device]:
+        """Return what computes the outputs of a batch, and the device of its inputs."""
+        network, device = self.network_on(device)
+        return partial(self.run, network), device
+
     def _outputs(
-        self, images: Sequence[np.ndarray], device: torch.device | None
+        self, images: Sequence[np.ndarray], device: torch.device | None, is_train: bool = False
     ) -> Iterator[Outputs]:
         if not images:
             return
-        network, device = self.network_on(device)
+        run, device = self.runner(device, is_train)
         step = self.batch_size(device)
         for start in range(0, len(images), step):
             batch = [self.preprocessing(image) for image in images[start : start + step]]
             with torch.inference_mode():
-                yield self.run(network, torch.stack(batch).to(device))
+                yield run(torch.stack(batch).to(device))
 
     def nbytes(self, result: np.ndarray) -> int:
         return result.nbytes

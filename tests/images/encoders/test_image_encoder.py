@@ -45,7 +45,7 @@ class DeviceRecorder(EfficientNetLite):
     """Records the devices that the network and its inputs are on."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(runtime="torch")
         self.devices = []
 
     def run(self, network, inputs):
