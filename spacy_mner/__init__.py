@@ -23,7 +23,7 @@ from .errors import (
     UnknownLabelsWarning,
     UsageError,
 )
-from .registries import image_encoders, object_detectors
+from .registries import image_encoders, image_readers, object_detectors
 
 if TYPE_CHECKING:
     from .pipeline.multimodal_ner import MultimodalNER
@@ -45,6 +45,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "image_encoders",
+    "image_readers",
     "make_docs",
     "object_detectors",
 ]

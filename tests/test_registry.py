@@ -13,6 +13,7 @@ REGISTRIES = {
     "spacy_architectures": "architectures",
     "spacy_callbacks": "callbacks",
     "spacy_image_encoders": "image_encoders",
+    "spacy_image_readers": "image_readers",
     "spacy_object_detectors": "object_detectors",
     "spacy_readers": "readers",
     "spacy_scorers": "scorers",

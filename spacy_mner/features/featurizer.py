@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.model import deserialize_attr, serialize_attr
 
-from ..errors import ImageWarning
 from ..images.disk_cache import DiskCache
 from ..images.encoders.saved_encoder import SavedEncoder
+from ..images.masked_images import MaskedImageWarnings
 from .batch import PostBatch
 from .image_status import ABSENT, IGNORED, ImageStatus, ignored_status
 
@@ -127,7 +126,7 @@ class Featurizers:
     def __init__(self, by_name: Mapping[str, Featurizer]):
         self.by_name = dict(by_name)
         self._images_root: Path | None = None
-        self._warned: dict[str, object] = {}
+        self._warn = MaskedImageWarnings()
 
     @property
     def images_root(self) -> Path | None:
@@ -184,21 +183,10 @@ class Featurizers:
         for i, doc in enumerate(batch.docs):
             if statuses[i].kind == ABSENT:
                 statuses[i] = ignored_status(doc, read) or statuses[i]
-        self._warn_once(statuses)
+        used = (status for status in statuses if status.kind != IGNORED)
+        reasons = (reason for status in used for reason in status.reasons)
+        self._warn(reasons, remark="; doc._.image_status holds the reason for each post")
         return FeatureBatch(arrays, statuses)
-
-    def _warn_once(self, statuses: Iterable[ImageStatus]) -> None:
-        for status in statuses:
-            for reason in () if status.kind == IGNORED else status.reasons:
-                first = object()
-                # setdefault is atomic: of several threads, only one gets its own object back.
-                if self._warned.setdefault(reason.partition(":")[0], first) is first:
-                    warnings.warn(
-                        f"Image masked: {reason}. This is the only warning of this kind; "
-                        "doc._.image_status holds the reason for each post.",
-                        ImageWarning,
-                        stacklevel=3,
-                    )
 
     @property
     def state(self) -> dict[str, Any]:

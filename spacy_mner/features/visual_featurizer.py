@@ -13,7 +13,7 @@ from spacy.vocab import Vocab
 from ..errors import ImageError
 from ..images.disk_cache import DiskCache
 from ..images.feature_cache import FeatureCache
-from ..images.frozen_network import Result
+from ..images.image_model import Result
 from ..images.reference import LazyImage, open_image, references
 from .batch import PostBatch
 from .featurizer import Arrays, Featurizer, ImageFeatures

@@ -1,4 +1,4 @@
-"""FeatureCache: the outputs of a frozen image network, computed once per image content."""
+"""FeatureCache: the results of an image model, computed once per image content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from ..errors import ImageError
 from .disk_cache import DiskCache
-from .frozen_network import FrozenNetwork, Result
+from .image_model import ImageModel, Result
 from .prefetch import decoded_batches
 from .reference import LazyImage
 from .safety.limits import TRUSTED, Limits
@@ -22,12 +22,13 @@ Key = tuple[str, Limits]
 
 
 class FeatureCache(Generic[Result]):
-    """Caches what a network computes from images: features of an encoder, objects of a detector.
+    """Caches what a network computes from images: features of an encoder, objects of a
+    detector, text of a reader.
 
     The key of an image is the hash of its content and of the limits that its caller imposes: a
     result that was computed under looser limits is not returned for it.
 
-    network: the image network.
+    network: the image model.
     memory_mb: bound of the results in memory, in MiB; the least recently used are dropped.
     disk: second level of the cache, used while training in this process; None for none.
 
@@ -35,7 +36,7 @@ class FeatureCache(Generic[Result]):
     image compute it once. A pickle contains neither results nor the disk cache.
     """
 
-    def __init__(self, network: FrozenNetwork[Result], *, memory_mb: int) -> None:
+    def __init__(self, network: ImageModel[Result], *, memory_mb: int) -> None:
         if memory_mb < 0:
             raise ValueError(f"memory_mb must not be negative, got {memory_mb}")
         self.network = network
@@ -59,7 +60,7 @@ class FeatureCache(Generic[Result]):
     ) -> list[Result | ImageError]:
         """Return the network's result for each image, or why the image cannot be used.
 
-        device, is_train: how the network computes what is not cached: `FrozenNetwork.compute`.
+        device, is_train: how the network computes what is not cached: `ImageModel.compute`.
         """
         keys = [_key(image) for image in images]
         pairs = zip(keys, images, strict=True)

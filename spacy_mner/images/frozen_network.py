@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from abc import abstractmethod
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from ..errors import ImageError
-
-Result = TypeVar("Result")
+from .image_model import ImageModel, Result
 
 
-class FrozenNetwork(ABC, Generic[Result]):
-    """A pretrained network that is applied to images and never trained.
+class FrozenNetwork(ImageModel[Result]):
+    """A network of torch that is applied to images and never trained.
 
     It is loaded at first use, in eval mode and without gradients, and left out of a pickle. It
     computes on the device that the caller passes: that of the component's network. Thread-safe.
@@ -27,47 +23,9 @@ class FrozenNetwork(ABC, Generic[Result]):
         self._network: nn.Module | None = None
         self._lock = threading.Lock()
 
-    @property
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """Identifies network, weights and preprocessing; usable as a folder name."""
-
-    def check_installed(self) -> None:
-        """Raise ImportError if a package that `load` needs is missing. Imports nothing."""
-
     @abstractmethod
     def load(self) -> nn.Module:
         """Build the network with its weights, on the CPU."""
-
-    def batch_size(self, device: torch.device | None) -> int:
-        """Return the number of images to pass to `compute` at once on a device."""
-        return 1
-
-    @abstractmethod
-    def compute(
-        self,
-        images: Sequence[np.ndarray],
-        device: torch.device | None = None,
-        is_train: bool = False,
-    ) -> list[Result | ImageError]:
-        """Apply the network to images, each uint8 [h, w, 3].
-
-        device: where to compute; None for where the network is (at first the CPU).
-        is_train: for a training step of the component, in which only torch computes.
-        Returns ImageError for an image with outputs that are not finite.
-        """
-
-    @abstractmethod
-    def nbytes(self, result: Result) -> int:
-        """Return the memory that a result takes, in bytes."""
-
-    @abstractmethod
-    def to_bytes(self, result: Result) -> bytes:
-        """Serialize a result for the cache on disk."""
-
-    @abstractmethod
-    def from_bytes(self, data: bytes) -> Result:
-        """Deserialize a result. Raises ValueError for data that `to_bytes` did not write."""
 
     def network_on(self, device: torch.device | None) -> tuple[nn.Module, torch.device]:
         """Return the network, on `device` (None: where it is), and its device."""

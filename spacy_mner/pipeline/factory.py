@@ -1,4 +1,4 @@
-"""The factory of `multimodal_ner`, which spaCy loads by its entry point."""
+"""The factories of our components, which spaCy loads by their entry points."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 from spacy.language import Language
 
+from ..images.readers.image_reader import ImageReader
+from .image_text import ImageText
 from .multimodal_ner import MultimodalNER
 
 
@@ -72,3 +74,28 @@ def make_multimodal_ner(
         overwrite=overwrite,
         scorer=scorer,
     )
+
+
+@Language.factory(
+    "image_text",
+    assigns=["doc._.image_text"],
+    default_config={
+        "reader": {"@image_readers": "spacy_mner.RapidOCR.v1"},
+        "images_root": None,
+        "memory_mb": 16,
+    },
+)
+def make_image_text(
+    nlp: Language, name: str, reader: ImageReader, images_root: str | None, memory_mb: int
+) -> ImageText:
+    """The text in the images of posts or about them: sets `doc._.image_text` where it is null.
+
+    Untrained, and before the tagger in the pipeline. To train with it, list it in
+    `training.annotating_components`.
+
+    reader: what reads an image.
+    images_root: folder that relative image paths are relative to; null for the working directory.
+        It may be changed on a loaded component, and is saved with it.
+    memory_mb: size of the cache of texts in memory, by the content of images, in MiB.
+    """
+    return ImageText(name, reader, images_root=images_root, memory_mb=memory_mb)

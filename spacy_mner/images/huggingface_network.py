@@ -1,0 +1,91 @@
+"""HuggingFaceNetwork, the base class of networks of Hugging Face that are applied to images."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from ..errors import UsageError
+from ..utils.hub_model import HubModel
+from ..utils.tensor_bytes import hash_tensors
+from .encoders.image_encoder import make_fingerprint
+from .frozen_network import FrozenNetwork
+from .image_model import Result
+
+
+class HuggingFaceNetwork(FrozenNetwork[Result]):
+    """A model of Hugging Face with its preprocessing; needs the extra `transformers`.
+
+    Saved, it is the files of Hugging Face. A pickle contains the weights once they are loaded: they
+    may be those of a saved pipeline, which does not need the model that it was made with.
+
+    name: of a model on the hub, or a folder.
+    revision: branch, tag or commit on the hub; None for the default branch.
+
+    Raises UsageError without the package, and at first use ValueError for a model that cannot be
+    loaded.
+    """
+
+    role: ClassVar[str]  # for messages
+    # By class of transformers, the file that it loads: the image processor, perhaps a
+    # tokenizer, and the network.
+    files: ClassVar[dict[str, str]]
+
+    def __init__(self, name: str, revision: str | None) -> None:
+        super().__init__()
+        self.name = name
+        self.revision = revision
+        self.processors: list[Any] = []
+
+    @property
+    def fingerprint(self) -> str:
+        network, _ = self.network_on(None)
+        return make_fingerprint(
+            self.role.replace(" ", "-"),
+            weights=hash_tensors(network.state_dict()),
+            preprocessing=self.processors[0].to_json_string(),
+            settings=self.settings,
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments that determine results, besides the model."""
+        return {}
+
+    def check_installed(self) -> None:
+        if find_spec("transformers") is None:
+            raise UsageError(
+                f"The {self.role} {self.name!r} needs the package transformers: pip install "
+                "'spacy-mner[transformers]'."
+            )
+
+    def load(self) -> nn.Module:
+        return self._load(self.name, self.revision)
+
+    def _load(self, name: str, revision: str | None) -> nn.Module:
+        self.check_installed()
+        source = HubModel(name, revision, self.role, {"AutoConfig": "config.json", **self.files})
+        with torch.random.fork_rng(devices=[]):
+            *self.processors, network = map(source.load, self.files)
+        return network.float()
+
+    def save_files(self, folder: Path) -> None:
+        network: Any = self.network_on(None)[0]
+        for part in (network, *self.processors):
+            part.save_pretrained(folder)
+
+    def load_files(self, folder: Path) -> None:
+        with self._lock:
+            self._network = self._load(str(folder), None).eval().requires_grad_(False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        network = state["_network"]
+        super().__setstate__(state)
+        self._network = network

@@ -1,0 +1,172 @@
+"""ImageAnnotator, the base class of untrained components that annotate what images show."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Generic
+
+import srsly
+from spacy.language import Language
+from spacy.pipeline import Pipe
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import minibatch
+from thinc.util import get_torch_default_device
+
+from ..errors import ImageError, LoadingError
+from ..images.disk_cache import DiskCache
+from ..images.feature_cache import FeatureCache
+from ..images.image_model import ImageModel, Result
+from ..images.masked_images import MaskedImageWarnings
+from ..images.reference import LazyImage, open_image, references
+from .threads import use_one_thread_in_forked_child
+
+CFG, MODEL = "cfg", "model"
+
+
+class ImageAnnotator(Pipe, Generic[Result]):
+    """Sets an attribute of posts that have an image, where it is None.
+
+    An image that cannot be used is left out, with a warning. If no image of a post can be used, the
+    attribute stays None.
+
+    model: what is applied to the images; it computes on the device that Thinc computes on when the
+        component is made.
+    images_root: folder that relative image paths are relative to; the working directory where it
+        is None. It may be changed on the component and is saved with it.
+    memory_mb: size of the cache of results in memory, in MiB.
+
+    Raises UsageError or ImportError where a package is missing.
+    """
+
+    attribute: ClassVar[str]
+
+    def __init__(
+        self,
+        name: str,
+        model: ImageModel[Result],
+        *,
+        images_root: str | Path | None,
+        memory_mb: int,
+    ) -> None:
+        model.check_installed()
+        self.name = name
+        self.model = model
+        self.cache = FeatureCache(model, memory_mb=memory_mb)
+        self.images_root = images_root
+        self.device = get_torch_default_device()
+        self._configured = self._settings
+        self._warn = MaskedImageWarnings()
+
+    @abstractmethod
+    def merge(self, results: Sequence[Result]) -> Any:
+        """Return the attribute of a post from the results of its images, at least one."""
+
+    @property
+    def images_root(self) -> Path | None:
+        return self._images_root
+
+    @images_root.setter
+    def images_root(self, path: str | Path | None) -> None:
+        self._images_root = None if path is None else Path(path)
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {"images_root": None if self.images_root is None else str(self.images_root)}
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        image_cache: str | None = None,
+    ) -> None:
+        """Set the folder in which results are cached over epochs and restarts of the training.
+
+        image_cache: null for none. It is not saved: a loaded pipeline writes no files.
+        """
+        self.cache.disk = None if image_cache is None else DiskCache(Path(image_cache))
+
+    def __call__(self, doc: Doc) -> Doc:
+        self._annotate([doc])
+        return doc
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Annotate a stream of posts. If a post fails, only it goes to the error handler."""
+        error_handler = self.get_error_handler()
+        for docs in minibatch(stream, size=batch_size):
+            try:
+                self._annotate(docs)
+                yield from docs
+            except Exception as error:
+                if len(docs) > 1:
+                    yield from self.pipe(docs, batch_size=1)
+                else:
+                    error_handler(self.name, self, docs, error)
+
+    def _annotate(self, docs: Sequence[Doc]) -> None:
+        use_one_thread_in_forked_child()
+        missing = [doc for doc in docs if doc._.get(self.attribute) is None]
+        opened = [self._open(doc) for doc in missing]
+        images = [one for post in opened for one in post if isinstance(one, LazyImage)]
+        computed = iter(self.cache.results(images, self.device))
+        for doc, post in zip(missing, opened, strict=True):
+            outcomes = [next(computed) if isinstance(one, LazyImage) else one for one in post]
+            self._warn(str(one) for one in outcomes if isinstance(one, ImageError))
+            if results := [one for one in outcomes if not isinstance(one, ImageError)]:
+                doc._.set(self.attribute, self.merge(results))
+
+    def _open(self, doc: Doc) -> list[LazyImage | ImageError]:
+        opened: list[LazyImage | ImageError] = []
+        for reference in references(doc._.image):
+            try:
+                opened.append(open_image(reference, self.images_root))
+            except ImageError as error:
+                opened.append(error)
+        return opened
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write the settings, and the weights of a model that has its own."""
+        folder = Path(path)
+        (folder / MODEL).mkdir(parents=True, exist_ok=True)
+        cfg = {"settings": self._settings, "configured": self._configured}
+        srsly.write_json(folder / CFG, cfg)
+        self.model.save_files(folder / MODEL)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> ImageAnnotator[Result]:
+        """Load what `to_disk` wrote. Raises LoadingError for anything else."""
+        folder = Path(path)
+        try:
+            saved = srsly.read_json(folder / CFG)
+            for name, value in saved["settings"].items():
+                # A setting that differs from the config it was saved with was overridden at load.
+                if self._configured[name] == saved["configured"][name]:
+                    setattr(self, name, value)
+            self.model.load_files(folder / MODEL)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LoadingError(
+                f"{folder} holds no complete component {self.name} ({error}). Copy the whole "
+                "folder of the pipeline, or save it again."
+            ) from error
+        return self
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """The files that `to_disk` writes, by name."""
+        with TemporaryDirectory() as folder:
+            self.to_disk(folder)
+            paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+            files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        return srsly.msgpack_dumps(files)
+
+    def from_bytes(
+        self, bytes_data: bytes, *, exclude: Iterable[str] = ()
+    ) -> ImageAnnotator[Result]:
+        """Load what `to_bytes` returned. Raises LoadingError for anything else."""
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            (Path(folder) / MODEL).mkdir()
+            for name, content in srsly.msgpack_loads(bytes_data).items():
+                (Path(folder) / name).write_bytes(content)
+            return self.from_disk(folder)

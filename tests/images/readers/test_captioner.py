@@ -1,0 +1,120 @@
+"""Captioner with tiny random models of three kinds."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from spacy_mner.images.disk_cache import DiskCache
+from spacy_mner.images.feature_cache import FeatureCache
+from spacy_mner.images.readers.captioner import Captioner
+from spacy_mner.images.reference import open_image
+
+from ...encoders import SIZES, write_model
+from ..samples import clock, noise
+
+transformers = pytest.importorskip("transformers")
+
+VISION = {**SIZES, "image_size": 16, "patch_size": 8}
+
+
+def blip(n_pieces: int) -> Any:
+    config = transformers.BlipConfig(
+        text_config={**SIZES, "vocab_size": n_pieces, "bos_token_id": 2, "sep_token_id": 3}
+        | {"eos_token_id": 3, "pad_token_id": 0, "max_position_embeddings": 32},
+        vision_config=VISION,
+    )
+    return transformers.BlipForConditionalGeneration(config)
+
+
+def git(n_pieces: int) -> Any:
+    config = transformers.GitConfig(
+        vision_config=VISION, vocab_size=n_pieces, bos_token_id=2, eos_token_id=3, **SIZES
+    )
+    return transformers.GitForCausalLM(config)
+
+
+def encoder_decoder(n_pieces: int) -> Any:
+    decoder = transformers.GPT2Config(
+        vocab_size=n_pieces, n_embd=32, n_layer=1, n_head=2, bos_token_id=2, eos_token_id=3
+    )
+    config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+        transformers.ViTConfig(**VISION), decoder, decoder_start_token_id=9, pad_token_id=0
+    )
+    return transformers.VisionEncoderDecoderModel(config)
+
+
+def write_captioner(folder: Path, make: Any = blip) -> Path:
+    write_model(folder, make)
+    processor = transformers.ViTImageProcessor(size={"height": 16, "width": 16})
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_captioner(tmp_path_factory.mktemp("captioner"))
+
+
+@pytest.mark.parametrize("make", [blip, git, encoder_decoder])
+def test_captions_are_those_of_the_model(make, tmp_path):
+    captioner = Captioner(name=str(write_captioner(tmp_path, make)), max_length=5)
+    found = captioner.compute([clock(), noise()])
+    assert all(isinstance(one, str) and one for one in found)
+    assert found == [captioner.compute([image])[0] for image in (clock(), noise())]
+    model = transformers.AutoModelForImageTextToText.from_pretrained(tmp_path).eval()
+    process = transformers.AutoImageProcessor.from_pretrained(tmp_path)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    inputs = process(Image.fromarray(clock()), return_tensors="pt")
+    pieces = model.generate(**inputs, max_new_tokens=5)
+    assert tokenizer.decode(pieces[0], skip_special_tokens=True).split() == found[0].split()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (3, 3)])
+def test_images_of_extreme_sizes_have_captions(folder, size):
+    [found] = Captioner(name=str(folder)).compute([np.full((*size, 3), 90, np.uint8)])
+    assert isinstance(found, str)
+
+
+def test_captions_are_cached_on_disk(folder, tmp_path):
+    captioner = Captioner(name=str(folder), max_length=3)
+    caches = [FeatureCache(captioner, memory_mb=1) for _ in range(2)]
+    for cache in caches:
+        cache.disk = DiskCache(tmp_path)
+    [found], [again] = (cache.results([open_image(noise(), None)]) for cache in caches)
+    assert found == again
+    assert captioner.fingerprint != Captioner(name=str(folder), max_length=4).fingerprint
+
+
+def test_saved_files_and_a_pickle_replace_the_model_that_they_were_made_from(tmp_path):
+    source = write_captioner(tmp_path / "source")
+    captioner = Captioner(name=str(source), max_length=5)
+    expected, fingerprint = captioner.compute([clock()]), captioner.fingerprint
+    captioner.save_files(tmp_path / "saved")
+    source.rename(tmp_path / "elsewhere")
+    restored = Captioner(name=str(source), max_length=5)
+    restored.load_files(tmp_path / "saved")
+    (tmp_path / "saved").rename(tmp_path / "moved")
+    for copy in (restored, pickle.loads(pickle.dumps(restored))):
+        assert copy.compute([clock()]) == expected
+        assert copy.fingerprint == fingerprint
+
+
+def test_a_model_that_cannot_be_loaded_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="Cannot load the captioner"):
+        Captioner(name=str(tmp_path)).compute([clock()])
+    with pytest.raises(ValueError):
+        Captioner(name="unused", max_length=0)
+
+
+def test_loading_does_not_change_the_global_random_state(folder):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    Captioner(name=str(folder)).compute([noise()])
+    assert torch.equal(before, torch.get_rng_state())
