@@ -28,6 +28,7 @@ from .registries import image_encoders, image_readers, object_detectors
 if TYPE_CHECKING:
     from .pipeline.multimodal_ner import MultimodalNER
     from .training.reader import MultimodalCorpus
+    from .visualize.render import render
 
 __all__ = [
     "AlignmentWarning",
@@ -48,6 +49,7 @@ __all__ = [
     "image_readers",
     "make_docs",
     "object_detectors",
+    "render",
 ]
 
 # The attributes of a post that `make_docs` sets.
@@ -115,7 +117,7 @@ def _require_rows(rows: Any) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    # Imported on first use: both import torch, which takes seconds.
+    # Imported on first use: they import torch, which takes seconds.
     if name == "MultimodalNER":
         from .pipeline.multimodal_ner import MultimodalNER
 
@@ -124,4 +126,8 @@ def __getattr__(name: str) -> Any:
         from .training.reader import MultimodalCorpus
 
         return MultimodalCorpus
+    if name == "render":
+        from .visualize.render import render
+
+        return render
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

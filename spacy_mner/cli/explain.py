@@ -50,7 +50,7 @@ def explain_cli(
     from ..errors import ImageWarning
     from ..pipeline.load_for_command import load_pipeline
     from ..visualize.explain import explain
-    from ..visualize.explain_page import Names, render
+    from ..visualize.explain_page import Names, render_explanation
     from ..visualize.private_paths import public_path
 
     with user_errors(), warnings.catch_warnings():
@@ -65,7 +65,9 @@ def explain_cli(
             nlp, docs, other, batch_size=batch_size, limit=limit, allowed_folder=images_root
         )
         other_name = None if against is None else public_path(against)
-        page = render(explanation, Names(public_path(model), public_path(data), other_name))
+        page = render_explanation(
+            explanation, Names(public_path(model), public_path(data), other_name)
+        )
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8", newline="\n")
     show(explanation)

@@ -16,8 +16,8 @@ from spacy.tokens import Doc
 from ..corpus.posts import missing_tokens
 
 # "": no entity. In the gold text: "gold", "unannotated" (missing annotation). In a predicted text:
-# "correct", "wrong", "unverified" (the gold annotation is incomplete), "missed" (a gold entity that
-# no predicted entity overlaps).
+# "correct", "wrong", "unverified" (there is no gold annotation, or an incomplete one), "missed" (a
+# gold entity that no predicted entity overlaps).
 SegmentKind = Literal["", "gold", "unannotated", "correct", "wrong", "unverified", "missed"]
 
 # Start and end as character offsets, and the label.
@@ -70,20 +70,35 @@ def annotate_prediction(predicted: Doc, gold: Doc) -> AnnotatedText:
     A gold entity is "missed" only where no predicted entity overlaps it; elsewhere the overlapping
     wrong one is shown in its place.
     """
+    if missing_tokens(gold):
+        return annotate_entities(predicted)
     expected, found = set(entity_offsets(gold)), entity_offsets(predicted)
-    is_complete = not missing_tokens(gold)
-    spans = []
-    for number, (entity, offsets) in enumerate(zip(predicted.ents, found, strict=True), start=1):
-        kind: SegmentKind = "correct" if offsets in expected else "wrong"
-        kind = kind if is_complete else "unverified"
-        start, end, label = offsets
-        spans.append((start, end, Segment("", kind, label, entity._.score, number)))
-    if not is_complete:
-        return AnnotatedText(_split(predicted.text, spans))
+    spans = [
+        (
+            start,
+            end,
+            replace(one, kind="correct" if (start, end, one.label) in expected else "wrong"),
+        )
+        for start, end, one in _predicted_spans(predicted)
+    ]
     for start, end, label in expected:
         if not any(start < other_end and other < end for other, other_end, _ in found):
             spans.append((start, end, Segment("", "missed", label)))
     return AnnotatedText(_split(predicted.text, spans), set(found) == expected)
+
+
+def annotate_entities(predicted: Doc) -> AnnotatedText:
+    """Return the text with the predicted entities, which nothing is compared with."""
+    return AnnotatedText(_split(predicted.text, _predicted_spans(predicted)))
+
+
+def _predicted_spans(predicted: Doc) -> list[tuple[int, int, Segment]]:
+    return [
+        (start, end, Segment("", "unverified", label, entity._.score, number))
+        for number, (entity, (start, end, label)) in enumerate(
+            zip(predicted.ents, entity_offsets(predicted), strict=True), start=1
+        )
+    ]
 
 
 def entity_offsets(doc: Doc) -> list[Offsets]:

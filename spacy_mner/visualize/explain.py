@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -20,15 +19,12 @@ from spacy.training import Example
 from ..evaluation.evaluate import count_status, images_root_of, predict
 from ..evaluation.image_ablation import ImageCondition
 from ..evaluation.scorer import score_entities
-from ..extensions import POST_ID, has_image, has_image_text
+from ..extensions import has_image_text
 from ..features import Featurizers
-from ..features.image import ImageFeaturizer
-from ..features.image_status import ABSENT, USED, ImageStatus
-from ..images.encoders.image_encoder import ImageEncoder
+from ..features.image_status import USED, ImageStatus
 from ..pipeline.multimodal_ner import MultimodalNER
+from .annotated_post import AnnotatedPost, annotate_post, featurizers_of, image_encoder_of
 from .annotated_text import AnnotatedText, annotate_gold, annotate_prediction
-from .private_paths import redact_folders
-from .region_attention import RegionAttention, region_attention
 from .thumbnails import PostImages, Thumbnail, collect_images
 
 # "no-image": the first pipeline used no image, so none can have helped or hurt.
@@ -49,37 +45,12 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class ModalityWeights:
-    """Attention over modalities. weights: modality → one number in [0, 1] per predicted token."""
+class ExplainedPost(AnnotatedPost):
+    """A post with its gold entities and those of the second pipeline."""
 
-    tokens: list[str]
-    weights: dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class ExplainedPost:
-    """What the page shows of one post.
-
-    number: position on the page, from 1. id: as the corpus names the post, may be empty.
-    status: of the images under the first pipeline; None if it sets none.
-    region_attention: of each entity of the first pipeline, per modality with regions.
-    images: keys into `Explanation.thumbnails`.
-    caption: `doc._.image_text`, may be empty.
-    notes: why images are not shown or not used.
-    """
-
-    number: int
-    id: str
     verdict: Verdict
-    status: ImageStatus | None
     gold: AnnotatedText
-    model: AnnotatedText
     against: AnnotatedText
-    modality_weights: ModalityWeights | None
-    region_attention: list[list[RegionAttention]]
-    images: list[str]
-    caption: str
-    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -134,10 +105,10 @@ def explain(
         first = predict(nlp, gold, batch_size=batch_size).examples
     other_images: ImageCondition = "on" if against else "off"
     second = predict(against or nlp, gold, images=other_images, batch_size=batch_size).examples
-    featurizers = tagger.model.attrs["featurizers"] if tagger else Featurizers({})
+    featurizers = featurizers_of(nlp)
     folders = (images_root_of(nlp), allowed_folder)
     images, thumbnails = collect_images(
-        [doc._.image for doc in gold], _image_encoder(featurizers), *folders
+        [doc._.image for doc in gold], image_encoder_of(featurizers), *folders
     )
     posts = [
         _explain_post(number, *post, featurizers, folders)
@@ -170,12 +141,6 @@ def _take(docs: Iterable[Doc], limit: int) -> tuple[list[Doc], int]:
     return kept, skipped
 
 
-def _image_encoder(featurizers: Featurizers) -> ImageEncoder | None:
-    """Return the first image encoder among the modalities of a pipeline."""
-    images = (one for one in featurizers.by_name.values() if isinstance(one, ImageFeaturizer))
-    return next((one.encoder for one in images if one.encoder is not None), None)
-
-
 def _score(examples: Sequence[Example], texts: Sequence[AnnotatedText]) -> Scores:
     scores = score_entities(examples)
     correct = sum(text.correct is True for text in texts)
@@ -193,24 +158,13 @@ def _explain_post(
     gold, predicted = first.reference, first.predicted
     model = annotate_prediction(predicted, gold)
     against = annotate_prediction(second.predicted, gold)
-    text = predicted._.image_status
-    status = ImageStatus.parse(text) if text else None
-    notes = _notes(gold, status, images)
+    post = annotate_post(number, predicted, model, images, featurizers, folders, source=gold)
+    is_used = _image_used(gold, post.status, featurizers)
     return ExplainedPost(
-        number=number,
-        id=str(gold.user_data.get(POST_ID) or ""),
-        verdict=verdict_of(
-            model.correct, against.correct, image_used=_image_used(gold, status, featurizers)
-        ),
-        status=status,
+        **vars(post),
+        verdict=verdict_of(model.correct, against.correct, image_used=is_used),
         gold=annotate_gold(gold),
-        model=model,
         against=against,
-        modality_weights=_modality_weights(predicted),
-        region_attention=region_attention(predicted, featurizers, images.keys),
-        images=images.shown,
-        caption=gold._.image_text.strip() if isinstance(gold._.image_text, str) else "",
-        notes=[redact_folders(note, gold._.image, *folders) for note in notes],
     )
 
 
@@ -234,28 +188,3 @@ def verdict_of(model: bool | None, against: bool | None, *, image_used: bool) ->
     if model:
         return "both-right" if against else "helped"
     return "hurt" if against else "both-wrong"
-
-
-def _modality_weights(doc: Doc) -> ModalityWeights | None:
-    """Return the attention of each token; None if a later component changed the tokens."""
-    attention: dict[str, np.ndarray] = doc._.modality_attention or {}
-    if not attention or any(len(weights) != len(doc) for weights in attention.values()):
-        return None
-    tokens = [token.text for token in doc]
-    return ModalityWeights(tokens, {name: weights.tolist() for name, weights in attention.items()})
-
-
-def _notes(gold: Doc, status: ImageStatus | None, images: PostImages) -> list[str]:
-    caption = gold._.image_text
-    notes = []
-    if not isinstance(caption, str | None):  # a corpus file can hold any type
-        notes.append(f"Caption not shown: its type is {type(caption).__name__}, not string.")
-    if not has_image(gold):
-        return [*notes, "This post has no image."]
-    if gold._.image_features is not None:
-        shape = " × ".join(map(str, np.shape(gold._.image_features)))
-        notes.append(f"The model reads a precomputed descriptor ({shape}) instead of pixels.")
-    if status and (status.reasons or status.kind not in (USED, ABSENT)):
-        notes.append(f"Image status: {status}.")
-    reasons = status.reasons if status else ()
-    return notes + [f"Image not shown: {one}." for one in images.problems if one not in reasons]

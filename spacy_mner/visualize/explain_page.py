@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,8 +18,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..about import __version__
+from .annotated_text import AnnotatedText
 from .explain import Explanation, Verdict
 from .region_attention import RegionAttention
+from .thumbnails import Thumbnail
 
 # Verdict → (sign, name), in the order of the page. The template defines them.
 VERDICTS: dict[Verdict, tuple[str, str]] = {
@@ -52,23 +55,46 @@ class Names:
     against: str | None = None
 
 
-def render(explanation: Explanation, names: Names) -> str:
+def render_explanation(explanation: Explanation, names: Names) -> str:
     """Return the page as HTML."""
     posts = explanation.posts
+    texts = [text for post in posts for text in (post.gold, post.model, post.against)]
+    return render_page(
+        "explain.html",
+        ("post_parts.js", "explain.js"),
+        texts,
+        explanation.thumbnails,
+        explanation=explanation,
+        names=names,
+        verdicts=VERDICTS,
+        has_modality_weights=not posts or any(post.modality_weights for post in posts),
+        has_region_attention=any(any(post.region_attention) for post in posts),
+    )
+
+
+def render_page(
+    template: str,
+    scripts: Iterable[str],
+    texts: Iterable[AnnotatedText],
+    thumbnails: Mapping[str, Thumbnail],
+    **context: Any,
+) -> str:
+    """Return a self-contained page of posts.
+
+    scripts: names of files beside the template.
+    texts: of all posts; a label has one color in all of them.
+    """
     return (
         _environment()
-        .get_template("explain.html")
+        .get_template(template)
         .render(
             css=_asset("explain.css"),
-            js=_asset("explain.js"),
+            js=Markup("\n").join(map(_asset, scripts)),
             version=__version__,
-            explanation=explanation,
-            names=names,
-            verdicts=VERDICTS,
-            colors=_colors(explanation),
-            image_ids={key: i for i, key in enumerate(explanation.thumbnails, start=1)},
-            has_modality_weights=not posts or any(post.modality_weights for post in posts),
-            has_region_attention=any(any(post.region_attention) for post in posts),
+            colors=_colors(texts),
+            thumbnails=thumbnails,
+            image_ids={key: i for i, key in enumerate(thumbnails, start=1)},
+            **context,
         )
     )
 
@@ -99,15 +125,9 @@ def _source_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _colors(explanation: Explanation) -> dict[str, int]:
+def _colors(texts: Iterable[AnnotatedText]) -> dict[str, int]:
     """Return the color of every label, the same in all posts."""
-    labels = {
-        segment.label
-        for post in explanation.posts
-        for text in (post.gold, post.model, post.against)
-        for segment in text.segments
-        if segment.label
-    }
+    labels = {segment.label for text in texts for segment in text.segments if segment.label}
     return {label: i % N_COLORS for i, label in enumerate(sorted(labels))}
 
 

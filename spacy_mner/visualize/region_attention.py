@@ -56,12 +56,13 @@ def region_attention(
     """Return the attention of each entity over the regions of each modality that has regions.
 
     doc: as predicted; the lists are empty if a later component changed its tokens.
+    featurizers: give the names of regions, and the grids of images; without, regions are numbered.
     image_keys: the key of each image of the post, in order; None for one that cannot be shown.
     """
     attention: Mapping[str, np.ndarray] = doc._.image_attention or {}
     layouts = {}
     for name, weights in attention.items():
-        featurizer, n_regions = featurizers.by_name[name], weights.shape[1]
+        featurizer, n_regions = featurizers.by_name.get(name), weights.shape[1]
         layout = region_layout(doc, featurizer, image_keys, n_regions)
         if layout.names and len(weights) == len(doc):
             layouts[name] = layout
@@ -90,13 +91,13 @@ def _of_entity(
 
 
 def region_layout(
-    doc: Doc, featurizer: Featurizer, image_keys: Sequence[str | None], n_regions: int
+    doc: Doc, featurizer: Featurizer | None, image_keys: Sequence[str | None], n_regions: int
 ) -> RegionLayout:
     """Return the layout of the regions that the attention of a modality has.
 
     n_regions: of the attention.
     """
-    names = featurizer.region_names(doc)
+    names = featurizer.region_names(doc) if featurizer else []
     if len(names) == n_regions:
         return RegionLayout(names)
     if n_regions == 1:  # it has all of the attention, and no name to list

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from spacy_mner.features.image_status import ImageStatus
+from spacy_mner.visualize.annotated_post import ModalityWeights
 from spacy_mner.visualize.annotated_text import AnnotatedText, Segment
 from spacy_mner.visualize.explain import (
     ExplainedPost,
     Explanation,
-    ModalityWeights,
     Scores,
     verdict_of,
 )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spacy_mner.visualize.annotated_post import ModalityWeights
 from spacy_mner.visualize.annotated_text import AnnotatedText, Segment
-from spacy_mner.visualize.explain import ModalityWeights
-from spacy_mner.visualize.explain_page import Names, render
+from spacy_mner.visualize.explain_page import Names, render_explanation
 from spacy_mner.visualize.region_attention import RegionAttention
 
 from ..browser import OVERFLOW, WIDTHS, Opened, eventually
@@ -64,7 +64,7 @@ def page():
     )
     bounds = (0.2689, 0.7311)
     explanation = make_explanation(posts, thumbnails={"red": thumbnail}, attention_bounds=bounds)
-    return render(explanation, Names("models/" + "deep/" * 40, "data.spacy"))
+    return render_explanation(explanation, Names("models/" + "deep/" * 40, "data.spacy"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -108,7 +108,7 @@ def test_a_filter_shows_the_posts_of_its_verdict_and_their_number(open_page, pag
 
 
 def test_a_filter_without_posts_shows_a_message(open_page):
-    opened = open_page(render(make_explanation([make_post()]), Names("m", "d")))
+    opened = open_page(render_explanation(make_explanation([make_post()]), Names("m", "d")))
     assert not opened.view.locator("#none").is_visible()
     opened.filter("hurt")
     assert opened.shown() == [] and opened.view.locator("#none").is_visible()
@@ -186,7 +186,7 @@ def attention_page():
         post(2, {"tall": one_cell(2, 5)}, {"tall": one_cell(6, 0)}),
         post(3, {"wide": one_cell(1, 1, side=2), "tall": one_cell(0, 3)}, {}),
     ]
-    return render(make_explanation(posts, thumbnails=thumbnails), Names("m", "d"))
+    return render_explanation(make_explanation(posts, thumbnails=thumbnails), Names("m", "d"))
 
 
 def boxes(locator):
@@ -320,7 +320,9 @@ def test_the_content_security_policy_blocks_injected_markup(open_page, page):
 
 def test_right_to_left_text_has_its_own_direction(open_page):
     text = AnnotatedText([Segment("שלום", "wrong", "ORG", 0.5), Segment(" עליכם")], False)
-    opened = open_page(render(make_explanation([make_post(model=text)]), Names("m", "d")))
+    opened = open_page(
+        render_explanation(make_explanation([make_post(model=text)]), Names("m", "d"))
+    )
     directions = opened.view.locator(".annotations dd").evaluate_all(
         "(all) => all.map((one) => getComputedStyle(one).direction)"
     )

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from spacy_mner.visualize.explain import ModalityWeights, Scores
-from spacy_mner.visualize.explain_page import Names, escape_controls, render
+from spacy_mner.visualize.annotated_post import ModalityWeights
+from spacy_mner.visualize.explain import Scores
+from spacy_mner.visualize.explain_page import Names, escape_controls, render_explanation
 from spacy_mner.visualize.region_attention import RegionAttention
 
 from .explained import make_attention, make_explanation, make_post, thumbnail_of
@@ -41,7 +42,7 @@ def hostile_page(*texts):
         image_ablation=False,
     )
     everything = " ".join(texts)
-    return render(explanation, Names(everything, everything, everything))
+    return render_explanation(explanation, Names(everything, everything, everything))
 
 
 def hostile_post(number, text):
@@ -81,7 +82,7 @@ class Outline(HTMLParser):
 
 def rendered(*posts, names=NAMES, **changes):
     """A page as HTML, and its text with single spaces."""
-    page = render(make_explanation(list(posts), **changes), names)
+    page = render_explanation(make_explanation(list(posts), **changes), names)
     return page, " ".join(Outline(page).text.split())
 
 
@@ -224,4 +225,4 @@ def test_a_post_takes_at_most_8_kilobytes_of_the_page():
     ):
         posts = [make_post(n, **fields) for n in range(1, 101)]
         explanation = make_explanation(posts, thumbnails={"red": thumbnail_of(PIXELS)})
-        assert len(render(explanation, NAMES)) < 8_000 * len(posts)
+        assert len(render_explanation(explanation, NAMES)) < 8_000 * len(posts)
