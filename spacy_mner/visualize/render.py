@@ -44,7 +44,7 @@ def render(
     height = min(MAX_HEIGHT, POST_HEIGHT * max(1, page.count("<article")))
     frame = Markup('<div><iframe srcdoc="{}" sandbox="allow-scripts" style="{}"></iframe></div>')
     style = f"width: 100%; height: {height}rem; border: 0; resize: vertical"
-    display(HTML(frame.format(page, style)))  # type: ignore[no-untyped-call]
+    display(HTML(frame.format(page, style)))
     return None
 
 
