@@ -36,6 +36,15 @@ def test_code_prints_what_the_page_says(code, expected, monkeypatch):
     assert numbers[0] == pytest.approx(numbers[1], abs=0.1)
 
 
+@pytest.mark.skipif(not is_package(PIPELINE), reason=f"{PIPELINE} is not installed: see README.md")
+def test_the_code_of_render_runs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/explain.md").read_text(), re.S)
+    namespace = {}
+    exec(compile(code, "explain.md", "exec"), namespace)
+    assert "jaguar" in namespace["page"]
+
+
 def test_both_pages_have_examples():
     assert len(examples("README.md")) == 1
     assert len(examples("docs/usage.md")) == 2
