@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,6 +51,23 @@ def serve_cli(
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds in which a request must have arrived.")
     ] = 30,
+    label_studio_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Label Studio that asks for predictions; its images are fetched."
+        ),
+    ] = None,
+    label_studio_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LABEL_STUDIO_API_KEY",
+            show_default=False,
+            help="Its access token; give it by the environment variable.",
+        ),
+    ] = None,
+    images_root: Annotated[
+        Path | None, typer.Option(help="Folder of the local files of Label Studio.")
+    ] = None,
     code: Code = None,
     gpu_id: GpuId = -1,
 ) -> None:
@@ -69,6 +87,8 @@ def serve_cli(
                 f"The command serve needs the package {error.name}: pip install 'spacy-mner[serve]'"
             ) from error
 
+        if images_root is not None and not images_root.is_dir():
+            raise UsageError(f"--images-root {images_root}: there is no such folder.")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.create_server((host, port), family=family, backlog=2048) as listening:
             # Every answer has the image status of its posts.
@@ -87,6 +107,9 @@ def serve_cli(
                 max_wait=max_wait / 1000,
                 max_queue=max_queue,
                 timeout=timeout,
+                label_studio_url=label_studio_url,
+                label_studio_token=label_studio_token,
+                images_root=images_root,
             )
             app = build_application(AnnotationService(settings))
             bracketed = f"[{host}]" if ":" in host else host

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
@@ -253,23 +253,34 @@ def _doc_to_task(doc: Doc, folder: str) -> dict[str, Any]:
     # A project with an image tag rejects tasks in which this key is missing or null.
     task: dict[str, Any] = {"data": {"text": text, "image": url or "", EXTRA: extra}}
     if spans is not None:
-        regions = [
-            {
-                "id": f"span-{number}",
-                "type": "labels",
-                "from_name": LABELS_TAG,
-                "to_name": TEXT_TAG,
-                "value": {
-                    "start": span["start"],
-                    "end": span["end"],
-                    "text": exported_text(text[span["start"] : span["end"]]),
-                    "labels": [span["label"]],
-                },
-            }
-            for number, span in enumerate(spans)
-        ]
+        regions = [text_region(number, text, span) for number, span in enumerate(spans)]
         task["annotations"] = [{"result": regions, "was_canceled": False}]
     return task
+
+
+def text_region(
+    number: int,
+    text: str,
+    span: Mapping[str, Any],
+    from_name: str = LABELS_TAG,
+    to_name: str = TEXT_TAG,
+) -> dict[str, Any]:
+    """Return a span of a text (`start`, `end`, `label`) as a region.
+
+    number: unique within the task. from_name, to_name: names of the tags of labels and text.
+    """
+    return {
+        "id": f"span-{number}",
+        "type": "labels",
+        "from_name": from_name,
+        "to_name": to_name,
+        "value": {
+            "start": span["start"],
+            "end": span["end"],
+            "text": exported_text(text[span["start"] : span["end"]]),
+            "labels": [span["label"]],
+        },
+    }
 
 
 def _url_of(image: Any, folder: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 from fastapi import HTTPException, Request
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from starlette.datastructures import FormData, UploadFile
 
 from ..annotate.image_opener import MAX_IMAGES
@@ -21,7 +21,7 @@ from ..images.safety.untrusted_references import URL, BulkImages
 from ..images.safety.web_images import WebImages
 from .api_types import AnnotateRequest, PostInput
 from .post_annotator import OpenedPost
-from .request_bodies import BodyReader, parse_form
+from .request_bodies import BodyReader, parse_form, validated
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
 ATTACHMENT = "attachment:"
@@ -149,29 +149,19 @@ async def _of_form(form: FormData) -> tuple[Files, AnnotateRequest]:
             fields[name] = value
     attention = fields.pop("attention", "false")
     if POSTS_FIELD in fields:
-        posts: Any = _validated(_POSTS.validate_json, fields.pop(POSTS_FIELD))
+        posts: Any = validated(_POSTS.validate_json, fields.pop(POSTS_FIELD))
     else:
         images = [ATTACHMENT + name for name in files if name.partition(":")[0] == "image"]
         text = {name: fields.pop(name) for name in ("text", "image_text") if name in fields}
         posts = [{**text, "image": images or None}]
     unread = {"posts": posts, "attention": attention, **fields}
-    return files, _validated(AnnotateRequest.model_validate, unread)
+    return files, validated(AnnotateRequest.model_validate, unread)
 
 
 async def _in_thread_if_large(n_bytes: int, function: Any, *arguments: Any) -> Any:
     if n_bytes < LARGE:
-        return _validated(function, *arguments)
-    return await anyio.to_thread.run_sync(_validated, function, *arguments)
-
-
-def _validated(function: Any, *arguments: Any) -> Any:
-    """Call a function; a request that it finds invalid is an error that does not quote it."""
-    try:
-        return function(*arguments)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise HTTPException(422, f"{where}: {first['msg']}") from None
+        return validated(function, *arguments)
+    return await anyio.to_thread.run_sync(validated, function, *arguments)
 
 
 def _too_many(what: str, found: int, limit: int) -> HTTPException:

@@ -17,6 +17,7 @@ from .annotate_requests import RequestParser
 from .api_types import AnnotateRequest, AnnotateResponse, Health, Labels, Problem
 from .batcher import DynamicBatcher, QueueFullError
 from .browser_page import add_page
+from .labelstudio_backend import add_label_studio
 from .post_annotator import OpenedPost, PostAnnotator
 from .request_bodies import overloaded
 from .server_settings import ServerSettings
@@ -125,6 +126,7 @@ def build_application(service: AnnotationService) -> FastAPI:
         assert service.batcher is not None
         return Health(status="ok", version=__version__, waiting=service.batcher.n_queued)
 
+    add_label_studio(app, service.settings, requests.bodies, service.model, service.submit)
     add_page(app, service.model, service.labels, service.settings)
     return app
 

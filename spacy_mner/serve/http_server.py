@@ -107,8 +107,8 @@ def make_server(app: ASGIApp, timeout: float) -> uvicorn.Server:
 
 def run_server(server: uvicorn.Server, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, and finish the requests that are in flight."""
-    # The thread that computes holds the interpreter; by default, each step of a request waits for it
-    # up to 5 ms.
+    # The thread that computes holds the interpreter; by default, each step of a request waits up
+    # to 5 ms for it.
     sys.setswitchinterval(SWITCH_INTERVAL)
     # After the shutdown, uvicorn raises the signal again.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -29,6 +29,9 @@ class ServerSettings:
     batch_size: posts that are computed together.
     max_wait: seconds that the first request of a batch waits for others.
     max_queue: posts that wait; a request beyond them is refused (503).
+    label_studio_url: of the Label Studio that asks for predictions; its images are fetched.
+    label_studio_token: sent with the requests to it.
+    images_root: folder of the local files of its tasks.
     timeout: seconds in which a request must have arrived completely.
     """
 
@@ -45,6 +48,9 @@ class ServerSettings:
     max_wait: float = 0.005
     max_queue: int = 2_048
     timeout: float = 30.0
+    label_studio_url: str | None = None
+    label_studio_token: str | None = None
+    images_root: Path | None = None
 
     @property
     def max_body(self) -> int:

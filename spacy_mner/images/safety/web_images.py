@@ -37,6 +37,7 @@ class WebImages:
     ports: allowed ports.
     resolve: returns the addresses of a host name.
     allowed: returns whether an address may be connected to; by default public ones (SSRF).
+    headers: sent with each request, redirected ones included.
     """
 
     limits: Limits = UNTRUSTED
@@ -45,6 +46,7 @@ class WebImages:
     ports: frozenset[int] = frozenset(PORTS.values())
     resolve: Callable[[str, int], list[str]] = resolve
     allowed: Callable[[Address], bool] = is_public
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def open(self, reference: str) -> LazyImage:
         """Fetch the image at a URL. Raises ImageError with the reason if it fails."""
@@ -63,7 +65,9 @@ class WebImages:
 
     def _fetch(self, pool: httpcore.ConnectionPool, url: str) -> bytes:
         for _ in range(self.redirects + 1):
-            with pool.stream("GET", self._checked(url), headers=HEADERS) as response:
+            with pool.stream(
+                "GET", self._checked(url), headers=[*HEADERS, *self.headers]
+            ) as response:
                 if response.status not in REDIRECTS:
                     return self._content(response)
                 url = _joined(url, _header(response, b"location"))

@@ -1,0 +1,236 @@
+"""The protocol of Label Studio's ML backends: predictions for annotators.
+
+Label Studio calls `/setup` with the labeling config of a project and `/predict` with tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import unquote, urljoin, urlsplit
+from xml.etree import ElementTree
+
+import anyio
+from fastapi import FastAPI, HTTPException, Request
+from pydantic import BaseModel, Field
+
+from ..annotate.annotator import Annotation
+from ..annotate.image_opener import MAX_IMAGES
+from ..corpus.labelstudio import LOCAL_FILES, served_path, text_region
+from ..errors import ImageError, UsageError
+from ..images.data_uris import is_data_uri
+from ..images.reference import LazyImage
+from ..images.safety.paths import has_parent_reference
+from ..images.safety.untrusted_references import BulkImages, FolderImages
+from ..images.safety.web_images import PORTS, WebImages
+from .post_annotator import OpenedPost
+from .request_bodies import BodyReader, validated
+from .server_settings import ServerSettings
+
+# Paths at which Label Studio serves the files of tasks.
+SERVED_PATH = "/data/"
+FETCHED_AT_ONCE = 16
+
+
+class SetupRequest(BaseModel):
+    """The part of a request to `/setup` that is read. label_config: XML, named `schema` there."""
+
+    label_config: Annotated[str, Field(alias="schema")]
+
+
+class LabelStudioTask(BaseModel):
+    """A task. data: by the names of the variables of the labeling config."""
+
+    data: dict[str, Any]
+
+
+class PredictRequest(BaseModel):
+    """The part of a request to `/predict` that is read."""
+
+    tasks: list[LabelStudioTask]
+    label_config: str
+
+
+@dataclass(frozen=True)
+class LabelingConfig:
+    """Where the labels of a text are in a labeling config.
+
+    labels_name, text_name: of the tags. text_key, image_keys: of the data of a task.
+    """
+
+    labels_name: str
+    text_name: str
+    labels: frozenset[str]
+    text_key: str
+    image_keys: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, xml: str) -> LabelingConfig:
+        """Raises ValueError for XML without labels of a text."""
+        if "<!" in xml.replace("<!--", ""):
+            raise ValueError("The labeling config has a document type or CDATA.")
+        try:
+            root = ElementTree.fromstring(xml)
+        except ElementTree.ParseError as error:
+            raise ValueError(f"The labeling config is not XML: {error}.") from None
+        texts = {tag.get("name"): tag for tag in root.iter("Text")}
+        for labels in root.iter("Labels"):
+            text = texts.get(labels.get("toName"))
+            if text is not None:
+                return cls(
+                    labels_name=labels.get("name", ""),
+                    text_name=text.get("name", ""),
+                    labels=frozenset(one.get("value", "") for one in labels.iter("Label")),
+                    text_key=_key(text),
+                    image_keys=tuple(_key(image) for image in root.iter("Image")),
+                )
+        raise ValueError("The labeling config has no tag Labels whose toName is a tag Text.")
+
+    def regions(self, text: str, annotation: Annotation) -> list[dict[str, Any]]:
+        """Return the entities whose label the project has."""
+        return [
+            text_region(number, text, entity, self.labels_name, self.text_name)
+            | {"score": entity["score"]}
+            for number, entity in enumerate(annotation["entities"] or [])
+            if entity["label"] in self.labels
+        ]
+
+
+def _key(tag: ElementTree.Element) -> str:
+    return (tag.get("value") or tag.get("valueList") or "").removeprefix("$")
+
+
+class TaskImages:
+    """Opens the images of tasks: local files, files of Label Studio itself, and data URIs.
+
+    Raises UsageError if the URL of Label Studio is not one of a host.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        limits = settings.task.image_limits
+        web = WebImages(limits) if settings.allow_urls else None
+        self._others = BulkImages(None, web, limits)
+        root = settings.images_root
+        self._folder = None if root is None else FolderImages(root, limits)
+        self._url = settings.label_studio_url
+        if self._url is not None:
+            host = _origin(self._url)
+            if host is None:
+                raise UsageError(f"--label-studio-url {self._url}: expected http://HOST:PORT.")
+            token = settings.label_studio_token
+            headers = [(b"Authorization", f"Token {token}".encode())] if token else []
+            # Exactly this host may have any address; a redirect could leave it.
+            self._label_studio = WebImages(
+                limits,
+                redirects=0,
+                ports=frozenset({host[2]}),
+                allowed=lambda address: True,
+                headers=tuple(headers),
+            )
+
+    def open(self, reference: Any) -> LazyImage | ImageError:
+        """Return an image, or why it is masked."""
+        try:
+            return self._open(reference)
+        # No exception raised for a reference may end the request.
+        except Exception as error:
+            is_known = isinstance(error, ImageError)
+            return ImageError(str(error) if is_known else type(error).__name__)
+
+    def _open(self, reference: Any) -> LazyImage:
+        if not isinstance(reference, str) or is_data_uri(reference):
+            return self._others.open(reference)
+        if self._folder is not None and reference.partition(SERVED_PATH)[1]:
+            path = served_path(reference)
+            if LOCAL_FILES in reference and path != reference:
+                return self._folder.open(path)
+        if self._url is not None:
+            url = urljoin(self._url, reference)
+            path = unquote(urlsplit(url).path)
+            is_file = path.startswith(SERVED_PATH) and not has_parent_reference(path)
+            if is_file and _origin(url) == _origin(self._url):
+                return self._label_studio.open(url)
+        return self._others.open(reference)
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of a URL; None if it is none, or has credentials."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or PORTS[parts.scheme]
+    except (KeyError, ValueError):
+        return None
+    if not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts.scheme, parts.hostname, port
+
+
+def add_label_studio(
+    app: FastAPI,
+    settings: ServerSettings,
+    bodies: BodyReader,
+    model: str,
+    submit: Callable[[list[OpenedPost]], Awaitable[list[Annotation]]],
+) -> None:
+    """Add `/health`, `/setup` and `/predict`.
+
+    model: the version of the predictions. submit: annotates posts.
+    """
+    images = TaskImages(settings)
+    limiter = anyio.CapacityLimiter(FETCHED_AT_ONCE)
+
+    async def opened(task: LabelStudioTask, config: LabelingConfig) -> OpenedPost:
+        values = [task.data.get(key) for key in config.image_keys]
+        references = [
+            one
+            for value in values
+            for one in (value if isinstance(value, list) else [value])
+            if one
+        ][:MAX_IMAGES]
+        return OpenedPost(
+            text=task.data.get(config.text_key, ""),
+            images=[
+                await anyio.to_thread.run_sync(images.open, one, limiter=limiter)
+                for one in references
+            ],
+        )
+
+    @app.get("/health", tags=["Label Studio"], summary="Whether the server is ready")
+    async def health() -> dict[str, str]:
+        return {"status": "UP", "model_class": model}
+
+    @app.post("/setup", tags=["Label Studio"], summary="Check the labeling config of a project")
+    async def setup(request: Request) -> dict[str, str]:
+        async with bodies.read(request) as body:
+            parsed = validated(SetupRequest.model_validate_json, body)
+        _config(parsed.label_config)
+        return {"model_version": model}
+
+    @app.post("/predict", tags=["Label Studio"], summary="Predict the entities of tasks")
+    async def predict(request: Request) -> dict[str, Any]:
+        async with bodies.read(request) as body:
+            parsed = validated(PredictRequest.model_validate_json, body)
+            if len(parsed.tasks) > settings.max_posts:
+                raise HTTPException(413, f"Too many tasks: limit {settings.max_posts:,}.")
+            config = _config(parsed.label_config)
+            posts = [await opened(task, config) for task in parsed.tasks]
+            annotations = await submit(posts)
+        results = [
+            _prediction(config.regions(post.text, annotation), model)
+            for post, annotation in zip(posts, annotations, strict=True)
+        ]
+        return {"results": results, "model_version": model}
+
+
+def _prediction(regions: list[dict[str, Any]], model: str) -> dict[str, Any]:
+    scores = [one["score"] for one in regions if one["score"] is not None]
+    score = sum(scores) / len(scores) if scores else 0.0
+    return {"result": regions, "score": score, "model_version": model}
+
+
+def _config(xml: str) -> LabelingConfig:
+    try:
+        return LabelingConfig.parse(xml)
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from None

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from spacy_mner.cli.app import app
+
+from .conftest import serving
+
+CONFIG = """<View>
+  <!-- a comment -->
+  <Image name="photo" value="$picture"/>
+  <Labels name="entities" toName="post"><Label value="PER"/><Label value="ORG"/></Labels>
+  <Text name="post" value="$tweet"/>
+</View>"""
+# As Label Studio 1.x sends them.
+SETUP = {
+    "project": "1.1700000000",
+    "schema": CONFIG,
+    "hostname": "http://localhost:8080",
+    "access_token": "secret",
+    "extra_params": None,
+}
+
+
+def predict_request(*data, **changes):
+    tasks = [
+        {
+            "id": number,
+            "data": one,
+            "annotations": [],
+            "predictions": [],
+            "created_at": "2024-01-01T00:00:00.000000Z",
+            "is_labeled": False,
+            "project": 1,
+        }
+        for number, one in enumerate(data, start=1)
+    ]
+    return {
+        "tasks": tasks,
+        "model_version": None,
+        "project": "1.1700000000",
+        "label_config": CONFIG,
+        "params": {"login": None, "password": None, "context": None},
+        **changes,
+    }
+
+
+def post(url, path, body):
+    return httpx.post(url + path, json=body, timeout=60)
+
+
+def results(url, *data, **changes):
+    response = post(url, "predict", predict_request(*data, **changes))
+    assert response.status_code == 200, response.text
+    return response.json()["results"]
+
+
+@pytest.fixture
+def label_studio(images):
+    """A server that serves car.png to who has its token; it records the paths and tokens."""
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append((self.path, self.headers["Authorization"]))
+            if self.path.startswith("/data/moved"):
+                self.send_response(302)
+                self.send_header("Location", "/data/upload/1/car.png")
+                self.end_headers()
+                return
+            self.send_response(200 if self.headers["Authorization"] == "Token key" else 401)
+            self.send_header("Content-Type", "image/png")
+            self.end_headers()
+            self.wfile.write((images / "car.png").read_bytes())
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.seen = seen
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        yield server
+        server.shutdown()
+
+
+def test_health_and_setup_name_the_pipeline(url):
+    assert httpx.get(f"{url}health").json()["status"] == "UP"
+    answer = post(url, "setup", SETUP).json()
+    assert answer == {"model_version": httpx.get(f"{url}v1/labels").json()["model"]}
+
+
+def test_predictions_are_regions_of_the_labeling_config(url):
+    [prediction] = results(url, {"tweet": "hi Bob Dylan lynx", "picture": ""})
+    [region] = prediction["result"]
+    assert (region["from_name"], region["to_name"], region["type"]) == (
+        "entities",
+        "post",
+        "labels",
+    )
+    assert region["value"] == {"start": 3, "end": 12, "text": "Bob Dylan", "labels": ["PER"]}
+    assert prediction["score"] == region["score"] > 0.5
+
+
+def test_labels_that_the_project_lacks_are_left_out(url):
+    config = CONFIG.replace("PER", "LOC")
+    [prediction] = results(url, {"tweet": "hi Bob Dylan lynx"}, label_config=config)
+    assert prediction["result"] == [] and prediction["score"] == 0
+
+
+def test_a_task_without_a_text_has_no_prediction_and_the_others_do(url):
+    found = results(
+        url, {"picture": "a"}, {"tweet": 1}, {"tweet": "a" * 101}, {"tweet": "hi Bob Dylan lynx"}
+    )
+    assert [len(one["result"]) for one in found] == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("path", ["setup", "predict"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        "",
+        "<View>",
+        "<View/>",
+        '<View><Text name="a" value="$a"/><Labels name="l" toName="b"/></View>',
+        '<!DOCTYPE a [<!ENTITY b "c">]><View>&b;</View>',
+    ],
+)
+def test_a_labeling_config_without_labels_of_a_text_is_refused(url, path, config):
+    body = {**SETUP, "schema": config} if path == "setup" else predict_request(label_config=config)
+    assert post(url, path, body).status_code == 422
+
+
+def test_too_many_tasks_are_refused(url):
+    assert post(url, "predict", predict_request(*[{"tweet": "a"}] * 21)).status_code == 413
+
+
+def labels(prediction):
+    return [one["value"]["labels"][0] for one in prediction["result"]]
+
+
+@pytest.fixture
+def open_images():
+    """Opens references under the options of a server: the image status, without a pipeline."""
+    from spacy_mner.errors import ImageError
+    from spacy_mner.serve.labelstudio_backend import TaskImages
+    from spacy_mner.serve.server_settings import ServerSettings
+
+    def opened(reference, **options):
+        image = TaskImages(ServerSettings("model", **options)).open(reference)
+        return str(image) if isinstance(image, ImageError) else "opened"
+
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("/data/upload/1/car.png", "opened"),
+        ("{url}/data/upload/1/car.png", "opened"),
+        ("/data/local-files/?d=car.png", "opened"),
+        ("/data/moved", "too many redirects"),
+        ("/api/projects", "a path"),
+        ("{url}/api/projects", "a URL"),
+        ("http://127.0.0.1:1/data/upload/1/car.png", "a URL"),
+        ("http://user@{host}/data/upload/1/car.png", "a URL"),
+        ("http://{host}.example.com/data/upload/1/car.png", "a URL"),
+        ("//127.0.0.1:1/data/upload/1/car.png", "a path"),
+        ("/data/../api/projects", "a path"),
+        ("/data/%2e%2e/api/projects", "a path"),
+    ],
+)
+def test_images_are_fetched_from_label_studio_and_from_no_other_host(
+    open_images, label_studio, reference, expected
+):
+    host = label_studio.url.removeprefix("http://")
+    options = {"label_studio_url": label_studio.url, "label_studio_token": "key"}
+    found = open_images(reference.format(url=label_studio.url, host=host), **options)
+    assert found.startswith(expected)
+    assert bool(label_studio.seen) == (expected in ("opened", "too many redirects"))
+
+
+def test_a_wrong_token_masks_the_image(open_images, label_studio):
+    options = {"label_studio_url": label_studio.url, "label_studio_token": "other"}
+    assert open_images("/data/upload/1/car.png", **options) == "HTTP status: 401"
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("/data/local-files/?d=car.png", "opened"),
+        ("http://localhost:8080/data/local-files/?d=car.png", "opened"),
+        ("/data/local-files/?d=../conftest.py", "outside the image folder"),
+        ("/data/local-files/?d=%2Fetc%2Fpasswd", "outside the image folder"),
+        ("/data/local-files/?d=gone.png", "no such file"),
+        ("car.png", "a path"),
+        ("/data/upload/1/car.png", "a path"),
+    ],
+)
+def test_local_files_are_those_below_the_images_root(open_images, images, reference, expected):
+    assert open_images(reference, images_root=images).startswith(expected)
+
+
+def test_the_image_of_a_task_decides(model, images):
+    with serving(model, images_root=images) as url:
+        texts = [{"tweet": "my jaguar !", "picture": f"/data/local-files/?d={name}.png"}
+                 for name in ("car", "animal")]  # fmt: skip
+        car, animal = results(url, *texts)
+    assert labels(car) == ["ORG"] and labels(animal) == []
+
+
+def test_a_url_of_label_studio_without_a_host_is_an_error(model):
+    result = CliRunner().invoke(
+        app, ["serve", model, "--port", "0", "--label-studio-url", "localhost:8080"]
+    )
+    assert result.exit_code == 1 and "--label-studio-url" in result.stderr
