@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from importlib.util import find_spec
 from math import isqrt
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ...utils.hub_model import HubModel, build_from_config, first_line, import_library
+from ...utils.hub_model import HubModel, first_line, import_library
 from ...utils.tensor_bytes import hash_tensors
 from .image_encoder import Outputs, Preprocessing, Regions, make_fingerprint
 from .saved_encoder import Description, SavedEncoder, Weights
@@ -58,49 +63,62 @@ class HuggingFaceVision(SavedEncoder):
 
     @property
     def fingerprint(self) -> str:
-        architecture = self.description.architecture
+        config = self.description.architecture
         return make_fingerprint(
-            f"{architecture['config']['model_type']}-{self.regions}",
-            architecture=architecture,
+            f"{config['model_type']}-{self.regions}",
+            config=config,
             weights=self.description.weights,
             preprocessing=self.preprocessing,
         )
-
-    @property
-    def source(self) -> str:
-        return self.model.name
 
     def check_installed(self) -> None:
         if find_spec("transformers") is None:
             import_library("transformers")
 
     def describe(self) -> Description:
-        network, is_pooled = self._load_network()
+        network: Any = self._load_network(self.model)
         preprocessing = self._read_preprocessing()
-        self._weights = network.state_dict()
         _, n_regions, dim = self._try(network, preprocessing.size).shape
         config = network.config.to_diff_dict()
-        kept = {key: value for key, value in config.items() if key not in UNUSED}
-        architecture = {"config": kept, "is_pooled": is_pooled}
-        return Description(architecture, hash_tensors(self._weights), preprocessing, n_regions, dim)
+        config = {key: value for key, value in config.items() if key not in UNUSED}
+        self._network = network
+        weights = hash_tensors(network.state_dict())
+        return Description(config, weights, preprocessing, n_regions, dim)
 
-    def _load_network(self) -> tuple[Any, bool]:
-        """Load the network, and return whether the checkpoint has the weights of its pooling."""
-        config = self.model.load("AutoConfig")
+    def load_source(self) -> nn.Module:
+        return self._load_network(self.model)
+
+    def _load_network(self, model: HubModel) -> nn.Module:
+        config = model.load("AutoConfig")
         config = getattr(config, "vision_config", config)
-        known = import_library("transformers").MODEL_MAPPING
-        model = known.get(type(config), None)
-        if getattr(model, "main_input_name", None) != "pixel_values":
+        known = import_library("transformers").MODEL_MAPPING.get(type(config), None)
+        if getattr(known, "main_input_name", None) != "pixel_values":
             raise self._unsupported(f"it is of the type {config.model_type!r}")
         # The library initializes missing weights at random.
         with torch.random.fork_rng(devices=[]):
-            network, found = self.model.load("AutoModel", config=config, output_loading_info=True)
+            network, found = model.load("AutoModel", config=config, output_loading_info=True)
         missing = {name.split(".")[0] for name in found["missing_keys"]}
         if missing - {"pooler"}:
             raise self._unsupported(f"it has no weights for {', '.join(sorted(missing))}")
         if missing:
             network.pooler = None
-        return network.float().eval(), not missing
+        return network.float().eval().requires_grad_(False)
+
+    # The library renames weights from version to version and reads the names of earlier ones in
+    # the files of a model: the weights are saved as it writes them, and loaded as it reads them.
+
+    def weights_of(self, network: Any) -> Weights:
+        with TemporaryDirectory() as folder:
+            network.save_pretrained(folder, max_shard_size="1TB")
+            return load_file(Path(folder) / "model.safetensors")
+
+    def build(self, weights: Weights) -> nn.Module:
+        with TemporaryDirectory() as folder:
+            config = json.dumps(self.description.architecture)
+            (Path(folder) / "config.json").write_text(config, encoding="utf-8")
+            path = Path(folder) / "model.safetensors"
+            save_file(dict(weights), path, metadata={"format": "pt"})
+            return self._load_network(replace(self.model, name=folder, revision=None))
 
     def _read_preprocessing(self) -> Preprocessing:
         processor = self.model.load("AutoImageProcessor")
@@ -122,10 +140,10 @@ class HuggingFaceVision(SavedEncoder):
         )
 
     def _try(self, network: nn.Module, size: int) -> Tensor:
-        """Return the features of a gray image, or raise ValueError."""
+        """Return the features of some image; raises ValueError for a model that does not fit."""
         try:
             with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-                inputs = torch.zeros(1, 3, size, size)
+                inputs = torch.linspace(-1, 1, 3 * size * size).reshape(1, 3, size, size)
                 features, again = (self.run(network, inputs).features for _ in range(2))
         except Exception as error:
             raise self._unsupported(f"it does not accept images ({first_line(error)})") from error
@@ -138,17 +156,6 @@ class HuggingFaceVision(SavedEncoder):
             f"{self.model.name!r} is not supported as the image encoder: {reason}. Use a vision "
             "model such as CLIP, SigLIP, DINOv2 or ViT."
         )
-
-    def read_weights(self) -> Weights:
-        return self._load_network()[0].state_dict()
-
-    def build(self, weights: Weights) -> nn.Module:
-        architecture = self.description.architecture
-        with torch.random.fork_rng(devices=[]):
-            network = build_from_config(architecture["config"])
-        if not architecture["is_pooled"]:
-            network.pooler = None
-        return network
 
     def run(self, network: Any, inputs: Tensor) -> Outputs:
         outputs = network(pixel_values=inputs)

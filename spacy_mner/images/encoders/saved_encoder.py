@@ -50,25 +50,24 @@ class SavedEncoder(ImageEncoder):
     def __init__(self, *, regions: Regions = "global") -> None:
         super().__init__(regions=regions)
         self._description: Description | None = None
-        # Those that the network is built from, which then holds them.
+        # Those of a saved pipeline, until the network is built with them.
         self._weights: Weights | None = None
-
-    @property
-    @abstractmethod
-    def source(self) -> str:
-        """Where the weights come from, for messages."""
 
     @abstractmethod
     def describe(self) -> Description:
         """Read the description from the source."""
 
     @abstractmethod
-    def read_weights(self) -> Weights:
-        """Read the weights from the source, by the names that they have in the built network."""
+    def load_source(self) -> nn.Module:
+        """Build the network on the CPU, with the weights of the source."""
 
     @abstractmethod
     def build(self, weights: Weights) -> nn.Module:
-        """Build the network on the CPU, with any values; the weights are loaded into it next."""
+        """Build the network on the CPU, with the weights that `weights_of` returned."""
+
+    def weights_of(self, network: Any) -> Weights:
+        """Return the weights of a network as they are saved."""
+        return network.state_dict()
 
     @property
     def description(self) -> Description:
@@ -89,24 +88,18 @@ class SavedEncoder(ImageEncoder):
         return self.description.dim
 
     def load(self) -> nn.Module:
-        self.description  # noqa: B018  may read the weights as well
-        weights = self.read_weights() if self._weights is None else self._weights
-        network = self.build(weights)
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(
-                f"the weights {self.source} do not fit {self.fingerprint}: {error}"
-            ) from error
-        self._weights = None
-        return network
+        if self._weights is not None:
+            network, self._weights = self.build(self._weights), None
+            return network
+        self.description  # noqa: B018  may load the network as well
+        return self.load_source() if self._network is None else self._network
 
     def weights_to_bytes(self, dtype: torch.dtype = torch.float32) -> bytes:
         """Serialize weights and description, as safetensors.
 
         dtype: of weights that are float32 in memory.
         """
-        weights = self.network_on(None)[0].state_dict()
+        weights = self.weights_of(self.network_on(None)[0])
         saved = {name: to_precision(tensor, dtype).cpu() for name, tensor in weights.items()}
         return write_tensors(saved, METADATA_KEY, asdict(self.description))
 
@@ -126,6 +119,6 @@ class SavedEncoder(ImageEncoder):
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         if self._network is not None:
-            weights = self._network.state_dict().items()
+            weights = self.weights_of(self._network).items()
             state["_weights"] = {name: tensor.cpu() for name, tensor in weights}
         return state

@@ -73,7 +73,7 @@ class Torchvision(SavedEncoder, ImageClassifier):
         )
 
     @property
-    def source(self) -> str:
+    def _source(self) -> str:
         return str(self.file or (self.weights and self._entry.url))
 
     @property
@@ -105,13 +105,16 @@ class Torchvision(SavedEncoder, ImageClassifier):
         if self.file is not None:
             identity = hashlib.sha256(self.file.read_bytes()).hexdigest()
         elif self.weights is not None:
-            identity = self.source
+            identity = self._source
         else:
             identity = f"initialization {self.seed}, torchvision {torchvision.__version__}"
         nodes = find_nodes(self.model, self.regions, preprocessing.size)
         return Description({}, identity, preprocessing, nodes.n_regions, nodes.dim)
 
-    def read_weights(self) -> Weights:
+    def load_source(self) -> nn.Module:
+        return self.build(self._read_weights())
+
+    def _read_weights(self) -> Weights:
         if self.weights is None:
             return build_classifier(self.model, self.preprocessing.size, self.seed).state_dict()
         try:
@@ -125,13 +128,13 @@ class Torchvision(SavedEncoder, ImageClassifier):
             return {name: t for name, t in tensors.items() if not AUXILIARY.match(name)}
         except OSError as error:
             raise OSError(
-                f"cannot load the weights {self.source} of {self.model}: {error}. Set weights to "
+                f"cannot load the weights {self._source} of {self.model}: {error}. Set weights to "
                 "a file with a state dict of this model"
             ) from error
         # The parsers raise many types of errors; a list of tensors has no names.
         except Exception as error:
             raise ValueError(
-                f"{self.source} is not a state dict: write it with torch.save(model.state_dict(), "
+                f"{self._source} is not a state dict: write it with torch.save(model.state_dict(), "
                 "…) or safetensors.torch.save_file"
             ) from error
 
@@ -141,7 +144,14 @@ class Torchvision(SavedEncoder, ImageClassifier):
         last = weights.get(f"{nodes.classifier}.weight")
         options = {} if last is None else {"num_classes": len(last)}
         network = build_classifier(self.model, size, **options)
-        return _extractor(network, {nodes.features: "features", nodes.logits: "logits"})
+        network = _extractor(network, {nodes.features: "features", nodes.logits: "logits"})
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the weights {self._source} do not fit {self.model}: {error}"
+            ) from error
+        return network
 
     def run(self, network: Any, inputs: Tensor) -> Outputs:
         outputs = network(inputs)
