@@ -50,9 +50,12 @@ REGISTRIES = {
     ),
     "spacy_object_detectors": (
         "Object detectors",
-        "`[components.multimodal_ner.model.embed.objects.detector]`, `@object_detectors = …`",
+        "`[components.image_objects.detector]`, `@object_detectors = …`",
     ),
-    "spacy_image_readers": ("Image readers", "`@image_readers = …`"),
+    "spacy_image_readers": (
+        "Image readers",
+        "`[components.image_text.reader]`, `@image_readers = …`",
+    ),
     "spacy_readers": ("Corpora", "`[corpora.train]`, `@readers = …`"),
     "spacy_tokenizers": ("Tokenizers", "`[nlp.tokenizer]`, `@tokenizers = …`"),
     "thinc_optimizers": ("Optimizers", "`[training.optimizer]`, `@optimizers = …`"),

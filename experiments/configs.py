@@ -46,7 +46,7 @@ def compose(
 
     overrides: dotted path → value; the overlays of the system are merged on top of them.
     attributes: image attributes of the training posts; descriptors (`image_features`) and objects
-        (`image_objects`) replace the image encoder and the object detector.
+        (`image_objects`) replace the image encoder and the component `image_objects`.
     """
     template = TEMPLATES[name]
     config = read_config(Path(str(files("spacy_mner"))) / "templates" / f"{template}.cfg")
@@ -63,8 +63,13 @@ def compose(
     embed = modalities(config)
     if "image" in embed and "image_features" in attributes:
         embed["image"]["encoder"] = None
-    if "objects" in embed and "image_objects" in attributes:
-        embed["objects"]["detector"] = None
+    if "objects" in embed and "image_objects" not in attributes:
+        # An image classifier that needs no download.
+        config["components"]["image_objects"] = {"factory": "image_objects"}
+        config["nlp"]["pipeline"] = ["image_objects", *config["nlp"]["pipeline"]]
+        config["training"]["annotating_components"] = ["image_objects"]
+        cache = {"image_cache": "${paths.image_cache}"}
+        config["initialize"]["components"]["image_objects"] = cache
     return config
 
 

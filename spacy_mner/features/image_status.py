@@ -88,6 +88,8 @@ def ignored_status(doc: Doc, read: Container[str]) -> ImageStatus | None:
 
     read: the attributes that the modalities of the model read.
     """
+    if "image_objects" in read and doc._.image_objects is not None:
+        return None  # An image without objects was read by a detector.
     unread = [name for name in IMAGE_ATTRIBUTES if name not in read and has_value(doc, name)]
     if not unread:
         return None

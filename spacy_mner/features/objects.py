@@ -1,4 +1,4 @@
-"""ObjectFeaturizer: the objects in a post's images, given or detected."""
+"""ObjectFeaturizer: the objects in a post's images."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..errors import ImageError
-from ..images.detectors.object_detector import MAX_OBJECTS, ObjectDetector
-from ..images.feature_cache import FeatureCache
+from ..images.detectors.object_detector import MAX_OBJECTS
 from ..images.image_objects import ImageObject, read_objects, top_scoring
 from ..utils.text import printable
 from .featurizer import Arrays
@@ -24,21 +23,21 @@ LABEL_CHARACTERS = 40
 
 
 class ObjectFeaturizer(VisualFeaturizer[list[ImageObject]]):
-    """Encodes the top-scoring objects of a post: those of `doc._.image_objects`, or detected ones.
+    """Encodes the top-scoring objects of a post, which are in `doc._.image_objects`.
 
-    Objects given in the post take precedence over a detector. A post without objects is masked.
-    So is a post whose objects are invalid, with the reason in its status. An object is skipped if
-    its label did not occur in training and the model takes no vectors.
+    A post without objects is masked. So is a post whose objects are invalid, with the reason in its
+    status. An object is skipped if its label did not occur in training and the model takes no
+    vectors.
 
     n: maximum number of objects per post.
     """
 
     attribute = "image_objects"
 
-    def __init__(self, cache: FeatureCache[list[ImageObject]] | None, *, n: int = 5):
+    def __init__(self, *, n: int = 5):
         if not 1 <= n <= MAX_OBJECTS:
             raise ValueError(f"n must be between 1 and {MAX_OBJECTS}, got {n}")
-        super().__init__(cache)
+        super().__init__(None)
         self.n = n
         self.dim = 0
         self.ids: dict[str, int] = {}
@@ -57,21 +56,18 @@ class ObjectFeaturizer(VisualFeaturizer[list[ImageObject]]):
         labels, widths = self._labels, self._widths
         self._labels, self._widths = set(), set()  # reset for another initialization
         super().finalize()
-        if self.cache is not None:
-            assert isinstance(self.cache.network, ObjectDetector)
-            labels.update(self.cache.network.labels)
         if not labels:
             raise ValueError(
-                "The object modality has no detector, and no training post has image_objects. "
-                "Set a detector in the config, add image_objects to the posts, or remove the "
-                "modality."
+                "The object modality has no labels: no training post has image_objects. Add the "
+                "component image_objects before this one and list it in training."
+                "annotating_components, add image_objects to the posts, or remove the modality."
             )
-        if len(widths) > 1 or (self.cache is not None and widths - {0}):
+        if len(widths) > 1:
             found = ", ".join(str(width) if width else "none" for width in sorted(widths))
             raise ValueError(
                 f"The vectors of image_objects must have one width, or be absent from all objects. "
-                f"Widths in the training posts: {found}; a detector returns no vectors. Remove "
-                "the vectors, or set the detector to null and give every object a vector."
+                f"Widths in the training posts: {found}. Remove the vectors, or give every object "
+                "one of the same width."
             )
         self.dim = max(widths, default=0)
         self._set_labels(sorted(labels))

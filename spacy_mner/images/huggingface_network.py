@@ -35,8 +35,8 @@ class HuggingFaceNetwork(FrozenNetwork[Result]):
     # tokenizer, and the network.
     files: ClassVar[dict[str, str]]
 
-    def __init__(self, name: str, revision: str | None) -> None:
-        super().__init__()
+    def __init__(self, name: str, revision: str | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
         self.name = name
         self.revision = revision
         self.processors: list[Any] = []

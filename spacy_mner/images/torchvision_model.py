@@ -1,4 +1,4 @@
-"""TorchvisionModel: a model of torchvision with torchvision's weights, a file's, or random ones."""
+"""TorchvisionModel: a classifier with torchvision's weights, those of a file, or random ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -25,7 +25,6 @@ DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 class TorchvisionModel:
     """The choice of a torchvision model and its weights; see the image encoder `Torchvision`."""
 
-    kind: Literal["classifier", "detector"]
     name: str
     weights: str | None
     seed: int
@@ -44,14 +43,14 @@ class TorchvisionModel:
         """
         from torchvision import models
 
-        known = models.list_models(models.detection if self.kind == "detector" else models)
+        known = models.list_models(models)
         if self.name in known:
             known = models.get_model_weights(self.name).__members__
             key = "DEFAULT" if self.weights is None or self.file else self.weights
             if key in known:
                 return known[key]
         raise ValueError(
-            f"torchvision has no {self.kind} {self.name!r} with weights {self.weights!r}; it has "
+            f"torchvision has no classifier {self.name!r} with weights {self.weights!r}; it has "
             f"{', '.join(known)}. A file name must end in {', '.join(SUFFIXES)}"
         )
 

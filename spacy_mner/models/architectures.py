@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 from thinc.api import Model
 
+from ..errors import UsageError
 from ..features import (
     AugmentationFeaturizer,
     CharacterFeaturizer,
@@ -16,7 +18,6 @@ from ..features import (
     TransformerFeaturizer,
     WordFeaturizer,
 )
-from ..images.detectors.object_detector import ObjectDetector
 from ..images.encoders.image_encoder import ImageEncoder
 from ..images.feature_cache import FeatureCache
 from ..layers.decode import CRF
@@ -253,23 +254,29 @@ def build_image_embedding(
     return Modality("spacy_mner.ImageEmbedding.v1", ImageFeaturizer(cache), embedder)
 
 
-def build_object_embedding(
-    detector: ObjectDetector | None = None,
-    width: int = 384,
-    n: int = 5,
-    dropout: float = 0.1,
-    memory_mb: int = 64,
-) -> Modality:
-    """The objects in the images of a post: `doc._.image_objects`, or those of a detector.
+def build_object_embedding(width: int = 384, n: int = 5, dropout: float = 0.1) -> Modality:
+    """The objects of a post, `doc._.image_objects`, which the component `image_objects` sets.
 
-    detector: a frozen object detector; null where posts have their objects.
     width: of the output, per object.
     n: objects of a post, those with the highest scores.
-    memory_mb: size of the cache of detected objects in memory, in MiB.
     """
-    cache = None if detector is None else FeatureCache(detector, memory_mb=memory_mb)
     embedder = partial(ObjectEmbedding, width=width, dropout=dropout)
-    return Modality("spacy_mner.ObjectEmbedding.v1", ObjectFeaturizer(cache, n=n), embedder)
+    return Modality("spacy_mner.ObjectEmbedding.v2", ObjectFeaturizer(n=n), embedder)
+
+
+def build_object_embedding_v1(
+    detector: Any = None, width: int = 384, n: int = 5, dropout: float = 0.1, memory_mb: int = 64
+) -> Modality:
+    """`spacy_mner.ObjectEmbedding.v2` in pipelines that were saved under this name.
+
+    detector, memory_mb: not supported and not used any more.
+    """
+    if detector is not None:
+        raise UsageError(
+            "spacy_mner.ObjectEmbedding.v1 does not detect objects any more: set its detector to "
+            "null, and add the component image_objects with this detector before the tagger."
+        )
+    return replace(build_object_embedding(width, n, dropout), name="spacy_mner.ObjectEmbedding.v1")
 
 
 def build_modality_attention(

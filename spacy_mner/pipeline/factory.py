@@ -7,9 +7,11 @@ from typing import Any
 
 from spacy.language import Language
 
+from ..images.detectors.object_detector import ObjectDetector
 from ..images.readers.image_reader import ImageReader
 from .image_text import ImageText
 from .multimodal_ner import MultimodalNER
+from .object_annotator import ImageObjects
 
 
 @Language.factory(
@@ -99,3 +101,28 @@ def make_image_text(
     memory_mb: size of the cache of texts in memory, by the content of images, in MiB.
     """
     return ImageText(name, reader, images_root=images_root, memory_mb=memory_mb)
+
+
+@Language.factory(
+    "image_objects",
+    assigns=["doc._.image_objects"],
+    default_config={
+        "detector": {"@object_detectors": "spacy_mner.EfficientNetLiteTagger.v1"},
+        "images_root": None,
+        "memory_mb": 64,
+    },
+)
+def make_image_objects(
+    nlp: Language, name: str, detector: ObjectDetector, images_root: str | None, memory_mb: int
+) -> ImageObjects:
+    """The objects in the images of posts: sets `doc._.image_objects` where it is null.
+
+    Untrained, and before the tagger in the pipeline. To train with it, list it in
+    `training.annotating_components`.
+
+    detector: what finds the objects of an image.
+    images_root: folder that relative image paths are relative to; null for the working directory.
+        It may be changed on a loaded component, and is saved with it.
+    memory_mb: size of the cache of objects in memory, by the content of images, in MiB.
+    """
+    return ImageObjects(name, detector, images_root=images_root, memory_mb=memory_mb)

@@ -170,3 +170,19 @@ class ImageAnnotator(Pipe, Generic[Result]):
             for name, content in srsly.msgpack_loads(bytes_data).items():
                 (Path(folder) / name).write_bytes(content)
             return self.from_disk(folder)
+
+
+def annotated(examples: Iterable[Example], nlp: Language | None, name: str) -> Iterable[Doc]:
+    """Return the predicted side of examples as a component sees it in training.
+
+    It is annotated by the components before `name` that are in `training.annotating_components`.
+    """
+    docs: Iterable[Doc] = (example.predicted for example in examples)
+    if nlp is None:
+        return docs
+    annotating = nlp.config["training"]["annotating_components"]
+    for before in nlp.pipe_names[: nlp.pipe_names.index(name)]:
+        if before in annotating:
+            pipe = nlp.get_pipe(before)
+            docs = pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs)
+    return docs

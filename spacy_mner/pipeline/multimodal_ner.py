@@ -31,6 +31,7 @@ from ..models.predictions import PostPrediction, loss_and_gradients, predict_pos
 from ..models.shim import TorchShim
 from ..models.tagger import TaggerOutput
 from .annotations import write_prediction
+from .image_annotator import annotated
 from .saving import Part, SavedComponent, is_excluded, read_bytes, read_file
 from .threads import use_one_thread_in_forked_child
 
@@ -193,7 +194,7 @@ class MultimodalNER(TrainablePipe):
             )
         self._set_labels(sorted({*names, *added}))
         self.model.attrs["featurizers"].initialize(
-            (example.predicted for example in get_examples()),
+            annotated(get_examples(), nlp, self.name),
             vocabularies=given.get("vocabularies"),
             image_cache=None if image_cache is None else Path(image_cache),
         )

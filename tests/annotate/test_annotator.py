@@ -292,7 +292,7 @@ def test_fetched_images_are_kept_on_disk_until_their_chunk_is_annotated(fetching
 
 
 def test_objects_are_lists_or_json_and_invalid_ones_are_masked(tmp_path, small_model):
-    objects = {"@architectures": "spacy_mner.ObjectEmbedding.v1", "width": 16}
+    objects = {"@architectures": "spacy_mner.ObjectEmbedding.v2", "width": 16}
     embed = {"word": small_model["embed"]["word"], "objects": objects}
     nlp = spacy.blank("en")
     nlp.add_pipe("multimodal_ner", config={"model": {**small_model, "embed": embed}})

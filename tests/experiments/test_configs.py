@@ -42,7 +42,10 @@ def test_the_setting_paper_has_the_sizes_of_the_paper_and_the_system_is_merged_o
 def test_descriptors_and_objects_of_the_corpus_replace_encoder_and_detector():
     values = dict_to_dot(compose("trf-all-objects", attributes=["image_features", "image_objects"]))
     assert values[f"{MODEL}.embed.image.encoder"] is None
-    assert values[f"{MODEL}.embed.objects.detector"] is None
+    assert values["nlp.pipeline"] == ["multimodal_ner"]
+    values = dict_to_dot(compose("trf-all-objects", attributes=["image"]))
+    assert values["nlp.pipeline"] == ["image_objects", "multimodal_ner"]
+    assert values["training.annotating_components"] == ["image_objects"]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def statuses(modalities: dict[str, Featurizer], *docs: Doc) -> list[str]:
     return [str(status) for status in featurizers(PostBatch.from_docs(docs)).statuses]
 
 
-TEXT, IMAGE, OBJECTS = CharacterFeaturizer(), ImageFeaturizer(None), ObjectFeaturizer(None)
+TEXT, IMAGE, OBJECTS = CharacterFeaturizer(), ImageFeaturizer(None), ObjectFeaturizer()
 MODALITIES: dict[str, dict[str, Featurizer]] = {
     "text": {"char": TEXT},
     "image": {"char": TEXT, "image": IMAGE},

@@ -3,49 +3,23 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import spacy
-import torch
 from spacy.tokens import Doc
-from torch import nn
 
 from spacy_mner.features import ObjectFeaturizer
 from spacy_mner.features.batch import PostBatch
-from spacy_mner.images.detectors.object_detector import Detections, ObjectDetector
-from spacy_mner.images.feature_cache import FeatureCache
 
 from .posts import initialize
 
 NLP = spacy.blank("en")
 
 
-class ColorDetector(ObjectDetector):
-    """Detects one "red" and one "blue" object, with the mean color as scores."""
-
-    labels: Sequence[str] = ("background", "red", "blue")
-    fingerprint = "color-1"
-
-    def load(self) -> nn.Module:
-        return nn.Linear(1, 1)
-
-    def run(self, network: Any, image: torch.Tensor) -> Detections:
-        red, _, blue = image.flatten(1).mean(1)
-        scores = torch.stack([red, blue])
-        order = scores.argsort(descending=True)
-        order = order[scores[order] > self.threshold]
-        height, width = image.shape[1:]
-        boxes = torch.tensor([[0, 0, width / 2, height]]).expand(len(order), 4)
-        return Detections(order + 1, boxes, scores[order])
-
-
 RED = np.zeros((8, 8, 3), dtype=np.uint8) + np.uint8([250, 0, 0])
-BOTH = np.zeros((8, 8, 3), dtype=np.uint8) + np.uint8([100, 0, 200])
-BLACK = np.zeros((8, 8, 3), dtype=np.uint8)
 
 
 def post(objects: Any = None, image: Any = None) -> Doc:
@@ -54,9 +28,8 @@ def post(objects: Any = None, image: Any = None) -> Doc:
     return doc
 
 
-def fitted(*docs: Doc, n: int = 3, detect: bool = False) -> ObjectFeaturizer:
-    cache = FeatureCache(ColorDetector(threshold=0.1), memory_mb=1) if detect else None
-    return initialize(ObjectFeaturizer(cache, n=n), *docs)
+def fitted(*docs: Doc, n: int = 3) -> ObjectFeaturizer:
+    return initialize(ObjectFeaturizer(n=n), *docs)
 
 
 def read(featurizer: ObjectFeaturizer, *docs: Doc) -> tuple[list[list[str | None]], list[str]]:
@@ -117,69 +90,42 @@ def test_vectors_are_those_of_the_objects():
 
 
 @pytest.mark.parametrize(
-    ("docs", "detect", "error"),
+    ("docs", "error"),
     [
-        ([post(["cat", with_vector("ox", 1)])], False, "training posts: none, 1;"),
-        ([post([with_vector("ox", 1)]), post(["cat"])], False, "training posts: none, 1;"),
-        ([post([with_vector("cat", 1)])], True, "set the detector to null"),
-        ([post(), post([])], False, "remove the modality"),
-        ([post(image="/gone/image.png")] * 20, True, "images_root"),
+        ([post(["cat", with_vector("ox", 1)])], r"training posts: none, 1\."),
+        ([post([with_vector("ox", 1)]), post(["cat"])], r"training posts: none, 1\."),
+        ([post(), post([])], "remove the modality"),
     ],
 )
-def test_training_posts_without_usable_objects_or_images_are_an_error(docs, detect, error):
+def test_training_posts_without_usable_objects_are_an_error(docs, error):
     with pytest.raises(ValueError, match=error):
-        fitted(*docs, detect=detect)
+        fitted(*docs)
 
 
-def test_a_detector_is_applied_to_every_image_of_a_post():
-    featurizer = fitted(post(["cat"]), detect=True)
-    assert featurizer.dims() == {"n_labels": 4, "dim": 0}
-    docs = [post(image=RED), post(image=[RED, BOTH]), post(image=BLACK), post()]
-    labels, statuses = read(featurizer, *docs)
-    assert labels == [["red"], ["red", "blue", "red"], [], []]
-    assert statuses == ["used", "used", "used", "absent"]
-
-
-def test_images_are_read_only_by_a_detector_and_only_without_given_objects():
-    featurizer = fitted(post(["cat"]), detect=True)
-    assert read(featurizer, post(["cat"], RED), post([], RED))[0] == [["cat"], []]
+def test_images_are_not_read():
     assert read(fitted(post(["cat"])), post(image=RED)) == ([[]], ["absent"])
 
 
-def test_an_unreadable_image_is_masked_and_others_are_used(tmp_path):
-    featurizer = fitted(post(image=RED), detect=True)
-    docs = [post(image=str(tmp_path / "gone.png")), post(image=[b"torn", BOTH])]
-    labels, statuses = read(featurizer, *docs)
-    assert labels == [[], ["blue", "red"]]
-    assert statuses[0].startswith("unreadable: ") and statuses[1].startswith("used 1 of 2: ")
-
-
 def test_image_dropout_masks_objects():
-    featurizer = fitted(post(["cat"]), detect=True)
-    batch = PostBatch.from_docs([post(["cat"]), post(image=RED), post(["cat"])])
-    features = featurizer(replace(batch, without_image=[True, True, False]))
-    assert features.arrays["available"].tolist() == [[False], [False], [True]]
-    assert [str(status) for status in features.statuses] == ["absent", "absent", "used"]
+    featurizer = fitted(post(["cat"]))
+    batch = PostBatch.from_docs([post(["cat"]), post(["cat"])])
+    features = featurizer(replace(batch, without_image=[True, False]))
+    assert features.arrays["available"].tolist() == [[False], [True]]
+    assert [str(status) for status in features.statuses] == ["absent", "used"]
 
 
 def test_region_names_are_the_labels_of_the_objects():
-    featurizer = fitted(post(["cat"]), n=2, detect=True)
-    assert featurizer.region_names(post(image=[RED, BOTH])) == ["red", "blue"]
+    featurizer = fitted(post(["cat"]), n=2)
     assert featurizer.region_names(post(["yeti", "cat"])) == ["cat"]
     assert featurizer.region_names(post("cat")) == []
 
 
 def test_the_state_is_restored():
-    featurizer, again = fitted(post([with_vector("cat", 1, 2)])), ObjectFeaturizer(None, n=3)
+    featurizer, again = fitted(post([with_vector("cat", 1, 2)])), ObjectFeaturizer(n=3)
     again.state = json.loads(json.dumps(featurizer.state))
     assert again.dims() == featurizer.dims()
     assert read(again, post([with_vector("cat", 1, 2)]))[0] == [["cat"]]
     assert again.settings == {"n": 3}
-
-
-def test_only_a_detector_has_a_resource_fingerprint():
-    found = [fitted(post(["cat"]), detect=d).resource_fingerprint(NLP.vocab) for d in (True, False)]
-    assert found == ["objects of color-1", None]
 
 
 def test_another_initialization_resets_the_labels():
@@ -197,4 +143,4 @@ def test_a_batch_without_objects_has_no_regions():
 @pytest.mark.parametrize("n", [0, 101])
 def test_an_invalid_number_of_objects_is_rejected(n):
     with pytest.raises(ValueError):
-        ObjectFeaturizer(None, n=n)
+        ObjectFeaturizer(n=n)

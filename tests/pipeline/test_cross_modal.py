@@ -27,13 +27,7 @@ from ..conftest import (
 from .saving.pipelines import set_vectors, table
 
 NAME = "multimodal_ner"
-OBJECTS = f"components.{NAME}.model.embed.objects"
 AUGMENTATION = {"@architectures": "spacy_mner.SemanticAugmentation.v1"}
-DETECTOR = {
-    "@object_detectors": "spacy_mner.TorchvisionDetector.v1",
-    "model": "ssdlite320_mobilenet_v3_large",
-    "threshold": 0.01,  # random weights return the probability 1 / 91 for each class
-}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +39,7 @@ def model(small_model: dict[str, Any]) -> dict[str, Any]:
         "embed": {
             **embed,
             "augmentation": {**AUGMENTATION, "width": 16, "n": 2},
-            "objects": {"@architectures": "spacy_mner.ObjectEmbedding.v1", "width": 16},
+            "objects": {"@architectures": "spacy_mner.ObjectEmbedding.v2", "width": 16},
             "image": {**embed["image"], "encoder": encoder},
         },
         **CROSS_MODAL,
@@ -161,8 +155,11 @@ def test_the_reader_keeps_image_objects(tmp_path):
 @pytest.fixture(scope="module")
 def detecting(model, images, tmp_path_factory) -> Path:
     """A pipeline with every part, trained a little on images, on disk."""
-    objects = {**model["embed"]["objects"], "detector": DETECTOR}
-    nlp = pipeline({**model, "embed": {**model["embed"], "objects": objects}}, images)
+    nlp = pipeline(model, images)
+    tagger = {"@object_detectors": "spacy_mner.EfficientNetLiteTagger.v1", "threshold": 0.0}
+    config = {"detector": tagger, "images_root": str(images)}
+    nlp.add_pipe("image_objects", first=True, config=config)
+    nlp.config["training"]["annotating_components"] = ["image_objects"]
     train(nlp, examples_of(gold_docs(nlp)), steps=6)
     folder = tmp_path_factory.mktemp("detecting") / "model"
     nlp.to_disk(folder)
@@ -181,10 +178,11 @@ def test_a_detector_and_a_grid_encoder_read_the_same_images(detecting):
         assert (seen["image"].shape[1], seen["objects"].shape[1]) == expected
 
 
-@pytest.mark.parametrize(("setting", "value"), [("seed", 1), ("threshold", 0.03)])
-def test_another_detector_than_that_of_training_is_refused(detecting, setting, value):
-    with pytest.raises(LoadingError, match=r"modality 'objects' .*objects of ssdlite320"):
-        spacy.load(detecting, config={f"{OBJECTS}.detector.{setting}": value})
+def test_objects_without_an_annotating_component_are_an_error_at_initialization(model, images):
+    nlp = pipeline(model, images)
+    nlp.add_pipe("image_objects", first=True, config={"images_root": str(images)})
+    with pytest.raises(ValueError, match=r"training\.annotating_components"):
+        nlp.initialize(lambda: examples_of(gold_docs(nlp)))
 
 
 @pytest.mark.parametrize(("modality", "n"), [("objects", 5), ("augmentation", 2)])

@@ -246,7 +246,7 @@ def test_region_attention_is_shown_on_the_images_that_were_used(cross_modal_pipe
 
 def test_region_attention_over_objects_has_their_labels(small_model, cross_modal_pipeline):
     nlp = spacy.blank("en")
-    block = {"@architectures": "spacy_mner.ObjectEmbedding.v1", "width": 16}
+    block = {"@architectures": "spacy_mner.ObjectEmbedding.v2", "width": 16}
     model = {**cross_modal_pipeline.config["components"]["multimodal_ner"]["model"]}
     model["embed"] = {**small_model["embed"], "image": None, "objects": block}
     nlp.add_pipe("multimodal_ner", config={"model": model, "annotate_attention": True})

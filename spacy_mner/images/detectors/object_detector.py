@@ -17,7 +17,7 @@ from ...errors import ImageError
 from ..frozen_network import FrozenNetwork
 from ..image_objects import ImageObject, read_objects, write_objects
 
-# Objects per image at most; detectors of torchvision return hardly more.
+# Objects per image at most; detectors rarely return more.
 MAX_OBJECTS = 100
 
 # Images with a longer side above LONGEST pixels are downscaled, to bound memory (a detector
@@ -58,7 +58,7 @@ class ObjectDetector(FrozenNetwork[list[ImageObject]]):
     @property
     @abstractmethod
     def labels(self) -> Sequence[str]:
-        """The class names; class 0 is the background. Known without the weights."""
+        """The class names; class 0 is the background."""
 
     @abstractmethod
     def run(self, network: Any, image: Tensor) -> Detections:

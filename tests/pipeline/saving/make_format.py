@@ -25,8 +25,8 @@ FORMATS = Path(__file__).parent / "formats"
 WIDTH = 16
 
 
-def block(registered: str, **arguments: Any) -> dict[str, Any]:
-    return {"@architectures": f"spacy_mner.{registered}.v1", **arguments}
+def block(registered: str, version: int = 1, **arguments: Any) -> dict[str, Any]:
+    return {"@architectures": f"spacy_mner.{registered}.v{version}", **arguments}
 
 
 def image(regions: str, encoder: str = "EfficientNetLite", **settings: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def cross_modal_model(encoder: Path) -> dict[str, Any]:
         "text": block("Transformer", name=str(encoder), context=True, max_length=64),
         "augmentation": block("SemanticAugmentation", width=WIDTH, n=2),
         "image": image("grid"),
-        "objects": block("ObjectEmbedding", width=WIDTH),
+        "objects": block("ObjectEmbedding", version=2, width=WIDTH),
     }
     return block(
         "MultimodalTagger",
