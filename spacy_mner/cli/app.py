@@ -10,6 +10,7 @@ from .convert import convert_cli
 from .evaluate import evaluate_cli
 from .explain import explain_cli
 from .init import init_cli
+from .optimize import optimize_cli
 from .serve import serve_cli
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app.command("annotate")(annotate_cli)
 app.command("convert")(convert_cli)
 app.command("evaluate")(evaluate_cli)
 app.command("explain")(explain_cli)
+app.command("optimize")(optimize_cli)
 app.command("serve")(serve_cli)
 
 # spaCy imports this module by the entry point `spacy_cli` for this side effect.
