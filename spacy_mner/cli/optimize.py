@@ -34,7 +34,9 @@ def optimize_cli(
         ),
     ] = PrecisionChoice.int8,
     code: Code = None,
-    force: Annotated[bool, typer.Option("--force", help="Write into a folder that exists.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into a folder that exists.")
+    ] = False,
 ) -> None:
     """Write the same pipeline for fast inference on a CPU: its encoders on ONNX Runtime.
 
@@ -48,5 +50,5 @@ def optimize_cli(
         if output.exists() and not force:
             raise UsageError(f"{output} exists. Name another folder, or use --force.")
         nlp = load_pipeline(model, code=code)
-        optimize(nlp, text_encoder.value).to_disk(output)  # type: ignore[arg-type]
+        optimize(nlp, text_encoder.value).to_disk(output)
     msg.good(f"Wrote {output}. Score it as MODEL is scored: spacy-mner evaluate {output} …")

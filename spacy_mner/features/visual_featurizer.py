@@ -70,6 +70,8 @@ class VisualFeaturizer(Featurizer, Generic[Result]):
             )
 
     def __call__(self, batch: PostBatch) -> ImageFeatures:
+        if batch.is_train and self.cache is not None:
+            self.cache.network.check_trainable()
         opened = [
             [] if masked else self.open(doc)
             for doc, masked in zip(batch.docs, batch.without_image, strict=True)

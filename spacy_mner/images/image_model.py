@@ -26,6 +26,9 @@ class ImageModel(ABC, Generic[Result]):
     def check_installed(self) -> None:
         """Raise ImportError or UsageError if a package is missing. Imports nothing."""
 
+    def check_trainable(self) -> None:
+        """Raise UsageError if a component with this model is for prediction alone."""
+
     def batch_size(self, device: torch.device | None) -> int:
         """Return the number of images to pass to `compute` at once on a device."""
         return 1

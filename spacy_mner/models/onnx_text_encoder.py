@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import tempfile
 import warnings
@@ -90,7 +91,7 @@ class OnnxTextEncoder(nn.Module):
 
 def _training_error() -> UsageError:
     return UsageError(
-        "This pipeline was written by `spacy-mner optimize`, and its text encoder is for prediction "
+        "This pipeline was written by `spacy-mner optimize`: its text encoder is for prediction "
         "alone. Train the pipeline that it was made from, and optimize the result."
     )
 
@@ -122,9 +123,10 @@ def export_text_encoder(encoder: nn.Module, *, with_types: bool, quantize: bool)
     names = ["input_ids", "attention_mask", *["token_type_ids"] * with_types]
     # Two segments of different lengths, so that no size is taken for a constant.
     mask = torch.tensor([[1] * 7, [1] * 5 + [0] * 2])
-    inputs = (mask, mask, torch.zeros_like(mask))[: len(names)]
+    # Separate tensors: the exporter takes one tensor for one input.
+    inputs = (torch.ones_like(mask), mask, torch.zeros_like(mask))[: len(names)]
     axes = {0: torch.export.Dim("segments"), 1: torch.export.Dim("pieces")}
-    module = _Vectors(encoder.cpu().eval(), names)
+    module = _Vectors(copy.deepcopy(encoder).cpu().eval(), names)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about itself
         path = Path(folder) / "encoder.onnx"

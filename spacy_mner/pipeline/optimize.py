@@ -11,7 +11,8 @@ from spacy.util import load_model_from_config
 from ..errors import UsageError
 from ..layers.embed import TransformerEmbedding
 from ..models.onnx_text_encoder import ONNX_TRANSFORMER, check_export_packages, export_text_encoder
-from ..models.shim import dump_network, read_network
+from ..models.shim import METADATA_KEY
+from ..utils.tensor_bytes import read_tensors, write_tensors
 from .multimodal_ner import MultimodalNER
 
 Precision = Literal["int8", "float32"]
@@ -47,8 +48,9 @@ def optimize(nlp: Language, text_encoder: Precision = "int8") -> Language:
     others = nlp.to_bytes(exclude=["vocab", "config", *replaced])
     optimized.from_bytes(others, exclude=["vocab", "config", *replaced])
     for name, places in replaced.items():
-        component: Any = nlp.get_pipe(name)
-        _transfer(component, optimized.get_pipe(name), places, text_encoder)
+        source: Any = nlp.get_pipe(name)
+        target: Any = optimized.get_pipe(name)
+        _transfer(source, target, places, text_encoder)
     return optimized
 
 
@@ -90,10 +92,10 @@ def _transfer(
 def _converted(
     component: MultimodalNER, network: bytes, places: list[str], text_encoder: Precision
 ) -> bytes:
-    cfg, weights = read_network(network)
-    embedders: Any = component.model.shims[0].network.embed
+    weights, cfg = read_tensors(network, METADATA_KEY)
+    shim: Any = component.model.shims[0]
     for place in places:
-        embedder = embedders[place]
+        embedder = shim.network.embed[place]
         if not isinstance(embedder, TransformerEmbedding):
             continue
         with_types = cfg["dims"][place]["config"].get("type_vocab_size", 0) > 1
@@ -104,4 +106,4 @@ def _converted(
         weights = {key: value for key, value in weights.items() if not key.startswith(prefix)}
         weights[f"{prefix}graph"] = torch.frombuffer(bytearray(graph), dtype=torch.uint8)
         cfg["dims"][place]["graph_bytes"] = len(graph)
-    return dump_network(cfg, weights)
+    return write_tensors(weights, METADATA_KEY, cfg)

@@ -82,21 +82,23 @@ class EfficientNetLite(ImageClassifier):
         features = pooled[:, None] if self.regions == "global" else grid
         return Outputs(features=features, logits=network._fc(pooled))
 
-    def runner(
-        self, device: torch.device | None, is_train: bool
-    ) -> tuple[Callable[[Tensor], Outputs], torch.device]:
-        if self.runtime == "onnx" and is_train:
+    def check_trainable(self) -> None:
+        if self.runtime == "onnx":
             raise UsageError(
                 'The image encoder EfficientNetLite.v1 has runtime = "onnx", which is for '
                 'prediction alone. Set runtime = "auto" in its block of the config to train, or '
                 "train the pipeline that this one was optimized from."
             )
-        if self.runtime == "onnx" or (self.runtime == "auto" and not is_train):
-            if device is None and self._network is not None:
-                device = next(self._network.parameters()).device
-            is_on_cpu = device is None or device.type == "cpu"
-            if self.runtime == "onnx" or (is_on_cpu and is_onnx_runtime_installed()):
-                return self._run_onnx, CPU
+
+    def runner(
+        self, device: torch.device | None, is_train: bool
+    ) -> tuple[Callable[[Tensor], Outputs], torch.device]:
+        if device is None and self._network is not None:
+            device = next(self._network.parameters()).device
+        is_on_cpu = device is None or device.type == "cpu"
+        is_chosen = self.runtime == "auto" and is_on_cpu and not is_train
+        if self.runtime == "onnx" or (is_chosen and is_onnx_runtime_installed()):
+            return self._run_onnx, CPU
         return super().runner(device, is_train)
 
     def _run_onnx(self, inputs: Tensor) -> Outputs:

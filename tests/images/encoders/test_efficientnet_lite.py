@@ -136,7 +136,7 @@ def test_a_network_on_another_device_stays_there_where_no_device_is_given(monkey
 
 def test_the_runtime_onnx_refuses_training():
     with pytest.raises(UsageError, match="runtime"):
-        EfficientNetLite(runtime="onnx").compute([noise()], is_train=True)
+        EfficientNetLite(runtime="onnx").check_trainable()
 
 
 def test_an_unknown_runtime_is_rejected():
