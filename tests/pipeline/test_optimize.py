@@ -169,12 +169,12 @@ def test_processes_predict_the_same(quantized, method, monkeypatch):
 
 def test_training_is_refused(quantized):
     examples = examples_of(gold_docs(quantized))
-    with pytest.raises(UsageError, match="Train the pipeline"):
+    with pytest.raises(UsageError, match=r"(?i)train the pipeline"):
         quantized.update(examples, sgd=AdamW())
-    with pytest.raises(UsageError, match="Train the pipeline"):
+    with pytest.raises(UsageError, match=r"(?i)train the pipeline"):
         copy_of(quantized).initialize(lambda: examples)
     labels = quantized.get_pipe(NAME).label_data
-    with pytest.raises(UsageError, match="Train the pipeline"):
+    with pytest.raises(UsageError, match=r"(?i)train the pipeline"):
         copy_of(quantized).get_pipe(NAME).initialize(lambda: examples, labels=labels)
 
 
