@@ -1,6 +1,6 @@
 """Check mixed precision and image encoding on CUDA, in a few minutes on one GPU.
 
-    python benchmarks/cuda.py [--posts 256] [--steps 30]
+    python benchmarks/check_cuda.py [--posts 256] [--steps 30]
 
 Prints one line per check and ends with exit code 1 if one fails: EfficientNet-Lite0 returns the
 features of the CPU, a network in bfloat16 trains to a loss near that of float32, and a trained
