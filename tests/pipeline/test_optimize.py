@@ -63,7 +63,10 @@ def train(nlp: Language, steps: int = 40) -> Language:
     return nlp
 
 
-@pytest.fixture(scope="module", params=[write_bert, write_roberta], ids=["bert", "roberta"])
+ROBERTA = pytest.param(write_roberta, id="roberta", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=[pytest.param(write_bert, id="bert"), ROBERTA])
 def trained(request, tmp_path_factory: pytest.TempPathFactory, images: Path) -> Language:
     """Its encoder's folder is gone: everything that is needed is in the pipeline."""
     folder = request.param(tmp_path_factory.mktemp("encoder") / "encoder")
