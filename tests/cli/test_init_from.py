@@ -13,7 +13,7 @@ from spacy.util import load_config
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
-from spacy_mner.cli.init_from import config_from_pipeline
+from spacy_mner.cli.init_from import CHANGES, config_from_pipeline, training_of
 from spacy_mner.errors import LoadingError, UsageError
 
 from ..conftest import examples_of, gold_docs, make_doc, make_pipeline
@@ -109,6 +109,13 @@ def test_a_transformer_is_trained_with_its_optimizer_and_smaller_learning_rates(
     for rate in ("learn_rate", "encoder_learn_rate"):
         assert optimizer[rate]["initial_rate"] < scratch[rate]["initial_rate"]
         assert optimizer[rate]["total_steps"] == config["training"]["max_steps"]
+
+
+@pytest.mark.parametrize(("template", "changes"), CHANGES.items())
+def test_every_changed_setting_is_in_the_template(template, changes):
+    text = training_of(template)
+    for old, new in changes.items():
+        assert f"\n{new}\n" in text, f"{template}.cfg has no line {old}"
 
 
 @pytest.mark.slow
