@@ -1,7 +1,9 @@
-"""Writes the model card pipelines/NAME/README.md from meta.json and the size of the wheel.
+"""Writes the model card of a pretrained pipeline, README.md, from pipelines/NAME/meta.json.
 
-    python pipelines/card.py en_mner_social_sm pipelines/en_mner_social_sm-0.1.0-py3-none-any.whl
+    python pipelines/card.py NAME training/NAME/published
+    python pipelines/card.py NAME pipelines/NAME --wheel pipelines/NAME-0.1.0-py3-none-any.whl
 
+The first card becomes part of the wheel. The second has the size of the wheel in addition.
 `pipelines/measure.py` writes meta.json. The text of the card is in card.md.jinja.
 """
 
@@ -29,16 +31,19 @@ def precision_and_recall(scores: dict[str, Any]) -> str:
     return f"{percent(scores['p'])}, {percent(scores['r'])}"
 
 
-def render_card(name: str, meta: dict[str, Any], wheel: Path) -> str:
-    """Return the model card as Markdown."""
+def render_card(name: str, meta: dict[str, Any], wheel: Path | None = None) -> str:
+    """Return the model card as Markdown.
+
+    wheel: its size is part of the card; None before it is built.
+    """
     loader = FileSystemLoader(FOLDER)
     environment = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)
     environment.filters |= {"percent": percent, "pr": precision_and_recall}
     return environment.get_template("card.md.jinja").render(
         {**meta, **meta["performance"]["figures"], "name": name},
         titles=TITLES,
-        wheel=wheel.name,
-        megabytes=wheel.stat().st_size / 1e6,
+        wheel=f"{name}-{meta['version']}-py3-none-any.whl",
+        megabytes=wheel and wheel.stat().st_size / 1e6,
     )
 
 
@@ -47,15 +52,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", help="name of the pipeline")
-    parser.add_argument("wheel", type=Path)
+    parser.add_argument("folder", type=Path, help="where README.md is written")
+    parser.add_argument("--wheel", type=Path)
     options = parser.parse_args()
-    folder = FOLDER / options.name
+    target = options.folder / "README.md"
     try:
-        card = render_card(options.name, srsly.read_json(folder / "meta.json"), options.wheel)
+        meta = srsly.read_json(FOLDER / options.name / "meta.json")
+        target.write_text(render_card(options.name, meta, options.wheel), encoding="utf-8")
     except (OSError, ValueError) as error:
         sys.exit(f"{error}")
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    print(f"Wrote {folder / 'README.md'}")
+    print(f"Wrote {target}")
 
 
 if __name__ == "__main__":
