@@ -28,18 +28,19 @@ def text_key(doc: Doc) -> str:
     return "".join(filter(str.isalnum, doc.text.casefold()))
 
 
+def texts_of(folder: Path, split: str) -> set[str]:
+    """Return the key of each post of a split, without those that have no letters and digits."""
+    paths = sorted(folder.glob(f"*.{split}.spacy"))
+    return {text_key(doc) for path in paths for doc in read_docs(path, VOCAB)} - {""}
+
+
 def drop_seen_posts(source: Path, held_out: Path, target: Path) -> Iterator[tuple[str, int, int]]:
     """Write the training posts that are in no dev or test post.
 
     Yields the name of each file, and its number of posts before and after. A post without letters
     and digits is kept.
     """
-    seen = {
-        text_key(doc)
-        for split in ("dev", "test")
-        for path in sorted(held_out.glob(f"*.{split}.spacy"))
-        for doc in read_docs(path, VOCAB)
-    } - {""}
+    seen = texts_of(held_out, "dev") | texts_of(held_out, "test")
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.glob("*.train.spacy")):
         docs = list(read_docs(path, VOCAB))

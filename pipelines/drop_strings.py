@@ -1,9 +1,10 @@
 """Copies a trained pipeline without the strings of its training posts, for publication.
 
-    python pipelines/drop_strings.py training/NAME/model-best training/NAME/published
+    python pipelines/drop_strings.py training/NAME/model-last training/NAME/published
 
 spaCy saves every string that a pipeline has seen: names of users, addresses, phone numbers. The
-component needs none of them.
+component needs none of them. A copy computes in float32, so that its predictions are the same on
+all machines, even if it was trained in bfloat16.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import spacy
 
 import spacy_mner
 
+PRECISION = "components.multimodal_ner.model.mixed_precision"
+
 
 def drop_strings(source: Path, target: Path) -> None:
-    """Write the pipeline in `source` to `target`, with an empty vocab."""
-    spacy.load(source, exclude=["vocab"]).to_disk(target)
+    """Write the pipeline in `source` to `target`, with an empty vocab, in float32."""
+    config = {PRECISION: False}
+    spacy.load(source, exclude=["vocab"], config=config).to_disk(target)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ def test_a_published_pipeline_predicts_the_same_without_strings_of_posts(trained
     assert "zyxwvut" not in srsly.read_json(tmp_path / "published" / path)
     post = "Obama in Paris"
     published = spacy.load(tmp_path / "published")
+    assert not published.config["components"]["multimodal_ner"]["model"]["mixed_precision"]
     assert [(e.text, e.label_) for e in published(post).ents] == [
         (e.text, e.label_) for e in trained(post).ents
     ]

@@ -34,8 +34,12 @@ def test_a_command_of_the_workflow_reads_what_is_in_the_repository_or_written_be
 
 @pytest.mark.parametrize("kind", ["sm", "trf"])
 def test_the_training_depends_on_every_corpus_of_its_config(kind):
-    config = Config().from_disk(ROOT / "configs" / f"pretrained_{kind}.cfg")
-    deps = COMMANDS[f"pretrained-train-{kind}"]["deps"]
+    command = COMMANDS[f"pretrained-train-{kind}"]
+    [folder] = re.findall("--paths.train_corpora ([^ ]+)", command["script"][0])
+    config = Config().from_disk(
+        ROOT / "configs" / f"pretrained_{kind}.cfg", overrides={"paths.train_corpora": folder}
+    )
+    deps = command["deps"]
     for split in ("train", "dev"):
         for corpus in config["corpora"][split]["corpora"].values():
             assert corpus["path"] in deps
