@@ -129,4 +129,8 @@ def test_a_pipeline_learns_the_auxiliary_task(small_model, images, kind, stages)
     docs = [example.predicted for example in examples]
     expected = pipe.predict(docs)
     for ours, theirs in zip(again.get_pipe("multimodal_ner").predict(docs), expected, strict=True):
-        assert ours.entities == theirs.entities
+        # Images were encoded by torch in training, and by ONNX Runtime after loading.
+        assert [entity[:3] for entity in ours.entities] == [one[:3] for one in theirs.entities]
+        assert [entity[3] for entity in ours.entities] == pytest.approx(
+            [one[3] for one in theirs.entities], abs=1e-4
+        )

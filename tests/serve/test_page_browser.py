@@ -186,6 +186,7 @@ def test_the_page_works_with_the_keyboard_alone(visit, ruler_url, car, width):
     keyboard.press("Control+Enter")
     assert "1 entity" in page.result()
     assert page.view.evaluate("document.activeElement.id") == "result"
+    page.view.wait_for_load_state("networkidle")
     page.view.locator("#file").focus()
     with page.view.expect_file_chooser() as chooser:
         keyboard.press(" ")
