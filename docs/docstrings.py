@@ -39,12 +39,11 @@ class Items(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **kwargs: object) -> None:
         if obj.docstring is None or obj.is_alias:
             return
-        if obj.is_function:
-            title, names = "Args", {parameter.name for parameter in obj.parameters}
+        function = obj if obj.is_function else obj.members.get("__init__")
+        if isinstance(function, griffe.Function):
+            title, names = "Args", {parameter.name for parameter in function.parameters}
         else:
             title, names = "Attributes", {name for name in obj.members if name.isidentifier()}
-            if "__init__" in obj.members:
-                title, names = "Args", {one.name for one in obj.members["__init__"].parameters}
         prose, meanings = parse(obj.docstring.value, names)
         if meanings:
             items = "".join(f"\n    {name}: {meaning}" for name, meaning in meanings.items())
