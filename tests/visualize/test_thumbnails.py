@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spacy_mner.images.encoders.image_encoder import ImageClassifier
 from spacy_mner.visualize import thumbnails as module
 from spacy_mner.visualize.thumbnails import OUTSIDE, collect_images, make_thumbnail
 
 NOISE = np.random.default_rng(0).integers(0, 256, (900, 1200, 3), dtype=np.uint8)
 
 
+@ImageClassifier.register
 class ShapeTagger:
     """Stand-in for an image encoder whose tags are the size of the image."""
 
