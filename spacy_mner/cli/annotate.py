@@ -14,7 +14,7 @@ import typer
 from ..errors import UsageError
 from ..utils.text import pluralize, printable
 from .console import interruptible, user_errors
-from .options import BatchSize, Code, GpuId, Model
+from .options import AllowUrls, BatchSize, Code, GpuId, MaxMegapixels, Model
 
 if TYPE_CHECKING:
     from ..annotate.engines import Engine
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 # Exit code if posts failed; the output is complete and contains their errors.
 SOME_FAILED = 3
 UNOPENED = {"unreadable", "absent"}
-# Pillow itself opens no larger image.
-MAX_MEGAPIXELS = 178
 
 
 class EngineChoice(str, Enum):
@@ -77,12 +75,8 @@ def annotate_cli(
         Path | None,
         typer.Option(help="Folder of the image paths; without it no file is opened."),
     ] = None,
-    allow_urls: Annotated[
-        bool, typer.Option("--allow-urls", help="Fetch images of http and https URLs.")
-    ] = False,
-    max_megapixels: Annotated[
-        float, typer.Option(min=0, max=MAX_MEGAPIXELS, help="Of an image; a larger one is masked.")
-    ] = 32,
+    allow_urls: AllowUrls = False,
+    max_megapixels: MaxMegapixels = 32,
     max_megabytes: Annotated[
         float, typer.Option(min=0, help="Of an image file; a larger one is masked.")
     ] = 20,

@@ -18,6 +18,13 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Posts per batch.")]
 GpuId = Annotated[
     int, typer.Option("--gpu-id", "-g", min=-1, help="GPU to use, or -1 for the CPU.")
 ]
+AllowUrls = Annotated[
+    bool, typer.Option("--allow-urls", help="Fetch images of http and https URLs.")
+]
+# Pillow itself opens no image above the maximum.
+MaxMegapixels = Annotated[
+    float, typer.Option(min=0, max=178, help="Of an image; a larger one is masked.")
+]
 Code = Annotated[
     Path | None,
     typer.Option(

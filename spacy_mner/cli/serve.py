@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from ..errors import ImageWarning, UsageError
-from .annotate import MAX_MEGAPIXELS
 from .console import user_errors
-from .options import Code, GpuId, Model
+from .options import AllowUrls, Code, GpuId, MaxMegapixels, Model
 
 
 def serve_cli(
@@ -21,12 +20,8 @@ def serve_cli(
         str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
-    allow_urls: Annotated[
-        bool, typer.Option("--allow-urls", help="Fetch images of http and https URLs.")
-    ] = False,
-    max_megapixels: Annotated[
-        float, typer.Option(min=0, max=MAX_MEGAPIXELS, help="Of an image; a larger one is masked.")
-    ] = 32,
+    allow_urls: AllowUrls = False,
+    max_megapixels: MaxMegapixels = 32,
     max_megabytes: Annotated[
         float, typer.Option(min=0, help="Of an image; a larger one is refused (413).")
     ] = 20,

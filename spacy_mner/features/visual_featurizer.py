@@ -14,7 +14,7 @@ from ..errors import ImageError
 from ..images.disk_cache import DiskCache
 from ..images.feature_cache import FeatureCache
 from ..images.image_model import Result
-from ..images.reference import LazyImage, open_image, references
+from ..images.reference import LazyImage, open_images
 from .batch import PostBatch
 from .featurizer import Arrays, Featurizer, ImageFeatures
 from .image_status import ImageStatus
@@ -55,7 +55,7 @@ class VisualFeaturizer(Featurizer, Generic[Result]):
         if doc._.get(self.attribute) is not None:
             self.update_given(doc)
         elif self.cache is not None and len(self._checked) < N_CHECKED:
-            self._checked += self._open(doc)
+            self._checked += open_images(doc._.image, self.images_root)
 
     def finalize(self) -> None:
         """Raise ValueError if none of N_CHECKED images can be opened: then images_root is wrong."""
@@ -87,16 +87,7 @@ class VisualFeaturizer(Featurizer, Generic[Result]):
                 return [*self.given(doc)]
             except ImageError as error:
                 return [error]
-        return [] if self.cache is None else [*self._open(doc)]
-
-    def _open(self, doc: Doc) -> list[LazyImage | ImageError]:
-        opened: list[LazyImage | ImageError] = []
-        for reference in references(doc._.image):
-            try:
-                opened.append(open_image(reference, self.images_root))
-            except ImageError as error:
-                opened.append(error)
-        return opened
+        return [] if self.cache is None else [*open_images(doc._.image, self.images_root)]
 
     def compute(
         self,

@@ -157,6 +157,17 @@ def references(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
+def open_images(value: Any, images_root: Path | None) -> list[LazyImage | ImageError]:
+    """Return each image of `doc._.image`, or why it cannot be used; see `open_image`."""
+    opened: list[LazyImage | ImageError] = []
+    for reference in references(value):
+        try:
+            opened.append(open_image(reference, images_root))
+        except ImageError as error:
+            opened.append(error)
+    return opened
+
+
 def _open_file(path: Path, images_root: Path | None) -> LazyImage:
     full = (images_root or Path()) / path  # an absolute path replaces the root
     return FileImage(full.absolute(), file_version(full, path, TRUSTED))

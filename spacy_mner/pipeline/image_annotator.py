@@ -21,7 +21,7 @@ from ..images.disk_cache import DiskCache
 from ..images.feature_cache import FeatureCache
 from ..images.image_model import ImageModel, Result
 from ..images.masked_images import MaskedImageWarnings
-from ..images.reference import LazyImage, open_image, references
+from ..images.reference import LazyImage, open_images
 from .threads import use_one_thread_in_forked_child
 
 CFG, MODEL = "cfg", "model"
@@ -110,7 +110,7 @@ class ImageAnnotator(Pipe, Generic[Result]):
     def _annotate(self, docs: Sequence[Doc]) -> None:
         use_one_thread_in_forked_child()
         missing = [doc for doc in docs if doc._.get(self.attribute) is None]
-        opened = [self._open(doc) for doc in missing]
+        opened = [open_images(doc._.image, self.images_root) for doc in missing]
         images = [one for post in opened for one in post if isinstance(one, LazyImage)]
         computed = iter(self.cache.results(images, self.device))
         for doc, post in zip(missing, opened, strict=True):
@@ -118,15 +118,6 @@ class ImageAnnotator(Pipe, Generic[Result]):
             self._warn(str(one) for one in outcomes if isinstance(one, ImageError))
             if results := [one for one in outcomes if not isinstance(one, ImageError)]:
                 doc._.set(self.attribute, self.merge(results))
-
-    def _open(self, doc: Doc) -> list[LazyImage | ImageError]:
-        opened: list[LazyImage | ImageError] = []
-        for reference in references(doc._.image):
-            try:
-                opened.append(open_image(reference, self.images_root))
-            except ImageError as error:
-                opened.append(error)
-        return opened
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the settings, and the weights of a model that has its own."""
