@@ -55,16 +55,8 @@ class Captioner(ImageReader, HuggingFaceNetwork[str]):
     ) -> list[str | ImageError]:
         if not images:
             return []
-        network, device = self.network_on(device)
-        step = self.batch_size(device)
-        captions: list[str | ImageError] = []
-        for start in range(0, len(images), step):
-            captions += self._describe(network, images[start : start + step], device)
-        return captions
-
-    def _describe(
-        self, network: Any, images: Sequence[np.ndarray], device: torch.device
-    ) -> list[str]:
+        found, device = self.network_on(device)
+        network: Any = found
         preprocess, tokenizer = self.processors
         # An image of one row would be taken for one of one channel.
         inputs = preprocess(list(images), input_data_format="channels_last", return_tensors="pt")
