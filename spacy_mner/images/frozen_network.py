@@ -17,7 +17,11 @@ class FrozenNetwork(ImageModel[Result]):
 
     It is loaded at first use, in eval mode and without gradients, and left out of a pickle. It
     computes on the device that the caller passes: that of the component's network. Thread-safe.
+
+    device_batch: images per batch on an accelerator, where larger batches are hardly faster.
     """
+
+    device_batch = 1
 
     def __init__(self) -> None:
         self._network: nn.Module | None = None
@@ -26,6 +30,10 @@ class FrozenNetwork(ImageModel[Result]):
     @abstractmethod
     def load(self) -> nn.Module:
         """Build the network with its weights, on the CPU."""
+
+    def batch_size(self, device: torch.device | None) -> int:
+        # One image per batch on the CPU, so that its result does not depend on other images.
+        return 1 if device is None or device.type == "cpu" else self.device_batch
 
     def network_on(self, device: torch.device | None) -> tuple[nn.Module, torch.device]:
         """Return the network, on `device` (None: where it is), and its device."""

@@ -12,9 +12,8 @@ from torch import nn
 from ..errors import UsageError
 from ..utils.hub_model import HubModel
 from ..utils.tensor_bytes import hash_tensors
-from .encoders.image_encoder import make_fingerprint
 from .frozen_network import FrozenNetwork
-from .image_model import Result
+from .image_model import Result, make_fingerprint
 
 
 class HuggingFaceNetwork(FrozenNetwork[Result]):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -64,3 +67,9 @@ class ImageModel(ABC, Generic[Result]):
 
     def load_files(self, folder: Path) -> None:
         """Load what `save_files` wrote. Raises ValueError for anything else."""
+
+
+def make_fingerprint(name: str, **facts: Any) -> str:
+    """Return `name-<16 hexadecimal digits>`, the hash of everything that determines results."""
+    text = json.dumps(facts, sort_keys=True, default=asdict)
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..encoders.efficientnet_lite import ARCHITECTURE, WEIGHTS_SHA256, EfficientNetLite
-from ..encoders.image_encoder import IMAGENET_CLASSES, imagenet_label, make_fingerprint
+from ..encoders.image_encoder import IMAGENET_CLASSES, imagenet_label
+from ..image_model import make_fingerprint
 from .object_detector import Detections, ObjectDetector
 
 

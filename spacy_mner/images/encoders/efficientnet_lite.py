@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ...errors import UsageError
 from ...utils.onnx_session import OnnxSession, check_onnx_runtime, is_onnx_runtime_installed
+from ..image_model import make_fingerprint
 from .efficientnet_onnx import INPUT, OUTPUTS, efficientnet_to_onnx
-from .image_encoder import ImageClassifier, Outputs, Preprocessing, Regions, make_fingerprint
+from .image_encoder import ImageClassifier, Outputs, Preprocessing, Regions
 
 ARCHITECTURE = "efficientnet-lite0"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

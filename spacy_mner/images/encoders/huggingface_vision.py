@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from ...utils.hub_model import HubModel, first_line, import_library
 from ...utils.tensor_bytes import hash_tensors
-from .image_encoder import Outputs, Preprocessing, Regions, make_fingerprint
+from ..image_model import make_fingerprint
+from .image_encoder import Outputs, Preprocessing, Regions
 from .saved_encoder import Description, SavedEncoder, Weights
 
 # File that each class of transformers loads.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -23,9 +21,6 @@ from ..safety.limits import LARGEST
 Regions = Literal["global", "grid"]
 
 IMAGENET_CLASSES = 1000
-
-# Bounds the memory of a batch on an accelerator; larger batches are hardly faster.
-DEVICE_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -78,6 +73,8 @@ class ImageEncoder(FrozenNetwork[np.ndarray]):
         for anything else.
     """
 
+    device_batch = 64
+
     def __init__(self, *, regions: Regions = "global") -> None:
         super().__init__()
         if regions not in ("global", "grid"):
@@ -102,10 +99,6 @@ class ImageEncoder(FrozenNetwork[np.ndarray]):
     @abstractmethod
     def run(self, network: Any, inputs: Tensor) -> Outputs:
         """Apply the network to float32 [n, 3, size, size]."""
-
-    def batch_size(self, device: torch.device | None) -> int:
-        # One image per batch on the CPU, so that its features do not depend on other images.
-        return 1 if device is None or device.type == "cpu" else DEVICE_BATCH
 
     def compute(
         self,
@@ -190,12 +183,6 @@ def _to_half(features: np.ndarray) -> np.ndarray | ImageError:
     half = features.clip(-LARGEST, LARGEST).astype(np.float16)
     half.setflags(write=False)  # callers share the cached array
     return half
-
-
-def make_fingerprint(name: str, **facts: Any) -> str:
-    """Return `name-<16 hexadecimal digits>`, the hash of everything that determines results."""
-    text = json.dumps(facts, sort_keys=True, default=asdict)
-    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _label(index: int, n_classes: int) -> str:

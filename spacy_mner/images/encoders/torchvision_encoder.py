@@ -13,7 +13,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .image_encoder import ImageClassifier, Outputs, Preprocessing, Regions, make_fingerprint
+from ..image_model import make_fingerprint
+from .image_encoder import ImageClassifier, Outputs, Preprocessing, Regions
 from .saved_encoder import Description, SavedEncoder, Weights
 
 SUFFIXES = (".pth", ".pt", ".safetensors")

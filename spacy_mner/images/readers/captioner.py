@@ -12,9 +12,6 @@ from ...errors import ImageError
 from ..huggingface_network import HuggingFaceNetwork
 from .image_reader import ImageReader
 
-# On an accelerator; one image per batch on the CPU, where larger batches are not faster.
-DEVICE_BATCH = 16
-
 
 class Captioner(ImageReader, HuggingFaceNetwork[str]):
     """Describes an image by greedy decoding, with BLIP, GIT, ViT-GPT2 and the like.
@@ -28,6 +25,7 @@ class Captioner(ImageReader, HuggingFaceNetwork[str]):
     """
 
     role = "captioner"
+    device_batch = 16
     files: ClassVar[dict[str, str]] = {
         "AutoImageProcessor": "preprocessor_config.json",
         "AutoTokenizer": "tokenizer.json",
@@ -43,9 +41,6 @@ class Captioner(ImageReader, HuggingFaceNetwork[str]):
     @property
     def settings(self) -> dict[str, Any]:
         return {"max_length": self.max_length}
-
-    def batch_size(self, device: torch.device | None) -> int:
-        return 1 if device is None or device.type == "cpu" else DEVICE_BATCH
 
     def compute(
         self,

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from ...errors import ImageError, UsageError
-from ..encoders.image_encoder import make_fingerprint
+from ..image_model import make_fingerprint
 from .image_reader import ImageReader
 
 PACKAGE = "rapidocr_onnxruntime"

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from spacy_mner.images.encoders.efficientnet_lite import EfficientNetLite
-from spacy_mner.images.encoders.image_encoder import Outputs, Preprocessing, make_fingerprint
+from spacy_mner.images.encoders.image_encoder import Outputs, Preprocessing
 from spacy_mner.images.encoders.torchvision_encoder import Torchvision
 
 from ..samples import clock, noise
@@ -27,18 +27,6 @@ def test_preprocessing_does_not_crop_a_wide_image():
     inputs = Preprocessing(20, (0.0,) * 3, (1.0,) * 3, Image.Resampling.BOX)(image)
     assert inputs.shape == (3, 20, 20)
     assert (inputs[0, :, :2] == 255).all() and (inputs[2, :, -2:] == 255).all()
-
-
-def test_a_fingerprint_depends_on_every_fact_and_is_a_valid_folder_name():
-    plain = Preprocessing(size=2, mean=(0.0,) * 3, std=(1.0,) * 3)
-    other = Preprocessing(size=2, mean=(0.0,) * 3, std=(2.0,) * 3)
-    names = {
-        make_fingerprint("a", weights="w", preprocessing=plain),
-        make_fingerprint("a", weights="v", preprocessing=plain),
-        make_fingerprint("a", weights="w", preprocessing=other),
-    }
-    assert len(names) == 3
-    assert all(name.startswith("a-") and name.replace("-", "").isalnum() for name in names)
 
 
 class DeviceRecorder(EfficientNetLite):
