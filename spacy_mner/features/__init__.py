@@ -4,6 +4,7 @@ from .augmentation import AugmentationFeaturizer
 from .characters import CharacterFeaturizer
 from .featurizer import Featurizer, Featurizers
 from .image import ImageFeaturizer
+from .image_text_match import ImageTextMatchFeaturizer
 from .objects import ObjectFeaturizer
 from .stored_vectors import StoredVectorsFeaturizer
 from .transformer import TransformerFeaturizer
@@ -15,6 +16,7 @@ __all__ = [
     "Featurizer",
     "Featurizers",
     "ImageFeaturizer",
+    "ImageTextMatchFeaturizer",
     "ObjectFeaturizer",
     "StoredVectorsFeaturizer",
     "TransformerFeaturizer",

@@ -91,7 +91,7 @@ class Featurizer(ABC):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Which of `IMAGE_ATTRIBUTES` the modality reads."""
+        """Which of `IMAGE_ATTRIBUTES` and "image_text" the modality reads."""
         return ()
 
     def region_names(self, doc: Doc) -> list[str]:

@@ -125,6 +125,10 @@ class TransformerFeaturizer(Featurizer):
     def settings(self) -> dict[str, Any]:
         return {"context": self.context, "max_length": self.max_length}
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("image_text",) if self.context else ()
+
     def __call__(self, batch: PostBatch) -> dict[str, np.ndarray]:
         unknown = [self.files.unknown]
         pieces = [ids or unknown for ids in self.tokenizer.encode_words(batch.words)]

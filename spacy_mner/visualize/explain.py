@@ -170,7 +170,7 @@ def _explain_post(
 
 def _image_used(gold: Doc, status: ImageStatus | None, featurizers: Featurizers) -> bool:
     """Whether the pipeline used the image of a post, or the text about it."""
-    reads_text = any(settings.get("context") for settings in featurizers.settings.values())
+    reads_text = any("image_text" in one.reads for one in featurizers.by_name.values())
     is_used = status is not None and status.kind == USED
     return is_used or (reads_text and has_image_text(gold))
 

@@ -8,6 +8,7 @@ returns them from `pretrained_parameters()`.
 from .augmentation import SemanticAugmentation
 from .characters import CharBiLSTM, CharCNN
 from .image import ImageEmbedding
+from .image_text_match import ImageTextMatch
 from .objects import ObjectEmbedding
 from .stored_vectors import StoredVectors
 from .tok2vec import Tok2VecEmbedding
@@ -18,6 +19,7 @@ __all__ = [
     "CharBiLSTM",
     "CharCNN",
     "ImageEmbedding",
+    "ImageTextMatch",
     "ObjectEmbedding",
     "SemanticAugmentation",
     "StoredVectors",
