@@ -27,11 +27,11 @@ Post = dict[str, Any]
 
 
 class PostWriter:
-    """Creates the posts of one split and draws their signs."""
+    """Creates the posts of one split."""
 
-    def __init__(self, source: dict[str, Any], split: str, after: Sequence[str], fonts: Path):
+    def __init__(self, source: dict[str, Any], split: str, after: Sequence[str]):
         self.rng = rng = random.Random(f"{SEED} {split}")
-        self.split, self.after, self.fonts = split, after, fonts
+        self.split, self.after = split, after
         self.names = source["names"][split]
         self.kinds = {
             label: {part: ShuffledItems(texts[split], rng) for part, texts in kind.items()}
@@ -39,9 +39,7 @@ class PostWriter:
         }
         self.phrases = ShuffledItems(source["phrases"][split], rng)
         self.others = ShuffledItems(source["others"][split], rng)
-        listing = json.loads((ASSETS / "signs.json").read_text(encoding="utf8"))
-        self.fonts_of_signs = [fonts / font["path"] for font in listing["fonts"]]
-        self.drawn: dict[str, str] = {}
+        self.files: dict[str, str] = {}
 
     def posts(self) -> Iterator[Post]:
         """Yield a text for every name, once with each of its signs."""
@@ -64,7 +62,7 @@ class PostWriter:
                 span = {"start": start, "end": start + len(entity), "label": label}
                 yield {
                     "text": before + whole + after,
-                    "image": self.draw(sign.replace("|", "\n")),
+                    "image": self.file_of(sign.replace("|", "\n")),
                     "image_text": sign.replace("|", "\n"),
                     "spans": [span] if entity else [],
                     "meta": {"name": name, "group": "sign"},
@@ -83,32 +81,40 @@ class PostWriter:
         at = self.rng.randrange(len(words) - 1)
         return f"{' '.join(words[at : at + 2]).upper()}|{sign.partition('|')[0]}"
 
-    def draw(self, text: str) -> str:
+    def file_of(self, text: str) -> str:
         """Return the file of a sign; equal texts share one."""
-        if text not in self.drawn:
-            file = f"signs/images/{self.split}_{len(self.drawn) + 1:03}.jpg"
-            layout, font = self.rng.choice(ALL_LAYOUTS), self.rng.choice(self.fonts_of_signs)
-            image = draw_sign(text.split("\n"), layout, None, font, self.rng)
-            image.save(ASSETS / file, quality=75, optimize=True)
-            self.drawn[text] = file
-        return self.drawn[text]
+        file = f"signs/images/{self.split}_{len(self.files) + 1:03}.jpg"
+        return self.files.setdefault(text, file)
+
+
+def build_posts() -> dict[str, list[Post]]:
+    """Return the posts by split."""
+    source = json.loads((SIGNS / "source.json").read_text(encoding="utf8"))
+    after = json.loads((ASSETS / "templates.json").read_text(encoding="utf8"))["after"]
+    splits = {split: PostWriter(source, split, after).posts() for split in source["names"]}
+    return {
+        split: [{"id": f"sign-{split}-{n:03}", **post} for n, post in enumerate(posts, start=1)]
+        for split, posts in splits.items()
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the posts with signs.")
     parser.add_argument("--fonts", type=Path, required=True, metavar="DIR")
-    options = parser.parse_args()
-    source = json.loads((SIGNS / "source.json").read_text(encoding="utf8"))
-    templates = json.loads((ASSETS / "templates.json").read_text(encoding="utf8"))
+    folder = parser.parse_args().fonts
+    listing = json.loads((ASSETS / "signs.json").read_text(encoding="utf8"))
+    fonts = [folder / font["path"] for font in listing["fonts"]]
     (SIGNS / "images").mkdir(exist_ok=True)
-    for split in source["names"]:
-        posts = list(PostWriter(source, split, templates["after"], options.fonts).posts())
-        lines = [
-            json.dumps({"id": f"sign-{split}-{number:03}", **post}, ensure_ascii=False) + "\n"
-            for number, post in enumerate(posts, start=1)
-        ]
+    for split, posts in build_posts().items():
+        lines = [json.dumps(post, ensure_ascii=False) + "\n" for post in posts]
         (SIGNS / f"{split}.jsonl").write_text("".join(lines), encoding="utf8")
-        print(f"{split}: {len(posts)} posts")
+        texts = {post["image"]: post["image_text"] for post in posts}
+        for file, text in texts.items():
+            rng = random.Random(f"{SEED} {text}")
+            layout, font = rng.choice(ALL_LAYOUTS), rng.choice(fonts)
+            image = draw_sign(text.split("\n"), layout, None, font, rng)
+            image.save(ASSETS / file, quality=70, optimize=True)
+        print(f"{split}: {len(posts)} posts, {len(texts)} images")
 
 
 if __name__ == "__main__":
