@@ -22,6 +22,7 @@ from ..images.feature_cache import FeatureCache
 from ..images.image_model import ImageModel, Result
 from ..images.masked_images import MaskedImageWarnings
 from ..images.reference import LazyImage, open_images
+from .saved_settings import SavedSettings
 from .threads import use_one_thread_in_forked_child
 
 CFG, MODEL = "cfg", "model"
@@ -58,7 +59,7 @@ class ImageAnnotator(Pipe, Generic[Result]):
         self.cache = FeatureCache(model, memory_mb=memory_mb)
         self.images_root = images_root
         self.device = get_torch_default_device()
-        self._configured = self._settings
+        self._settings = SavedSettings(self, ["images_root"])
         self._warn = MaskedImageWarnings()
 
     @abstractmethod
@@ -72,10 +73,6 @@ class ImageAnnotator(Pipe, Generic[Result]):
     @images_root.setter
     def images_root(self, path: str | Path | None) -> None:
         self._images_root = None if path is None else Path(path)
-
-    @property
-    def _settings(self) -> dict[str, Any]:
-        return {"images_root": None if self.images_root is None else str(self.images_root)}
 
     def initialize(
         self,
@@ -123,19 +120,14 @@ class ImageAnnotator(Pipe, Generic[Result]):
         """Write the settings, and the weights of a model that has its own."""
         folder = Path(path)
         (folder / MODEL).mkdir(parents=True, exist_ok=True)
-        cfg = {"settings": self._settings, "configured": self._configured}
-        srsly.write_json(folder / CFG, cfg)
+        srsly.write_json(folder / CFG, self._settings.to_json())
         self.model.save_files(folder / MODEL)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> ImageAnnotator[Result]:
         """Load what `to_disk` wrote. Raises LoadingError for anything else."""
         folder = Path(path)
         try:
-            saved = srsly.read_json(folder / CFG)
-            for name, value in saved["settings"].items():
-                # A setting that differs from the config it was saved with was overridden at load.
-                if self._configured[name] == saved["configured"][name]:
-                    setattr(self, name, value)
+            self._settings.from_json(srsly.read_json(folder / CFG))
             self.model.load_files(folder / MODEL)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise LoadingError(

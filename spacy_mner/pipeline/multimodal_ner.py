@@ -32,6 +32,7 @@ from ..models.shim import TorchShim
 from ..models.tagger import TaggerOutput
 from .annotations import write_prediction
 from .image_annotator import annotated
+from .saved_settings import SavedSettings
 from .saving import Part, SavedComponent, is_excluded, read_bytes, read_file
 from .threads import use_one_thread_in_forked_child
 
@@ -80,8 +81,7 @@ class MultimodalNER(TrainablePipe):
         self.images_root = images_root
         self.overwrite = overwrite
         self.scorer = scorer
-        # Settings of the config; those overridden at load take precedence over saved ones.
-        self._configured = self._settings
+        self._settings = SavedSettings(self, SETTINGS)
         self._warned_of_missing_images = False
         # Updates of the weights since the training began.
         self._step = 0
@@ -107,11 +107,6 @@ class MultimodalNER(TrainablePipe):
     @images_root.setter
     def images_root(self, path: str | Path | None) -> None:
         self.model.attrs["featurizers"].images_root = None if path is None else Path(path)
-
-    @property
-    def _settings(self) -> dict[str, Any]:
-        values = {name: getattr(self, name) for name in SETTINGS}
-        return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
 
     @property
     def attention_bounds(self) -> tuple[float, float] | None:
@@ -379,16 +374,12 @@ class MultimodalNER(TrainablePipe):
         )
 
     def _dump_cfg(self) -> bytes:
-        cfg = {**self.cfg, "settings": self._settings, "configured": self._configured}
-        return srsly.json_dumps(cfg).encode()
+        return srsly.json_dumps({**self.cfg, **self._settings.to_json()}).encode()
 
     def _load_cfg(self, data: bytes) -> None:
         saved = srsly.json_loads(data)
         self.cfg["labels"] = saved["labels"]
-        for name, value in saved["settings"].items():
-            # A setting that differs from the config it was saved with was overridden at load.
-            if self._configured[name] == saved["configured"][name]:
-                setattr(self, name, value)
+        self._settings.from_json(saved)
 
     @property
     def _shim(self) -> TorchShim:
