@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import spacy
+from PIL import Image, ImageDraw, ImageFont
 from spacy.language import Language
 from spacy.tokens import Doc
 
@@ -50,3 +54,42 @@ def test_a_pipeline_learns_where_the_image_names_what_the_text_says(model):
     without = posts(nlp, unseen)
     set_images(without, "off")
     assert found(nlp, without) == [[]] * len(without)
+
+
+PROGRAM = """
+import sys, spacy
+nlp = spacy.load(sys.argv[1])
+doc = nlp.make_doc("the old mill !")
+doc._.image = sys.argv[2]
+doc = nlp(doc)
+print(doc._.image_text, bool(doc._.image_objects), doc._.image_status, *doc.ents)
+"""
+
+
+@pytest.mark.slow
+def test_a_package_holds_the_components_that_annotate_the_images(model, tmp_path: Path):
+    pytest.importorskip("rapidocr_onnxruntime")
+    image = Image.new("RGB", (400, 120), "white")
+    font = ImageFont.load_default(60)
+    ImageDraw.Draw(image).text((200, 60), "OLD MILL", fill="black", font=font, anchor="mm")
+    image.save(tmp_path / "sign.png")
+    nlp = spacy.blank("en")
+    nlp.add_pipe("image_text")
+    nlp.add_pipe("image_objects", config={"detector": {"threshold": 0.01}})
+    objects = {"@architectures": "spacy_mner.ObjectEmbedding.v2", "width": 16}
+    embed = {**model["embed"], "objects": objects}
+    nlp.add_pipe("multimodal_ner", config={"model": {**model, "embed": embed}})
+    docs = posts(nlp, NAMES)
+    for doc in docs:
+        doc._.image_objects = ["sign"]
+    with nlp.select_pipes(enable="multimodal_ner"):
+        train(nlp, examples_of(docs), steps=60)
+    nlp.to_disk(tmp_path / "model")
+    command = ["spacy", "package", tmp_path / "model", tmp_path, "--name", "signs"]
+    subprocess.run([sys.executable, "-m", *map(str, command), "--build", "none"], check=True)
+    [package] = tmp_path.glob("en_signs-*/en_signs/en_signs-*")
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, package, tmp_path / "sign.png"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split("\n")[0].startswith("OLD MILL True ")
+    assert result.stdout.strip().endswith("old mill")
