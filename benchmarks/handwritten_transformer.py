@@ -1,4 +1,4 @@
-"""The network of `configs/mner_trf.cfg` in plain PyTorch and transformers, and its update.
+"""The network of `configs/mner_cross_modal.cfg` in plain PyTorch and transformers, and its update.
 
 It uses neither spaCy nor Thinc nor this package. A batch is padded to its longest post; a fast
 tokenizer of transformers aligns words and pieces in the loop; the characters of distinct tokens are

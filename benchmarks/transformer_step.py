@@ -4,8 +4,8 @@
     python benchmarks/transformer_step.py --encoder FOLDER
 
 The goal: a step takes at most 1.15 times as long as in plain PyTorch. Both sides train the network
-of `configs/mner_trf.cfg` (`handwritten_transformer.py`) on the same batches, in turn, in one
-process, from the same weights, and must compute the same loss first. Nine posts in ten have the
+of `configs/mner_cross_modal.cfg` (`handwritten_transformer.py`) on the same batches, in turn, in
+one process, from the same weights, and must compute the same loss first. Nine posts in ten have the
 precomputed grid of an image, 7 x 7 regions. The package has two advantages: it encodes posts of
 similar length together, and (except in the last row) it does not use pytorch-crf.
 """
@@ -99,8 +99,8 @@ def compare(batch_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def make_config(encoder: str) -> Config:
-    """`templates/trf.cfg` for posts with precomputed regions, with constant learning rates."""
-    config = load_config(TEMPLATES / "trf.cfg")
+    """`cross-modal.cfg` for posts with precomputed regions, with constant learning rates."""
+    config = load_config(TEMPLATES / "cross-modal.cfg")
     config["paths"]["encoder"] = encoder
     image = config["components"]["multimodal_ner"]["model"]["embed"]["image"]
     image.update({"encoder": None})

@@ -41,6 +41,7 @@ class Kind(str, Enum):
 
     base = "base"
     trf = "trf"
+    cross_modal = "cross-modal"
 
 
 def init_cli(
@@ -48,7 +49,8 @@ def init_cli(
     kind: Annotated[
         Kind | None,
         typer.Option(
-            help="base: BiLSTM-CRF (default); trf: transformer with cross-modal attention."
+            help="base: BiLSTM-CRF (default); trf: transformer with modality attention; "
+            "cross-modal: transformer with attention to regions of the image."
         ),
     ] = None,
     lang: Annotated[

@@ -26,6 +26,7 @@ def run(tmp_path, monkeypatch):
     [
         ("base", "mner.cfg", "--paths.train train.spacy --paths.dev dev.spacy"),
         ("trf", "mner_trf.cfg", "--paths.encoder FOLDER_OR_NAME --paths.train train.spacy"),
+        ("cross-modal", "mner_cross_modal.cfg", "--paths.encoder FOLDER_OR_NAME --paths.train"),
     ],
 )
 def test_it_writes_the_config_and_prints_the_train_command(run, tmp_path, kind, name, paths):
@@ -35,7 +36,7 @@ def test_it_writes_the_config_and_prints_the_train_command(run, tmp_path, kind, 
     assert f"spacy train new/out.cfg {paths}" in result.stdout
 
 
-@pytest.mark.parametrize("name", ["mner.cfg", "mner_trf.cfg"])
+@pytest.mark.parametrize("name", ["mner.cfg", "mner_trf.cfg", "mner_cross_modal.cfg"])
 def test_a_config_uses_the_reader_that_keeps_images(name):
     config = spacy.util.load_config(CONFIGS / name)
     readers = {corpus["@readers"] for corpus in config["corpora"].values()}
@@ -59,7 +60,7 @@ def test_unknown_kinds_and_folders_are_refused(run, tmp_path):
 
 
 @pytest.mark.parametrize("lang", ["zh", "de"])
-@pytest.mark.parametrize("kind", ["base", "trf"])
+@pytest.mark.parametrize("kind", ["base", "trf", "cross-modal"])
 def test_a_config_has_the_language_and_its_tokenizer(run, tmp_path, kind, lang):
     assert run("mner.cfg", "--kind", kind, "--lang", lang).exit_code == 0
     config, language = load_config(tmp_path / "mner.cfg"), spacy.blank(lang).config

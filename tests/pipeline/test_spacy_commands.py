@@ -142,14 +142,14 @@ def test_init_config_and_fill_config_give_a_trainable_config(
     assert log.count("spacy_mner.MultimodalCorpus.v1") == 1
 
 
-@pytest.mark.parametrize("name", ["mner.cfg", "mner_trf.cfg"])
+@pytest.mark.parametrize("name", ["mner.cfg", "mner_trf.cfg", "mner_cross_modal.cfg"])
 def test_our_configs_are_what_fill_config_would_make_of_them(name: str, tmp_path: Path):
     run("spacy", "init", "fill-config", CONFIGS / name, tmp_path / "filled.cfg")
     assert dict(load_config(CONFIGS / name)) == dict(load_config(tmp_path / "filled.cfg"))
 
 
 @pytest.mark.slow
-def test_the_transformer_config_trains_on_real_images(tmp_path: Path):
+def test_the_cross_modal_config_trains_on_real_images(tmp_path: Path):
     pytest.importorskip("transformers")
     assets = CONFIGS.parent / "assets"
     lines = (assets / "train.jsonl").read_text(encoding="utf-8").splitlines()[:24]
@@ -158,7 +158,7 @@ def test_the_transformer_config_trains_on_real_images(tmp_path: Path):
     run("spacy", "mner", "convert", tmp_path / "posts.jsonl", posts, "--images-root", assets)
     encoder = write_bert(tmp_path / "bert")
     run(
-        *("spacy", "train", CONFIGS / "mner_trf.cfg", "--output", tmp_path / "out"),
+        *("spacy", "train", CONFIGS / "mner_cross_modal.cfg", "--output", tmp_path / "out"),
         *(f"--paths.train={posts}", f"--paths.dev={posts}", f"--paths.images_root={assets}"),
         *(f"--paths.image_cache={tmp_path / 'cache'}", f"--paths.encoder={encoder}"),
         "--components.multimodal_ner.model.embed.text.max_length=64",
