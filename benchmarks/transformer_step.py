@@ -102,8 +102,10 @@ def make_config(encoder: str) -> Config:
     """`cross-modal.cfg` for posts with precomputed regions, with constant learning rates."""
     config = load_config(TEMPLATES / "cross-modal.cfg")
     config["paths"]["encoder"] = encoder
-    image = config["components"]["multimodal_ner"]["model"]["embed"]["image"]
-    image.update({"encoder": None})
+    model = config["components"]["multimodal_ner"]["model"]
+    # As wide as the text encoder, whose vectors then need no projection.
+    model["embed"]["image"].update({"encoder": None, "width": 384})
+    model["fuse"].update({"width": 384, "heads": 12, "feedforward": 1536})
     optimizer = config["training"]["optimizer"]
     optimizer.update({"learn_rate": LEARN_RATE, "encoder_learn_rate": ENCODER_LEARN_RATE})
     return config
