@@ -40,7 +40,8 @@ class FrozenNetwork(ImageModel[Result]):
         with self._lock:
             if self._network is None:
                 self._network = self.load().eval().requires_grad_(False)
-            current = next(self._network.parameters()).device
+            # Of a parameter, or of the buffer of an ONNX graph.
+            current = next(iter(self._network.state_dict().values())).device
             if device is not None and device != current:
                 self._network.to(device)
                 current = device

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import copy
-import logging
-import tempfile
-import warnings
 from functools import partial
-from importlib import import_module
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,10 +13,10 @@ from torch import Tensor, nn
 from ..errors import UsageError
 from ..features import TransformerFeaturizer
 from ..layers.embed import TransformerEmbedding
-from ..utils.onnx_session import OnnxSession, check_onnx_runtime
+from ..utils.onnx_graph import OnnxGraph, export_graph
+from ..utils.onnx_session import check_onnx_runtime
 from .tagger import Modality
 
-OUTPUT = "vectors"
 ONNX_TRANSFORMER = "spacy_mner.OnnxTransformer.v1"
 
 
@@ -64,29 +59,13 @@ def build_onnx_embedding(
     )
 
 
-class OnnxTextEncoder(nn.Module):
-    """Calls a graph as a text encoder of Hugging Face is called.
-
-    The content of its .onnx file is the buffer `graph`, uint8 [graph_bytes], which is saved,
-    copied and pickled with the network. Raises UsageError in training.
-    """
-
-    graph: Tensor
-
-    def __init__(self, graph_bytes: int) -> None:
-        super().__init__()
-        self.register_buffer("graph", torch.zeros(graph_bytes, dtype=torch.uint8))
-        self._session = OnnxSession(self._read)
-
-    def _read(self) -> bytes:
-        return self.graph.cpu().numpy().tobytes()
+class OnnxTextEncoder(OnnxGraph):
+    """Is called as a text encoder of Hugging Face is. Raises UsageError in training."""
 
     def forward(self, **inputs: Tensor) -> Any:
         if self.training:
             raise _training_error()
-        arrays = {name: tensor.cpu().numpy() for name, tensor in inputs.items()}
-        [vectors] = self._session([OUTPUT], arrays)
-        return SimpleNamespace(last_hidden_state=torch.from_numpy(vectors).to(self.graph.device))
+        return SimpleNamespace(last_hidden_state=super().forward(**inputs))
 
 
 def _training_error() -> UsageError:
@@ -111,72 +90,23 @@ class _Vectors(nn.Module):
         return output
 
 
-def export_text_encoder(encoder: nn.Module, *, with_types: bool, quantize: bool) -> bytes:
-    """Return a text encoder as the content of an .onnx file with its weights.
+def export_text_encoder(encoder: nn.Module, *, with_types: bool, quantize: bool) -> Tensor:
+    """Return a text encoder as the content of an .onnx file: uint8 [graph_bytes].
 
     with_types: whether it takes `token_type_ids`.
-    quantize: weights in int8, per channel, and activations in int8 as they come; else float32.
+    quantize: as in `export_graph`.
 
     Raises UsageError if a package is missing, or if the encoder cannot be exported.
     """
-    check_export_packages()
     names = ["input_ids", "attention_mask", *["token_type_ids"] * with_types]
     # Two segments of different lengths, so that no size is taken for a constant.
     mask = torch.tensor([[1] * 7, [1] * 5 + [0] * 2])
     # Separate tensors: the exporter takes one tensor for one input.
-    inputs = (torch.ones_like(mask), mask, torch.zeros_like(mask))[: len(names)]
-    axes = {0: torch.export.Dim("segments"), 1: torch.export.Dim("pieces")}
-    module = _Vectors(copy.deepcopy(encoder).cpu().eval(), names)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter, about itself
-        path = Path(folder) / "encoder.onnx"
-        try:
-            program = torch.onnx.export(
-                module,
-                inputs,
-                dynamo=True,
-                dynamic_shapes=((axes,) * len(names),),
-                input_names=names,
-                output_names=[OUTPUT],
-                verbose=False,
-            )
-        except Exception as error:
-            reason = str(error).strip().split("\n")[0]
-            raise UsageError(
-                f"torch.onnx cannot export the text encoder {type(encoder).__name__} ({reason}). "
-                "Use the pipeline as it is, or train it with an encoder such as BERT."
-            ) from error
-        assert program is not None
-        program.save(str(path))
-        return _quantized(path) if quantize else path.read_bytes()
-
-
-def check_export_packages() -> None:
-    """Raise UsageError if a package of the extra `onnx` is missing."""
-    for package in ("onnxruntime", "onnx", "onnxscript"):
-        try:
-            import_module(package)
-        except ImportError as error:
-            raise UsageError(
-                f"Writing ONNX needs the package {package}: pip install 'spacy-mner[onnx]'"
-            ) from error
-
-
-def _quantized(path: Path) -> bytes:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    # It advises preprocessing, which the exporter has done.
-    logging.getLogger().addFilter(_no_advice)
-    target = path.with_name("quantized.onnx")
-    try:
-        # On CPUs without VNNI, products of 8 bits would overflow: 7 are exact everywhere.
-        quantize_dynamic(
-            path, target, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
-        )
-    finally:
-        logging.getLogger().removeFilter(_no_advice)
-    return target.read_bytes()
-
-
-def _no_advice(record: logging.LogRecord) -> bool:
-    return "pre-processing" not in record.getMessage()
+    inputs = dict(zip(names, (torch.ones_like(mask), mask, torch.zeros_like(mask)), strict=False))
+    return export_graph(
+        _Vectors(copy.deepcopy(encoder).cpu().eval(), names),
+        inputs,
+        type(encoder).__name__,
+        axes=("segments", "pieces"),
+        quantize=quantize,
+    )

@@ -197,6 +197,31 @@ def test_an_image_encoder_alone_is_optimized_and_refuses_training(trained_bytes)
         optimized.update(examples_of(gold_docs(optimized)), sgd=optimized.create_optimizer())
 
 
+def test_an_image_encoder_with_saved_weights_is_converted(images, tmp_path):
+    image = {**IMAGE, "encoder": {"@image_encoders": "spacy_mner.Torchvision.v1"}}
+    image["encoder"].update(model="squeezenet1_1", regions="grid")
+    model = {
+        "@architectures": "spacy_mner.MultimodalTagger.v1",
+        "embed": {"char": {"@architectures": "spacy_mner.CharCNN.v1", "width": 32}, "image": image},
+        "fuse": {"@architectures": "spacy_mner.Concatenate.v1", "dropout": 0.1},
+        "encode": {"@architectures": "spacy_mner.NoEncoder.v1"},
+        "decode": {"@architectures": "spacy_mner.CRF.v1"},
+    }
+    nlp = spacy.blank("en")
+    nlp.add_pipe(NAME, config={"model": model, "images_root": str(images)})
+    optimized = optimize(train(nlp))
+    optimized.to_disk(tmp_path / "model")
+    loaded = spacy.load(tmp_path / "model")
+    block = loaded.config["components"][NAME]["model"]["embed"]["image"]["encoder"]
+    assert block == {"@image_encoders": "spacy_mner.OnnxEncoder.v1", "regions": "grid"}
+    assert any(found(nlp))
+    assert found(loaded) == found(optimized) == found(nlp)
+    with pytest.raises(UsageError, match="image encoder"):
+        loaded.update(examples_of(gold_docs(loaded)), sgd=loaded.create_optimizer())
+    with pytest.raises(UsageError, match="nothing to optimize"):
+        optimize(loaded)
+
+
 def test_a_pipeline_without_an_encoder_is_refused():
     with pytest.raises(UsageError, match="nothing to optimize"):
         optimize(spacy.blank("en"))
