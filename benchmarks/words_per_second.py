@@ -4,8 +4,8 @@
     python benchmarks/words_per_second.py DATA.spacy --encoder FOLDER [--posts 512] [--rounds 5]
 
 Processor time of one thread, the sides alternately, on the tokens of the same posts: tokenization
-into words is not measured, all other steps up to the entities are. Every side is trained on the
-posts for a few steps first, because time depends on the number of entities that it finds.
+into words is not measured, all other steps up to the entities are. Every side is trained for a few
+steps first, on some of the posts, because time depends on the number of entities that it finds.
 
 Ours are `configs/mner.cfg` and `configs/pretrained_trf.cfg` without the image. spaCy's `ner` is
 that of `spacy init config --optimize efficiency`. flair's SequenceTagger has the word vectors,
@@ -50,7 +50,9 @@ from spacy_mner.corpus.docbin import read_docs
 from spacy_mner.pipeline.optimize import optimize
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-BATCH_SIZE = 16
+# Of the training, which repeats a few batches at high learning rates.
+BATCH_SIZE, BATCHES = 16, 4
+LEARN_RATE, ENCODER_LEARN_RATE = 5e-3, 3e-4
 VECTOR_WIDTH = 100
 
 BASELINE = "flair, transformer"
@@ -112,13 +114,14 @@ def read_posts(data: Path) -> Iterator[Post]:
 
 
 def make_sides(posts: list[Post], encoder: str, steps: int) -> Iterator[tuple[str, Side]]:
-    batches = [posts[i : i + BATCH_SIZE] for i in range(0, len(posts), BATCH_SIZE)]
+    batches = [posts[i * BATCH_SIZE : (i + 1) * BATCH_SIZE] for i in range(BATCHES)]
     batches = list(itertools.islice(itertools.cycle(batches), steps))
     words = list(dict.fromkeys(word for post in posts for word in post.words))
     vectors = np.random.default_rng(0).standard_normal((len(words), VECTOR_WIDTH), np.float32)
     lexicon = Lexicon(words, vectors)
 
     config = without_image("mner.cfg")
+    config["training"]["optimizer"]["learn_rate"] = LEARN_RATE
     yield "ours, words + characters", spacy_side(train_ours(config, posts, batches, lexicon))
     yield "spaCy ner, efficiency", spacy_side(train_spacy(posts, batches))
     width = config["components"]["multimodal_ner"]["model"]["encode"]["hidden_width"]
@@ -129,7 +132,8 @@ def make_sides(posts: list[Post], encoder: str, steps: int) -> Iterator[tuple[st
     config = without_image("pretrained_trf.cfg")
     config["paths"]["encoder"] = encoder
     config["components"]["multimodal_ner"]["model"]["mixed_precision"] = False
-    config["training"]["optimizer"].update(learn_rate=1e-3, encoder_learn_rate=1e-4)
+    rates = {"learn_rate": LEARN_RATE, "encoder_learn_rate": ENCODER_LEARN_RATE}
+    config["training"]["optimizer"].update(rates)
     nlp = train_ours(config, posts, batches)
     yield "ours, transformer + characters, PyTorch", spacy_side(nlp)
     for precision in ("float32", "int8"):
@@ -137,7 +141,7 @@ def make_sides(posts: list[Post], encoder: str, steps: int) -> Iterator[tuple[st
     for name, use_crf in ((BASELINE, False), (f"{BASELINE} + CRF", True)):
         embeddings = TransformerWordEmbeddings(encoder, layers="-1", fine_tune=True)
         settings = {"use_rnn": False, "use_crf": use_crf, "reproject_embeddings": False}
-        tagger = train_flair(embeddings, settings, posts, batches, learn_rate=1e-4)
+        tagger = train_flair(embeddings, settings, posts, batches, learn_rate=ENCODER_LEARN_RATE)
         yield name, flair_side(tagger)
 
 
@@ -173,6 +177,7 @@ def train_spacy(posts: list[Post], batches: list[list[Post]]) -> Language:
         return Example(predicted, Doc(nlp.vocab, words=post.words, ents=post.tags))
 
     optimizer = nlp.initialize(lambda: map(example, posts))
+    optimizer.learn_rate = LEARN_RATE
     for batch in batches:
         nlp.update([example(post) for post in batch], sgd=optimizer)
     return nlp
@@ -191,7 +196,7 @@ def train_flair(
     settings: dict[str, Any],
     posts: list[Post],
     batches: list[list[Post]],
-    learn_rate: float = 1e-3,
+    learn_rate: float = LEARN_RATE,
 ) -> SequenceTagger:
     labels = dictionary(tag[2:] for post in posts for tag in post.tags if tag != "O")
     labels.span_labels = True
