@@ -14,7 +14,8 @@ from ...errors import UsageError
 from ...utils.onnx_graph import OnnxGraph, export_graph
 from ...utils.onnx_session import check_onnx_runtime
 from ...utils.tensor_bytes import write_tensors
-from .image_encoder import Outputs, make_fingerprint
+from ..image_model import make_fingerprint
+from .image_encoder import Outputs
 from .saved_encoder import METADATA_KEY, Description, SavedEncoder, Weights
 
 INPUT = "pixels"
