@@ -98,13 +98,20 @@ def _drop_invalid_attributes(doc: Doc) -> Iterator[str]:
 def _docs_of(file: Path, vocab: Vocab) -> Iterator[Doc]:
     try:
         docbin = DocBin().from_disk(file)
+    except Exception:  # whose message names a converter that does not read posts
+        source = "INPUT" if file.suffix == SUFFIX else file
+        raise CorpusError(
+            f"{file} is not a {SUFFIX} file, or a damaged one. "
+            f"`spacy-mner convert {source} {file.with_suffix(SUFFIX)}` writes one."
+        ) from None
+    try:
         _check_strings(docbin, vocab)
         for doc in _unpack(docbin, vocab):
             _ = doc.ents  # raises for an invalid sequence of tags
             yield doc
     except Exception as error:  # zlib, msgpack, numpy and spaCy each have errors of their own
         raise CorpusError(
-            f"{file} is not a {SUFFIX} file, or a damaged one ({error}). Write it again."
+            f"{file} is a damaged {SUFFIX} file ({error}). Write it again."
         ) from error
 
 

@@ -86,3 +86,10 @@ def test_scores_without_mentions_are_printed_if_there_are_any(folder):
     assert rows["without mentions"] == ["100.00", "100.00", "100.00"]
     assert json.loads((folder / "x.json").read_text())["without_mentions"]["ents_f"] == 1
     assert "without mentions" not in run("model", "one.spacy").stdout
+
+
+def test_posts_that_are_not_converted_yet_are_an_error_with_the_command(folder):
+    (folder / "d.jsonl").write_text('{"text": "hi"}\n')
+    result = run("model", "d.jsonl")
+    assert result.exit_code == 1
+    assert "spacy-mner convert d.jsonl d.spacy" in " ".join(result.stdout.split())

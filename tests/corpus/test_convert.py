@@ -250,7 +250,7 @@ def test_sentiment_labels_are_detected(tmp_path):
         ("", "x.txt", "x.spacy", "no post"),
         ("IMGID:1\n", "x.txt", "x.spacy", "no tokens"),
         ("{", "x.jsonl", "x.spacy", "no post"),
-        ("x", "x.spacy", "y.spacy", "not a .spacy file"),
+        ("x", "x.spacy", "y.spacy", "spacy-mner convert INPUT"),
         ("x", "x.csv", "x.spacy", "input must end in"),
         ("IMGID:1\na\tO\n", "x.txt", "x.csv", "output must end in"),
         ("{", "x.json", "x.spacy", "not JSON"),

@@ -17,9 +17,9 @@ CONFIG = """<View>
   <Labels name="entities" toName="post"><Label value="PER"/><Label value="ORG"/></Labels>
   <Text name="post" value="$tweet"/>
 </View>"""
-# As Label Studio 1.x sends them.
+# As Label Studio 1.23.2 sent them.
 SETUP = {
-    "project": "1.1700000000",
+    "project": "3.1795787812",
     "schema": CONFIG,
     "hostname": "http://localhost:8080",
     "access_token": "secret",
@@ -32,18 +32,26 @@ def predict_request(*data, **changes):
         {
             "id": number,
             "data": one,
+            "meta": {},
+            "created_at": "2026-11-27T13:56:53.667777Z",
+            "updated_at": "2026-11-27T13:56:53.667824Z",
+            "is_labeled": False,
+            "overlap": 1,
+            "inner_id": number,
+            "total_annotations": 0,
+            "total_predictions": 0,
+            "last_comment_updated_at": None,
+            "project": 3,
+            "updated_by": None,
+            "file_upload": None,
             "annotations": [],
             "predictions": [],
-            "created_at": "2024-01-01T00:00:00.000000Z",
-            "is_labeled": False,
-            "project": 1,
         }
         for number, one in enumerate(data, start=1)
     ]
     return {
         "tasks": tasks,
-        "model_version": None,
-        "project": "1.1700000000",
+        "project": "3.1795787812",
         "label_config": CONFIG,
         "params": {"login": None, "password": None, "context": None},
         **changes,
@@ -72,6 +80,9 @@ def label_studio(images):
                 self.send_response(302)
                 self.send_header("Location", "/data/upload/1/car.png")
                 self.end_headers()
+                return
+            if "*/*" not in self.headers["Accept"]:
+                self.send_error(406)  # as Label Studio 1.23 does
                 return
             self.send_response(200 if self.headers["Authorization"] == "Token key" else 401)
             self.send_header("Content-Type", "image/png")

@@ -20,7 +20,8 @@ PORTS = {"http": 80, "https": 443}
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEADERS = [
     (b"User-Agent", f"spacy-mner/{__version__}".encode()),
-    (b"Accept", b"image/*"),
+    # As browsers do: servers of JSON APIs, such as Label Studio, refuse image types alone (406).
+    (b"Accept", b"image/*, */*;q=0.8"),
     (b"Accept-Encoding", b"identity"),
 ]
 # Characters of a URL that are sent unchanged; all others are percent-encoded.
