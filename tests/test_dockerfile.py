@@ -85,6 +85,7 @@ def test_the_installed_files_serve_and_the_health_check_succeeds(tmp_path):
     packages = [one.split("[")[0] for one in install[3:]]
     command = [sys.executable, "-m", "pip", "install", *options, *packages]
     subprocess.run(command, check=True, cwd=context)
+    assert len([*site.glob("spacy_mner-*.dist-info/**/LICENSE")]) == 1
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
