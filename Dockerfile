@@ -15,7 +15,9 @@ RUN pip install --no-cache-dir ".[serve,heif]" \
 
 FROM python:3.12-slim
 COPY --from=build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+# Torch looks for a folder that it may write to, unless it is given one; on a read-only file system
+# there is none.
+ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 TORCHINDUCTOR_CACHE_DIR=/tmp
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=3)"]

@@ -89,10 +89,15 @@ def test_the_installed_files_serve_and_the_health_check_succeeds(tmp_path):
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    # As in the container: no folder of the user, and none for temporary files.
-    environment = {**os.environ, "PYTHONPATH": str(site), "HOME": "/nowhere", "TMPDIR": "/nowhere"}
+    # As in the container: no folder of the user, and no file system that can be written to.
+    settings = dict(one.split("=", 1) for one in shlex.split(arguments_of("ENV")[-1]))
+    del settings["PATH"]
+    environment = {**os.environ, **settings, "PYTHONPATH": str(site), "HOME": "/nowhere"}
     [entry], [model] = (map(json.loads, arguments_of(name)) for name in ("ENTRYPOINT", "CMD"))
-    main = "from spacy_mner.cli.app import main; main()"
+    main = (
+        "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']; "
+        "from spacy_mner.cli.app import main; main()"
+    )
     serve = [sys.executable, "-c", main, *entry[1:], *model, "--port", port]
     [check] = arguments_of("HEALTHCHECK")
     _, *code = json.loads(check.partition("CMD ")[2].replace("8000", port))
