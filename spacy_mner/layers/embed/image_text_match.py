@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from ..types import Features, TokenVectors
 
+INITIAL_SIZE = 0.1
+
 
 class ImageTextMatch(nn.Module):
     """The sum of the embeddings of a token's discrete features.
@@ -22,6 +24,8 @@ class ImageTextMatch(nn.Module):
         super().__init__()
         self.width = width
         self.embedding = nn.Embedding(n_values, width)
+        # Of the size of other modalities: a sum of embeddings of size 1 drowns them.
+        nn.init.normal_(self.embedding.weight, std=INITIAL_SIZE)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: Features, lengths: Tensor) -> TokenVectors:
