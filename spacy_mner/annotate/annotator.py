@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,14 @@ class Annotator:
         # spaCy's limit protects its parser and NER; the task has its own.
         self.nlp.max_length = max(self.nlp.max_length, task.max_length)
         self.images = ImageOpener(task, scratch)
+        self.set_attention(task.attention)
+
+    def set_attention(self, is_requested: bool) -> None:
+        """Annotate the attention of the posts that follow, or do not."""
+        self.task = replace(self.task, attention=is_requested)
         for _, pipe in self.nlp.pipeline:
             if isinstance(pipe, MultimodalNER):
-                pipe.annotate_attention = task.attention
+                pipe.annotate_attention = is_requested
 
     def __call__(self, chunk: Chunk, images: OpenedImages) -> list[Annotation]:
         """Annotate a chunk with its opened images, and delete those that were fetched."""

@@ -60,7 +60,7 @@ class TorchShim(Shim):
 
     def initialize(self, cfg: NetworkConfig) -> None:
         """Build a new network on the device that Thinc computes on."""
-        self.cfg, self._model = cfg, self.build(cfg).to(get_torch_default_device())
+        self.cfg, self._model = cfg, self.build(cfg).eval().to(get_torch_default_device())
 
     def add_label(self, label: str) -> None:
         """Extend the network by one label, after the existing ones."""
@@ -73,7 +73,10 @@ class TorchShim(Shim):
 
         Returns its output and a callback that takes (tensors, gradients) and backpropagates.
         """
-        network = self.network.train(is_train)
+        network = self.network
+        # For a small batch, the visit of all modules is a noticeable part of the time.
+        if network.training != is_train:
+            network.train(is_train)
         # bfloat16 has the range of float32, so that no gradient scaling is needed.
         precision = torch.autocast(
             self.device.type,
@@ -158,7 +161,7 @@ class TorchShim(Shim):
         weights, cfg = read_tensors(data, METADATA_KEY)
         network = self.build(cfg)
         network.load_state_dict(weights)
-        self.cfg, self._model = cfg, network.to(get_torch_default_device())
+        self.cfg, self._model = cfg, network.eval().to(get_torch_default_device())
         return self
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from spacy.tokens import Doc
@@ -62,7 +62,7 @@ class PostAnnotator(Annotator):
 
     def annotate(self, posts: Sequence[OpenedPost]) -> list[Annotation]:
         """Return the annotation of each post; one that fails has an `error`."""
-        self.task = replace(self.task, attention=any(post.attention for post in posts))
+        self.set_attention(any(post.attention for post in posts))
         rows = [Row({"text": post.text, **post.attributes}) for post in posts]
         annotations = self(
             Chunk(0, rows), OpenedImages([post.images for post in posts], nullcontext())

@@ -71,7 +71,6 @@ class ServerSettings:
             allow_urls=self.allow_urls,
             max_megapixels=self.max_megapixels,
             max_megabytes=self.max_megabytes,
-            attention=True,
             max_length=self.max_length,
             batch_size=self.batch_size,
             gpu_id=self.gpu_id,

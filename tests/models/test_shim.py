@@ -42,6 +42,14 @@ def test_weights_that_do_not_match_the_config_are_refused(shim):
         TorchShim(partial(linear, bias=False)).from_bytes(shim.to_bytes())
 
 
+def test_all_modules_are_in_the_mode_of_the_call():
+    shim = TorchShim(lambda cfg: torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Dropout()))
+    shim.initialize({})
+    for is_train in (True, False, False, True):
+        shim((torch.ones(1, 3),), is_train=is_train)
+        assert {module.training for module in shim.network.modules()} == {is_train}
+
+
 def test_an_update_moves_the_weights_as_adam_would(shim):
     inputs = torch.tensor([[1.0, 2.0, 3.0]])
     reference = pickle.loads(pickle.dumps(shim.network))

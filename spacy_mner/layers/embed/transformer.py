@@ -12,7 +12,7 @@ from ..types import Features, TokenVectors
 
 # Cells (segments x longest) of one call of the encoder, which bounds memory. Small grids have less
 # padding, which saves a quarter of the time on a CPU; a GPU needs large ones.
-PADDED_PIECES = {"cpu": 1024, "other": 16384}
+PADDED_PIECES = {"cpu": 256, "other": 16384}
 
 
 class TransformerEmbedding(nn.Module):
