@@ -29,8 +29,8 @@ def optimize_cli(
     text_encoder: Annotated[
         PrecisionChoice,
         typer.Option(
-            help="Precision of a Transformer.v1: int8 is the fastest and a quarter of the size, "
-            "float32 predicts the same as MODEL."
+            help="Precision of a Transformer.v1: int8 is twice as fast, float32 predicts the "
+            "same as MODEL."
         ),
     ] = PrecisionChoice.int8,
     code: Code = None,

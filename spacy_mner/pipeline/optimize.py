@@ -33,7 +33,7 @@ def optimize(nlp: Language, text_encoder: Precision = "int8") -> Language:
     every image encoder whose weights the pipeline holds becomes OnnxEncoder.v1. Everything else
     stays as it is. Both pipelines share their vocab.
 
-    text_encoder: "int8" is the fastest and a quarter of the size; "float32" is exact.
+    text_encoder: "int8" is twice as fast as "float32", which is exact.
 
     Raises UsageError if a package is missing, if an encoder cannot be exported, or if there is
     nothing to optimize.
