@@ -8,10 +8,10 @@ RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu 
     "torch>=2.6,<3" "torchvision>=0.21,<1"
 COPY LICENSE README.md pyproject.toml setup.cfg ./
 COPY spacy_mner spacy_mner
-COPY pipelines/en_mner_social_sm-0.2.0-py3-none-any.whl pipelines/
+COPY pipelines/en_mner_social_sm-0.3.0-py3-none-any.whl pipelines/
 # hadolint ignore=DL3013
 RUN pip install --no-cache-dir ".[serve,heif]" \
-    pipelines/en_mner_social_sm-0.2.0-py3-none-any.whl
+    pipelines/en_mner_social_sm-0.3.0-py3-none-any.whl
 
 FROM python:3.12-slim
 COPY --from=build /opt/venv /opt/venv

@@ -1,7 +1,7 @@
 """Writes the model card of a pretrained pipeline, README.md, from pipelines/NAME/meta.json.
 
     python pipelines/card.py NAME training/NAME/published
-    python pipelines/card.py NAME pipelines/NAME --wheel pipelines/NAME-0.2.0-py3-none-any.whl
+    python pipelines/card.py NAME pipelines/NAME --wheel pipelines/NAME-0.3.0-py3-none-any.whl
 
 The first card becomes part of the wheel. The second has the size of the wheel in addition.
 `pipelines/measure.py` writes meta.json. The text of the card is in card.md.jinja.

@@ -6,7 +6,7 @@
 # needs the pretrained pipeline:
 #
 # ```bash
-# pip install . pipelines/en_mner_social_sm-0.2.0-py3-none-any.whl
+# pip install . pipelines/en_mner_social_sm-0.3.0-py3-none-any.whl
 # ```
 
 # %%

@@ -54,7 +54,7 @@ def test_figures_and_card(trained, baseline, corpora, images, tmp_path):
     ModelMetaSchema.model_validate(meta)
     assert meta["name"] == "mner_social_sm"
     assert meta["performance"]["wnut17_f"] == scores["gold"]["pipeline"]["all"]["f"]
-    wheel = tmp_path / "en_mner_social_sm-0.2.0-py3-none-any.whl"
+    wheel = tmp_path / "en_mner_social_sm-0.3.0-py3-none-any.whl"
     wheel.write_bytes(bytes(1_230_000))
     card = render_card("en_mner_social_sm", srsly.json_loads(srsly.json_dumps(meta)), wheel)
     assert "1.2 MB" in card and "50.0 (50.0, 50.0)" in card
