@@ -87,7 +87,12 @@ def modalities(config: Config) -> dict[str, Any]:
 def reads_images(config: Config) -> bool:
     """Whether anything about an image is an input: regions, objects, or text about it."""
     embed = modalities(config)
-    return bool({"image", "objects", "match"} & set(embed) or embed.get("text", {}).get("context"))
+    return bool({"image", "objects"} & set(embed)) or _reads_text(embed)
+
+
+def _reads_text(embed: Mapping[str, Any]) -> bool:
+    """Whether text about the image is an input."""
+    return "match" in embed or bool(embed.get("text", {}).get("context"))
 
 
 def missing_inputs(config: Config, attributes: Collection[str]) -> str:
@@ -97,8 +102,7 @@ def missing_inputs(config: Config, attributes: Collection[str]) -> str:
         missing.append("images (convert --images-root) or descriptors (convert --features)")
     if "objects" in embed and not {"image", "image_objects"} & set(attributes):
         missing.append("images or doc._.image_objects")
-    reads_text = "match" in embed or embed.get("text", {}).get("context")
-    if reads_text and "image_text" not in attributes:
+    if _reads_text(embed) and "image_text" not in attributes:
         missing.append("doc._.image_text (convert --captions)")
     needs_vectors = "augmentation" in embed or {"text", "word"} <= set(embed)
     if needs_vectors and not config["paths"]["vectors"]:

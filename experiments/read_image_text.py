@@ -11,9 +11,8 @@ import argparse
 from pathlib import Path
 
 import spacy
-from spacy.tokens import DocBin
 
-from spacy_mner.corpus.docbin import read_docs
+from spacy_mner.corpus.docbin import read_docs, write_docs
 from spacy_mner.extensions import has_image_text
 
 
@@ -21,11 +20,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
     parser.add_argument("inputs", type=Path, nargs="+")
-    parser.add_argument("--images-root", type=Path)
+    parser.add_argument("--images-root", default=".")
     options = parser.parse_args()
     nlp = spacy.blank("en")
-    read = nlp.add_pipe("image_text", config={"images_root": str(options.images_root)})
-    docs, posts, words, found = DocBin(store_user_data=True), 0, 0, 0
+    read = nlp.add_pipe("image_text", config={"images_root": options.images_root})
+    docs, posts, words, found = [], 0, 0, 0
     for path in options.inputs:
         for doc in read_docs(path, nlp.vocab):
             if has_image_text(doc):
@@ -34,8 +33,8 @@ def main() -> None:
                 read(doc)
                 posts, words = posts + 1, words + len(shown)
                 found += len(shown & set((doc._.image_text or "").casefold().split()))
-            docs.add(doc)
-    docs.to_disk(options.output)
+            docs.append(doc)
+    write_docs(docs, options.output)
     print(
         f"{options.output}: {len(docs)} posts, {posts} with text in the image; "
         f"{found} of its {words} words read"

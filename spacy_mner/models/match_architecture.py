@@ -14,7 +14,7 @@ def build_image_text_match(width: int = 150, dropout: float = 0.1) -> Modality:
 
     Per token: equal, equal but for case, or similar; the case in the image text; the length of the
     match in tokens and characters; whether the token is its first one. Missing in a post without
-    image text, which the posts bring along or the component `image_text` sets.
+    image text, which posts have from the start or the component `image_text` sets.
 
     width: of the output, per token.
     """

@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError
 from ..features import TransformerFeaturizer
 from ..layers.embed import TransformerEmbedding
-from ..utils.onnx_graph import OnnxGraph, export_graph
+from ..utils.onnx_graph import OnnxGraph, export_graph, training_error
 from ..utils.onnx_session import check_onnx_runtime
 from .tagger import Modality
 
@@ -37,7 +36,7 @@ class OnnxTransformerFeaturizer(TransformerFeaturizer):
     """The featurizer of a trained encoder, which is loaded and never initialized."""
 
     def finalize(self) -> None:
-        raise _training_error()
+        raise training_error("text encoder")
 
 
 def build_onnx_embedding(
@@ -48,7 +47,7 @@ def build_onnx_embedding(
     config: the encoder's config.json.
     """
     if graph_bytes is None:  # a new network, whose encoder has no graph
-        raise _training_error()
+        raise training_error("text encoder")
     check_onnx_runtime()
     return TransformerEmbedding(
         encoder=OnnxTextEncoder(graph_bytes),
@@ -64,15 +63,8 @@ class OnnxTextEncoder(OnnxGraph):
 
     def forward(self, **inputs: Tensor) -> Any:
         if self.training:
-            raise _training_error()
+            raise training_error("text encoder")
         return SimpleNamespace(last_hidden_state=super().forward(**inputs))
-
-
-def _training_error() -> UsageError:
-    return UsageError(
-        "This pipeline was written by `spacy-mner optimize`: its text encoder is for prediction "
-        "alone. Train the pipeline that it was made from, and optimize the result."
-    )
 
 
 class _Vectors(nn.Module):

@@ -98,6 +98,14 @@ def check_export_packages() -> None:
             ) from error
 
 
+def training_error(encoder: str) -> UsageError:
+    """Return the error for training a pipeline with an encoder on ONNX Runtime."""
+    return UsageError(
+        f"This pipeline was written by `spacy-mner optimize`: its {encoder} is for prediction "
+        "alone. Train the pipeline that it was made from, and optimize the result."
+    )
+
+
 def _quantized(path: Path) -> bytes:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from ...errors import UsageError
-from ...utils.onnx_graph import OnnxGraph, export_graph
+from ...utils.onnx_graph import OnnxGraph, export_graph, training_error
 from ...utils.onnx_session import check_onnx_runtime
 from ...utils.tensor_bytes import write_tensors
 from ..image_model import make_fingerprint
@@ -41,10 +40,7 @@ class OnnxEncoder(SavedEncoder):
         check_onnx_runtime()
 
     def check_trainable(self) -> NoReturn:
-        raise UsageError(
-            "This pipeline was written by `spacy-mner optimize`: its image encoder is for "
-            "prediction alone. Train the pipeline that it was made from, and optimize the result."
-        )
+        raise training_error("image encoder")
 
     def describe(self) -> Description:
         self.check_trainable()
