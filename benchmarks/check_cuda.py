@@ -18,7 +18,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from contenders import TEMPLATES
 from posts import Post, make_lexicon, make_posts, with_images
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -27,6 +26,7 @@ from spacy.util import fix_random_seed, load_config, load_model_from_config, reg
 import spacy_mner
 from spacy_mner.images.encoders.efficientnet_lite import EfficientNetLite
 
+CONFIG = Path(spacy_mner.__file__).parent / "templates" / "base.cfg"
 BATCH = 32
 # Of features up to 6, which convolutions in TF32 round to 10 bits.
 FEATURE_TOLERANCE = 0.05
@@ -92,7 +92,7 @@ def train(posts: list[Post], steps: int, *, mixed_precision: bool) -> tuple[Any,
 
     spacy.require_gpu()
     fix_random_seed(0)
-    config = load_config(TEMPLATES / "base.cfg")
+    config = load_config(CONFIG)
     config["components"]["multimodal_ner"]["model"]["mixed_precision"] = mixed_precision
     nlp = load_model_from_config(config.interpolate(), auto_fill=True)
     examples = [example_of(nlp, post) for post in posts]
