@@ -3,7 +3,7 @@
     python benchmarks/serve_load.py throughput MODEL --posts-per-request 16
     python benchmarks/serve_load.py images     MODEL
 
-The server is a process of its own; the clients are this one, on the same cores. Posts are those of
+The server has processes of its own; the clients are this one, on the same cores. Posts are those of
 the sample corpus, repeated.
 """
 
@@ -123,9 +123,10 @@ def images(
 
 
 def peak(pid: int) -> float:
-    """Return the peak resident memory of a process, in MiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    """Return the sum of the peaks of the resident memory of a process and its children, in MiB."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    statuses = [Path(f"/proc/{one}/status").read_text() for one in (pid, *children)]
+    return sum(int(status.split("VmHWM:")[1].split()[0]) for status in statuses) / 1024
 
 
 @contextmanager

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..errors import ImageWarning, UsageError
+from ..errors import UsageError
 from .console import user_errors
 from .options import AllowUrls, Code, GpuId, MaxMegapixels, Model
 
@@ -34,6 +33,14 @@ def serve_cli(
     max_posts: Annotated[
         int, typer.Option(min=1, help="Posts of a request; one with more is refused (413).")
     ] = 128,
+    n_process: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default="2, on a GPU 1",
+            help="Processes, each with its own pipeline.",
+        ),
+    ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Posts of all requests that are computed together.")
     ] = 256,
@@ -86,8 +93,6 @@ def serve_cli(
             raise UsageError(f"--images-root {images_root}: there is no such folder.")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.create_server((host, port), family=family, backlog=2048) as listening:
-            # Every answer has the image status of its posts.
-            warnings.simplefilter("ignore", ImageWarning)
             settings = ServerSettings(
                 model=model,
                 code=code,
@@ -98,6 +103,7 @@ def serve_cli(
                 max_body_megabytes=max_body_megabytes,
                 max_length=max_length,
                 max_posts=max_posts,
+                n_process=n_process or (1 if gpu_id >= 0 else 2),
                 batch_size=batch_size,
                 max_wait=max_wait / 1000,
                 max_queue=max_queue,

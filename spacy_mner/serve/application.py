@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,9 +18,10 @@ from .api_types import AnnotateRequest, AnnotateResponse, Health, Labels, Proble
 from .batcher import DynamicBatcher, QueueFullError
 from .browser_page import add_page
 from .labelstudio_backend import add_label_studio
-from .post_annotator import OpenedPost, PostAnnotator
+from .post_annotator import OpenedPost
 from .request_bodies import overloaded
 from .server_settings import ServerSettings
+from .worker_pool import WorkerDiedError, WorkerPool
 
 DESCRIPTION = """
 Named entities of short posts that come with an image.
@@ -32,6 +33,8 @@ Annotate a post with an image:
 Several posts, as JSON, with images in base64; or as a form, with the posts as JSON in the field
 `posts`, whose images are `attachment:NAME` for the file of the field `NAME`.
 """
+logger = logging.getLogger("spacy_mner.serve")
+
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     408: {"model": Problem, "description": "The request did not arrive in time."},
     413: {"model": Problem, "description": "The body, an image, a text or their number is over a "
@@ -43,18 +46,16 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 class AnnotationService:
-    """The pipeline in a thread of its own, behind a queue.
+    """The pipeline in processes of its own, behind a queue.
 
     Raises LoadingError or UsageError if the pipeline cannot be loaded.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        # The pipeline is loaded by the thread that uses it: its device is set for that thread.
-        self._thread = ThreadPoolExecutor(1, "annotate")
-        self._annotator = self._thread.submit(PostAnnotator, settings.task).result()
-        self.model = self._annotator.name
-        self.labels = self._annotator.labels
+        self._workers = WorkerPool(settings.task, settings.n_process)
+        self.model = self._workers.model
+        self.labels = self._workers.labels
         self.batcher: DynamicBatcher[OpenedPost, Annotation] | None = None
 
     @contextlib.asynccontextmanager
@@ -62,29 +63,32 @@ class AnnotationService:
         """Annotate what is submitted, until the context ends."""
         settings = self.settings
         self.batcher = DynamicBatcher(
-            self._compute,
+            self._workers.annotate,
             batch_size=settings.batch_size,
             max_wait=settings.max_wait,
             max_queue=settings.max_queue,
+            n_concurrent=settings.n_process,
         )
         task = asyncio.create_task(self.batcher.run())
         try:
             yield
         finally:
             task.cancel()
-            self._thread.shutdown(cancel_futures=True)
+            self._workers.shutdown()
 
     async def submit(self, posts: list[OpenedPost]) -> list[Annotation]:
-        """Return the annotations of posts. Raises HTTPException (503) if the queue is full."""
+        """Return the annotations of posts.
+
+        Raises HTTPException (503) if the queue is full, or a process dies that annotates them.
+        """
         assert self.batcher is not None
         try:
             return await self.batcher.submit(posts)
         except QueueFullError as error:
             raise overloaded(f"The server is busy: {error}.") from None
-
-    async def _compute(self, posts: list[OpenedPost]) -> list[Annotation]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._annotator.annotate, posts)
+        except WorkerDiedError:
+            logger.error("A process that annotated posts has died, and is replaced.")
+            raise overloaded("The process that annotated the posts has died.") from None
 
 
 def build_application(service: AnnotationService) -> FastAPI:

@@ -26,15 +26,16 @@ class _Waiting(Generic[Item, Result]):
 
 
 class DynamicBatcher(Generic[Item, Result]):
-    """Computes items in batches, one batch at a time and in the order of their arrival.
+    """Computes items in batches that begin in the order of their arrival.
 
-    A batch begins as soon as `batch_size` items wait, or `max_wait` seconds after the first of
-    them has arrived. The items of one request are never divided.
+    A batch begins when fewer than `n_concurrent` are computed, and `batch_size` items wait or the
+    first of them has waited `max_wait` seconds. The items of one request are never divided.
 
     compute: returns a result for each item, in order.
     batch_size: items of a batch; a single request may have more.
     max_wait: in seconds.
-    max_queue: items that wait, beside the batch that is computed.
+    max_queue: items that wait, beside the batches that are computed.
+    n_concurrent: batches that are computed at the same time.
     n_queued: number of items that wait now.
     """
 
@@ -45,14 +46,17 @@ class DynamicBatcher(Generic[Item, Result]):
         batch_size: int,
         max_wait: float,
         max_queue: int,
+        n_concurrent: int,
     ) -> None:
         self._compute = compute
         self._batch_size = batch_size
         self._max_wait = max_wait
         self._max_queue = max_queue
+        self._n_concurrent = n_concurrent
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self.n_queued = 0
         self._changed = asyncio.Event()
+        self._collecting = asyncio.Lock()
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
         """Return the results of the items. Raises QueueFullError at once if the queue is full.
@@ -69,10 +73,15 @@ class DynamicBatcher(Generic[Item, Result]):
 
     async def run(self) -> None:
         """Compute batches until cancelled."""
+        await asyncio.gather(*[self._compute_batches() for _ in range(self._n_concurrent)])
+
+    async def _compute_batches(self) -> None:
+        """Compute one batch at a time."""
         while True:
-            await self._fill()
-            # The request of a client that has disconnected may be cancelled.
-            batch = [one for one in self._take() if not one.results.done()]
+            async with self._collecting:
+                await self._fill()
+                # The request of a client that has disconnected may be cancelled.
+                batch = [one for one in self._take() if not one.results.done()]
             try:
                 results = await self._compute([item for one in batch for item in one.items])
             except Exception as error:

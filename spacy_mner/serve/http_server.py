@@ -26,8 +26,6 @@ HEADERS = {
 }
 # Seconds after the time for a request in which those in flight are finished on SIGTERM.
 GRACE = 30
-# Seconds after which a thread lets another one run.
-SWITCH_INTERVAL = 0.0005
 
 logger = logging.getLogger("spacy_mner.serve")
 
@@ -107,9 +105,6 @@ def make_server(app: ASGIApp, timeout: float) -> uvicorn.Server:
 
 def run_server(server: uvicorn.Server, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, and finish the requests that are in flight."""
-    # The thread that computes holds the interpreter; by default, each step of a request waits up
-    # to 5 ms for it.
-    sys.setswitchinterval(SWITCH_INTERVAL)
     # After the shutdown, uvicorn raises the signal again.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)

@@ -35,7 +35,7 @@ class OpenedPost:
 
 
 class PostAnnotator(Annotator):
-    """Annotates posts; used by one thread, the one that created it.
+    """Annotates posts; used by the thread that created it, for which its device is set.
 
     An annotation has, beside the keys of `Annotator`, `image_text` and `image_objects` (also those
     that the pipeline found), and `regions`: the layout of the regions in `attention`.

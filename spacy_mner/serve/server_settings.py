@@ -26,6 +26,7 @@ class ServerSettings:
     max_body_megabytes: of the body of a request.
     max_length: characters of the text of a post.
     max_posts: posts of a request.
+    n_process: processes that compute, each with its own pipeline.
     batch_size: posts that are computed together.
     max_wait: seconds that the first request of a batch waits for others.
     max_queue: posts that wait; a request beyond them is refused (503).
@@ -44,6 +45,7 @@ class ServerSettings:
     max_body_megabytes: float = 32
     max_length: int = 5_000
     max_posts: int = 128
+    n_process: int = 2
     batch_size: int = 256
     max_wait: float = 0.005
     max_queue: int = 2_048

@@ -30,7 +30,8 @@ def serving(model: str | Path, **settings) -> Iterator[str]:
     from spacy_mner.serve.http_server import make_server
     from spacy_mner.serve.server_settings import ServerSettings
 
-    served = ServerSettings(str(model), **settings)
+    # Each process takes seconds to start.
+    served = ServerSettings(str(model), **{"n_process": 1, **settings})
     app = build_application(AnnotationService(served))
     server = make_server(app, served.timeout)
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -43,6 +44,23 @@ def serving(model: str | Path, **settings) -> Iterator[str]:
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
+
+
+def pipeline_that(statement: str, *, on: str, folder: Path) -> dict[str, Path]:
+    """The settings `model` and `code` of a pipeline that does something on posts with a word."""
+    code = folder / "code.py"
+    code.write_text(
+        "import os\nfrom spacy.language import Language\n"
+        '@Language.component("tested")\n'
+        f"def tested(doc):\n    if {on!r} in doc.text:\n        {statement}\n    return doc\n"
+    )
+    nlp = spacy.blank("en")
+    config = nlp.config.copy()
+    config["nlp"]["pipeline"] = ["tested"]
+    config["components"] = {"tested": {"factory": "tested"}}
+    nlp.to_disk(folder / "model")
+    config.to_disk(folder / "model" / "config.cfg")
+    return {"model": folder / "model", "code": code}
 
 
 def save(pipeline_bytes, folder: Path) -> str:
@@ -68,5 +86,6 @@ def grid_model(cross_modal_bytes, tmp_path_factory) -> str:
 @pytest.fixture(scope="session")
 def url(model) -> Iterator[str]:
     limits = {"max_megabytes": MAX_IMAGE / 1e6, "max_body_megabytes": MAX_BODY / 1e6}
-    with serving(model, max_length=100, max_posts=20, timeout=2, **limits) as address:
+    limits.update(max_length=100, max_posts=20, timeout=2)
+    with serving(model, n_process=2, **limits) as address:
         yield address

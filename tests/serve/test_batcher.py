@@ -20,7 +20,7 @@ def run(scenario, *, batch_size=4, max_wait=0.02, max_queue=10, error=None):
 
     async def main():
         batcher = DynamicBatcher(
-            square, batch_size=batch_size, max_wait=max_wait, max_queue=max_queue
+            square, batch_size=batch_size, max_wait=max_wait, max_queue=max_queue, n_concurrent=1
         )
         task = asyncio.create_task(batcher.run())
         try:
@@ -65,6 +65,32 @@ def test_a_request_waits_no_longer_than_the_maximum():
     assert 0.1 <= seconds < 1
     seconds, _ = run(scenario, max_wait=5, batch_size=1)
     assert seconds < 1
+
+
+@pytest.mark.parametrize("n_concurrent", [1, 2, 3])
+def test_as_many_batches_as_allowed_are_computed_at_the_same_time(n_concurrent):
+    n_computed, most = 0, 0
+
+    async def compute(items):
+        nonlocal n_computed, most
+        n_computed += 1
+        most = max(most, n_computed)
+        await asyncio.sleep(0.01 * items[0])  # some end before those that began earlier
+        n_computed -= 1
+        return items
+
+    async def main():
+        batcher = DynamicBatcher(
+            compute, batch_size=1, max_wait=0, max_queue=10, n_concurrent=n_concurrent
+        )
+        task = asyncio.create_task(batcher.run())
+        try:
+            return await asyncio.gather(*[batcher.submit([i]) for i in (5, 3, 4, 1, 2)])
+        finally:
+            task.cancel()
+
+    assert asyncio.run(main()) == [[5], [3], [4], [1], [2]]
+    assert most == n_concurrent
 
 
 def test_a_full_queue_refuses_a_request_at_once_and_accepts_the_next_one_later():

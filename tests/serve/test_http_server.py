@@ -16,7 +16,7 @@ import pytest
 
 from spacy_mner.serve.http_server import PrivateApplication
 
-from .conftest import serving
+from .conftest import pipeline_that, serving
 
 REQUEST = json.dumps({"posts": [{"text": "hi Bob Dylan lynx"}]}).encode()
 HEAD = (
@@ -103,20 +103,9 @@ def test_an_error_is_logged_without_its_message(caplog):
     assert "private" not in caplog.text
 
 
-def test_an_error_in_the_pipeline_is_that_of_its_post(tmp_path, monkeypatch, caplog):
-    import spacy
-    from spacy.language import Language
-
-    @Language.component("fails_on_secrets")
-    def fails_on_secrets(doc):
-        if "secret" in doc.text:
-            raise KeyError(doc.text)
-        return doc
-
-    nlp = spacy.blank("en")
-    nlp.add_pipe("fails_on_secrets")
-    nlp.to_disk(tmp_path)
-    with serving(tmp_path) as url:
+def test_an_error_in_the_pipeline_is_that_of_its_post(tmp_path, caplog):
+    failing = pipeline_that("raise KeyError(doc.text)", on="secret", folder=tmp_path)
+    with serving(**failing) as url:
         posts = [{"text": "hi"}, {"text": "a secret"}, {"text": "hi"}]
         answers = httpx.post(f"{url}v1/annotate", json={"posts": posts}).json()["posts"]
     assert [bool(one["error"]) for one in answers] == [False, True, False]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -15,6 +12,7 @@ from typing import TypeVar
 import torch
 
 from ...errors import MNERError
+from ...utils.child_process import end_with_parent
 from ..chunks import Chunk
 from .worker import AnnotatedChunk, Engine, Job, Worker
 
@@ -80,18 +78,8 @@ def _submit_ahead(
 
 def _start(job: Job) -> None:
     global _worker
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    # Ctrl-C interrupts every process of the terminal; the parent shuts down the pool.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     _worker = Worker(job)
-
-
-def _exit_with_parent() -> None:
-    """Wait until the parent process has ended, even if it was killed, and exit."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _annotate(chunk: Chunk) -> AnnotatedChunk:
