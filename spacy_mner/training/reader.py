@@ -17,7 +17,7 @@ from ..corpus.docbin import read_docs
 from ..corpus.posts import names_of_annotated_labels
 from ..corpus.predicted import SpanAlignment, make_joined, make_predicted
 from ..errors import AlignmentWarning, UnknownLabelsWarning, UsageError
-from ..extensions import IMAGE_DROPOUT
+from ..extensions import IMAGE_DROPOUT, drop_image
 from ..pipeline.multimodal_ner import MultimodalNER
 from ..utils.text import pluralize
 
@@ -34,7 +34,8 @@ def build_multimodal_corpus(
 
     path: a `.spacy` file or a folder of them.
     images_root: folder against which relative image paths are resolved.
-    image_dropout: probability that a post is trained without its image, sampled in each step.
+    image_dropout: probability that a post is trained without its image, sampled in each step. 1.0
+        removes the images, in evaluation too, where lower values have no effect.
     limit: maximum number of posts (0: all).
     max_length: skip posts with more tokens (0: none).
     gold_preproc: predict on the gold tokens instead of those of the pipeline's tokenizer. A
@@ -80,7 +81,9 @@ class MultimodalCorpus:
             if n == self.limit > 0:
                 break
             predicted = make_predicted(reference, nlp, self.gold_preproc)
-            if self.image_dropout:
+            if self.image_dropout == 1.0:
+                drop_image(predicted)
+            elif self.image_dropout:
                 predicted.user_data[IMAGE_DROPOUT] = self.image_dropout
             example = Example(predicted, reference)
             if not self._has_checked_tokens:

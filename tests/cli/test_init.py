@@ -7,10 +7,14 @@ import pytest
 import spacy
 from spacy.cli.init_config import fill_config
 from spacy.cli.train import train
-from spacy.util import load_config
+from spacy.util import load_config, registry
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
+from spacy_mner.corpus.docbin import write_docs
+from spacy_mner.extensions import has_image
+
+from ..conftest import gold_docs
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -38,9 +42,20 @@ def test_it_writes_the_config_and_prints_the_train_command(run, tmp_path, kind, 
 
 @pytest.mark.parametrize("name", ["mner.cfg", "mner_trf.cfg", "mner_cross_modal.cfg"])
 def test_a_config_uses_the_reader_that_keeps_images(name):
-    config = spacy.util.load_config(CONFIGS / name)
-    readers = {corpus["@readers"] for corpus in config["corpora"].values()}
-    assert readers == {"spacy_mner.MultimodalCorpus.v1"}
+    config = load_config(CONFIGS / name)
+    for corpus in config["corpora"].values():
+        readers = {one["@readers"] for one in corpus.get("corpora", {"": corpus}).values()}
+        assert readers == {"spacy_mner.MultimodalCorpus.v1"}
+
+
+def test_checkpoints_of_a_transformer_are_selected_with_and_without_images(tmp_path, images):
+    nlp = spacy.blank("en")
+    write_docs(gold_docs(nlp), tmp_path / "dev.spacy")
+    config = load_config(CONFIGS / "mner_trf.cfg")
+    config["paths"].update(dev=str(tmp_path / "dev.spacy"), images_root=str(images))
+    dev = registry.resolve({"dev": config.interpolate()["corpora"]["dev"]})["dev"]
+    shown = [has_image(example.predicted) for example in dev(nlp)]
+    assert shown == [has_image(doc) for doc in gold_docs(nlp)] + 15 * [False]
 
 
 def test_an_existing_file_is_only_overwritten_with_force(run, tmp_path):

@@ -141,6 +141,12 @@ def test_image_dropout_is_stored_with_the_post_and_sampled_in_training(corpus):
     assert IMAGE_DROPOUT not in read(corpus)[0].predicted.user_data
 
 
+def test_an_image_dropout_of_1_removes_the_images_for_evaluation_too(corpus):
+    examples = read(corpus, image_dropout=1.0)
+    assert set(images(examples)) == {None}
+    assert None not in [example.reference._.image for example in examples]
+
+
 def test_empty_and_long_posts_are_skipped_and_limit_stops_reading(tmp_path):
     long = Doc(NLP.vocab, words=["a"] * 9)
     empty = Doc(NLP.vocab)
