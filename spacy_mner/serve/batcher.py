@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ class DynamicBatcher(Generic[Item, Result]):
     """Computes items in batches that begin in the order of their arrival.
 
     A batch begins when fewer than `n_concurrent` are computed, and `batch_size` items wait or the
-    first of them has waited `max_wait` seconds. The items of one request are never divided.
+    first of them has waited `max_wait` seconds. If more may begin, each gets an equal share of what
+    waits. The items of one request are never divided.
 
     compute: returns a result for each item, in order.
     batch_size: items of a batch; a single request may have more.
@@ -57,6 +59,7 @@ class DynamicBatcher(Generic[Item, Result]):
         self.n_queued = 0
         self._changed = asyncio.Event()
         self._collecting = asyncio.Lock()
+        self._n_computed = 0
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
         """Return the results of the items. Raises QueueFullError at once if the queue is full.
@@ -82,6 +85,7 @@ class DynamicBatcher(Generic[Item, Result]):
                 await self._fill()
                 # The request of a client that has disconnected may be cancelled.
                 batch = [one for one in self._take() if not one.results.done()]
+            self._n_computed += 1
             try:
                 results = await self._compute([item for one in batch for item in one.items])
             except Exception as error:
@@ -89,6 +93,8 @@ class DynamicBatcher(Generic[Item, Result]):
                     if not one.results.done():
                         one.results.set_exception(error)
                 continue
+            finally:
+                self._n_computed -= 1
             position = 0
             for one in batch:
                 if not one.results.done():
@@ -111,9 +117,11 @@ class DynamicBatcher(Generic[Item, Result]):
             left = self._queue[0].arrived + self._max_wait - loop.time()
 
     def _take(self) -> list[_Waiting[Item, Result]]:
+        share = math.ceil(self.n_queued / (self._n_concurrent - self._n_computed))
+        limit = min(self._batch_size, share)
         batch: list[_Waiting[Item, Result]] = []
         size = 0
-        while self._queue and (not batch or size + len(self._queue[0].items) <= self._batch_size):
+        while self._queue and (not batch or size + len(self._queue[0].items) <= limit):
             batch.append(self._queue.popleft())
             size += len(batch[-1].items)
         self.n_queued -= size

@@ -7,7 +7,7 @@ import pytest
 from spacy_mner.serve.batcher import DynamicBatcher, QueueFullError
 
 
-def run(scenario, *, batch_size=4, max_wait=0.02, max_queue=10, error=None):
+def run(scenario, *, batch_size=4, max_wait=0.02, max_queue=10, n_concurrent=1, error=None):
     """Run a scenario with a batcher that squares numbers; return its result and the batches."""
     batches = []
 
@@ -20,7 +20,11 @@ def run(scenario, *, batch_size=4, max_wait=0.02, max_queue=10, error=None):
 
     async def main():
         batcher = DynamicBatcher(
-            square, batch_size=batch_size, max_wait=max_wait, max_queue=max_queue, n_concurrent=1
+            square,
+            batch_size=batch_size,
+            max_wait=max_wait,
+            max_queue=max_queue,
+            n_concurrent=n_concurrent,
         )
         task = asyncio.create_task(batcher.run())
         try:
@@ -65,6 +69,20 @@ def test_a_request_waits_no_longer_than_the_maximum():
     assert 0.1 <= seconds < 1
     seconds, _ = run(scenario, max_wait=5, batch_size=1)
     assert seconds < 1
+
+
+@pytest.mark.parametrize(
+    ("requests", "batches"),
+    [
+        ([[1], [2], [3], [4], [5], [6]], [[1, 2], [3, 4], [5, 6]]),
+        ([[1], [2]], [[1], [2]]),
+        # No batch is larger than the limit.
+        ([[n] for n in range(15)], [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14]]),
+    ],
+)
+def test_batches_that_begin_at_the_same_time_share_what_waits(requests, batches):
+    _, computed = run(submit_all(*requests), n_concurrent=3, max_queue=20, max_wait=0.001)
+    assert computed == batches
 
 
 @pytest.mark.parametrize("n_concurrent", [1, 2, 3])
