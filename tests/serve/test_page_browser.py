@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 import spacy
 from PIL import Image
-from spacy.language import Language
 
 from ..browser import OVERFLOW, WIDTHS, Opened
+from . import standin_image_reader
 from .conftest import MAX_IMAGE, serving
+from .standin_image_reader import MARKUP
 
+# The processes of the server import it.
+CODE = Path(standin_image_reader.__file__)
 POST = "hi Bob Dylan lynx"
-MARKUP = "<script>window.hacked = 1</script><img src=x onerror=window.hacked=1>"
 HOSTILE = f"{MARKUP} \u202eevil\u202c \x07 jaguar \N{HEBREW LETTER SHIN}\n"
-OBJECTS = [
-    {"label": "<b>car", "score": 0.91, "box": [0.25, 0.5, 0.75, 1.0]},
-    {"label": "street\u202e"},
-]
-
-
-@Language.component("standin_image_reader")
-def read_image(doc):
-    """Find the same objects and text in every image; jaguars are an ORG without an image."""
-    if doc._.image:
-        doc._.image_objects, doc._.image_text = OBJECTS, f"JAGUAR {MARKUP}"
-        doc.set_ents([entity for entity in doc.ents if entity.label_ != "ORG"])
-        doc._.image_status = "used"
-    return doc
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +30,7 @@ def ruler_url(tmp_path_factory):
     nlp.add_pipe("entity_ruler").add_patterns(patterns)
     nlp.add_pipe("standin_image_reader")
     nlp.to_disk(folder)
-    with serving(folder, max_length=100_000) as address:
+    with serving(folder, code=CODE, max_length=100_000) as address:
         yield address
 
 
