@@ -42,6 +42,10 @@ class MissingImagesWarning(MNERWarning):
     """The corpus has images, but its reader drops them before they reach the component."""
 
 
+class ShortTrainingWarning(MNERWarning):
+    """The training ends before the dev posts are scored a second time."""
+
+
 class CheckpointWarning(MNERWarning):
     """A checkpoint was not written."""
 

@@ -34,6 +34,7 @@ from .annotations import write_prediction
 from .image_annotator import annotated
 from .saved_settings import SavedSettings
 from .saving import Part, SavedComponent, is_excluded, read_bytes, read_file
+from .short_training import warn_of_short_training
 from .threads import use_one_thread_in_forked_child
 
 # Padded tokens of a batch of the network in prediction: bounds memory, does not affect results.
@@ -188,6 +189,8 @@ class MultimodalNER(TrainablePipe):
                 "Annotate some, or add the labels with add_label()."
             )
         self._set_labels(sorted({*names, *added}))
+        if nlp is not None and nlp.config["training"]:
+            warn_of_short_training(nlp.config["training"], get_examples)
         self.model.attrs["featurizers"].initialize(
             annotated(get_examples(), nlp, self.name),
             vocabularies=given.get("vocabularies"),

@@ -223,7 +223,7 @@ context = multiprocessing.get_context("fork")
 queue = context.Queue()
 child = context.Process(target=threads, args=(queue,))
 child.start()
-print(*queue.get(), end=" ")
+print(*queue.get(), end=" ", flush=True)
 child.join()
 if os.fork() == 0:  # as a web server does
     print(*threads(), flush=True)
