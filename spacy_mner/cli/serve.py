@@ -113,6 +113,4 @@ def serve_cli(
                 images_root=images_root,
             )
             app = build_application(AnnotationService(settings))
-            bracketed = f"[{host}]" if ":" in host else host
-            typer.echo(f"http://{bracketed}:{listening.getsockname()[1]}", err=True)
             run_server(make_server(app, timeout), listening)

@@ -86,6 +86,16 @@ class TimedProtocol(H11Protocol):
             self.transport.close()
 
 
+class AnnouncedServer(uvicorn.Server):
+    """Prints its address as soon as it accepts requests and handles signals."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            host, port, *_ = listening.getsockname()
+            print(f"http://{f'[{host}]' if ':' in host else host}:{port}", file=sys.stderr)
+
+
 def make_server(app: ASGIApp, timeout: float) -> uvicorn.Server:
     """Return a server of an application.
 
@@ -100,7 +110,7 @@ def make_server(app: ASGIApp, timeout: float) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=round(timeout) + GRACE,
     )
-    return uvicorn.Server(config)
+    return AnnouncedServer(config)
 
 
 def run_server(server: uvicorn.Server, listening: socket.socket) -> None:

@@ -138,6 +138,18 @@ def test_a_signal_lets_requests_in_flight_finish_and_nothing_is_logged(model, tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_right_after_the_address_ends_the_server_without_an_error(model, number):
+    command = [sys.executable, "-m", "spacy", "mner", "serve", model, "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not process.stderr.readline().startswith("http://127.0.0.1:"):
+            assert process.poll() is None
+        process.send_signal(number)
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 0
+
+
 def test_a_port_in_use_and_a_missing_pipeline_are_errors_of_the_command(tmp_path):
     from typer.testing import CliRunner
 
