@@ -231,8 +231,12 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
         msg.warn(f"--map {name}=…: {summary.input} has no label {name}")
     if summary.looks_like_sentiment:
         msg.warn("The labels are those of sentiment, not of entities: is this the right file?")
-    if not has_image_source and not summary.posts_with_image:
-        msg.info("No post has an image; --images-root or --features attaches them.")
+    if not has_image_source:
+        msg.info(
+            "The images were not looked up: --images-root checks that they exist."
+            if summary.posts_with_image
+            else "No post has an image; --images-root or --features attaches them."
+        )
     msg.good(f"Wrote {summary.output} and {Path(summary.output).name}{SUFFIX}.")
 
 

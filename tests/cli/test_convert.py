@@ -184,3 +184,9 @@ def test_an_error_exits_with_code_1_and_no_traceback(run, arguments, reason):
     assert result.exit_code == 1
     assert reason in result.stdout.replace("\n", " ")
     assert "Traceback" not in result.output
+
+
+def test_it_says_when_images_are_not_looked_up(run, tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"text": "hi", "image": "gone.jpg", "spans": []}\n')
+    assert "not looked up" in run("x.jsonl", "x.spacy").stdout
+    assert "not looked up" not in run("x.jsonl", "x.spacy", "--images-root", "images").stdout
