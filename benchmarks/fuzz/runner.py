@@ -134,6 +134,8 @@ def _try(cases: Cases, number: int, folder: Path) -> tuple[Verdict, str, str]:
 def _wait(running: dict[int, int], report: Report, limits: Limits, folder: Path) -> None:
     """Wait for one of the child processes and add its result to the report."""
     pid, status, usage = os.wait4(-1, 0)
+    if pid not in running:  # a child of another part of this process
+        return
     number = running.pop(pid)
     seconds = usage.ru_utime + usage.ru_stime
     size = max(usage.ru_maxrss * 1024 - _memory("VmRSS"), 0)
