@@ -82,7 +82,7 @@ def run(cases: Cases, numbers: Iterable[int], limits: Limits, workers: int = 1) 
         cases.prepare(preparation)
         running: dict[int, int] = {}
         for number in numbers:
-            if len(running) == workers:
+            while len(running) == workers:
                 _wait(running, report, limits, folder)
             running[_fork(cases, number, limits, folder / str(number))] = number
         while running:
