@@ -82,7 +82,7 @@ def run(cases: Cases, numbers: Iterable[int], limits: Limits, workers: int = 1) 
         cases.prepare(preparation)
         running: dict[int, int] = {}
         for number in numbers:
-            while len(running) == workers:
+            if len(running) == workers:
                 _wait(running, report, limits, folder)
             running[_fork(cases, number, limits, folder / str(number))] = number
         while running:
@@ -132,10 +132,9 @@ def _try(cases: Cases, number: int, folder: Path) -> tuple[Verdict, str, str]:
 
 
 def _wait(running: dict[int, int], report: Report, limits: Limits, folder: Path) -> None:
-    """Wait for one of the child processes and add its result to the report."""
-    pid, status, usage = os.wait4(-1, 0)
-    if pid not in running:  # a child of another part of this process
-        return
+    """Wait for the oldest of the child processes and add its result to the report."""
+    # Not for any child: this process may have others.
+    pid, status, usage = os.wait4(next(iter(running)), 0)
     number = running.pop(pid)
     seconds = usage.ru_utime + usage.ru_stime
     size = max(usage.ru_maxrss * 1024 - _memory("VmRSS"), 0)
