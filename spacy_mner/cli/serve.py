@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -91,8 +92,7 @@ def serve_cli(
 
         if images_root is not None and not images_root.is_dir():
             raise UsageError(f"--images-root {images_root}: there is no such folder.")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.create_server((host, port), family=family, backlog=2048) as listening:
+        with _listen(host, port) as listening:
             settings = ServerSettings(
                 model=model,
                 code=code,
@@ -103,7 +103,7 @@ def serve_cli(
                 max_body_megabytes=max_body_megabytes,
                 max_length=max_length,
                 max_posts=max_posts,
-                n_process=n_process or (1 if gpu_id >= 0 else 2),
+                n_process=n_process,
                 batch_size=batch_size,
                 max_wait=max_wait / 1000,
                 max_queue=max_queue,
@@ -114,3 +114,16 @@ def serve_cli(
             )
             app = build_application(AnnotationService(settings))
             run_server(make_server(app, timeout), listening)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise UsageError(
+            f"Port {port} of {host} is in use: choose another one with --port, or 0 for any that "
+            "is free."
+        ) from error

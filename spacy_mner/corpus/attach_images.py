@@ -104,7 +104,7 @@ class ImageAttacher:
         return found
 
     def _missing(self, doc: Doc, reference: Any, reason: str) -> MissingImage:
-        post = str(doc.user_data.get(POST_ID) or f"post {self.summary.posts + 1}")
+        post = str(doc.user_data.get(POST_ID) or f"post {self.summary.posts + 1:,} of the output")
         return MissingImage(post, str(reference), reason)
 
 

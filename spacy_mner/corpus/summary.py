@@ -25,7 +25,7 @@ SENTIMENTS = frozenset(
 class MissingImage:
     """An image reference without an image, or without a caption.
 
-    post: its id, or its number if it has none.
+    post: its id, or its number in the output if it has none.
     """
 
     post: str

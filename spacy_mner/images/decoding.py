@@ -108,7 +108,8 @@ def _image_errors(limits: Limits) -> Iterator[None]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        expected = f": expected {', '.join(sorted(limits.formats))}" if limits.formats else ""
+        known = sorted(limits.formats.intersection(_formats())) if limits.formats else []
+        expected = f": expected {', '.join(known)}" if known else ""
         raise ImageError(f"not an image{expected}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"too large: over {limits.pixels:,} pixels") from error

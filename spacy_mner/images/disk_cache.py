@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from pathlib import Path
 
 from ..errors import ImageWarning
 from ..utils.atomic_file import atomic_file
+from ..utils.caller import warn_caller
 
 
 class DiskCache:
@@ -42,11 +42,10 @@ class DiskCache:
             with self._lock:
                 is_first, self._is_writable = self._is_writable, False
             if is_first:
-                warnings.warn(
+                warn_caller(
                     f"Cannot write to the image cache {self.folder} ({error}). Image features are "
                     "cached in memory only; set image_cache to a writable folder, or to null.",
                     ImageWarning,
-                    stacklevel=2,
                 )
 
     def _path(self, group: str, key: str) -> Path:

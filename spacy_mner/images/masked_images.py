@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 
 from ..errors import ImageWarning
+from ..utils.caller import warn_caller
 
 
 class MaskedImageWarnings:
@@ -20,8 +20,7 @@ class MaskedImageWarnings:
             first = object()
             # setdefault is atomic: of several threads, only one gets its own object back.
             if self._warned.setdefault(reason.partition(":")[0], first) is first:
-                warnings.warn(
+                warn_caller(
                     f"Image masked: {reason}. This is the only warning of this kind{remark}.",
                     ImageWarning,
-                    stacklevel=4,
                 )

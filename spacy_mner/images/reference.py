@@ -136,6 +136,8 @@ def open_image(reference: Any, images_root: Path | None) -> LazyImage:
     if isinstance(reference, str) and reference.lower().startswith(("http://", "https://")):
         raise ImageError("a URL: download the image and give its path or bytes")
     if isinstance(reference, (str, Path)):
+        if reference == "":
+            raise ImageError("an empty path")
         return _open_file(Path(reference), images_root)
     if isinstance(reference, (bytes, bytearray, memoryview)):
         return BytesImage(bytes(reference))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
@@ -30,6 +29,7 @@ from ..models.nonfinite import gradient_error, loss_error
 from ..models.predictions import PostPrediction, loss_and_gradients, predict_posts
 from ..models.shim import TorchShim
 from ..models.tagger import TaggerOutput
+from ..utils.caller import warn_caller
 from .annotations import write_prediction
 from .image_annotator import annotated
 from .saved_settings import SavedSettings
@@ -275,13 +275,12 @@ class MultimodalNER(TrainablePipe):
         with_image = next((eg for eg in examples if has_image(eg.reference)), None)
         if with_image is not None and not has_image(with_image.predicted):
             self._warned_of_missing_images = True
-            warnings.warn(
+            warn_caller(
                 "The corpus has images, but its reader drops them before they reach "
                 f'{self.name!r}. Use @readers = "spacy_mner.MultimodalCorpus.v1" in [corpora] '
                 "(`spacy-mner init` writes such a config), and `spacy-mner evaluate` instead of "
                 "`spacy evaluate`.",
                 MissingImagesWarning,
-                stacklevel=3,
             )
 
     # Prediction

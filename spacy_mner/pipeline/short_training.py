@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
 from ..errors import ShortTrainingWarning
+from ..utils.caller import warn_caller
 
 
 def warn_of_short_training(
@@ -22,13 +22,12 @@ def warn_of_short_training(
     n_steps = _short_steps(training, get_examples)
     if n_steps is None:
         return
-    warnings.warn(
+    warn_caller(
         f"The training ends after {n_steps:,} steps, and training.eval_frequency is "
         f"{training['eval_frequency']:,}: dev is scored before the first step alone, so that "
         "model-best is not trained. For few posts, use --training.max_epochs 0 "
         "--training.max_steps 1000 --training.eval_frequency 50.",
         ShortTrainingWarning,
-        stacklevel=2,
     )
 
 

@@ -53,7 +53,7 @@ class AnnotationService:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        self._workers = WorkerPool(settings.task, settings.n_process)
+        self._workers = WorkerPool(settings.task, settings.n_workers)
         self.model = self._workers.model
         self.labels = self._workers.labels
         self.batcher: DynamicBatcher[OpenedPost, Annotation] | None = None
@@ -67,7 +67,7 @@ class AnnotationService:
             batch_size=settings.batch_size,
             max_wait=settings.max_wait,
             max_queue=settings.max_queue,
-            n_concurrent=settings.n_process,
+            n_concurrent=settings.n_workers,
         )
         task = asyncio.create_task(self.batcher.run())
         try:

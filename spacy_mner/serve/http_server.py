@@ -16,6 +16,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ..utils.garbage import freeze_objects
+from ..utils.text import pluralize
+
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -87,13 +90,18 @@ class TimedProtocol(H11Protocol):
 
 
 class AnnouncedServer(uvicorn.Server):
-    """Prints its address as soon as it accepts requests and handles signals."""
+    """Prints its address when it accepts requests and handles signals, and what it ends with."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for listening in sockets or ():
+        for listening in (sockets or ()) if self.started else ():
             host, port, *_ = listening.getsockname()
             print(f"http://{f'[{host}]' if ':' in host else host}:{port}", file=sys.stderr)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if n := len(self.server_state.tasks):
+            print(f"Finishing {pluralize(n, 'request')} in flight.", file=sys.stderr)
+        await super().shutdown(sockets)
 
 
 def make_server(app: ASGIApp, timeout: float) -> uvicorn.Server:
@@ -118,6 +126,7 @@ def run_server(server: uvicorn.Server, listening: socket.socket) -> None:
     # After the shutdown, uvicorn raises the signal again.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
+    freeze_objects()
     server.run([listening])
 
 

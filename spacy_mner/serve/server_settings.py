@@ -26,7 +26,7 @@ class ServerSettings:
     max_body_megabytes: of the body of a request.
     max_length: characters of the text of a post.
     max_posts: posts of a request.
-    n_process: processes that compute, each with its own pipeline.
+    n_process: processes that compute, each with its own pipeline. None: 2, on a GPU 1.
     batch_size: posts that are computed together.
     max_wait: seconds that the first request of a batch waits for others.
     max_queue: posts that wait; a request beyond them is refused (503).
@@ -45,7 +45,7 @@ class ServerSettings:
     max_body_megabytes: float = 32
     max_length: int = 5_000
     max_posts: int = 128
-    n_process: int = 2
+    n_process: int | None = None
     batch_size: int = 256
     max_wait: float = 0.005
     max_queue: int = 2_048
@@ -53,6 +53,11 @@ class ServerSettings:
     label_studio_url: str | None = None
     label_studio_token: str | None = None
     images_root: Path | None = None
+
+    @property
+    def n_workers(self) -> int:
+        """Processes that compute."""
+        return self.n_process or (1 if self.gpu_id >= 0 else 2)
 
     @property
     def max_body(self) -> int:

@@ -14,6 +14,7 @@ from ..annotate.annotator import Annotation
 from ..annotate.task import Task
 from ..errors import UsageError
 from ..utils.child_process import end_with_parent
+from ..utils.garbage import freeze_objects
 from .post_annotator import OpenedPost, PostAnnotator
 
 # The annotator of this process if it belongs to a pool, or the reason why it has none.
@@ -84,6 +85,7 @@ def _load(task: Task, n_threads: int) -> None:
     torch.set_num_threads(n_threads)
     try:
         _annotator = PostAnnotator(task)
+        freeze_objects()
     except Exception as error:  # raised by the first call, with its type
         _annotator = error
 

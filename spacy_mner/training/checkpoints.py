@@ -6,7 +6,6 @@ import copy
 import os
 import shutil
 import sys
-import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from spacy.language import Language
 
 from ..errors import CheckpointWarning
 from ..models.nonfinite import nonfinite_parameters
+from ..utils.caller import warn_caller
 
 
 def build_atomic_checkpoints() -> Callable[[Language], Language]:
@@ -77,7 +77,7 @@ def _refuse(path: Path, components: list[str]) -> None:
     # spaCy saves again while it handles an exception, which must not be replaced by this one.
     if sys.exc_info()[1] is None:
         raise ValueError(message)
-    warnings.warn(message, CheckpointWarning, stacklevel=3)
+    warn_caller(message, CheckpointWarning)
 
 
 def _remove(*folders: Path) -> None:

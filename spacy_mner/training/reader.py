@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import logger
 
-from ..corpus.docbin import read_docs
+from ..corpus.docbin import corpus_files, read_docs
 from ..corpus.posts import names_of_annotated_labels
 from ..corpus.predicted import SpanAlignment, make_joined, make_predicted
 from ..errors import AlignmentWarning, UnknownLabelsWarning, UsageError
@@ -41,7 +41,8 @@ def build_multimodal_corpus(
     gold_preproc: predict on the gold tokens instead of those of the pipeline's tokenizer. A
         corpus with unknown spaces, such as CoNLL, always keeps its tokens.
 
-    Raises UsageError for a missing path or an invalid image_dropout.
+    Raises UsageError without a path and for an invalid image_dropout, CorpusError if there is no
+    corpus at the path: before a training, not when it first reads the dev posts.
     """
     if path is None:
         raise UsageError(
@@ -50,6 +51,7 @@ def build_multimodal_corpus(
         )
     if not 0.0 <= image_dropout <= 1.0:
         raise UsageError(f"image_dropout must be between 0 and 1, got {image_dropout}.")
+    corpus_files(Path(path))
     root = None if images_root is None else Path(images_root)
     return MultimodalCorpus(Path(path), root, image_dropout, limit, max_length, gold_preproc)
 

@@ -84,7 +84,8 @@ def test_missing_ones_of_several_images_are_dropped(attach, images):
     names = (["2", "gone.jpg", "1015799.jpg"], ["gone.jpg", "2"])
     docs, summary = attach([{"text": "a", "image": one} for one in names], images_root=images)
     assert images_of(docs) == [("2.jpg", "1015799.jpg"), "2.jpg"]
-    assert [one.post for one in summary.images_missing] == ["post 1", "post 2"]
+    posts = [one.post for one in summary.images_missing]
+    assert posts == ["post 1 of the output", "post 2 of the output"]
 
 
 def test_each_image_of_a_header_is_looked_up(attach, images):

@@ -59,6 +59,12 @@ def test_the_reason_names_the_extra_for_heif(monkeypatch, brands):
     assert "spacy-mner[heif]" in reason(b"\0\0\0\x1cftyp" + brands)
 
 
+def test_the_reason_lists_the_formats_that_are_decoded_here(monkeypatch):
+    monkeypatch.setattr("spacy_mner.images.decoding._formats", lambda: ["EPS", "PNG", "WEBP"])
+    with pytest.raises(ImageError, match="^not an image: expected PNG, WEBP$"):
+        decode(b"a text", UNTRUSTED)
+
+
 def test_suffixes_are_those_of_formats_that_are_decoded():
     posted = {".jpg", ".jpe", ".jfif", ".mpo", ".png", ".avif", ".webp", ".tif", ".jp2", ".heic"}
     assert posted < image_suffixes()

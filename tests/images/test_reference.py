@@ -99,7 +99,7 @@ def test_a_file_that_was_deleted_is_an_image_error(root):
         ("nope.jpg", "no such file: nope.jpg"),
         ("snap.png/inside.jpg", "no such file: snap.png/inside.jpg"),
         (".", "not a file"),
-        ("", "not a file"),
+        ("", "an empty path"),
         ("a\0b", "no such file"),
         ("x" * 5000, "no such file: …xxx"),
         (os.devnull, "not a file"),

@@ -114,7 +114,9 @@ def test_an_error_in_the_pipeline_is_that_of_its_post(tmp_path, caplog):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_requests_in_flight_finish_and_nothing_is_logged(model, tmp_path, number):
+def test_a_signal_lets_requests_in_flight_finish_and_logs_nothing_of_them(
+    model, tmp_path, number
+):
     command = [sys.executable, "-m", "spacy", "mner", "serve", model, "--port", "0"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     # The request waits in the queue when the signal arrives.
@@ -134,7 +136,7 @@ def test_a_signal_lets_requests_in_flight_finish_and_nothing_is_logged(model, tm
         rest = process.stderr.read()
         assert process.wait(60) == 0
     assert entities(answers[0]) == ["Bob Dylan"]
-    assert rest == ""
+    assert rest == "Finishing 1 request in flight.\n"
     assert not list(tmp_path.iterdir())
 
 
@@ -157,7 +159,10 @@ def test_a_port_in_use_and_a_missing_pipeline_are_errors_of_the_command(tmp_path
 
     with socket.create_server(("127.0.0.1", 0)) as used:
         port = str(used.getsockname()[1])
-        for arguments in (["model", "--port", port], [str(tmp_path / "gone"), "--port", "0"]):
+        for arguments, cause in (
+            (["model", "--port", port], f"Port {port} of 127.0.0.1 is in use: choose another"),
+            ([str(tmp_path / "gone"), "--port", "0"], "gone"),
+        ):
             result = CliRunner().invoke(app, ["serve", *arguments])
             assert result.exit_code == 1
-            assert result.stderr.startswith("✘ ")
+            assert result.stderr.startswith("✘ ") and cause in result.stderr

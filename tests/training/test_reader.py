@@ -17,6 +17,7 @@ from spacy_mner.errors import AlignmentWarning, CorpusError, UsageError
 from spacy_mner.evaluation.evaluate import evaluate
 from spacy_mner.extensions import IMAGE_DROPOUT
 from spacy_mner.models.allowed_tags import tags_allowed_by_gold
+from spacy_mner.training.reader import build_multimodal_corpus
 
 NLP = spacy.blank("en")
 
@@ -177,10 +178,10 @@ def test_tokens_are_kept_if_spaces_are_unknown(tmp_path):
     assert example.predicted.text == example.reference.text
 
 
-def test_a_path_without_a_corpus_raises_with_the_remedy(tmp_path):
+def test_a_path_without_a_corpus_raises_with_the_remedy_before_it_is_read(tmp_path):
     for path in (tmp_path / "gone.spacy", tmp_path):
         with pytest.raises(CorpusError, match=r"spacy-mner convert"):
-            read(path)
+            build_multimodal_corpus(path)
 
 
 @pytest.mark.parametrize(
