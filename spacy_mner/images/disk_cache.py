@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 from ..errors import ImageWarning
 from ..utils.atomic_file import atomic_file
 from ..utils.caller import warn_caller
+from ..utils.fork_safe_lock import ForkSafeLock
 
 
 class DiskCache:
@@ -20,7 +20,7 @@ class DiskCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._is_writable = True
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def read(self, group: str, key: str) -> bytes | None:
         """Return the content of an entry, None if there is none."""

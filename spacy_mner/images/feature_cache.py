@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
@@ -12,6 +11,7 @@ from typing import Any, Generic
 import torch
 
 from ..errors import ImageError
+from ..utils.fork_safe_lock import ForkSafeLock
 from .disk_cache import DiskCache
 from .image_model import ImageModel, Result
 from .prefetch import decoded_batches
@@ -48,9 +48,10 @@ class FeatureCache(Generic[Result]):
         self.disk: DiskCache | None = None
         self._memory: OrderedDict[Key, Result] = OrderedDict()
         self._used_bytes = 0
-        # Results that some thread is computing. The lock guards these three and is held briefly.
+        # Results that some thread is computing, which a forked child does not have. The lock guards
+        # these three and is held briefly.
         self._pending: dict[Key, Future[Result | ImageError]] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock(in_child=self._pending.clear)
 
     def results(
         self,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..utils.fork_safe_lock import ForkSafeLock
 from .image_model import ImageModel, Result
 
 
@@ -25,7 +25,7 @@ class FrozenNetwork(ImageModel[Result]):
 
     def __init__(self) -> None:
         self._network: nn.Module | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     @abstractmethod
     def load(self) -> nn.Module:
@@ -51,4 +51,4 @@ class FrozenNetwork(ImageModel[Result]):
         return {k: v for k, v in self.__dict__.items() if k not in ("_network", "_lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _network=None, _lock=threading.Lock())
+        self.__dict__.update(state, _network=None, _lock=ForkSafeLock())

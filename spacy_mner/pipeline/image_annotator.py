@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,10 +23,14 @@ from ..images.feature_cache import FeatureCache
 from ..images.image_model import ImageModel, Result
 from ..images.masked_images import MaskedImageWarnings
 from ..images.reference import LazyImage, open_images
+from ..utils.text import short_repr
 from .saved_settings import SavedSettings
+from .saving import read_bytes
 from .threads import use_one_thread_in_forked_child
 
 CFG, MODEL = "cfg", "model"
+# The names in the bytes of a component.
+FILE = re.compile(rf"{CFG}|{MODEL}/(?!\.{{1,2}}$)[^/\\\0]+")
 
 
 class ImageAnnotator(Pipe, Generic[Result]):
@@ -148,11 +153,23 @@ class ImageAnnotator(Pipe, Generic[Result]):
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> ImageAnnotator[Result]:
         """Load what `to_bytes` returned. Raises LoadingError for anything else."""
+        contents = read_bytes(bytes_data, self.name)
         with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             (Path(folder) / MODEL).mkdir()
-            for name, content in srsly.msgpack_loads(bytes_data).items():
+            for name, content in contents.items():
+                if not _is_file(name, content):
+                    raise LoadingError(
+                        f"The bytes of {self.name} hold {short_repr(name)}, which is none of its "
+                        "files. Save the component again."
+                    )
                 (Path(folder) / name).write_bytes(content)
             return self.from_disk(folder)
+
+
+def _is_file(name: Any, content: Any) -> bool:
+    """Whether these can be a file of a component: a name must not lead out of its folder."""
+    is_name = isinstance(name, str) and FILE.fullmatch(name) is not None
+    return is_name and isinstance(content, bytes)
 
 
 def annotated(examples: Iterable[Example], nlp: Language | None, name: str) -> Iterable[Doc]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from ..errors import UsageError
+from .fork_safe_lock import ForkSafeLock
 
 PACKAGE = "onnxruntime"
 
@@ -52,7 +52,7 @@ class OnnxSession:
         self._read = read
         # By process and number of threads.
         self._sessions: dict[tuple[int, int], Any] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
 
 def is_onnx_runtime_installed() -> bool:

@@ -61,7 +61,7 @@ def test_the_reason_names_the_extra_for_heif(monkeypatch, brands):
 
 def test_the_reason_lists_the_formats_that_are_decoded_here(monkeypatch):
     monkeypatch.setattr("spacy_mner.images.decoding._formats", lambda: ["EPS", "PNG", "WEBP"])
-    with pytest.raises(ImageError, match="^not an image: expected PNG, WEBP$"):
+    with pytest.raises(ImageError, match=r"^not an image: expected PNG, WEBP$"):
         decode(b"a text", UNTRUSTED)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import threading
 import warnings
@@ -19,6 +20,7 @@ from spacy_mner.images.feature_cache import FeatureCache
 from spacy_mner.images.reference import BytesImage, LazyImage, open_image
 from spacy_mner.images.safety.limits import Limits
 
+from ..forks import in_forked_child
 from .samples import content, noise
 
 
@@ -355,3 +357,26 @@ def test_unexpected_errors_propagate_and_end_the_threads():
         cache.results(images)
     assert threading.active_count() == before
     assert len(cache.results([Counted(i, []) for i in range(9)])) == 9
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_computes_what_a_thread_of_its_parent_was_computing():
+    begun, go_on = threading.Event(), threading.Event()
+    parent = os.getpid()
+
+    class Slow(MeanColor):
+        def encode(self, images, device=None, is_train=False):
+            if os.getpid() == parent:
+                begun.set()
+                go_on.wait()
+            return super().encode(images, device, is_train)
+
+    cache = cache_of(Slow())
+    thread = threading.Thread(target=cache.results, args=[image_list(1)])
+    thread.start()
+    begun.wait()
+    try:
+        assert in_forked_child(lambda: cache.results(image_list(1)))
+    finally:
+        go_on.set()
+        thread.join()

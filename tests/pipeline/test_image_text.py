@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import spacy
+import srsly
 from PIL import Image
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -145,6 +146,32 @@ def test_a_damaged_component_is_a_loading_error(name, captioning, tmp_path):
     (tmp_path / "model" / "image_text" / name).unlink()
     with pytest.raises(LoadingError, match="image_text"):
         spacy.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"../escaped": b"x"},
+        {"/tmp/escaped": b"x"},
+        {"model/../../escaped": b"x"},
+        {"model/..": b"x"},
+        {"model\\..\\escaped": b"x"},
+        {"cfg": None},
+        {5: b"x"},
+        [1, 2],
+    ],
+)
+def test_bytes_of_another_thing_are_a_loading_error_and_write_nothing(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(LoadingError, match="image_text"):
+        component(pipeline()).from_bytes(srsly.msgpack_dumps(files))
+    assert not list(tmp_path.iterdir())
+
+
+def test_truncated_bytes_are_a_loading_error():
+    content = component(pipeline()).to_bytes()
+    with pytest.raises(LoadingError, match="image_text"):
+        component(pipeline()).from_bytes(content[:-3])
 
 
 @pytest.fixture

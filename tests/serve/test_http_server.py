@@ -114,9 +114,7 @@ def test_an_error_in_the_pipeline_is_that_of_its_post(tmp_path, caplog):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_requests_in_flight_finish_and_logs_nothing_of_them(
-    model, tmp_path, number
-):
+def test_a_signal_lets_requests_in_flight_finish_and_logs_nothing_of_them(model, tmp_path, number):
     command = [sys.executable, "-m", "spacy", "mner", "serve", model, "--port", "0"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     # The request waits in the queue when the signal arrives.

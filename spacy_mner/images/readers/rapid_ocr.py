@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ import torch
 from PIL import Image
 
 from ...errors import ImageError, UsageError
+from ...utils.fork_safe_lock import ForkSafeLock
 from ..image_model import make_fingerprint
 from .image_reader import ImageReader
 
@@ -49,7 +49,7 @@ class RapidOCR(ImageReader):
     def _reset(self) -> None:
         self._engine: Any = None
         self._process = 0
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     @property
     def fingerprint(self) -> str:
