@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,6 +80,10 @@ def serve_cli(
 
     Posts and images are neither logged nor stored. Requests in flight are finished on SIGTERM.
     """
+    # While the pipeline is loaded. The server has handlers of its own, and raises the signal again
+    # when it has shut down.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
     with user_errors(to_stderr=True):
         try:
             from ..serve.application import AnnotationService, build_application
@@ -114,6 +120,10 @@ def serve_cli(
             )
             app = build_application(AnnotationService(settings))
             run_server(make_server(app, timeout), listening)
+
+
+def _exit(*_: Any) -> None:
+    sys.exit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from ..utils.text import printable
+from .data_uris import decode_data_uri, is_data_uri
 from .decoding import decode, decode_array, decode_image
 from .safety.limits import TRUSTED, Limits
 
@@ -123,8 +124,8 @@ def open_image(reference: Any, images_root: Path | None) -> LazyImage:
     """Return the image of a trusted reference.
 
     reference: a str or Path (relative to `images_root`, or to the working directory), the bytes
-        of an image file, a PIL image, or a uint8 array [h, w], [h, w, 3] or [h, w, 4]; also an
-        image that was opened before, or the ImageError why it could not be.
+        of an image file or a data URI of them, a PIL image, or a uint8 array [h, w], [h, w, 3] or
+        [h, w, 4]; also an image that was opened before, or the ImageError why it could not be.
 
     Raises ImageError if there is no such file, and for an invalid PIL image or array; the
     content of files and bytes is validated when it is decoded.
@@ -138,6 +139,8 @@ def open_image(reference: Any, images_root: Path | None) -> LazyImage:
     if isinstance(reference, (str, Path)):
         if reference == "":
             raise ImageError("an empty path")
+        if isinstance(reference, str) and is_data_uri(reference):
+            return BytesImage(decode_data_uri(reference))
         return _open_file(Path(reference), images_root)
     if isinstance(reference, (bytes, bytearray, memoryview)):
         return BytesImage(bytes(reference))

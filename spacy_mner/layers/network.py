@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .decode import Potentials
-from .types import Features
+from .types import Features, Fused
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TaggerNetwork(nn.Module):
         *,
         embed: Mapping[str, nn.Module],
         fuse: Any,
-        encode: nn.Module,
+        encode: Any,
         decode: Any,
     ) -> None:
         super().__init__()
@@ -67,7 +67,11 @@ class TaggerNetwork(nn.Module):
         """
         embedded = {name: embed(features[name], lengths) for name, embed in self.embed.items()}
         fused = self.fuse(embedded, lengths, region_attention=region_attention)
+        if not isinstance(fused, Fused):
+            raise TypeError(f"model.fuse returned {type(fused).__name__}, expected Fused.")
+        _check_shape("fuse", fused.vectors, lengths, self.fuse.width)
         encoded = self.encode(fused.vectors, lengths)
+        _check_shape("encode", encoded, lengths, self.encode.width)
         potentials = self.decode(encoded, lengths, fused.auxiliary)
         return NetworkOutput(potentials, fused.attention, fused.region_attention)
 
@@ -98,3 +102,13 @@ class TaggerNetwork(nn.Module):
     def attention_bounds(self) -> tuple[float, float] | None:
         """The lowest and the highest possible weight of a modality; None if there is no bound."""
         return getattr(self.fuse, "attention_bounds", None)
+
+
+def _check_shape(stage: str, vectors: Tensor, lengths: Tensor, width: int) -> None:
+    """Raise ValueError for vectors of another shape, as a stage of a user's own may return them."""
+    expected = [int(lengths.sum()), width]
+    if [*vectors.shape] != expected:
+        raise ValueError(
+            f"model.{stage} returned vectors of shape {[*vectors.shape]}, expected "
+            f"[n_tokens, width] = {expected}."
+        )

@@ -147,6 +147,8 @@ async def _of_form(form: FormData) -> tuple[Files, AnnotateRequest]:
             files[key] = await value.read()
         else:
             fields[name] = value
+    if "image" in fields:
+        raise HTTPException(422, "image is a text, not a file: with curl, -F image=@FILE.")
     attention = fields.pop("attention", "false")
     if POSTS_FIELD in fields:
         posts: Any = validated(_POSTS.validate_json, fields.pop(POSTS_FIELD))

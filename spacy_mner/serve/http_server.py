@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import socket
 import sys
 import traceback
@@ -123,12 +122,5 @@ def make_server(app: ASGIApp, timeout: float) -> uvicorn.Server:
 
 def run_server(server: uvicorn.Server, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, and finish the requests that are in flight."""
-    # After the shutdown, uvicorn raises the signal again.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
     freeze_objects()
     server.run([listening])
-
-
-def _exit(*_: Any) -> None:
-    sys.exit(0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spacy.language import Language
-from spacy.util import registry, resolve_dot_names
+from spacy.util import logger, registry, resolve_dot_names
 
 from ..models.allowed_tags import labels_of
 
@@ -28,8 +28,9 @@ def build_extend_labels(component: str = "multimodal_ner") -> Callable[[Language
         pipe: Any = nlp.get_pipe(component)
         with nlp.select_pipes(disable=component):  # the reader would warn of the new labels
             labels = labels_of(example.reference for example in corpus(nlp))
-        for label in sorted(labels):
-            pipe.add_label(label)
+        known = ", ".join(pipe.labels)
+        if added := [label for label in sorted(labels) if pipe.add_label(label)]:
+            logger.info("New labels: %s. Known: %s.", ", ".join(added), known)
         return nlp
 
     return extend_labels

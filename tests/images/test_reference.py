@@ -10,6 +10,7 @@ from PIL import Image
 
 from spacy_mner.errors import ImageError
 from spacy_mner.images import reference as module
+from spacy_mner.images.data_uris import encode_data_uri
 from spacy_mner.images.reference import open_image, references
 from spacy_mner.images.safety.limits import TRUSTED
 
@@ -24,13 +25,14 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("kind", ["str", "Path", "bytes", "memoryview", "PIL", "array"])
+@pytest.mark.parametrize("kind", ["str", "Path", "bytes", "memoryview", "data URI", "PIL", "array"])
 def test_all_types_of_references_have_the_same_pixels(root, kind):
     given = {
         "str": str(root / "snap.png"),
         "Path": root / "snap.png",
         "bytes": PNG,
         "memoryview": memoryview(PNG),
+        "data URI": encode_data_uri(PNG),
         "PIL": Image.open(root / "snap.png"),
         "array": noise(),
     }[kind]
@@ -104,6 +106,7 @@ def test_a_file_that_was_deleted_is_an_image_error(root):
         ("x" * 5000, "no such file: …xxx"),
         (os.devnull, "not a file"),
         (5, "not an image: int"),
+        ("data:image/png,x", "a data URI without base64 data"),
         ({"path": "snap.png"}, "not an image: dict"),
         (np.zeros((3, 3)), "not an image: array of float64"),
     ],

@@ -11,7 +11,7 @@ from spacy_mner.layers.embed import CharBiLSTM, ImageEmbedding, TransformerEmbed
 from spacy_mner.layers.encode import BiLSTM, NoEncoder
 from spacy_mner.layers.fuse import Concatenate, CrossModal, ModalityAttention
 from spacy_mner.layers.network import TaggerNetwork
-from spacy_mner.layers.types import Features
+from spacy_mner.layers.types import Features, Fused
 
 from .fuse.random_batches import SETTINGS
 
@@ -186,3 +186,24 @@ def test_gpu_results_equal_cpu_results(build: Callable[[], TaggerNetwork]):
 
     for gpu, cpu in zip(results("cuda"), results("cpu"), strict=True):
         assert torch.allclose(gpu, cpu, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("stage", "returned", "message"),
+    [
+        ("fuse", torch.zeros(6, WIDTH), "model.fuse returned Tensor, expected Fused"),
+        ("fuse", Fused(torch.zeros(4, WIDTH), None), r"model.fuse .* \[4, 6\], .* = \[6, 6\]"),
+        ("encode", torch.zeros(6, 2), r"model.encode .* \[6, 2\], .* = \[6, 8\]"),
+    ],
+)
+def test_a_stage_that_returns_something_else_is_an_error_that_names_it(stage, returned, message):
+    class Wrong(nn.Module):
+        width = getattr(network(), stage).width
+
+        def forward(self, *_, **__):
+            return returned
+
+    wrong = network()
+    setattr(wrong, stage, Wrong())
+    with pytest.raises((TypeError, ValueError), match=message):
+        wrong(features_of([0, 1, 2, 3]), LENGTHS)

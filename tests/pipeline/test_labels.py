@@ -86,7 +86,9 @@ def test_a_new_label_is_learned_beside_the_known_ones(trained, tmp_path):
     assert (answers(again), scores(again)) == (answers(trained), scores(trained))
 
 
-def test_the_callback_adds_the_labels_of_the_training_corpus(trained, corpus_path, tmp_path):
+def test_the_callback_adds_and_logs_the_labels_of_the_training_corpus(
+    trained, corpus_path, tmp_path, caplog
+):
     """A sourced component is never initialized: `spacy train` calls this callback before."""
     trained.to_disk(tmp_path / "model")
     docs = [example.reference for example in with_places(trained)]
@@ -101,6 +103,8 @@ def test_the_callback_adds_the_labels_of_the_training_corpus(trained, corpus_pat
         "corpora": {"train": reader, "dev": reader},
     }
     nlp = spacy.util.load_model_from_config(Config(config), auto_fill=True)
-    build_extend_labels()(nlp)
+    with caplog.at_level("INFO", logger="spacy"):
+        build_extend_labels()(nlp)
+    assert "New labels: LOC. Known: ORG, PER." in caplog.text
     assert nlp.get_pipe("multimodal_ner").labels == ("ORG", "PER", "LOC")
     assert answers(nlp) == answers(trained)

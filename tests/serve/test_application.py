@@ -155,6 +155,13 @@ def test_an_invalid_request_is_refused_with_the_reason(url, request_body, status
     assert isinstance(response.json()["detail"], str)
 
 
+def test_a_form_with_the_path_of_an_image_in_place_of_the_file_is_refused_with_the_remedy(url):
+    form = {"text": (None, "a"), "image": (None, "photos/car.jpg")}
+    response = httpx.post(f"{url}v1/annotate", files=form, timeout=60)
+    assert response.status_code == 422
+    assert "-F image=@FILE" in response.json()["detail"]
+
+
 @pytest.mark.parametrize("kind", ["base64", "data URI", "multipart"])
 @pytest.mark.parametrize("excess", [0, 1])
 def test_an_image_may_be_as_large_as_the_limit_and_no_larger(url, car, kind, excess):

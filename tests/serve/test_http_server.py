@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -146,6 +147,19 @@ def test_a_signal_right_after_the_address_ends_the_server_without_an_error(model
         while not process.stderr.readline().startswith("http://127.0.0.1:"):
             assert process.poll() is None
         process.send_signal(number)
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
+def test_a_signal_while_the_pipeline_is_loaded_ends_the_server_without_an_error(model):
+    command = [sys.executable, "-m", "spacy", "mner", "serve", model, "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not children.read_text():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
         assert process.stderr.read() == ""
         assert process.wait(60) == 0
 
