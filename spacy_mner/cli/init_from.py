@@ -78,16 +78,18 @@ def config_from_pipeline(source: str) -> str:
     with it, the others are frozen; those in front of it annotate the posts.
 
     Raises LoadingError for what is no pipeline, and UsageError for one without exactly one
-    `multimodal_ner`.
+    `multimodal_ner`, and for one that was optimized.
     """
     nlp = load_pipeline(source)
     name = component_of(nlp, source)
+    component: Any = nlp.get_pipe(name)
+    component.model.attrs["featurizers"].check_trainable(is_trained=True)
     listened = [
         other for other, pipe in nlp.components if name in getattr(pipe, "listening_components", [])
     ]
     frozen = [other for other in nlp.component_names if other not in (name, *listened)]
     in_front = nlp.component_names[: nlp.component_names.index(name)]
-    uses_transformer = has_pretrained_encoder(nlp.get_pipe(name)) or any(
+    uses_transformer = has_pretrained_encoder(component) or any(
         nlp.get_pipe_meta(other).factory in TRANSFORMERS for other in listened
     )
     training = training_of("trf" if uses_transformer else "base")

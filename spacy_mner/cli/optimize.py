@@ -40,8 +40,8 @@ def optimize_cli(
 ) -> None:
     """Write the same pipeline for fast inference on a CPU: its encoders on ONNX Runtime.
 
-    Writing needs the extra `onnx`, running it the package onnxruntime alone. The result cannot be
-    trained further. Compare both with `spacy-mner evaluate`.
+    Writing needs the extra `onnx`, running it the package onnxruntime, and tokenizers for a text
+    encoder. The result cannot be trained further. Compare both with `spacy-mner evaluate`.
     """
     from ..pipeline.load_for_command import load_pipeline
     from ..pipeline.optimize import optimize

@@ -67,6 +67,13 @@ class Featurizer(ABC):
         """Complete the vocabulary after the last training post."""
         return None
 
+    def check_trainable(self, *, is_trained: bool) -> None:
+        """Raise UsageError if the modality is for prediction alone.
+
+        is_trained: as in `ImageModel.check_trainable`.
+        """
+        return None
+
     @abstractmethod
     def dims(self) -> dict[str, int]:
         """Return the sizes that the modality's embedder is built with, by argument name."""
@@ -162,6 +169,11 @@ class Featurizers:
         for featurizer in self.by_name.values():
             featurizer.finalize()
 
+    def check_trainable(self, *, is_trained: bool) -> None:
+        """Raise UsageError if a modality is for prediction alone: see `Featurizer`."""
+        for featurizer in self.by_name.values():
+            featurizer.check_trainable(is_trained=is_trained)
+
     def dims(self) -> dict[str, dict[str, int]]:
         return {name: featurizer.dims() for name, featurizer in self.by_name.items()}
 
@@ -170,6 +182,8 @@ class Featurizers:
 
         Issues one ImageWarning per kind of reason over the lifetime of the component.
         """
+        if batch.is_train:  # an optimized component may be trained without being initialized
+            self.check_trainable(is_trained=True)
         arrays: dict[str, Arrays] = {}
         statuses = [ImageStatus(ABSENT)] * len(batch.docs)
         for name, featurizer in self.by_name.items():

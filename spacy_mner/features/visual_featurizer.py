@@ -70,8 +70,6 @@ class VisualFeaturizer(Featurizer, Generic[Result]):
             )
 
     def __call__(self, batch: PostBatch) -> ImageFeatures:
-        if batch.is_train and self.cache is not None:
-            self.cache.network.check_trainable()
         opened = [
             [] if masked else self.open(doc)
             for doc, masked in zip(batch.docs, batch.without_image, strict=True)
@@ -79,6 +77,10 @@ class VisualFeaturizer(Featurizer, Generic[Result]):
         outcomes = self.compute(opened, batch.device, batch.is_train)
         statuses = [ImageStatus.of(len(post), errors_in(post)) for post in outcomes]
         return ImageFeatures(self.collate([results_in(post) for post in outcomes]), statuses)
+
+    def check_trainable(self, *, is_trained: bool) -> None:
+        if self.cache is not None:
+            self.cache.network.check_trainable(is_trained=is_trained)
 
     def open(self, doc: Doc) -> list[Result | LazyImage | ImageError]:
         """Return a post's given results or its images, or why they cannot be used."""

@@ -29,8 +29,12 @@ class ImageModel(ABC, Generic[Result]):
     def check_installed(self) -> None:
         """Raise ImportError or UsageError if a package is missing. Imports nothing."""
 
-    def check_trainable(self) -> None:
-        """Raise UsageError if a component with this model is for prediction alone."""
+    def check_trainable(self, *, is_trained: bool) -> None:
+        """Raise UsageError if a component with this model is for prediction alone.
+
+        is_trained: whether the component has been trained, with another runtime then; its config
+            is otherwise one from scratch.
+        """
 
     def batch_size(self, device: torch.device | None) -> int:
         """Return the number of images to pass to `compute` at once on a device."""

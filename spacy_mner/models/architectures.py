@@ -37,6 +37,8 @@ from .load_vectors import load_vectors
 from .tagger import TOK2VEC, Modality, Stage, TaggerModel, multimodal_tagger
 from .text_encoder import build_transformer_embedding, load_weights
 
+TRANSFORMER = "spacy_mner.Transformer.v1"
+
 # Of each stage, for messages.
 EXAMPLES = {
     "fuse": "spacy_mner.ModalityAttention.v1",
@@ -222,7 +224,7 @@ def build_transformer(
     )
     embedder = partial(build_transformer_embedding, width=width, dropout=dropout, freeze=freeze)
     pretrain = partial(load_weights, name=name, revision=revision)
-    return Modality("spacy_mner.Transformer.v1", featurizer, embedder, pretrain)
+    return Modality(TRANSFORMER, featurizer, embedder, pretrain)
 
 
 def build_semantic_augmentation(width: int = 384, n: int = 4, dropout: float = 0.1) -> Modality:

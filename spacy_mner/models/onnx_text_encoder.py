@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,9 @@ from ..features import TransformerFeaturizer
 from ..layers.embed import TransformerEmbedding
 from ..utils.onnx_graph import OnnxGraph, export_graph, training_error
 from ..utils.onnx_session import check_onnx_runtime
-from .tagger import Modality
+from ..utils.tensor_bytes import read_tensors, write_tensors
+from .shim import METADATA_KEY
+from .tagger import Modality, TaggerModel, shim_of
 
 ONNX_TRANSFORMER = "spacy_mner.OnnxTransformer.v1"
 
@@ -35,19 +38,17 @@ def build_onnx_transformer(
 class OnnxTransformerFeaturizer(TransformerFeaturizer):
     """The featurizer of a trained encoder, which is loaded and never initialized."""
 
-    def finalize(self) -> None:
-        raise training_error("text encoder")
+    def check_trainable(self, *, is_trained: bool) -> None:
+        raise training_error()
 
 
 def build_onnx_embedding(
-    *, config: dict[str, Any], width: int | None, graph_bytes: int | None = None
+    *, config: dict[str, Any], width: int | None, graph_bytes: int
 ) -> TransformerEmbedding:
     """Build the embedder for a graph of this size, which is loaded next.
 
     config: the encoder's config.json.
     """
-    if graph_bytes is None:  # a new network, whose encoder has no graph
-        raise training_error("text encoder")
     check_onnx_runtime()
     return TransformerEmbedding(
         encoder=OnnxTextEncoder(graph_bytes),
@@ -59,12 +60,36 @@ def build_onnx_embedding(
 
 
 class OnnxTextEncoder(OnnxGraph):
-    """Is called as a text encoder of Hugging Face is. Raises UsageError in training."""
+    """Is called as a text encoder of Hugging Face is."""
 
     def forward(self, **inputs: Tensor) -> Any:
-        if self.training:
-            raise training_error("text encoder")
         return SimpleNamespace(last_hidden_state=super().forward(**inputs))
+
+
+def convert_text_encoders(
+    model: TaggerModel, modalities: Iterable[str], *, quantize: bool
+) -> bytes:
+    """Return the network of a tagger as its shim saves it, with text encoders as graphs.
+
+    modalities: those whose text encoders become graphs.
+    quantize: as in `export_graph`.
+
+    Raises UsageError if a package is missing, or if an encoder cannot be exported.
+    """
+    shim = shim_of(model)
+    weights, cfg = read_tensors(shim.to_bytes(), METADATA_KEY)
+    embedders: Any = shim.network.embed
+    for name in modalities:
+        dims = cfg["dims"][name]  # the arguments of build_onnx_embedding
+        with_types = dims["config"].get("type_vocab_size", 0) > 1
+        graph = export_text_encoder(
+            embedders[name].encoder, with_types=with_types, quantize=quantize
+        )
+        prefix = f"embed.{name}.encoder."
+        weights = {key: value for key, value in weights.items() if not key.startswith(prefix)}
+        weights[f"{prefix}graph"] = graph
+        dims["graph_bytes"] = len(graph)
+    return write_tensors(weights, METADATA_KEY, cfg)
 
 
 class _Vectors(nn.Module):

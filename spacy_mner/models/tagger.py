@@ -164,8 +164,8 @@ def initialize(
         readable = [doc for doc in sample if len(doc)] or [Doc(vocab, words=["a"])]
         model.layers[0].initialize(X=readable)
         dims[TOK2VEC] = {"dim": _output_width(model.layers[0], readable)}
-    _shim(model).initialize({"labels": list(model.attrs["labels"]), "dims": dims})
-    embedders: Any = _shim(model).network.embed
+    shim_of(model).initialize({"labels": list(model.attrs["labels"]), "dims": dims})
+    embedders: Any = shim_of(model).network.embed
     for name, load in pretrain.items():
         if load is not None:
             load(embedders[name])
@@ -183,7 +183,7 @@ def forward(
 ) -> tuple[TaggerOutput, Callable]:
     """Featurize the posts and run the network. The callback takes gradients of the potentials."""
     featurizers: Featurizers = model.attrs["featurizers"]
-    shim = _shim(model)
+    shim = shim_of(model)
     batch = PostBatch.from_docs(docs, device=shim.device, is_train=is_train)
     found = featurizers(batch)
     features = {name: _to_torch(arrays, shim.device) for name, arrays in found.arrays.items()}
@@ -222,7 +222,7 @@ def _run_tok2vec(
     # Transformers fail at posts without tokens. A listener identifies a batch by its tokens alone.
     with_tokens = [doc for doc in docs if len(doc)]
     arrays, backprop_arrays = model.layers[0](with_tokens, is_train) if with_tokens else ([], None)
-    width = _shim(model).cfg["dims"][TOK2VEC]["dim"]
+    width = shim_of(model).cfg["dims"][TOK2VEC]["dim"]
     vectors = _concatenate(arrays, width, device, requires_grad=is_train)
 
     def backprop() -> None:
@@ -259,7 +259,8 @@ def _concatenate(
     return xp2torch(flat, requires_grad=requires_grad, device=device)
 
 
-def _shim(model: TaggerModel) -> TorchShim:
+def shim_of(model: TaggerModel) -> TorchShim:
+    """Return what holds the network of a tagger."""
     shim = model.shims[0]
     assert isinstance(shim, TorchShim)
     return shim

@@ -180,7 +180,8 @@ def annotated(examples: Iterable[Example], nlp: Language | None, name: str) -> I
     docs: Iterable[Doc] = (example.predicted for example in examples)
     if nlp is None:
         return docs
-    annotating = nlp.config["training"]["annotating_components"]
+    # A config that nobody trained from may have no values for training.
+    annotating = nlp.config["training"].get("annotating_components", [])
     for before in nlp.pipe_names[: nlp.pipe_names.index(name)]:
         if before in annotating:
             pipe = nlp.get_pipe(before)

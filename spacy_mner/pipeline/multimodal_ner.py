@@ -33,7 +33,7 @@ from ..utils.caller import warn_caller
 from .annotations import write_prediction
 from .image_annotator import annotated
 from .saved_settings import SavedSettings
-from .saving import Part, SavedComponent, is_excluded, read_bytes, read_file
+from .saving import NETWORK, Part, SavedComponent, encoder_file, is_excluded, read_bytes, read_file
 from .short_training import warn_of_short_training
 from .threads import use_one_thread_in_forked_child
 
@@ -170,8 +170,9 @@ class MultimodalNER(TrainablePipe):
             training; None for none. It is not saved: a loaded pipeline writes no files. A
             component with `source`, which spaCy does not initialize, caches in memory alone.
 
-        Raises ValueError where there are no labels.
+        Raises ValueError where there are no labels, and UsageError for a pipeline for prediction.
         """
+        self.model.attrs["featurizers"].check_trainable(is_trained=self.is_initialized)
         validate_get_examples(get_examples, "MultimodalNER.initialize")
         given = labels if isinstance(labels, dict) else {"labels": labels}
         if "labels" not in given:
@@ -189,7 +190,7 @@ class MultimodalNER(TrainablePipe):
                 "Annotate some, or add the labels with add_label()."
             )
         self._set_labels(sorted({*names, *added}))
-        if nlp is not None and nlp.config["training"]:
+        if nlp is not None:
             warn_of_short_training(nlp.config["training"], get_examples)
         self.model.attrs["featurizers"].initialize(
             annotated(get_examples(), nlp, self.name),
@@ -328,30 +329,31 @@ class MultimodalNER(TrainablePipe):
         """Write the component into a folder: JSON, msgpack and safetensors, and a manifest."""
         folder = Path(path)
         folder.mkdir(exist_ok=True)
-        for name, content in self._saved(set(exclude)).dump():
+        for name, content in self.saved(set(exclude)).dump():
             (folder / name).write_bytes(content)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> MultimodalNER:
         """Load what `to_disk` wrote. Raises LoadingError for anything else."""
         excluded = set(exclude)
-        self._saved(excluded).load(partial(read_file, Path(path)), str(path), excluded)
+        self.saved(excluded).load(partial(read_file, Path(path)), str(path), excluded)
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The component as bytes."""
-        return srsly.msgpack_dumps(dict(self._saved(set(exclude)).dump()))
+        return srsly.msgpack_dumps(dict(self.saved(set(exclude)).dump()))
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> MultimodalNER:
         """Load what `to_bytes` returned. Raises LoadingError for anything else."""
         excluded = set(exclude)
         contents = read_bytes(bytes_data, self.name)
-        self._saved(excluded).load(contents.get, self.name, excluded)
+        self.saved(excluded).load(contents.get, self.name, excluded)
         return self
 
-    def _saved(self, exclude: set[str]) -> SavedComponent:
+    def saved(self, exclude: set[str]) -> SavedComponent:
+        """The files of the component, but those of `exclude`."""
         featurizers = self.model.attrs["featurizers"]
         encoders = {
-            f"{name}_encoder.safetensors": Part(
+            encoder_file(name): Part(
                 partial(encoder.weights_to_bytes, self._shim.saved_dtype),
                 featurizers.by_name[name].restore_encoder,
             )
@@ -365,7 +367,7 @@ class MultimodalNER(TrainablePipe):
             ),
             **encoders,
             "featurizers.msgpack": Part(featurizers.to_bytes, featurizers.from_bytes),
-            "network.safetensors": Part(self._shim.to_bytes, self._shim.from_bytes),
+            NETWORK: Part(self._shim.to_bytes, self._shim.from_bytes),
         }
         for tok2vec in self.model.layers:
             parts["tok2vec"] = Part(tok2vec.to_bytes, tok2vec.from_bytes)

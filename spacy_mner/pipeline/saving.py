@@ -24,16 +24,22 @@ from ..models.config_blocks import ConfigBlock, find_difference
 
 MANIFEST = "manifest.json"
 FORMAT = 3
+NETWORK = "network.safetensors"
 
 Manifest = dict[str, Any]
 Contents = dict[str, bytes]
+
+
+def encoder_file(modality: str) -> str:
+    """The file with the weights of an image encoder."""
+    return f"{modality}_encoder.safetensors"
 
 
 def _without_encoders(manifest: Manifest, contents: Contents) -> tuple[Manifest, Contents]:
     """Format 2 did not hold the weights of image encoders: empty content is their source."""
     resources = manifest["external_resources"].items()
     images = [name for name, resource in resources if resource.startswith("features of ")]
-    return manifest, {**contents, **{f"{name}_encoder.safetensors": b"" for name in images}}
+    return manifest, {**contents, **{encoder_file(name): b"" for name in images}}
 
 
 # Format → a function that turns a component of this format into one of the next format.

@@ -17,7 +17,7 @@ def warn_of_short_training(
     """Warn if spaCy scores dev before the first step alone: the best checkpoint is then untrained.
 
     training: the section of the config. Batches must be a fixed number of posts, otherwise the
-        number of steps is unknown.
+        number of steps is unknown. A pipeline that is trained in code may have no such values.
     """
     n_steps = _short_steps(training, get_examples)
     if n_steps is None:
@@ -35,6 +35,8 @@ def _short_steps(
     training: Mapping[str, Any], get_examples: Callable[[], Iterable[Any]]
 ) -> int | None:
     """Return the number of steps if dev is not scored after the first; None otherwise."""
+    if not {"max_steps", "max_epochs", "batcher", "eval_frequency"} <= training.keys():
+        return None
     max_steps, max_epochs = training["max_steps"], training["max_epochs"]
     size, frequency = training["batcher"].get("size"), training["eval_frequency"]
     # Steps count from 0, so that there is no evaluation after exactly `frequency` steps.

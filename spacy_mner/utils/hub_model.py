@@ -96,5 +96,5 @@ def import_library(package: str) -> Any:
     except ImportError as error:
         raise UsageError(
             f"A model of Hugging Face needs the package {package}: "
-            "pip install 'spacy-mner[transformers]'"
+            f"pip install 'spacy-mner[transformers]', or {package} alone."
         ) from error

@@ -98,11 +98,11 @@ def check_export_packages() -> None:
             ) from error
 
 
-def training_error(encoder: str) -> UsageError:
-    """Return the error for training a pipeline with an encoder on ONNX Runtime."""
+def training_error() -> UsageError:
+    """Return the error for training a pipeline that was optimized."""
     return UsageError(
-        f"This pipeline was written by `spacy-mner optimize`: its {encoder} is for prediction "
-        "alone. Train the pipeline that it was made from, and optimize the result."
+        "This pipeline was written by `spacy-mner optimize`, for prediction alone. Train the "
+        "pipeline that it was made from, then optimize again."
     )
 
 

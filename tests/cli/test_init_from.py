@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from spacy_mner.cli.app import app
 from spacy_mner.cli.init_from import CHANGES, config_from_pipeline, training_of
 from spacy_mner.errors import LoadingError, UsageError
+from spacy_mner.pipeline.optimize import optimize
 
 from ..conftest import examples_of, gold_docs, make_doc, make_pipeline
 from ..conftest import train as train_pipeline
@@ -150,6 +151,16 @@ def test_a_pipeline_needs_exactly_one_component_of_ours(n, small_model):
     nlp.to_disk("model")
     with pytest.raises(UsageError, match="ner0, ner1" if n else "none"):
         config_from_pipeline("model")
+
+
+def test_an_optimized_pipeline_is_refused(trained_bytes):
+    pytest.importorskip("onnxruntime")
+    settings, data = trained_bytes
+    nlp = spacy.util.load_model_from_config(settings).from_bytes(data)
+    optimize(nlp).to_disk("fast")
+    result = run("my.cfg", "--from", "fast")
+    assert result.exit_code == 1 and "then optimize again" in " ".join(result.stdout.split())
+    assert not Path("my.cfg").exists()
 
 
 def test_what_is_no_pipeline_is_refused():

@@ -30,6 +30,15 @@ def test_the_same_seed_gives_the_same_weights(small_model, images):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.parametrize("kept", [set(), {"optimizer", "eval_frequency"}])
+def test_a_config_with_few_or_no_values_for_training_is_initialized_in_code(untrained, kept):
+    config = untrained.config.copy()
+    config["training"] = {key: config["training"][key] for key in kept}
+    nlp = spacy.util.load_model_from_config(config, auto_fill=False)
+    nlp.get_pipe("multimodal_ner").initialize(lambda: examples_of(gold_docs(nlp)), nlp=nlp)
+    assert nlp.get_pipe("multimodal_ner").is_initialized
+
+
 def test_the_image_encoder_is_bit_identical_after_training(untrained):
     featurizers = untrained.get_pipe("multimodal_ner").model.attrs["featurizers"]
     network = featurizers.by_name["image"].encoder.network_on(None)[0]

@@ -6,6 +6,8 @@ import copy
 import multiprocessing
 import pickle
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ from spacy_mner.pipeline.optimize import optimize
 from spacy_mner.training.optimizers import AdamW
 from spacy_mner.utils import onnx_session
 
-from ..conftest import examples_of, gold_docs, make_doc
+from ..conftest import examples_of, gold_docs, make_doc, make_pipeline
 from ..encoders import write_bert, write_roberta
+from .test_image_text import ColorNames  # noqa: F401  registers its reader
 
 for package in ("transformers", "onnxruntime", "onnx", "onnxscript"):
     pytest.importorskip(package)
@@ -85,6 +88,21 @@ def quantized(trained: Language) -> Language:
     return optimize(trained)
 
 
+@pytest.fixture(scope="module")
+def image_alone(trained_bytes) -> Language:
+    """Its image encoder is all that is optimized."""
+    return optimize(loaded(trained_bytes))
+
+
+def loaded(saved: tuple[Any, bytes]) -> Language:
+    config, data = saved
+    return spacy.util.load_model_from_config(config).from_bytes(data)
+
+
+def image_encoder(nlp: Language) -> Any:
+    return nlp.get_pipe(NAME).model.attrs["featurizers"].by_name["image"].encoder
+
+
 def posts(nlp: Language) -> list[Doc]:
     docs = [*gold_docs(nlp), make_doc(nlp, []), make_doc(nlp, ["hi", "\u200b", "Bob"] * 50)]
     for doc in docs:
@@ -135,6 +153,74 @@ def test_a_saved_pipeline_is_whole(quantized, tmp_path):
     assert found(again) == found(quantized)
 
 
+def test_the_meta_requires_what_running_needs(quantized, image_alone):
+    both = [
+        f"{name}{bound}" for name, bound in (("onnxruntime", ">=1.20"), ("tokenizers", ">=0.21"))
+    ]
+    assert quantized.meta["requirements"] == both
+    assert image_alone.meta["requirements"] == both[:1]
+
+
+def test_requirements_that_a_pipeline_has_are_kept(trained_bytes):
+    nlp = loaded(trained_bytes)
+    nlp.meta["requirements"] = ["spacy-mner>=0.1.0", "onnxruntime==1.22"]
+    assert optimize(nlp).meta["requirements"] == nlp.meta["requirements"]
+
+
+WITHOUT_PACKAGES = """
+import sys
+import spacy
+spacy.blank("en")  # imports the packages with components, spacy-transformers among them
+sys.modules.update(dict.fromkeys(["transformers", "onnx", "onnxscript"]))  # import fails
+nlp = spacy.load(sys.argv[1])
+doc = nlp.make_doc("hi Bob Dylan jaguar")
+doc._.image = "car.png"
+print([(entity.start, entity.end, entity.label_) for entity in nlp(doc).ents])
+"""
+
+
+def test_running_needs_neither_transformers_nor_onnx(quantized, tmp_path):
+    quantized.to_disk(tmp_path / "model")
+    command = [sys.executable, "-c", WITHOUT_PACKAGES, str(tmp_path / "model")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    doc = quantized.make_doc("hi Bob Dylan jaguar")
+    doc._.image = "car.png"
+    assert result.stdout.strip() == str(entities(quantized(doc)))
+
+
+def test_components_beside_the_tagger_stay_as_they_are(trained_bytes, images, tmp_path):
+    nlp = loaded(trained_bytes)
+    folder = {"images_root": str(images)}
+    reader = {"@image_readers": "tests.ColorNames.v1"}
+    nlp.add_pipe("image_text", config={"reader": reader}, first=True).images_root = images
+    nlp.add_pipe("image_objects", config={"detector": {"threshold": 0.0}, **folder}, first=True)
+    ruler = nlp.add_pipe("entity_ruler", name="off")
+    ruler.add_patterns([{"label": "X", "pattern": "hi"}])
+    nlp.disable_pipe("off")
+    optimize(nlp).to_disk(tmp_path / "model")
+    optimized = spacy.load(tmp_path / "model")
+    assert optimized.component_names == nlp.component_names
+    assert optimized.disabled == nlp.disabled == ["off"]
+    assert found(optimized) == found(nlp)
+    doc = make_doc(optimized, ["hi"], "car.png")
+    assert optimized(doc)._.image_text == "red"
+    assert len(doc._.image_objects) > 0
+    optimized.enable_pipe("off")
+    assert [entity.label_ for entity in optimized(make_doc(optimized, ["hi"])).ents] == ["X"]
+
+
+def test_a_disabled_tagger_is_optimized(trained_bytes):
+    nlp = loaded(trained_bytes)
+    nlp.disable_pipe(NAME)
+    optimized = optimize(nlp)
+    assert optimized.disabled == [NAME]
+    optimized.enable_pipe(NAME)
+    nlp.enable_pipe(NAME)
+    assert image_encoder(optimized).runtime == "onnx"
+    assert found(optimized) == found(nlp)
+
+
 def test_a_pickled_or_copied_network_predicts_the_same(quantized):
     encoder = quantized.get_pipe(NAME).model.shims[0].network.embed["text"].encoder
     inputs = {"input_ids": torch.tensor([[1, 2]]), "attention_mask": torch.ones(1, 2).long()}
@@ -171,30 +257,47 @@ def test_processes_predict_the_same(quantized, method, monkeypatch):
 
 
 def test_training_is_refused(quantized):
-    examples = examples_of(gold_docs(quantized))
-    with pytest.raises(UsageError, match=r"(?i)train the pipeline"):
-        quantized.update(examples, sgd=AdamW())
-    with pytest.raises(UsageError, match=r"(?i)train the pipeline"):
-        copy_of(quantized).initialize(lambda: examples)
-    labels = quantized.get_pipe(NAME).label_data
-    with pytest.raises(UsageError, match=r"(?i)train the pipeline"):
-        copy_of(quantized).get_pipe(NAME).initialize(lambda: examples, labels=labels)
+    check_training_is_refused(quantized)
 
 
-def copy_of(nlp: Language) -> Language:
-    return spacy.util.load_model_from_config(nlp.config).from_bytes(nlp.to_bytes())
+def test_training_is_refused_where_the_image_encoder_alone_is_optimized(image_alone):
+    check_training_is_refused(image_alone)
 
 
-def test_an_image_encoder_alone_is_optimized_and_refuses_training(trained_bytes):
-    config, data = trained_bytes
-    nlp = spacy.util.load_model_from_config(config).from_bytes(data)
-    optimized = optimize(nlp)
-    assert found(optimized) == found(nlp)
-    assert optimized.get_pipe(NAME).model.attrs["featurizers"].by_name["image"].encoder.runtime == (
-        "onnx"
-    )
-    with pytest.raises(UsageError, match="runtime"):
-        optimized.update(examples_of(gold_docs(optimized)), sgd=optimized.create_optimizer())
+def check_training_is_refused(nlp):
+    examples = examples_of(gold_docs(nlp))
+    before = found(nlp)
+    component = nlp.get_pipe(NAME)
+    for train_it in (
+        lambda: nlp.update(examples, sgd=AdamW()),
+        lambda: nlp.initialize(lambda: examples),
+        lambda: component.initialize(lambda: examples, labels=component.label_data),
+    ):
+        with pytest.raises(UsageError, match="then optimize again"):
+            train_it()
+    assert found(nlp) == before
+
+
+def test_the_config_of_an_optimized_pipeline_does_not_train_from_scratch(quantized):
+    config = quantized.config
+    nlp = spacy.util.load_model_from_config(config)
+    with pytest.raises(UsageError, match="then optimize again"):
+        nlp.initialize(lambda: examples_of(gold_docs(nlp)))
+
+
+def test_a_config_from_scratch_with_the_runtime_onnx_names_the_runtime(small_model, images):
+    model = copy.deepcopy(small_model)
+    model["embed"]["image"]["encoder"]["runtime"] = "onnx"
+    nlp = make_pipeline(model, images)
+    with pytest.raises(UsageError, match='Set runtime = "auto"'):
+        nlp.initialize(lambda: examples_of(gold_docs(nlp)))
+
+
+def test_an_image_encoder_alone_is_optimized(trained_bytes, image_alone):
+    assert found(image_alone) == found(loaded(trained_bytes))
+    assert image_encoder(image_alone).runtime == "onnx"
+    with pytest.raises(UsageError, match="nothing to optimize"):
+        optimize(image_alone)
 
 
 def test_an_image_encoder_with_saved_weights_is_converted(images, tmp_path):
@@ -211,15 +314,18 @@ def test_an_image_encoder_with_saved_weights_is_converted(images, tmp_path):
     nlp.add_pipe(NAME, config={"model": model, "images_root": str(images)})
     optimized = optimize(train(nlp))
     optimized.to_disk(tmp_path / "model")
-    loaded = spacy.load(tmp_path / "model")
-    block = loaded.config["components"][NAME]["model"]["embed"]["image"]["encoder"]
+    again = spacy.load(tmp_path / "model")
+    block = again.config["components"][NAME]["model"]["embed"]["image"]["encoder"]
     assert block == {"@image_encoders": "spacy_mner.OnnxEncoder.v1", "regions": "grid"}
     assert any(found(nlp))
-    assert found(loaded) == found(optimized) == found(nlp)
-    with pytest.raises(UsageError, match="image encoder"):
-        loaded.update(examples_of(gold_docs(loaded)), sgd=loaded.create_optimizer())
+    assert found(again) == found(optimized) == found(nlp)
+    examples = examples_of(gold_docs(optimized))
+    with pytest.raises(UsageError, match="then optimize again"):
+        optimized.update(examples, sgd=AdamW())
+    with pytest.raises(UsageError, match="then optimize again"):
+        optimized.initialize(lambda: examples)
     with pytest.raises(UsageError, match="nothing to optimize"):
-        optimize(loaded)
+        optimize(optimized)
 
 
 def test_a_pipeline_without_an_encoder_is_refused():

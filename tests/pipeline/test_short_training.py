@@ -47,6 +47,15 @@ def test_other_trainings_do_not_warn(settings, n_posts):
         warn_of_short_training(training(**settings), lambda: range(n_posts))
 
 
+@pytest.mark.parametrize("missing", ["max_steps", "max_epochs", "batcher", "eval_frequency"])
+def test_a_config_without_values_for_training_does_not_warn(missing):
+    settings = training()
+    del settings[missing]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_short_training(settings, lambda: range(7))
+
+
 def test_no_more_posts_are_read_than_necessary():
     posts = iter(range(10_000))
     warn_of_short_training(training(), lambda: posts)

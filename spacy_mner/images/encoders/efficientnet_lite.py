@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UsageError
+from ...utils.onnx_graph import training_error
 from ...utils.onnx_session import OnnxSession, check_onnx_runtime, is_onnx_runtime_installed
 from ..image_model import make_fingerprint
 from .efficientnet_onnx import INPUT, OUTPUTS, efficientnet_to_onnx
@@ -83,13 +84,15 @@ class EfficientNetLite(ImageClassifier):
         features = pooled[:, None] if self.regions == "global" else grid
         return Outputs(features=features, logits=network._fc(pooled))
 
-    def check_trainable(self) -> None:
-        if self.runtime == "onnx":
-            raise UsageError(
-                'The image encoder EfficientNetLite.v1 has runtime = "onnx", which is for '
-                'prediction alone. Set runtime = "auto" in its block of the config to train, or '
-                "train the pipeline that this one was optimized from."
-            )
+    def check_trainable(self, *, is_trained: bool) -> None:
+        if self.runtime != "onnx":
+            return
+        if is_trained:  # `spacy-mner optimize` has set the runtime
+            raise training_error()
+        raise UsageError(
+            'The image encoder EfficientNetLite.v1 has runtime = "onnx", which is for prediction '
+            'alone. Set runtime = "auto" in its block of the config to train.'
+        )
 
     def runner(
         self, device: torch.device | None, is_train: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from ..image_model import make_fingerprint
 from .image_encoder import Outputs
 from .saved_encoder import METADATA_KEY, Description, SavedEncoder, Weights
 
+ONNX_ENCODER = "spacy_mner.OnnxEncoder.v1"
 INPUT = "pixels"
 
 
@@ -39,14 +40,14 @@ class OnnxEncoder(SavedEncoder):
     def check_installed(self) -> None:
         check_onnx_runtime()
 
-    def check_trainable(self) -> NoReturn:
-        raise training_error("image encoder")
+    def check_trainable(self, *, is_trained: bool) -> None:
+        raise training_error()
 
     def describe(self) -> Description:
-        self.check_trainable()
+        raise training_error()  # a new one, which has no graph
 
     def load_source(self) -> nn.Module:
-        self.check_trainable()
+        raise training_error()
 
     def build(self, weights: Weights) -> nn.Module:
         graph = OnnxGraph(len(weights["graph"]))

@@ -135,8 +135,13 @@ def test_a_network_on_another_device_stays_there_where_no_device_is_given(monkey
 
 
 def test_the_runtime_onnx_refuses_training():
-    with pytest.raises(UsageError, match="runtime"):
-        EfficientNetLite(runtime="onnx").check_trainable()
+    encoder = EfficientNetLite(runtime="onnx")
+    with pytest.raises(UsageError, match='runtime = "auto"'):
+        encoder.check_trainable(is_trained=False)
+    # A trained pipeline has this runtime from `spacy-mner optimize`.
+    with pytest.raises(UsageError, match="then optimize again"):
+        encoder.check_trainable(is_trained=True)
+    EfficientNetLite().check_trainable(is_trained=False)
 
 
 def test_an_unknown_runtime_is_rejected():

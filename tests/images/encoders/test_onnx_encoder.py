@@ -78,7 +78,7 @@ def test_an_encoder_without_a_graph_and_training_are_refused(encoder):
     with pytest.raises(UsageError, match="spacy-mner optimize"):
         OnnxEncoder().encode(IMAGES)
     with pytest.raises(UsageError, match="spacy-mner optimize"):
-        encoder.check_trainable()
+        encoder.check_trainable(is_trained=False)
 
 
 def test_a_network_that_cannot_be_exported_is_named():
