@@ -39,13 +39,16 @@ class HuggingFaceNetwork(FrozenNetwork[Result]):
         self.name = name
         self.revision = revision
         self.processors: list[Any] = []
+        self._weights_hash: str | None = None  # computed at first use: it takes a while
 
     @property
     def fingerprint(self) -> str:
         network, _ = self.network_on(None)
+        if self._weights_hash is None:
+            self._weights_hash = hash_tensors(network.state_dict())
         return make_fingerprint(
             self.role.replace(" ", "-"),
-            weights=hash_tensors(network.state_dict()),
+            weights=self._weights_hash,
             preprocessing=self.processors[0].to_json_string(),
             settings=self.settings,
         )
@@ -70,6 +73,7 @@ class HuggingFaceNetwork(FrozenNetwork[Result]):
         source = HubModel(name, revision, self.role, {"AutoConfig": "config.json", **self.files})
         with torch.random.fork_rng(devices=[]):
             *self.processors, network = map(source.load, self.files)
+        self._weights_hash = None
         return network.float()
 
     def save_files(self, folder: Path) -> None:
