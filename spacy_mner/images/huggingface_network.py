@@ -34,8 +34,8 @@ class HuggingFaceNetwork(FrozenNetwork[Result]):
     # tokenizer, and the network.
     files: ClassVar[dict[str, str]]
 
-    def __init__(self, name: str, revision: str | None, **arguments: Any) -> None:
-        super().__init__(**arguments)
+    def __init__(self, name: str, revision: str | None) -> None:
+        super().__init__()
         self.name = name
         self.revision = revision
         self.processors: list[Any] = []
