@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from spacy_mner.errors import UsageError
 from spacy_mner.images import huggingface_network
 from spacy_mner.images.disk_cache import DiskCache
 from spacy_mner.images.feature_cache import FeatureCache
@@ -50,3 +52,11 @@ def test_weights_are_hashed_once_for_all_images_and_again_where_others_are_loade
     captioner.load_files(write_other_weights(tmp_path / "other"))
     assert captioner.fingerprint == captioner.fingerprint != before
     assert len(hashes) == 2
+
+
+def test_a_missing_package_is_reported_with_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    captioner = Captioner(name="any")
+    for use in (captioner.check_installed, lambda: captioner.compute([noise()])):
+        with pytest.raises(UsageError, match=r"spacy-mner\[transformers\]"):
+            use()
