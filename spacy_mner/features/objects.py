@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ from ..errors import ImageError
 from ..images.detectors.object_detector import MAX_OBJECTS
 from ..images.image_objects import ImageObject, read_objects, top_scoring
 from ..utils.text import printable
-from .featurizer import Arrays
-from .visual_featurizer import VisualFeaturizer, results_in
+from .batch import PostBatch
+from .featurizer import Arrays, Featurizer, ImageFeatures
+from .image_status import ABSENT, UNREADABLE, USED, ImageStatus
 
 # The index of a label that did not occur in training.
 UNKNOWN = 0
@@ -22,7 +22,7 @@ UNKNOWN = 0
 LABEL_CHARACTERS = 40
 
 
-class ObjectFeaturizer(VisualFeaturizer[list[ImageObject]]):
+class ObjectFeaturizer(Featurizer):
     """Encodes the top-scoring objects of a post, which are in `doc._.image_objects`.
 
     A post without objects is masked. So is a post whose objects are invalid, with the reason in its
@@ -32,19 +32,18 @@ class ObjectFeaturizer(VisualFeaturizer[list[ImageObject]]):
     n: maximum number of objects per post.
     """
 
-    attribute = "image_objects"
-
     def __init__(self, *, n: int = 5):
         if not 1 <= n <= MAX_OBJECTS:
             raise ValueError(f"n must be between 1 and {MAX_OBJECTS}, got {n}")
-        super().__init__(None)
         self.n = n
         self.dim = 0
         self.ids: dict[str, int] = {}
         self._labels: set[str] = set()
         self._widths: set[int] = set()
 
-    def update_given(self, doc: Doc) -> None:
+    def update_vocab(self, doc: Doc) -> None:
+        if doc._.image_objects is None:
+            return
         try:
             objects = top_scoring(read_objects(doc._.image_objects), self.n)
         except ImageError:
@@ -55,7 +54,6 @@ class ObjectFeaturizer(VisualFeaturizer[list[ImageObject]]):
     def finalize(self) -> None:
         labels, widths = self._labels, self._widths
         self._labels, self._widths = set(), set()  # reset for another initialization
-        super().finalize()
         if not labels:
             raise ValueError(
                 "The object modality has no labels: no training post has image_objects. Add the "
@@ -82,16 +80,33 @@ class ObjectFeaturizer(VisualFeaturizer[list[ImageObject]]):
     def dims(self) -> dict[str, int]:
         return {"n_labels": len(self.ids), "dim": self.dim}
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("image_objects",)
+
     def region_names(self, doc: Doc) -> list[str]:
-        [outcomes] = self.compute([self.open(doc)])
-        return [one.label for one in self._top_scoring(results_in(outcomes))]
+        objects = self._read(doc)
+        return [] if isinstance(objects, ImageError) else [one.label for one in objects]
 
-    def _top_scoring(self, results: Sequence[list[ImageObject]]) -> list[ImageObject]:
-        """Return the top-scoring objects of all images of a post."""
-        return top_scoring(chain.from_iterable(results), self.n)
+    def __call__(self, batch: PostBatch) -> ImageFeatures:
+        per_post = [
+            [] if masked else self._read(doc)
+            for doc, masked in zip(batch.docs, batch.without_image, strict=True)
+        ]
+        usable = [[] if isinstance(one, ImageError) else one for one in per_post]
+        return ImageFeatures(self._collate(usable), [*map(_status, per_post)])
 
-    def given(self, doc: Doc) -> list[list[ImageObject]]:
-        objects = read_objects(doc._.image_objects)
+    def _read(self, doc: Doc) -> list[ImageObject] | ImageError:
+        """Return the top-scoring usable objects of a post, or why they cannot be used."""
+        if doc._.image_objects is None:
+            return []
+        try:
+            return top_scoring(self._usable(doc._.image_objects), self.n)
+        except ImageError as error:
+            return error
+
+    def _usable(self, value: Any) -> list[ImageObject]:
+        objects = read_objects(value)
         for number, one in enumerate(objects, start=1):
             if self.dim and _width(one) != self.dim:
                 raise ImageError(
@@ -105,18 +120,17 @@ class ObjectFeaturizer(VisualFeaturizer[list[ImageObject]]):
                 "no label of image_objects occurred in training: "
                 f"{', '.join(dict.fromkeys(labels))}"
             )
-        return [usable] if usable else []
+        return usable
 
-    def collate(self, per_post: Sequence[list[list[ImageObject]]]) -> Arrays:
-        top = [self._top_scoring(results) for results in per_post]
-        shape = (len(top), max(map(len, top), default=0))
+    def _collate(self, per_post: Sequence[list[ImageObject]]) -> Arrays:
+        shape = (len(per_post), max(map(len, per_post), default=0))
         features = {
             "label": np.full(shape, UNKNOWN, dtype=np.int64),
             "available": np.zeros(shape, dtype=bool),
         }
         if self.dim:
             features["vectors"] = np.zeros((*shape, self.dim), dtype=np.float32)
-        for i, objects in enumerate(top):
+        for i, objects in enumerate(per_post):
             features["available"][i, : len(objects)] = True
             for j, one in enumerate(objects):
                 features["label"][i, j] = self.ids.get(one.label, UNKNOWN)
@@ -132,6 +146,12 @@ class ObjectFeaturizer(VisualFeaturizer[list[ImageObject]]):
     def state(self, value: dict[str, Any]) -> None:
         self._set_labels(value["labels"])
         self.dim = value["dim"]
+
+
+def _status(read: list[ImageObject] | ImageError) -> ImageStatus:
+    if isinstance(read, ImageError):
+        return ImageStatus(UNREADABLE, reasons=(str(read),))
+    return ImageStatus(USED if read else ABSENT)
 
 
 def _width(one: ImageObject) -> int:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
-from ..errors import UsageError
-from ..utils.hub_model import HubModel
+from ..utils.hub_model import HubModel, check_transformers
 from ..utils.tensor_bytes import hash_tensors
 from .frozen_network import FrozenNetwork
 from .image_model import Result, make_fingerprint
@@ -34,18 +33,21 @@ class HuggingFaceNetwork(FrozenNetwork[Result]):
     # tokenizer, and the network.
     files: ClassVar[dict[str, str]]
 
-    def __init__(self, name: str, revision: str | None, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.name = name
-        self.revision = revision
+    def __init__(self, name: str, revision: str | None) -> None:
+        super().__init__()
+        files = {"AutoConfig": "config.json", **self.files}
+        self.model = HubModel(name, revision, self.role, files)
         self.processors: list[Any] = []
+        self._weights_hash: str | None = None  # computed at first use: it takes a while
 
     @property
     def fingerprint(self) -> str:
         network, _ = self.network_on(None)
+        if self._weights_hash is None:
+            self._weights_hash = hash_tensors(network.state_dict())
         return make_fingerprint(
             self.role.replace(" ", "-"),
-            weights=hash_tensors(network.state_dict()),
+            weights=self._weights_hash,
             preprocessing=self.processors[0].to_json_string(),
             settings=self.settings,
         )
@@ -56,20 +58,15 @@ class HuggingFaceNetwork(FrozenNetwork[Result]):
         return {}
 
     def check_installed(self) -> None:
-        if find_spec("transformers") is None:
-            raise UsageError(
-                f"The {self.role} {self.name!r} needs the package transformers: pip install "
-                "'spacy-mner[transformers]'."
-            )
+        check_transformers()
 
     def load(self) -> nn.Module:
-        return self._load(self.name, self.revision)
+        return self._load(self.model)
 
-    def _load(self, name: str, revision: str | None) -> nn.Module:
-        self.check_installed()
-        source = HubModel(name, revision, self.role, {"AutoConfig": "config.json", **self.files})
+    def _load(self, model: HubModel) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
-            *self.processors, network = map(source.load, self.files)
+            *self.processors, network = map(model.load, self.files)
+        self._weights_hash = None
         return network.float()
 
     def save_files(self, folder: Path) -> None:
@@ -78,8 +75,9 @@ class HuggingFaceNetwork(FrozenNetwork[Result]):
             part.save_pretrained(folder)
 
     def load_files(self, folder: Path) -> None:
+        saved = replace(self.model, name=str(folder), revision=None)
         with self._lock:
-            self._network = self._load(str(folder), None).eval().requires_grad_(False)
+            self._network = self._load(saved).eval().requires_grad_(False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_lock"}

@@ -77,3 +77,10 @@ def make_fingerprint(name: str, **facts: Any) -> str:
     """Return `name-<16 hexadecimal digits>`, the hash of everything that determines results."""
     text = json.dumps(facts, sort_keys=True, default=asdict)
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def check_threshold(threshold: float) -> float:
+    """Return a threshold on scores. Raises ValueError unless it is from 0 to 1."""
+    if not 0.0 <= threshold <= 1.0:
+        raise ValueError(f"threshold must be between 0 and 1, got {threshold}")
+    return threshold

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,17 @@ def import_library(package: str) -> Any:
     try:
         return import_module(package)
     except ImportError as error:
-        raise UsageError(
-            f"A model of Hugging Face needs the package {package}: "
-            f"pip install 'spacy-mner[transformers]', or {package} alone."
-        ) from error
+        raise _missing(package) from error
+
+
+def check_transformers() -> None:
+    """Raise UsageError if the package transformers is not installed. Imports nothing."""
+    if find_spec("transformers") is None:
+        raise _missing("transformers")
+
+
+def _missing(package: str) -> UsageError:
+    return UsageError(
+        f"A model of Hugging Face needs the package {package}: "
+        f"pip install 'spacy-mner[transformers]', or {package} alone."
+    )

@@ -1,4 +1,4 @@
-"""What all image encoders and object detectors have in common."""
+"""What all image encoders have in common."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ from .samples import clock, noise
 NETWORKS: dict[str, dict[str, Any]] = {
     "EfficientNetLite": {"regions": "grid", "runtime": "torch"},
     "Torchvision": {"model": "resnet18"},
-    "EfficientNetLiteTagger": {"threshold": 0.02},
 }
 
 
 def build(name: str, **settings: Any) -> FrozenNetwork:
-    networks = {**registry.image_encoders.get_all(), **registry.object_detectors.get_all()}
-    return networks[f"spacy_mner.{name}.v1"](**NETWORKS[name] | settings)
+    return registry.image_encoders.get(f"spacy_mner.{name}.v1")(**NETWORKS[name] | settings)
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -79,12 +77,6 @@ def test_a_pickle_contains_the_weights_if_a_pipeline_saves_them(network):
     assert results(copy, clock()) == expected
 
 
-@pytest.mark.parametrize("name", ["EfficientNetLite", "Torchvision"])
 def test_encoders_reject_unknown_regions(name):
     with pytest.raises(ValueError):
         build(name, regions="whole")
-
-
-def test_detectors_reject_a_threshold_outside_zero_and_one():
-    with pytest.raises(ValueError):
-        build("EfficientNetLiteTagger", threshold=1.5)

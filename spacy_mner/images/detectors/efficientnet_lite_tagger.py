@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import Any
 
-from torch import Tensor, nn
-from torch.nn import functional
+import numpy as np
+import torch
 
-from ..encoders.efficientnet_lite import ARCHITECTURE, WEIGHTS_SHA256, EfficientNetLite
-from ..encoders.image_encoder import IMAGENET_CLASSES, imagenet_label
-from ..image_model import make_fingerprint
-from .object_detector import Detections, ObjectDetector
+from ...errors import ImageError
+from ..encoders.efficientnet_lite import ARCHITECTURE, EfficientNetLite
+from ..image_model import check_threshold, make_fingerprint
+from ..image_objects import ImageObject
+from .object_detector import MAX_OBJECTS, ObjectDetector
+
+WHOLE_IMAGE = (0.0, 0.0, 1.0, 1.0)
 
 
 class EfficientNetLiteTagger(ObjectDetector):
@@ -20,7 +21,8 @@ class EfficientNetLiteTagger(ObjectDetector):
 
     It classifies the whole image and locates nothing: each tag is an object whose box is the
     image. An image of one object is tagged well, one of many objects poorly. The weights are
-    installed with spacy-mner.
+    installed with spacy-mner; ONNX Runtime computes on a CPU where it is installed, as for the
+    encoder `EfficientNetLite.v1` under `runtime = "auto"`.
 
     threshold: minimum probability of a tag, from 0 to 1.
 
@@ -28,39 +30,33 @@ class EfficientNetLiteTagger(ObjectDetector):
     """
 
     def __init__(self, *, threshold: float = 0.05) -> None:
-        super().__init__(threshold)
+        self.threshold = check_threshold(threshold)
         self._encoder = EfficientNetLite()
-
-    @cached_property
-    def labels(self) -> Sequence[str]:
-        return ("background", *map(imagenet_label, range(IMAGENET_CLASSES)))
 
     @property
     def fingerprint(self) -> str:
         return make_fingerprint(
-            f"{ARCHITECTURE}-tags", weights=WEIGHTS_SHA256, threshold=self.threshold
+            f"{ARCHITECTURE}-tags", encoder=self._encoder.fingerprint, threshold=self.threshold
         )
 
     def check_installed(self) -> None:
         self._encoder.check_installed()
 
-    def load(self) -> nn.Module:
-        return self._encoder.load()
+    def batch_size(self, device: torch.device | None) -> int:
+        return self._encoder.batch_size(device)
 
-    def run(self, network: Any, image: Tensor) -> Detections:
-        preprocessing = self._encoder.preprocessing
-        size = (preprocessing.size, preprocessing.size)
-        resized = functional.interpolate(image[None], size, mode="bicubic", antialias=True)
-        mean, std = (
-            image.new_tensor(values)[:, None, None]
-            for values in (preprocessing.mean, preprocessing.std)
-        )
-        inputs = (255 * resized.clamp(0, 1) - mean) / std
-        logits = self._encoder.run(network, inputs).logits
-        assert logits is not None
-        probabilities = logits[0].softmax(0)
-        scores, classes = probabilities.sort(descending=True)
-        kept = scores >= self.threshold
-        height, width = image.shape[1:]
-        boxes = image.new_tensor([0, 0, width, height]).expand(int(kept.sum()), 4)
-        return Detections(classes[kept] + 1, boxes, scores[kept])
+    def compute(
+        self,
+        images: Sequence[np.ndarray],
+        device: torch.device | None = None,
+        is_train: bool = False,
+    ) -> list[list[ImageObject] | ImageError]:
+        tags_of_images = self._encoder.tags(images, MAX_OBJECTS, device, is_train)
+        return [
+            [
+                ImageObject(label, probability, WHOLE_IMAGE)
+                for label, probability in tags
+                if probability >= self.threshold
+            ]
+            for tags in tags_of_images
+        ]

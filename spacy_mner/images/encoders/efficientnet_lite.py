@@ -36,7 +36,7 @@ class EfficientNetLite(ImageClassifier):
     regions: "global" is the final hidden layer (the mean of the grid), "grid" its 7 x 7 cells.
     runtime: "auto" is ONNX Runtime in prediction on a CPU where it is installed, a third of the
         time, and torch elsewhere; "torch" is torch alone; "onnx" is ONNX Runtime on the CPU, and
-        refuses training. The features are the same up to 1e-5 before they are rounded.
+        refuses training. Their features differ by at most 1e-4 before they are rounded.
 
     Raises UsageError for another runtime. At first use, raises ImportError if its packages are
     missing, ValueError if the weights have an unknown hash, and UsageError if ONNX Runtime is

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from importlib.util import find_spec
 from math import isqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ...utils.hub_model import HubModel, first_line, import_library
+from ...utils.hub_model import HubModel, check_transformers, first_line, import_library
 from ...utils.tensor_bytes import hash_tensors
 from ..image_model import make_fingerprint
 from .image_encoder import Outputs, Preprocessing, Regions
@@ -73,8 +72,7 @@ class HuggingFaceVision(SavedEncoder):
         )
 
     def check_installed(self) -> None:
-        if find_spec("transformers") is None:
-            import_library("transformers")
+        check_transformers()
 
     def describe(self) -> Description:
         network: Any = self._load_network(self.model)

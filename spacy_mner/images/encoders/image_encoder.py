@@ -161,14 +161,19 @@ class ImageClassifier(ImageEncoder):
     """An image encoder whose outputs have logits."""
 
     def tags(
-        self, images: Sequence[np.ndarray], k: int = 5, device: torch.device | None = None
+        self,
+        images: Sequence[np.ndarray],
+        k: int = 5,
+        device: torch.device | None = None,
+        is_train: bool = False,
     ) -> list[list[tuple[str, float]]]:
         """Return the `k` most probable labels of each image, with their probabilities.
 
         Labels are those of ImageNet, or "class 3" for a network with another number of classes.
+        device, is_train: as in `compute`.
         """
         tags = []
-        for outputs in self._outputs(images, device):
+        for outputs in self._outputs(images, device, is_train):
             assert outputs.logits is not None
             n_classes = outputs.logits.shape[1]
             best = outputs.logits.float().softmax(1).topk(min(k, n_classes))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ...errors import ImageError, UsageError
 from ...utils.fork_safe_lock import ForkSafeLock
-from ..image_model import make_fingerprint
+from ..image_model import check_threshold, make_fingerprint
 from .image_reader import ImageReader
 
 PACKAGE = "rapidocr_onnxruntime"
@@ -41,9 +41,7 @@ class RapidOCR(ImageReader):
     """
 
     def __init__(self, *, threshold: float = 0.5) -> None:
-        if not 0.0 <= threshold <= 1.0:
-            raise ValueError(f"threshold must be between 0 and 1, got {threshold}")
-        self.threshold = threshold
+        self.threshold = check_threshold(threshold)
         self._reset()
 
     def _reset(self) -> None:

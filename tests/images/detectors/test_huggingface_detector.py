@@ -17,17 +17,24 @@ from ..samples import clock, noise
 
 transformers = pytest.importorskip("transformers")
 
+LABELS = {0: "car", 1: "cat", 2: "tree"}
 
-def write_detector(folder: Path) -> Path:
+
+def write_detector(folder: Path, *, labels: dict[int, str] = LABELS, dominant: int = -1) -> Path:
+    """A detector with random weights, which detects one class for certain if it is `dominant`."""
     config = transformers.YolosConfig(
         **SIZES,
         image_size=[32, 32],
         patch_size=8,
         num_detection_tokens=6,
-        id2label={0: "car", 1: "cat", 2: "tree"},
+        id2label=labels,
     )
     torch.manual_seed(0)
-    transformers.YolosForObjectDetection(config).save_pretrained(folder)
+    model = transformers.YolosForObjectDetection(config)
+    if dominant >= 0:
+        with torch.no_grad():
+            model.class_labels_classifier.layers[-1].bias[dominant] += 100
+    model.save_pretrained(folder)
     size = {"height": 32, "width": 32}
     transformers.YolosImageProcessor(size=size, do_pad=False).save_pretrained(folder)
     return folder
@@ -59,6 +66,26 @@ def test_objects_are_those_of_the_model_by_descending_score(folder):
     middle = float(np.median(scores))
     [fewer] = HuggingFaceDetector(name=str(folder), threshold=middle).compute([noise(40, 60)])
     assert [one.score for one in fewer] == [score for score in scores if score > middle]
+
+
+@pytest.mark.parametrize(
+    ("dominant", "label"), [(0, "car"), (1, "class 1"), (2, "cat")], ids=["before", "in", "after"]
+)
+def test_labels_are_those_of_the_ids_of_classes_where_ids_have_a_gap(tmp_path, dominant, label):
+    labels = {0: "car", 2: "cat", 3: "tree"}
+    folder = write_detector(tmp_path, labels=labels, dominant=dominant)
+    [found] = HuggingFaceDetector(name=str(folder)).compute([clock()])
+    assert {one.label for one in found} == {label}
+
+
+def test_the_fingerprint_depends_on_labels_and_threshold(folder, tmp_path):
+    renamed = write_detector(tmp_path, labels={**LABELS, 2: "bush"})
+    detectors = [
+        HuggingFaceDetector(name=str(folder)),
+        HuggingFaceDetector(name=str(folder), threshold=0.1),
+        HuggingFaceDetector(name=str(renamed)),
+    ]
+    assert len({one.fingerprint for one in detectors}) == 3
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1)])
