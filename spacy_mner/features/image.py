@@ -99,6 +99,10 @@ class ImageFeaturizer(Featurizer):
         if self.cache is not None:
             self.cache.disk = disk
 
+    def check_trainable(self, *, is_trained: bool) -> None:
+        if self.encoder is not None:
+            self.encoder.check_trainable(is_trained=is_trained)
+
     def resource_fingerprint(self, vocab: Vocab) -> str | None:
         if self.encoder is None:
             return None
@@ -121,8 +125,6 @@ class ImageFeaturizer(Featurizer):
         return [0 if isinstance(one, ImageError) else len(one) for one in outcomes]
 
     def __call__(self, batch: PostBatch) -> ImageFeatures:
-        if batch.is_train and self.encoder is not None:
-            self.encoder.check_trainable()
         opened = [
             [] if masked else self._open(doc)
             for doc, masked in zip(batch.docs, batch.without_image, strict=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
+from ..utils.fork_safe_lock import ForkSafeLock
 from ..utils.text import printable
 from .data_uris import decode_data_uri, is_data_uri
 from .decoding import decode, decode_array, decode_image
@@ -52,7 +52,7 @@ class LazyImage(ABC):
 
 
 # Posts of several threads may share a PIL image, which Pillow loads in place.
-_LOADING = threading.Lock()
+_LOADING = ForkSafeLock()
 
 
 @dataclass(frozen=True)
