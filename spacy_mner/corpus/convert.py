@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -80,6 +81,8 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     reader, write = format_of(source), writer_of(target)
     if not source.is_file():
         raise CorpusError(f"There is no file {source}.")
+    if target.exists() and os.path.samefile(source, target):  # also through a link
+        raise UsageError(f"{target} is the input. Choose another output.")
     _check_options(options, reader)
     context = ReadContext(
         options.nlp or blank_pipeline("en"),
