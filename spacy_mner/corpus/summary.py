@@ -85,5 +85,9 @@ class Summary:
     def write(self) -> None:
         """Write the summary as JSON next to the output, which can be moved with it."""
         files = {"input": Path(self.input).name, "output": Path(self.output).name}
-        entities = {"entities": dict(sorted(self.entities.items()))}
-        srsly.write_json(Path(f"{self.output}{SUFFIX}"), asdict(self) | files | entities)
+        # `asdict` makes the items of a Counter its keys.
+        counts = {
+            "entities": dict(sorted(self.entities.items())),
+            "annotated_labels": dict(self.annotated_labels),
+        }
+        srsly.write_json(Path(f"{self.output}{SUFFIX}"), asdict(self) | files | counts)

@@ -35,6 +35,12 @@ def test_a_corpus_is_converted_and_the_summary_printed(run, tmp_path):
         assert words in result.stdout
 
 
+def test_the_summary_counts_posts_by_their_annotated_labels(run, tmp_path):
+    run("train.txt", "train.spacy")
+    summary = json.loads((tmp_path / "train.spacy.summary.json").read_text())
+    assert summary["annotated_labels"] == {"all labels": 2}
+
+
 def test_orphans_selects_the_convention(run, tmp_path):
     assert run("train.txt", "train.jsonl", "--orphans", "drop").exit_code == 0
     first, second = map(json.loads, (tmp_path / "train.jsonl").read_text().splitlines())
@@ -84,7 +90,8 @@ def test_only_the_first_problems_are_printed(run, tmp_path):
     (tmp_path / "bad.txt").write_text("IMGID:1\n" + "a\tB-PER\nb\tO\na\tX\n" * 9)
     output = run("bad.txt", "bad.spacy").stdout
     assert "line 16" in output and "line 19" not in output
-    assert "and 4 more" in output
+    assert "and 4 more: bad.spacy.summary.json lists all" in output
+    assert len(json.loads((tmp_path / "bad.spacy.summary.json").read_text())["problems"]) == 9
 
 
 def test_a_corpus_without_images_is_reported(run):
