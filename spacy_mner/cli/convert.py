@@ -10,7 +10,7 @@ import typer
 from wasabi import msg
 
 from ..errors import UsageError
-from ..utils.text import first_items, remaining_items, short_repr
+from ..utils.text import first_items, pluralize, remaining_items, short_repr
 from .console import user_errors
 from .options import Code
 
@@ -220,6 +220,14 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
             + (f"; their keys that are not read: {keys}" if keys else "")
         )
         _print_more(summary.unread_keys, details)
+    for key, n in summary.unread_images.items():
+        posts = pluralize(n, "post")
+        msg.warn(
+            f"{posts} without an image: {short_repr(key)} looks like one, but is not read; rename "
+            "it 'image'"
+        )
+    if summary.empty_images:
+        msg.warn(f"{pluralize(summary.empty_images, 'post')} with an empty image, which is none")
     for problem in first_items(summary.problems):
         msg.warn(f"{unit} {problem.line}: {problem.reason}")
     _print_more(summary.problems, details)

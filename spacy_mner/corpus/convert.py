@@ -114,6 +114,8 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     summary.incomplete_entities, summary.changed_tags = context.n_orphans, context.n_changed
     summary.dropped = dict(context.dropped)
     summary.unread_keys = sorted(context.unread_keys)
+    summary.unread_images = dict(context.unread_images)
+    summary.empty_images = context.empty_images
     summary.offset_hint = context.offset_check.hint
     summary.unused_names = sorted(set(options.rename) - context.labels_seen)
     summary.write()

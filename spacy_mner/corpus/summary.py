@@ -50,6 +50,8 @@ class Summary:
     offset_hint: the mistake that most spans inside words come from; "" if there is none.
     problems: skipped and repaired parts of the input.
     unannotated: number of posts without annotation; unread_keys: their keys that are not read.
+    unread_images: number of posts without an image, by their key that looks like one.
+    empty_images: number of posts with an empty string as their image, which is none.
     unused_names: labels to be renamed or dropped that do not occur.
     """
 
@@ -75,6 +77,8 @@ class Summary:
     problems: list[Problem] = field(default_factory=list)
     unannotated: int = 0
     unread_keys: list[str] = field(default_factory=list)
+    unread_images: dict[str, int] = field(default_factory=dict)
+    empty_images: int = 0
     unused_names: list[str] = field(default_factory=list)
 
     @property

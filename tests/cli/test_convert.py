@@ -132,6 +132,22 @@ def test_posts_without_annotation_are_printed_with_their_keys(run, tmp_path):
     assert "9 of 9 posts have no annotation; their keys that are not read: 'label'" in output
 
 
+def test_a_key_that_looks_like_an_image_is_printed_with_the_key_that_is_read(run, tmp_path):
+    (tmp_path / "posts.jsonl").write_text('{"text": "a", "spans": [], "img": "1.jpg"}\n' * 9)
+    output = " ".join(run("posts.jsonl", "x.spacy", "--images-root", "images").stdout.split())
+    assert "9 posts without an image: 'img' looks like one" in output
+    assert "rename it 'image'" in output
+    summary = json.loads((tmp_path / "x.spacy.summary.json").read_text())
+    assert summary["unread_images"] == {"img": 9}
+
+
+def test_empty_images_are_counted(run, tmp_path):
+    (tmp_path / "posts.jsonl").write_text('{"text": "a", "image": ""}\n' * 2 + '{"text": "b"}\n')
+    output = " ".join(run("posts.jsonl", "x.spacy").stdout.split())
+    assert "2 posts with an empty image" in output
+    assert "empty" not in run("train.txt", "y.spacy").stdout
+
+
 def test_labels_of_the_sentiment_task_are_reported(run, tmp_path):
     (tmp_path / "sentiment.txt").write_text("IMGID:1\na\tB-NEG\n")
     assert "sentiment" in run("sentiment.txt", "x.spacy").stdout
