@@ -232,6 +232,8 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
         msg.warn(f"{unit} {problem.line}: {problem.reason}")
     _print_more(summary.problems, details)
     _print_missing("image", summary.images_missing, details)
+    if summary.root_hint:
+        msg.warn(summary.root_hint)
     _print_missing("caption", summary.captions_missing, details)
     if summary.alignment.warning:
         hint = f" Perhaps {summary.offset_hint}." if summary.offset_hint else ""

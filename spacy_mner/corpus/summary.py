@@ -48,6 +48,7 @@ class Summary:
         None if they are kept.
     alignment: of the gold spans with the tokens of a pipeline.
     offset_hint: the mistake that most spans inside words come from; "" if there is none.
+    root_hint: the folder in which missing images exist; "" if there is none.
     problems: skipped and repaired parts of the input.
     unannotated: number of posts without annotation; unread_keys: their keys that are not read.
     unread_images: number of posts without an image, by their key that looks like one.
@@ -68,6 +69,7 @@ class Summary:
     posts_with_image: int = 0
     images_matched: int = 0
     images_missing: list[MissingImage] = field(default_factory=list)
+    root_hint: str = ""
     captions_matched: int = 0
     captions_missing: list[MissingImage] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)

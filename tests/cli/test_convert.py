@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
 
+from ..images.samples import SMALLEST
+
 CONLL = "IMGID:1\nDuke\tB-OTHER\n\nIMGID:2\nEagles\tI-ORG\nb\tX\n"
 
 
@@ -17,7 +19,7 @@ def run(tmp_path, monkeypatch):
     (tmp_path / "train.txt").write_text(CONLL)
     (tmp_path / "x.jsonl").touch()
     (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "1.jpg").write_bytes(b"image")
+    (tmp_path / "images" / "1.jpg").write_bytes(SMALLEST)
 
     def convert(*arguments):
         return CliRunner().invoke(app, ["convert", *arguments])
@@ -31,7 +33,7 @@ def test_a_corpus_is_converted_and_the_summary_printed(run, tmp_path):
     assert (tmp_path / "train.spacy").exists()
     summary = json.loads((tmp_path / "train.spacy.summary.json").read_text())
     assert summary["entities"] == {"MISC": 1, "ORG": 1}
-    for words in ("entities MISC", "line 6", "no image for 2 (2): not found"):
+    for words in ("entities MISC", "line 6", "no image for 2 (2): not found in images"):
         assert words in result.stdout
 
 
@@ -70,7 +72,7 @@ def test_matched_and_missing_captions_are_printed(run, tmp_path):
     assert result.exit_code == 0
     rows = {line[:-8].strip(): line.split()[-1] for line in result.stdout.splitlines() if line}
     assert (rows["captions matched"], rows["captions missing"]) == ("1", "1")
-    assert "no caption for 2 (2): not found" in result.stdout
+    assert "no caption for 2 (2): not found in captions.tsv" in result.stdout
     assert "captions" not in run("train.txt", "train.spacy").stdout
 
 

@@ -17,6 +17,7 @@ from spacy_mner.errors import CorpusError, MNERError, UsageError
 from spacy_mner.extensions import image_as_png
 from spacy_mner.images.reference import references
 
+from ..images.samples import SMALLEST
 from .strategies import content, doc_of, docs_of, id_of, tags_of, words_of, write_jsonl
 
 CONLL = """IMGID:1015799
@@ -48,7 +49,7 @@ def source(tmp_path):
 def images(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
-    (folder / "1015799.jpg").write_bytes(b"image")
+    (folder / "1015799.jpg").write_bytes(SMALLEST)
     return folder
 
 
