@@ -14,7 +14,7 @@ import typer
 from ..errors import UsageError
 from ..utils.text import pluralize, printable
 from .console import interruptible, user_errors
-from .options import AllowUrls, BatchSize, Code, GpuId, MaxMegapixels, Model
+from .options import AllowUrls, BatchSize, Code, GpuId, MaxMegapixels, Model, check_images_root
 
 if TYPE_CHECKING:
     from ..annotate.engines import Engine
@@ -115,8 +115,7 @@ def annotate_cli(
         from ..annotate.run import annotate
         from ..annotate.task import Columns, Task
 
-        if images_root is not None and not images_root.is_dir():
-            raise UsageError(f"--images-root {images_root}: there is no such folder.")
+        check_images_root(images_root)
         if code is not None and not code.is_file():
             raise UsageError(f"--code {code}: there is no such file.")
         task = Task(

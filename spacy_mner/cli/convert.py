@@ -10,7 +10,7 @@ import typer
 from wasabi import msg
 
 from ..errors import UsageError
-from ..utils.text import first_items, remaining_items, short_repr
+from ..utils.text import first_items, pluralize, remaining_items, short_repr
 from .console import user_errors
 from .options import Code
 
@@ -209,6 +209,7 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
     from ..corpus.formats import format_of
     from ..corpus.summary import SUFFIX
 
+    details = f"{Path(summary.output).name}{SUFFIX}"
     unit = format_of(Path(summary.input)).unit
     rows = _rows(summary, has_image_source, has_captions)
     msg.table(rows, aligns=("l", "r"))
@@ -218,12 +219,22 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
             f"{summary.unannotated:,} of {summary.posts:,} posts have no annotation"
             + (f"; their keys that are not read: {keys}" if keys else "")
         )
-        _print_more(summary.unread_keys)
+        _print_more(summary.unread_keys, details)
+    for key, n in summary.unread_images.items():
+        posts = pluralize(n, "post")
+        msg.warn(
+            f"{posts} without an image: {short_repr(key)} looks like one, but is not read; rename "
+            "it 'image'"
+        )
+    if summary.empty_images:
+        msg.warn(f"{pluralize(summary.empty_images, 'post')} with an empty image, which is none")
     for problem in first_items(summary.problems):
         msg.warn(f"{unit} {problem.line}: {problem.reason}")
-    _print_more(summary.problems)
-    _print_missing("image", summary.images_missing)
-    _print_missing("caption", summary.captions_missing)
+    _print_more(summary.problems, details)
+    _print_missing("image", summary.images_missing, details)
+    if summary.root_hint:
+        msg.warn(summary.root_hint)
+    _print_missing("caption", summary.captions_missing, details)
     if summary.alignment.warning:
         hint = f" Perhaps {summary.offset_hint}." if summary.offset_hint else ""
         msg.warn(f"{summary.alignment.warning}{hint}")
@@ -237,7 +248,7 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
             if summary.posts_with_image
             else "No post has an image; --images-root or --features attaches them."
         )
-    msg.good(f"Wrote {summary.output} and {Path(summary.output).name}{SUFFIX}.")
+    msg.good(f"Wrote {summary.output} and {details}.")
 
 
 def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[tuple[str, str]]:
@@ -264,12 +275,13 @@ def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[
     return [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in rows]
 
 
-def _print_missing(kind: str, items: list[MissingImage]) -> None:
+def _print_missing(kind: str, items: list[MissingImage], details: str) -> None:
     for missing in first_items(items):
         msg.warn(f"no {kind} for {missing.post} ({missing.reference}): {missing.reason}")
-    _print_more(items)
+    _print_more(items, details)
 
 
-def _print_more(items: list) -> None:
+def _print_more(items: list, details: str) -> None:
+    """Print how many items follow the first, and the file that lists all."""
     if remaining_items(items):
-        msg.text(remaining_items(items))
+        msg.text(f"{remaining_items(items)}: {details} lists all")

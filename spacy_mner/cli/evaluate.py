@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 from wasabi import msg
 
 from .console import user_errors
-from .options import BatchSize, Code, Data, GpuId, ImagesRoot, Model
+from .options import BatchSize, Code, Data, GpuId, ImagesRoot, Model, check_images_root
 
 NOTHING = "–"
 
@@ -56,10 +57,14 @@ def evaluate_cli(
 ) -> None:
     """Score a pipeline on annotated posts: entities with labels, and boundaries alone."""
     from ..corpus.docbin import read_docs
+    from ..errors import ImageWarning
     from ..evaluation.evaluate import evaluate
     from ..pipeline.load_for_command import load_pipeline
 
-    with user_errors():
+    with user_errors(), warnings.catch_warnings():
+        # The number of these images is printed below the scores.
+        warnings.simplefilter("ignore", ImageWarning)
+        check_images_root(images_root)
         nlp = load_pipeline(model, gpu_id, code)
         scores = evaluate(
             nlp,
@@ -106,6 +111,7 @@ def show(scores: dict[str, Any]) -> None:
             f"the tokens of the pipeline and cannot be found; {aligned:.1%} align."
         )
     status = ", ".join(f"{kind} {n:,}" for kind, n in scores["image_status"].items())
+    _warn_of_images(scores)
     posts = f"{scores['posts']:,} posts, {scores['posts_with_image']:,} with an image"
     msg.text(f"{posts}; images {scores['images']}{f' ({status})' if status else ''}")
     if scores["words_per_second"]:
@@ -114,3 +120,16 @@ def show(scores: dict[str, Any]) -> None:
 
 def _percent(scores: dict[str, Any], names: tuple[str, ...]) -> list[str]:
     return [NOTHING if scores[name] is None else f"{100 * scores[name]:.2f}" for name in names]
+
+
+def _warn_of_images(scores: dict[str, Any]) -> None:
+    from ..features.image_status import IN_PART, UNREADABLE
+
+    reason = scores["first_image_problem"]
+    if reason is not None:
+        n = sum(scores["image_status"].get(name, 0) for name in (UNREADABLE, IN_PART))
+        hint = ": --images-root names the folder" if reason.startswith("no such file") else ""
+        msg.warn(
+            f"{n:,} of {scores['posts_with_image']:,} posts have an image that was not used, e.g. "
+            f"{reason}{hint}"
+        )

@@ -11,7 +11,7 @@ from wasabi import msg
 
 from ..errors import UsageError
 from .console import user_errors
-from .options import BatchSize, Code, Data, GpuId, Model
+from .options import BatchSize, Code, Data, GpuId, Model, check_images_root
 
 if TYPE_CHECKING:
     from ..visualize.explain import Explanation
@@ -58,6 +58,7 @@ def explain_cli(
         warnings.simplefilter("ignore", ImageWarning)
         if output.suffix.lower() not in SUFFIXES:
             raise UsageError(f"The name of the page must end in .html or .htm, got {output}.")
+        check_images_root(images_root)
         nlp = load_pipeline(model, gpu_id, code)
         other = None if against is None else load_pipeline(against, gpu_id)
         docs = read_docs(data, nlp.vocab, images_root)

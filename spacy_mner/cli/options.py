@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
+
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="Package name or folder of a pipeline.")
 ]
@@ -34,3 +36,9 @@ Code = Annotated[
         help="Python file to import first: it registers functions that the config names.",
     ),
 ]
+
+
+def check_images_root(images_root: Path | None) -> None:
+    """Raise UsageError for --images-root without a folder."""
+    if images_root is not None and not images_root.is_dir():
+        raise UsageError(f"--images-root {images_root}: there is no such folder.")

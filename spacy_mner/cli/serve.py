@@ -13,7 +13,7 @@ import typer
 
 from ..errors import UsageError
 from .console import user_errors
-from .options import AllowUrls, Code, GpuId, MaxMegapixels, Model
+from .options import AllowUrls, Code, GpuId, MaxMegapixels, Model, check_images_root
 
 
 def serve_cli(
@@ -96,8 +96,7 @@ def serve_cli(
                 f"The command serve needs the package {error.name}: pip install 'spacy-mner[serve]'"
             ) from error
 
-        if images_root is not None and not images_root.is_dir():
-            raise UsageError(f"--images-root {images_root}: there is no such folder.")
+        check_images_root(images_root)
         with _listen(host, port) as listening:
             settings = ServerSettings(
                 model=model,

@@ -56,7 +56,10 @@ class ImageAttacher:
             self.summary.images_matched += len(found)
             doc._.image_features = _concatenate(found)
         if self.folder is not None:
-            kept = self._find_all(doc, self.folder, refs, self.summary.images_missing)
+            missing: list[MissingImage] = []
+            kept = self._find_all(doc, self.folder, refs, missing)
+            self.summary.images_missing += missing
+            self._suggest_root(self.folder, missing)
             self.summary.images_matched += sum(map(_is_name, kept))
         elif self.features is not None or self.by_id:
             kept = [one for one in refs if not _is_name(one)]
@@ -65,6 +68,17 @@ class ImageAttacher:
         if kept != refs:
             doc._.image = kept[0] if len(kept) == 1 else (kept or None)
         return doc
+
+    def _suggest_root(self, folder: ImageFolder, missing: list[MissingImage]) -> None:
+        """Look for the first missing image of the corpus that exists in another folder."""
+        for one in missing:
+            if self.summary.root_hint:
+                return
+            if (root := folder.other_root(one.reference)) is not None:
+                self.summary.root_hint = (
+                    f"{folder.root / one.reference} does not exist, {root / one.reference} does: "
+                    f"--images-root {root}"
+                )
 
     def _attach_caption(self, doc: Doc, captions: CaptionFile, names: list[Any]) -> None:
         """Look captions up by the names of the images, or else by the id of the post.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -80,6 +81,8 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     reader, write = format_of(source), writer_of(target)
     if not source.is_file():
         raise CorpusError(f"There is no file {source}.")
+    if target.exists() and os.path.samefile(source, target):  # also through a link
+        raise UsageError(f"{target} is the input. Choose another output.")
     _check_options(options, reader)
     context = ReadContext(
         options.nlp or blank_pipeline("en"),
@@ -111,6 +114,8 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     summary.incomplete_entities, summary.changed_tags = context.n_orphans, context.n_changed
     summary.dropped = dict(context.dropped)
     summary.unread_keys = sorted(context.unread_keys)
+    summary.unread_images = dict(context.unread_images)
+    summary.empty_images = context.empty_images
     summary.offset_hint = context.offset_check.hint
     summary.unused_names = sorted(set(options.rename) - context.labels_seen)
     summary.write()

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CorpusError
+from ..errors import CorpusError, ImageError
+from ..images.decoding import check_format
 from ..images.safety.paths import OUTSIDE_FOLDER, is_path_traversal, to_path
 from .conll import read_lines
 from .image_names import AllImagesOf, ImageNotFound, NameIndex, normalize_name, stem
@@ -52,9 +53,29 @@ class ImageFolder:
         self._indexes: dict[PurePosixPath, NameIndex] = {}
 
     def find(self, reference: str) -> str:
-        """Return the path of an image relative to the folder, with forward slashes."""
+        """Return the path of an image relative to the folder, with forward slashes.
+
+        Raises ImageNotFound, also for a file that is not an image.
+        """
         path = self._below_root(reference)
-        return str(path.parent / self._index(path.parent).find(path.name))
+        found = path.parent / self._index(path.parent).find(path.name)
+        try:
+            check_format(self.root / found)
+        except ImageError as error:
+            raise ImageNotFound(str(error)) from error
+        return str(found)
+
+    def other_root(self, reference: str) -> Path | None:
+        """Return a folder in which a reference exists that does not exist in this one.
+
+        It is the working directory, or the parent of this folder; None if it is neither.
+        """
+        try:
+            path = relative_path(reference)
+            roots = () if (self.root / path).exists() else (Path(), self.root.parent)
+            return next((one for one in roots if (one / path).is_file()), None)
+        except (ImageNotFound, OSError):  # such as for a name that is too long
+            return None
 
     def names_of(self, post_id: str) -> list[str]:
         """Return the paths of image files named `<id>` or `<id>_…`, sorted."""
@@ -67,7 +88,7 @@ class ImageFolder:
 
     def _index(self, folder: PurePosixPath) -> NameIndex:
         if folder not in self._indexes:
-            self._indexes[folder] = NameIndex(self._files(folder))
+            self._indexes[folder] = NameIndex(self._files(folder), self.root / folder)
         return self._indexes[folder]
 
     def _below_root(self, reference: str) -> PurePosixPath:
@@ -95,7 +116,7 @@ class FileIndex:
         for name, value in values:
             if self._values.setdefault(normalize_name(name), value) is not value:
                 raise CorpusError(f"{path}: duplicate id {name}; remove one of them.")
-        self._index = NameIndex(self._values)
+        self._index = NameIndex(self._values, path)
 
     def find(self, reference: str) -> Any:
         """Return the value of an id. Raises ImageNotFound."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable
+from pathlib import Path
 
 from ..images.decoding import image_suffixes
 
@@ -27,9 +28,13 @@ def stem(name: str) -> str:
 
 
 class NameIndex:
-    """Finds a name exactly, or else by its stem if that is unambiguous."""
+    """Finds a name exactly, or else by its stem if that is unambiguous.
 
-    def __init__(self, names: Iterable[str]) -> None:
+    where: the file or folder that has the names, for messages.
+    """
+
+    def __init__(self, names: Iterable[str], where: Path) -> None:
+        self._where = where
         self._exact: dict[str, str] = {}
         self._by_stem: dict[str, list[str]] = {}
         for name in names:
@@ -45,7 +50,7 @@ class NameIndex:
             return self._exact[key]
         candidates = self._by_stem.get(key) or self._by_stem.get(stem(key), [])
         if not candidates:
-            raise ImageNotFound("not found")
+            raise ImageNotFound(f"not found in {self._where}")
         if len(candidates) > 1:
             raise ImageNotFound(f"ambiguous: {', '.join(sorted(candidates))}")
         return candidates[0]

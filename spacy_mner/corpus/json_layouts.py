@@ -20,7 +20,7 @@ from .posts import ReadContext
 from .record import UNKNOWN_SPACES, is_image_region
 from .spans import Offsets, token_offsets
 from .tags import BIO, Scheme, Tag, parse_tag
-from .unread_annotation import find_unread, is_tweet_entities, jq_step
+from .unread_annotation import find_unread, find_unread_image, is_tweet_entities, jq_step
 from .without_text import explain_no_text
 
 # Keys of the same meaning; the first that has a value counts.
@@ -75,7 +75,7 @@ class LayoutConverter:
         item = _as_object(item)
         text, tokens = _text_and_tokens(item)
         record = {key: value for key, value in item.items() if key not in ANNOTATION_KEYS}
-        record |= {"text": text, "image": _image(item)}
+        record |= {"text": text, "image": self._image(item)}
         if _words(item) is not None:
             record["tokens"] = [{"start": start, "end": end} for start, end in tokens or []]
             record[UNKNOWN_SPACES] = _text(item) is None
@@ -93,6 +93,14 @@ class LayoutConverter:
         others = [key for key in GENERAL_KEYS[:3] if key in keys and key not in read]
         record["label"] = _first(item, others)
         return record | {"spans": _only_one(read, item)}
+
+    def _image(self, item: Json) -> Any:
+        """Return the image of a post, and count those that have none but were meant to."""
+        image = _image(item)
+        self.context.empty_images += image == ""
+        if image is None and (key := find_unread_image(item, READ_KEYS)) is not None:
+            self.context.unread_images[key] += 1
+        return image
 
     def _annotation(self, item: Json, key: str, tokens: list[Offsets] | None) -> Spans | None:
         """Return the spans under a key; None if it holds no annotation of spans."""

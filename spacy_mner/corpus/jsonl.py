@@ -40,7 +40,10 @@ def parse_jsonl(lines: Iterable[str], context: ReadContext, scheme: Scheme = BIO
 
 
 def _load(line: str) -> Any:
-    record = load_json(line)
+    try:
+        record = load_json(line)
+    except json.JSONDecodeError as error:  # whose message has a number of a line as well, 1
+        raise ValueError(f"{error.msg}: column {error.colno}") from error
     if "\\u" in line:
         refuse_lone_surrogates(record)
     return record

@@ -25,7 +25,7 @@ from ..utils.atomic_file import atomic_file
 from .offsets import exported_text
 from .posts import ReadContext
 from .record import doc_to_record
-from .unread_annotation import find_unread
+from .unread_annotation import find_unread, find_unread_image
 
 # The names of the tags in a project's labeling config:
 # <Text name="text" value="$text"/>, <Labels name="label" toName="text">.
@@ -88,6 +88,7 @@ class _TaskParser:
     def __init__(self, task: dict[str, Any], number: int, context: ReadContext) -> None:
         self.task = task
         self.report = functools.partial(context.report, number)
+        self.unread_images = context.unread_images
         self.is_minimal = not isinstance(task.get("data"), dict)
         self.data: dict[str, Any] = task if self.is_minimal else task["data"]
         self.left_out: Counter[str] = Counter()
@@ -127,6 +128,8 @@ class _TaskParser:
         extra = self.data.get(EXTRA)
         if isinstance(extra, dict):
             return {"image": image} | extra
+        if image is None and (key := find_unread_image(self.data, ("text", "id"))) is not None:
+            self.unread_images[key] += 1
         return {"image": image, "id": self.data.get("id", self.task.get("id"))}
 
     def _regions(self) -> list[Any] | None:

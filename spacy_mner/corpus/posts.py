@@ -45,6 +45,8 @@ class ReadContext:
     offset_check: of the character offsets of spans.
     scheme: name of the scheme of its tags; None for a format without tags.
     unread_keys: keys of JSON posts without annotation that are not read.
+    unread_images: number of JSON posts without an image, by their key that looks like one.
+    empty_images: number of JSON posts with an empty string as their image.
     n_orphans, n_changed: sums of `Repaired.orphans` and `Repaired.changed` over posts.
     """
 
@@ -60,6 +62,8 @@ class ReadContext:
     offset_check: OffsetCheck = field(default_factory=OffsetCheck)
     scheme: str | None = None
     unread_keys: set[str] = field(default_factory=set)
+    unread_images: Counter[str] = field(default_factory=Counter)
+    empty_images: int = 0
     n_orphans: int = 0
     n_changed: int = 0
 

@@ -48,8 +48,11 @@ class Summary:
         None if they are kept.
     alignment: of the gold spans with the tokens of a pipeline.
     offset_hint: the mistake that most spans inside words come from; "" if there is none.
+    root_hint: the folder in which missing images exist; "" if there is none.
     problems: skipped and repaired parts of the input.
     unannotated: number of posts without annotation; unread_keys: their keys that are not read.
+    unread_images: number of posts without an image, by their key that looks like one.
+    empty_images: number of posts with an empty string as their image, which is none.
     unused_names: labels to be renamed or dropped that do not occur.
     """
 
@@ -66,6 +69,7 @@ class Summary:
     posts_with_image: int = 0
     images_matched: int = 0
     images_missing: list[MissingImage] = field(default_factory=list)
+    root_hint: str = ""
     captions_matched: int = 0
     captions_missing: list[MissingImage] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
@@ -75,6 +79,8 @@ class Summary:
     problems: list[Problem] = field(default_factory=list)
     unannotated: int = 0
     unread_keys: list[str] = field(default_factory=list)
+    unread_images: dict[str, int] = field(default_factory=dict)
+    empty_images: int = 0
     unused_names: list[str] = field(default_factory=list)
 
     @property
@@ -85,5 +91,9 @@ class Summary:
     def write(self) -> None:
         """Write the summary as JSON next to the output, which can be moved with it."""
         files = {"input": Path(self.input).name, "output": Path(self.output).name}
-        entities = {"entities": dict(sorted(self.entities.items()))}
-        srsly.write_json(Path(f"{self.output}{SUFFIX}"), asdict(self) | files | entities)
+        # `asdict` makes the items of a Counter its keys.
+        counts = {
+            "entities": dict(sorted(self.entities.items())),
+            "annotated_labels": dict(self.annotated_labels),
+        }
+        srsly.write_json(Path(f"{self.output}{SUFFIX}"), asdict(self) | files | counts)

@@ -1,13 +1,16 @@
-"""Recognition of annotation under keys that are not read, as opposed to metadata."""
+"""Recognition of annotation and images under keys that are not read, as opposed to metadata."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
+from ..images.data_uris import is_data_uri
+from ..images.decoding import image_suffixes
 from .tags import parse_tag
 
 # `entities` of a tweet is an object with these keys, or with entities that Twitter found.
@@ -31,6 +34,9 @@ ANNOTATION = re.compile(
 )
 # Those of them that have other values. Tags are words about the post unless they are objects.
 OTHER_NAMES = ("context_annotations", "extended_entities", "display_text_range", "tags")
+
+# Names of keys that hold images.
+IMAGE = re.compile(r"image|img|photo|picture", re.I)
 
 # Names of keys that hold a position in a text.
 POSITION = re.compile(r"start|begin|from|offset|end|stop|^to$|length|pos|index|indices|span", re.I)
@@ -91,6 +97,32 @@ def find_unread(
         if not (has_tags and isinstance(value, list)) and _is_named_annotation(key, value):
             return UnreadAnnotation(key)
     return None
+
+
+def find_unread_image(item: Mapping[str, Any], read: Container[str]) -> str | None:
+    """Return the first key that is not read, but looks like one of images; None if there is none.
+
+    read: keys that are read.
+    """
+    return next(
+        (key for key, value in item.items() if key not in read and _is_image(key, value)), None
+    )
+
+
+def _is_image(key: str, value: Any) -> bool:
+    if isinstance(value, Mapping):  # of a data set of Hugging Face
+        value = value.get("path")
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(one, str) and one and _is_reference(key, one) for one in values)
+
+
+def _is_reference(key: str, value: str) -> bool:
+    """Whether a value is the path, URL or id of an image, as opposed to a text about one."""
+    if is_data_uri(value):
+        return True
+    suffix = PurePosixPath(re.split("[?#]", value)[0]).suffix.lower()
+    signs = (suffix in image_suffixes(), IMAGE.search(key) is not None, not re.search(r"\s", value))
+    return sum(signs) >= 2
 
 
 def _is_labeled(mention: Any) -> bool:

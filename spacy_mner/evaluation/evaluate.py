@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from spacy.training import Example
 
 from ..corpus.predicted import SpanAlignment, make_joined, make_predicted
 from ..extensions import has_image
-from ..features.image_status import ImageStatus
+from ..features.image_status import ABSENT, IGNORED, ImageStatus
 from .image_ablation import ImageCondition, set_images
 from .scorer import score_entities
 
@@ -89,10 +89,12 @@ def score_prediction(prediction: Prediction) -> dict[str, Any]:
 
     Returns a JSON-serializable dict: the scores of `score_entities`; `tokenization` ("pipeline" or
     "gold"), `spans` and `misaligned_spans`; `posts`, `posts_with_image`, `tokens` (annotated
-    ones); `image_status`, the number of posts by category; `seconds` and
+    ones); `image_status`, the number of posts by category; `first_image_problem`, why an image of
+    the first post whose images were not all used was not (None: all were); `seconds` and
     `words_per_second`.
     """
     references = [example.reference for example in prediction.examples]
+    predicted = [example.predicted for example in prediction.examples]
     tokens = sum(map(len, references))
     return {
         "images": prediction.images,
@@ -104,7 +106,8 @@ def score_prediction(prediction: Prediction) -> dict[str, Any]:
         "spans": prediction.alignment.spans,
         "misaligned_spans": prediction.alignment.misaligned,
         **score_entities(prediction.examples),
-        "image_status": count_status(example.predicted for example in prediction.examples),
+        "image_status": count_status(predicted),
+        "first_image_problem": next(_image_problems(predicted), None),
         "seconds": prediction.seconds,
         "words_per_second": tokens / prediction.seconds if prediction.seconds else None,
     }
@@ -114,6 +117,13 @@ def images_root_of(nlp: Language) -> Path | None:
     """Return the folder against which a pipeline resolves relative image paths."""
     roots = (getattr(pipe, "images_root", None) for _, pipe in nlp.pipeline)
     return next((Path(root) for root in roots if root is not None), None)
+
+
+def _image_problems(docs: Iterable[Doc]) -> Iterator[str]:
+    """Yield the reasons why images were not used, except those that no modality reads."""
+    for doc in docs:
+        status = ImageStatus.parse(doc._.image_status or ABSENT)
+        yield from () if status.kind == IGNORED else status.reasons
 
 
 def count_status(docs: Iterable[Doc]) -> dict[str, int]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -21,6 +22,7 @@ BLOCK = 1 << 20
 HEIF_SUFFIXES = frozenset({".heic", ".heics", ".heif", ".heifs", ".hif"})
 # The first box of a HEIF file, with the brand of one of its codecs (HEVC).
 HEIF = re.compile(rb".{4}ftyp.{0,60}?he[iv][cxms]", re.DOTALL)
+HEIF_LENGTH = 72
 
 EXIF_ORIENTATION = 0x0112
 TRANSPOSES = {
@@ -45,8 +47,7 @@ def decode(content: bytes, limits: Limits = TRUSTED) -> np.ndarray:
     limits.check_bytes(len(content))
     formats = [name for name in _formats() if limits.allows(name)]
     with _image_errors(limits):
-        if "HEIF" not in formats and limits.allows("HEIF") and HEIF.match(content):
-            raise ImageError("a HEIF (HEIC) image: pip install 'spacy-mner[heif]'")
+        _check_heif(content, limits)
         check_strips(content, limits)
         with Image.open(open_content(content, limits), formats=formats) as image:
             limits.check_size(*image.size)
@@ -54,6 +55,20 @@ def decode(content: bytes, limits: Limits = TRUSTED) -> np.ndarray:
             if image.format in ("JPEG", "MPO"):
                 check_scans(content, limits)
             return _rgb(image)
+
+
+def check_format(path: Path) -> None:
+    """Raise ImageError for a file whose header is not that of an image that `decode` supports.
+
+    Its pixels are not decoded.
+    """
+    with _image_errors(TRUSTED), path.open("rb") as file:
+        start = file.read(HEIF_LENGTH)
+        if not start:
+            raise ImageError("empty file")
+        _check_heif(start, TRUSTED)
+        file.seek(0)
+        Image.open(file, formats=[name for name in _formats() if TRUSTED.allows(name)]).close()
 
 
 def decode_image(image: Image.Image) -> np.ndarray:
@@ -98,6 +113,12 @@ def _formats() -> list[str]:
 
         register_heif_opener()
     return list(Image.ID)
+
+
+def _check_heif(content: bytes, limits: Limits) -> None:
+    """Raise ImageError for a HEIF file if its optional decoder is missing."""
+    if "HEIF" not in _formats() and limits.allows("HEIF") and HEIF.match(content):
+        raise ImageError("a HEIF (HEIC) image: pip install 'spacy-mner[heif]'")
 
 
 @contextmanager

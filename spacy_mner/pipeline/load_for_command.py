@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,12 @@ FILES: dict[str, Callable[[Path], Any]] = {
     "vocab/vectors.cfg": srsly.read_json,
 }
 
+# Pipelines in the output folder of a training, the better one first.
+TRAINED = ("model-best", "model-last")
+
+# The errors of spaCy for names of functions and of factories that are not registered.
+UNREGISTERED = re.compile(r"\[E(893|002)\]")
+
 
 def load_pipeline(model: str, gpu_id: int = -1, code: Path | None = None) -> Language:
     """Load a pipeline onto a GPU, or onto the CPU (-1).
@@ -45,9 +52,23 @@ def load_pipeline(model: str, gpu_id: int = -1, code: Path | None = None) -> Lan
         return spacy.load(model)
     # For truncated files, spaCy and msgpack raise many types of exceptions.
     except Exception as error:
-        damaged = damaged_file(Path(model))
-        where = "" if damaged is None else f"{damaged} is damaged: "
-        raise LoadingError(f"Cannot load the pipeline {model}: {where}{error}") from error
+        reason = _reason(Path(model), str(error))
+        raise LoadingError(f"Cannot load the pipeline {model}: {reason}") from error
+
+
+def _reason(model: Path, error: str) -> str:
+    """Explain an error of spaCy."""
+    if (damaged := damaged_file(model)) is not None:
+        return f"{damaged} is damaged: {error}"
+    if not (model / "meta.json").exists():
+        for inside in (model / name for name in TRAINED):
+            if (inside / "meta.json").is_file():
+                return f"it is the output folder of a training. Pass a pipeline in it: {inside}"
+    if UNREGISTERED.search(error):
+        # The names that are registered are listed last, and are hundreds.
+        shown = error.partition("Available ")[0].strip()
+        return f"pass the file that registers it: --code FILE. {shown}"
+    return error
 
 
 def import_code(path: Path) -> None:

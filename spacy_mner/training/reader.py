@@ -41,18 +41,24 @@ def build_multimodal_corpus(
     gold_preproc: predict on the gold tokens instead of those of the pipeline's tokenizer. A
         corpus with unknown spaces, such as CoNLL, always keeps its tokens.
 
-    Raises UsageError without a path and for an invalid image_dropout, CorpusError if there is no
-    corpus at the path: before a training, not when it first reads the dev posts.
+    Raises UsageError without a path, for an images_root that is no folder and for an invalid
+    image_dropout, CorpusError if there is no corpus at the path: before a training, not when it
+    first reads the dev posts.
     """
     if path is None:
         raise UsageError(
-            "The corpus reader has no path: set it in the config, or by --paths.train and "
-            "--paths.dev; `spacy-mner convert` writes a corpus."
+            "A corpus reader has no path: set both --paths.train and --paths.dev, or its path in "
+            "the config; `spacy-mner convert` writes a corpus."
         )
     if not 0.0 <= image_dropout <= 1.0:
         raise UsageError(f"image_dropout must be between 0 and 1, got {image_dropout}.")
     corpus_files(Path(path))
     root = None if images_root is None else Path(images_root)
+    if root is not None and not root.is_dir():
+        raise UsageError(
+            f"images_root {root}: there is no such folder. Set it by --paths.images_root or in the "
+            "config; relative image paths are resolved against it."
+        )
     return MultimodalCorpus(Path(path), root, image_dropout, limit, max_length, gold_preproc)
 
 

@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
 
+from ..images.samples import SMALLEST
+
 CONLL = "IMGID:1\nDuke\tB-OTHER\n\nIMGID:2\nEagles\tI-ORG\nb\tX\n"
 
 
@@ -17,7 +19,7 @@ def run(tmp_path, monkeypatch):
     (tmp_path / "train.txt").write_text(CONLL)
     (tmp_path / "x.jsonl").touch()
     (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "1.jpg").write_bytes(b"image")
+    (tmp_path / "images" / "1.jpg").write_bytes(SMALLEST)
 
     def convert(*arguments):
         return CliRunner().invoke(app, ["convert", *arguments])
@@ -31,8 +33,14 @@ def test_a_corpus_is_converted_and_the_summary_printed(run, tmp_path):
     assert (tmp_path / "train.spacy").exists()
     summary = json.loads((tmp_path / "train.spacy.summary.json").read_text())
     assert summary["entities"] == {"MISC": 1, "ORG": 1}
-    for words in ("entities MISC", "line 6", "no image for 2 (2): not found"):
+    for words in ("entities MISC", "line 6", "no image for 2 (2): not found in images"):
         assert words in result.stdout
+
+
+def test_the_summary_counts_posts_by_their_annotated_labels(run, tmp_path):
+    run("train.txt", "train.spacy")
+    summary = json.loads((tmp_path / "train.spacy.summary.json").read_text())
+    assert summary["annotated_labels"] == {"all labels": 2}
 
 
 def test_orphans_selects_the_convention(run, tmp_path):
@@ -64,7 +72,7 @@ def test_matched_and_missing_captions_are_printed(run, tmp_path):
     assert result.exit_code == 0
     rows = {line[:-8].strip(): line.split()[-1] for line in result.stdout.splitlines() if line}
     assert (rows["captions matched"], rows["captions missing"]) == ("1", "1")
-    assert "no caption for 2 (2): not found" in result.stdout
+    assert "no caption for 2 (2): not found in captions.tsv" in result.stdout
     assert "captions" not in run("train.txt", "train.spacy").stdout
 
 
@@ -84,7 +92,8 @@ def test_only_the_first_problems_are_printed(run, tmp_path):
     (tmp_path / "bad.txt").write_text("IMGID:1\n" + "a\tB-PER\nb\tO\na\tX\n" * 9)
     output = run("bad.txt", "bad.spacy").stdout
     assert "line 16" in output and "line 19" not in output
-    assert "and 4 more" in output
+    assert "and 4 more: bad.spacy.summary.json lists all" in output
+    assert len(json.loads((tmp_path / "bad.spacy.summary.json").read_text())["problems"]) == 9
 
 
 def test_a_corpus_without_images_is_reported(run):
@@ -123,6 +132,22 @@ def test_posts_without_annotation_are_printed_with_their_keys(run, tmp_path):
     output = " ".join(run("posts.jsonl", "x.spacy").stdout.split())
     assert output.count("label") == 1
     assert "9 of 9 posts have no annotation; their keys that are not read: 'label'" in output
+
+
+def test_a_key_that_looks_like_an_image_is_printed_with_the_key_that_is_read(run, tmp_path):
+    (tmp_path / "posts.jsonl").write_text('{"text": "a", "spans": [], "img": "1.jpg"}\n' * 9)
+    output = " ".join(run("posts.jsonl", "x.spacy", "--images-root", "images").stdout.split())
+    assert "9 posts without an image: 'img' looks like one" in output
+    assert "rename it 'image'" in output
+    summary = json.loads((tmp_path / "x.spacy.summary.json").read_text())
+    assert summary["unread_images"] == {"img": 9}
+
+
+def test_empty_images_are_counted(run, tmp_path):
+    (tmp_path / "posts.jsonl").write_text('{"text": "a", "image": ""}\n' * 2 + '{"text": "b"}\n')
+    output = " ".join(run("posts.jsonl", "x.spacy").stdout.split())
+    assert "2 posts with an empty image" in output
+    assert "empty" not in run("train.txt", "y.spacy").stdout
 
 
 def test_labels_of_the_sentiment_task_are_reported(run, tmp_path):

@@ -93,3 +93,17 @@ def test_posts_that_are_not_converted_yet_are_an_error_with_the_command(folder):
     result = run("model", "d.jsonl")
     assert result.exit_code == 1
     assert "spacy-mner convert d.jsonl d.spacy" in " ".join(result.stdout.split())
+
+
+def test_a_missing_images_root_is_an_error(folder):
+    result = run("model", "d.spacy", "--images-root", "nofolder")
+    assert result.exit_code == 1 and "--images-root nofolder" in result.stdout
+
+
+def test_images_that_were_not_used_are_counted_with_an_example(folder):
+    write_posts("x.spacy", ("ORG", "gone.jpg"), ("ORG", "gone.jpg"), ("ORG", "ORG.jpg"))
+    output = " ".join(run("model", "x.spacy", "--output", "x.json").stdout.split())
+    assert "2 of 3 posts have an image that was not used, e.g. no such file" in output
+    assert "--images-root" in output
+    assert json.loads((folder / "x.json").read_text())["first_image_problem"] == "no such file"
+    assert "not used" not in run("model", "one.spacy").stdout

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from spacy_mner.corpus.convert import Options, convert
 
+from ..images.samples import SMALLEST
 from .strategies import docs_of, write_jsonl
 
 CONLL = """IMGID:1015799
@@ -39,7 +42,7 @@ def images(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     for name in ("1015799.jpg", "2.jpg"):
-        (folder / name).write_bytes(b"image")
+        (folder / name).write_bytes(SMALLEST)
     return folder
 
 
@@ -69,7 +72,7 @@ def test_images_are_stored_relative_to_images_root(attach, images):
     assert images_of(docs) == ["1015799.jpg", None, None]
     assert (summary.images_matched, summary.posts_with_image) == (1, 1)
     assert [(one.post, one.reference, one.reason) for one in summary.images_missing] == [
-        ("17_06_4705", "17_06_4705", "not found"),
+        ("17_06_4705", "17_06_4705", f"not found in {images}"),
         ("../../etc/passwd", "../../etc/passwd", "outside the image folder"),
     ]
 
@@ -92,6 +95,36 @@ def test_each_image_of_a_header_is_looked_up(attach, images):
     docs, summary = attach("IMGID:1015799,2,3\na\tO\n", images_root=images)
     assert images_of(docs) == [("1015799.jpg", "2.jpg")]
     assert [one.reference for one in summary.images_missing] == ["3"]
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"text", "not an image"), (b"", "empty file")])
+def test_a_file_that_is_not_an_image_is_missing(attach, images, content, reason):
+    (images / "fake.jpg").write_bytes(content)
+    names = ["2.jpg", "fake.jpg"]
+    docs, summary = attach([{"text": "a", "image": one} for one in names], images_root=images)
+    assert images_of(docs) == ["2.jpg", None]
+    assert summary.images_matched == 1
+    assert [one.reason for one in summary.images_missing] == [reason]
+
+
+@pytest.mark.parametrize("is_absolute", [False, True], ids=["working directory", "parent"])
+def test_the_folder_in_which_missing_images_exist_is_suggested_once(
+    attach, images, monkeypatch, is_absolute
+):
+    monkeypatch.chdir(images.parent if not is_absolute else "/")
+    root, expected = (images, images.parent) if is_absolute else (Path("images"), Path())
+    names = ["gone.jpg", "a" * 999, "../1.jpg", "images/2.jpg", "images/1015799.jpg"]
+    _, summary = attach([{"text": "a", "image": one} for one in names], images_root=root)
+    assert len(summary.images_missing) == 5
+    assert summary.root_hint == (
+        f"{root}/images/2.jpg does not exist, {expected / 'images/2.jpg'} does: "
+        f"--images-root {expected}"
+    )
+
+
+def test_no_folder_is_suggested_without_one(attach, images):
+    _, summary = attach([{"text": "a", "image": "gone.jpg"}], images_root=images)
+    assert summary.root_hint == ""
 
 
 def test_an_image_in_the_corpus_file_is_kept(attach, images):
@@ -127,8 +160,8 @@ def test_captions_are_found_by_the_id_of_the_image(attach, captions):
     assert images_of(docs) == [None] * 3
     assert summary.captions_matched == 1
     assert [(one.post, one.reason) for one in summary.captions_missing] == [
-        ("17_06_4705", "not found"),
-        ("../../etc/passwd", "not found"),
+        ("17_06_4705", f"not found in {captions}"),
+        ("../../etc/passwd", f"not found in {captions}"),
     ]
     assert (summary.posts_with_image, summary.images_missing) == (0, [])
 
@@ -164,11 +197,11 @@ WEIBO = "WID:L364I3366\n甘\tB-LOC\n肃\tI-LOC\n\nWID:LmQ1sizor\n突\tO\n"
 
 def test_images_of_a_weibo_post_are_found_by_its_id(attach, images):
     for name in ("L364I3366_b.jpg", "L364I3366_a.jpg", "L364I3366_a.txt", "L364I33667_a.jpg"):
-        (images / name).write_bytes(b"image")
+        (images / name).write_bytes(SMALLEST)
     docs, summary = attach(WEIBO, images_root=images)
     assert images_of(docs) == [("L364I3366_a.jpg", "L364I3366_b.jpg"), None]
     missing = [(one.post, one.reason) for one in summary.images_missing]
-    assert missing == [("LmQ1sizor", "not found")]
+    assert missing == [("LmQ1sizor", f"not found in {images}")]
 
 
 def test_descriptors_and_captions_of_a_weibo_post_are_found_by_its_id(attach, features, tmp_path):

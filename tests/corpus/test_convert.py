@@ -17,6 +17,7 @@ from spacy_mner.errors import CorpusError, MNERError, UsageError
 from spacy_mner.extensions import image_as_png
 from spacy_mner.images.reference import references
 
+from ..images.samples import SMALLEST
 from .strategies import content, doc_of, docs_of, id_of, tags_of, words_of, write_jsonl
 
 CONLL = """IMGID:1015799
@@ -48,7 +49,7 @@ def source(tmp_path):
 def images(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
-    (folder / "1015799.jpg").write_bytes(b"image")
+    (folder / "1015799.jpg").write_bytes(SMALLEST)
     return folder
 
 
@@ -184,10 +185,17 @@ def test_renaming_labels_of_docs_keeps_missing_annotation(tmp_path):
     assert tags_of(docs_of(tmp_path / "out.spacy")[0]) == ["B-MISC", "", "O"]
 
 
-def test_a_corpus_can_be_converted_in_place(tmp_path):
-    path = write_jsonl(tmp_path / "x.jsonl", {"text": "a b", "spans": []})
-    convert(path, path)
-    assert convert(path, path).tokens == 2
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_the_input_is_never_the_output(link, tmp_path):
+    # Posts that are left out would be lost.
+    source = target = write_jsonl(tmp_path / "x.jsonl", {"text": "a b"}, {"text": ""})
+    before = source.read_bytes()
+    if link is not None:
+        target = tmp_path / "y.jsonl"
+        getattr(target, link)(source)
+    with pytest.raises(UsageError, match="is the input"):
+        convert(source, target)
+    assert source.read_bytes() == before
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json"])

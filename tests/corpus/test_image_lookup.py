@@ -17,13 +17,15 @@ from spacy_mner.corpus.image_lookup import (
 )
 from spacy_mner.errors import CorpusError
 
+from ..images.samples import SMALLEST
+
 
 @pytest.fixture
 def root(tmp_path):
     folder = tmp_path / "images"
     (folder / "day").mkdir(parents=True)
     for name in ("1015799.jpg", "17.06.jpg", "café.png", "UP.JPG", "day/1.jpg", "2.jpg", "2.png"):
-        (folder / name).write_bytes(b"image")
+        (folder / name).write_bytes(SMALLEST)
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     return folder
 

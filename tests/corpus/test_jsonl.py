@@ -145,6 +145,14 @@ def test_an_invalid_line_is_reported_and_the_others_are_read(record, reason):
     assert reason in problem.reason
 
 
+def test_invalid_json_is_located_by_its_line_and_column():
+    _, [problem] = parse({"text": "before"}, '{"text": "a" "b"}')
+    assert (problem.line, problem.reason) == (
+        2,
+        "Expecting ',' delimiter: column 14; line left out",
+    )
+
+
 @given(annotated_docs())
 def test_a_doc_is_restored_from_its_record(doc):
     [post], problems = parse(doc_to_record(doc))

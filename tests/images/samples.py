@@ -12,14 +12,18 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 
-def noise(height: int = 40, width: int = 60, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
 def content(image: Image.Image, format: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
+
+
+# The content of a file that is an image.
+SMALLEST = content(Image.new("L", (1, 1)), "PNG")
+
+
+def noise(height: int = 40, width: int = 60, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def quarters() -> Image.Image:

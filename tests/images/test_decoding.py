@@ -8,7 +8,13 @@ import pytest
 from PIL import Image, ImageFile
 
 from spacy_mner.errors import ImageError
-from spacy_mner.images.decoding import decode, decode_array, decode_image, image_suffixes
+from spacy_mner.images.decoding import (
+    check_format,
+    decode,
+    decode_array,
+    decode_image,
+    image_suffixes,
+)
 from spacy_mner.images.safety.limits import TRUSTED, UNTRUSTED
 
 from .samples import content, noise, png_header, quarters
@@ -240,3 +246,18 @@ def test_a_pil_image_is_not_modified():
     before = image.tobytes(), image.mode, image.size
     decode_image(image)
     assert (image.tobytes(), image.mode, image.size) == before
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])
+def test_the_format_of_a_file_is_checked_by_its_header_alone(format, tmp_path):
+    whole = content(quarters(), format)
+    (tmp_path / "whole.txt").write_bytes(whole)
+    check_format(tmp_path / "whole.txt")
+    (tmp_path / "shifted.txt").write_bytes(b"x" + whole)
+    with pytest.raises(ImageError):
+        check_format(tmp_path / "shifted.txt")
+
+
+def test_pixels_are_not_decoded_to_check_a_format(tmp_path):
+    (tmp_path / "1.png").write_bytes(png_header(100, 100))
+    check_format(tmp_path / "1.png")

@@ -117,7 +117,8 @@ def test_relative_image_paths_are_resolved_against_images_root(tmp_path):
     absolute._.image = str(tmp_path / "x.jpg")
     content._.image = b"\x89PNG"
     write_docs([one, several, absolute, content], tmp_path / "x.spacy")
-    root = Path("images").absolute()
+    root = tmp_path / "images"
+    root.mkdir()
     examples = read(tmp_path / "x.spacy", images_root=root)
     assert images(examples) == [
         str(root / "0.jpg"),
@@ -192,7 +193,9 @@ def test_invalid_settings_raise_usage_error(corpus, options, name):
         reader_of(**{"path": corpus, **options})
 
 
-def test_the_reader_is_created_from_a_config(corpus):
+def test_the_reader_is_created_from_a_config(corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
     config = spacy.util.load_config_from_str(
         f'[train]\n@readers = "spacy_mner.MultimodalCorpus.v1"\npath = "{corpus}"\n'
         'images_root = "images"\ngold_preproc = true\n'
@@ -204,6 +207,7 @@ def test_the_reader_is_created_from_a_config(corpus):
 def test_a_relative_images_root_becomes_absolute(corpus, tmp_path, monkeypatch):
     """Otherwise the component would prepend its own images_root to the path."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
     example = read(corpus, images_root="photos")[0]
     assert example.predicted._.image == str(tmp_path / "photos" / "0.jpg")
 
@@ -257,3 +261,8 @@ def test_tokens_that_the_tokenizer_does_not_make_are_warned_of(lang, n_warnings,
             assert [len(example.predicted) for example in reader(nlp)] == [5] * 3
         list(reader_of(tmp_path / "x.spacy", gold_preproc=True)(nlp))
     assert [warning.category for warning in caught] == [AlignmentWarning] * n_warnings
+
+
+def test_an_images_root_that_does_not_exist_is_an_error_before_training(corpus, tmp_path):
+    with pytest.raises(UsageError, match=r"nofolder.*--paths\.images_root"):
+        reader_of(corpus, images_root=tmp_path / "nofolder")
