@@ -10,7 +10,7 @@ import typer
 from wasabi import msg
 
 from ..errors import UsageError
-from ..utils.text import first_items, pluralize, remaining_items, short_repr
+from ..utils.text import first_items, pluralize, printable, remaining_items, short_repr
 from .console import user_errors
 from .options import Code
 
@@ -233,7 +233,7 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
     _print_more(summary.problems, details)
     _print_missing("image", summary.images_missing, details)
     if summary.root_hint:
-        msg.warn(summary.root_hint)
+        msg.warn(printable(summary.root_hint))
     _print_missing("caption", summary.captions_missing, details)
     if summary.alignment.warning:
         hint = f" Perhaps {summary.offset_hint}." if summary.offset_hint else ""
@@ -277,7 +277,8 @@ def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[
 
 def _print_missing(kind: str, items: list[MissingImage], details: str) -> None:
     for missing in first_items(items):
-        msg.warn(f"no {kind} for {missing.post} ({missing.reference}): {missing.reason}")
+        line = f"no {kind} for {missing.post} ({missing.reference}): {missing.reason}"
+        msg.warn(printable(line))
     _print_more(items, details)
 
 

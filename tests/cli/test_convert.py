@@ -215,3 +215,10 @@ def test_it_says_when_images_are_not_looked_up(run, tmp_path):
     (tmp_path / "x.jsonl").write_text('{"text": "hi", "image": "gone.jpg", "spans": []}\n')
     assert "not looked up" in run("x.jsonl", "x.spacy").stdout
     assert "not looked up" not in run("x.jsonl", "x.spacy", "--images-root", "images").stdout
+
+
+def test_the_name_of_a_missing_image_cannot_control_the_terminal(run, tmp_path):
+    post = {"text": "a", "image": "\x1b[2Jgone.jpg", "spans": []}
+    (tmp_path / "x.jsonl").write_text(json.dumps(post))
+    output = run("x.jsonl", "x.spacy", "--images-root", "images").output
+    assert "\\x1b[2Jgone.jpg" in output and "\x1b[2J" not in output
