@@ -32,8 +32,7 @@ def add_page(app: FastAPI, model: str, labels: list[str], settings: ServerSettin
     browser_settings = {
         "colors": {label: i % N_COLORS for i, label in enumerate(labels)},
         "maxLength": settings.max_length,
-        "maxImage": settings.task.image_limits.bytes,
-        "maxBody": settings.max_body,
+        "maxImage": min(settings.task.image_limits.bytes, settings.max_body),
     }
     values = {
         "version": __version__,
@@ -41,7 +40,6 @@ def add_page(app: FastAPI, model: str, labels: list[str], settings: ServerSettin
         "labels": labels,
         "example": EXAMPLE,
         "settings": json.dumps(browser_settings),
-        "n_colors": N_COLORS,
     }
     pages = {
         "/": (environment.get_template("page.html").render(values), PAGE_POLICY),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import sys
@@ -61,12 +62,14 @@ class PrivateApplication:
 
 
 class TimedProtocol(H11Protocol):
-    """HTTP/1.1 on connections that are closed if no request arrives in time (slowloris).
+    """HTTP/1.1 on connections that end if no request arrives in time, or no answer is read.
 
-    The body of a request has its own time limit; see `BodyReader`.
+    (The attacks are called slowloris and slow read.) The body of a request has its own time limit;
+    see `BodyReader`.
     """
 
     timeout = 30.0
+    _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -78,7 +81,16 @@ class TimedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._deadline.cancel()
+        self._expect_reading(None)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_reading(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._expect_reading(None)
 
     def _expect_request(self) -> None:
         self._deadline = self.loop.call_later(self.timeout, self._close_without_request)
@@ -86,6 +98,21 @@ class TimedProtocol(H11Protocol):
     def _close_without_request(self) -> None:
         if self.conn.their_state is h11.IDLE:
             self.transport.close()
+
+    def _expect_reading(self, unread: int | None) -> None:
+        """Expect that the client has read something in time, of as many bytes; None: of nothing."""
+        if self._reading is not None:
+            self._reading.cancel()
+        self._reading = None
+        if unread:
+            self._reading = self.loop.call_later(self.timeout, self._abort_without_reading, unread)
+
+    def _abort_without_reading(self, unread: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left < unread:
+            self._expect_reading(left)
+        else:  # closing would wait until everything is read
+            self.transport.abort()
 
 
 class AnnouncedServer(uvicorn.Server):

@@ -16,7 +16,7 @@ from ..errors import ImageError
 from ..extensions import has_value
 from ..images.image_objects import read_objects
 from ..images.reference import LazyImage
-from ..pipeline.multimodal_ner import MultimodalNER
+from ..visualize.annotated_post import featurizers_of
 from ..visualize.region_attention import region_layout
 
 
@@ -83,16 +83,14 @@ class PostAnnotator(Annotator):
     def _regions(self, doc: Doc) -> dict[str, Any] | None:
         """Modality → the names of its regions, and the images that they tile."""
         attention: Mapping[str, Any] = doc._.image_attention or {}
-        taggers = [pipe for _, pipe in self.nlp.pipeline if isinstance(pipe, MultimodalNER)]
+        featurizers = featurizers_of(self.nlp).by_name
         keys = [
             str(i) if isinstance(image, LazyImage) else None
             for i, image in enumerate(doc._.image or [])
         ]
         layouts = {}
         for name, weights in attention.items():
-            # The attention is that of the last component that sets it.
-            featurizer = taggers[-1].model.attrs["featurizers"].by_name[name]
-            layout = region_layout(doc, featurizer, keys, weights.shape[1])
+            layout = region_layout(doc, featurizers[name], keys, weights.shape[1])
             grids = [
                 {"image": int(key), "start": start, "side": side}
                 for start, side, key in layout.grids

@@ -86,10 +86,13 @@ def annotate_post(
 
 
 def featurizers_of(nlp: Language | None) -> Featurizers:
-    """Return the featurizers of the first `multimodal_ner`; none without one."""
+    """Return the featurizers of the last `multimodal_ner`, which sets the attention of posts.
+
+    They are empty without one.
+    """
     pipes = nlp.pipeline if nlp is not None else []
-    taggers = (pipe for _, pipe in pipes if isinstance(pipe, MultimodalNER))
-    return next((tagger.model.attrs["featurizers"] for tagger in taggers), Featurizers({}))
+    taggers = [pipe for _, pipe in pipes if isinstance(pipe, MultimodalNER)]
+    return taggers[-1].model.attrs["featurizers"] if taggers else Featurizers({})
 
 
 def image_encoder_of(featurizers: Featurizers) -> ImageEncoder | None:

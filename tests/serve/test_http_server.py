@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import spacy
 
 from spacy_mner.serve.http_server import PrivateApplication
 
@@ -91,6 +92,22 @@ def test_clients_that_disconnect_cost_nobody_an_answer(url):
             with connect(url) as leaving:
                 leaving.sendall(sent)
     assert entities(annotate(url)) == ["Bob Dylan"]
+
+
+def test_a_client_that_does_not_read_its_answer_is_disconnected(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "A", "pattern": "a"}])
+    nlp.to_disk(tmp_path)
+    # An answer of some 20 MB, more than the buffers of the system hold.
+    body = json.dumps({"posts": [{"text": "a " * 2_000}] * 128}).encode()
+    head = HEAD.replace(str(len(REQUEST)).encode(), str(len(body)).encode())
+    with serving(tmp_path, timeout=1) as url, connect(url) as hanging:
+        hanging.sendall(head + b"\r\n" + body)
+        received = hanging.recv(1 << 10)
+        time.sleep(3)
+        received += read_all(hanging)
+    length = int(received.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    assert len(received) < length
 
 
 def test_an_error_is_logged_without_its_message(caplog):

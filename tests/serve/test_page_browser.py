@@ -287,3 +287,28 @@ def test_the_documentation_of_the_api_loads_nothing_from_elsewhere(visit, url):
     page = visit(f"{url}docs")
     page.view.get_by_text("Annotate one post or several").wait_for()
     page.url = url
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "shown"),
+    [
+        (413, '{"detail": "The body is over the limit."}', "The body is over the limit."),
+        (503, '{"detail": "The server is busy."}', "The server is busy."),
+        (502, "<html>Bad Gateway</html>", "The server answered 502."),
+        (200, '{"posts": [{"error": "ValueError"}]}', "ValueError"),
+    ],
+)
+def test_an_error_of_the_server_or_of_its_proxy_is_shown(browser, ruler_url, status, body, shown):
+    visit = Visit(browser, ruler_url, WIDTHS[0])
+    visit.view.route("**/v1/annotate", lambda route: route.fulfill(status=status, body=body))
+    visit.view.locator("#text").fill(POST)
+    visit.view.locator("#submit").click()
+    visit.view.get_by_text(shown).wait_for(state="visible", timeout=60_000)
+
+
+def test_a_server_that_cannot_be_reached_is_shown(browser, ruler_url):
+    visit = Visit(browser, ruler_url, WIDTHS[0])
+    visit.view.route("**/v1/annotate", lambda route: route.abort())
+    visit.view.locator("#text").fill(POST)
+    visit.view.locator("#submit").click()
+    visit.view.get_by_text("The server cannot be reached.").wait_for(timeout=60_000)

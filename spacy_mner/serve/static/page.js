@@ -136,8 +136,9 @@
     form.append("attention", "true");
     if (file) form.append("image", file, "image");
     const response = await fetch("v1/annotate", { method: "POST", body: form, signal });
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.detail);
+    // An error of a proxy is a page of HTML.
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Error(answer.detail ?? `The server answered ${response.status}.`);
     const failed = answer.posts.find((one) => one.error);
     if (failed) throw new Error(failed.error);
     return answer.posts;
