@@ -6,6 +6,8 @@ import errno
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,11 +82,7 @@ def serve_cli(
 
     Posts and images are neither logged nor stored. Requests in flight are finished on SIGTERM.
     """
-    # While the pipeline is loaded. The server has handlers of its own, and raises the signal again
-    # when it has shut down.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
-    with user_errors(to_stderr=True):
+    with _exit_on_signals(), user_errors(to_stderr=True):
         try:
             from ..serve.application import AnnotationService, build_application
             from ..serve.http_server import make_server, run_server
@@ -119,6 +117,21 @@ def serve_cli(
             )
             app = build_application(AnnotationService(settings))
             run_server(make_server(app, timeout), listening)
+
+
+@contextmanager
+def _exit_on_signals() -> Iterator[None]:
+    """Exit with code 0 on SIGTERM and SIGINT, also while the pipeline is loaded.
+
+    The server has handlers of its own, and raises the signal again when it has shut down.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, _exit) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _exit(*_: Any) -> None:

@@ -174,7 +174,8 @@ def test_a_signal_while_the_pipeline_is_loaded_ends_the_server_without_an_error(
     command = [sys.executable, "-m", "spacy", "mner", "serve", model, "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        while not children.read_text():
+        # The first child counts semaphores, the second one loads the pipeline.
+        while len(children.read_text().split()) < 2:
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         assert process.stderr.read() == ""
@@ -186,6 +187,7 @@ def test_a_port_in_use_and_a_missing_pipeline_are_errors_of_the_command(tmp_path
 
     from spacy_mner.cli.app import app
 
+    before = signal.getsignal(signal.SIGINT)
     with socket.create_server(("127.0.0.1", 0)) as used:
         port = str(used.getsockname()[1])
         for arguments, cause in (
@@ -195,3 +197,4 @@ def test_a_port_in_use_and_a_missing_pipeline_are_errors_of_the_command(tmp_path
             result = CliRunner().invoke(app, ["serve", *arguments])
             assert result.exit_code == 1
             assert result.stderr.startswith("✘ ") and cause in result.stderr
+    assert signal.getsignal(signal.SIGINT) is before
