@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 from xml.etree import ElementTree
 
 import anyio
 from fastapi import FastAPI, HTTPException, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 
 from ..annotate.annotator import Annotation
 from ..annotate.image_opener import MAX_IMAGES
@@ -31,6 +31,14 @@ from .server_settings import ServerSettings
 # Paths at which Label Studio serves the files of tasks.
 SERVED_PATH = "/data/"
 FETCHED_AT_ONCE = 16
+# Values in the JSON of a request. Its parsers hold the interpreter lock (GIL), so that nobody else
+# is answered meanwhile, in a thread neither: for some tenths of a second for so many, and for 9 s
+# for those of 30 MB.
+MAX_VALUES = 200_000
+# Characters of a labeling config; parsing them takes up to 0.1 s.
+MAX_CONFIG = 1_000_000
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
 class SetupRequest(BaseModel):
@@ -46,17 +54,25 @@ class LabelStudioTask(BaseModel):
 
 
 class PredictRequest(BaseModel):
-    """The part of a request to `/predict` that is read."""
+    """The part of a request to `/predict` that is read.
 
-    tasks: list[LabelStudioTask]
+    tasks: validated when their number is known to be within the limit.
+    """
+
+    tasks: list[Any]
     label_config: str
+
+
+_TASKS = TypeAdapter(list[LabelStudioTask])
 
 
 @dataclass(frozen=True)
 class LabelingConfig:
     """Where the labels of a text are in a labeling config.
 
-    labels_name, text_name: of the tags. text_key, image_keys: of the data of a task.
+    labels_name, text_name: of the tags.
+    text_key, image_keys: of the data of a task; of the first images of the config, as many as a
+        post may have.
     """
 
     labels_name: str
@@ -78,12 +94,13 @@ class LabelingConfig:
         for labels in root.iter("Labels"):
             text = texts.get(labels.get("toName"))
             if text is not None:
+                keys = dict.fromkeys(_key(image) for image in root.iter("Image"))
                 return cls(
                     labels_name=labels.get("name", ""),
                     text_name=text.get("name", ""),
                     labels=frozenset(one.get("value", "") for one in labels.iter("Label")),
                     text_key=_key(text),
-                    image_keys=tuple(_key(image) for image in root.iter("Image")),
+                    image_keys=tuple(keys)[:MAX_IMAGES],
                 )
         raise ValueError("The labeling config has no tag Labels whose toName is a tag Text.")
 
@@ -203,18 +220,19 @@ def add_label_studio(
     @app.post("/setup", tags=["Label Studio"], summary="Check the labeling config of a project")
     async def setup(request: Request) -> dict[str, str]:
         async with bodies.read(request) as body:
-            parsed = validated(SetupRequest.model_validate_json, body)
+            parsed = _parsed(SetupRequest, request, body)
         _config(parsed.label_config)
         return {"model_version": model}
 
     @app.post("/predict", tags=["Label Studio"], summary="Predict the entities of tasks")
     async def predict(request: Request) -> dict[str, Any]:
         async with bodies.read(request) as body:
-            parsed = validated(PredictRequest.model_validate_json, body)
+            parsed = _parsed(PredictRequest, request, body)
             if len(parsed.tasks) > settings.max_posts:
                 raise HTTPException(413, f"Too many tasks: limit {settings.max_posts:,}.")
+            tasks = validated(_TASKS.validate_python, parsed.tasks)
             config = _config(parsed.label_config)
-            posts = [await opened(task, config) for task in parsed.tasks]
+            posts = [await opened(task, config) for task in tasks]
             annotations = await submit(posts)
         results = [
             _prediction(config.regions(post.text, annotation), model)
@@ -229,7 +247,23 @@ def _prediction(regions: list[dict[str, Any]], model: str) -> dict[str, Any]:
     return {"result": regions, "score": score, "model_version": model}
 
 
+def _parsed(kind: type[Parsed], request: Request, body: bytes) -> Parsed:
+    """Parse a request. Raises HTTPException: 413, 415 or 422."""
+    # Other types need no permission of the server (CORS): with them, any web page that a user of
+    # this machine visits could have images fetched with the token.
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise HTTPException(415, "Send application/json.")
+    # Each value follows one of these characters, or is the first.
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise HTTPException(413, f"Too many values: limit {MAX_VALUES:,}.")
+    parsed: Parsed = validated(kind.model_validate_json, body)
+    return parsed
+
+
 def _config(xml: str) -> LabelingConfig:
+    if len(xml) > MAX_CONFIG:
+        raise HTTPException(413, f"The labeling config is over {MAX_CONFIG:,} characters.")
     try:
         return LabelingConfig.parse(xml)
     except ValueError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
+from spacy_mner.serve import labelstudio_backend
 
 from .conftest import serving
 
@@ -149,6 +151,47 @@ def test_a_labeling_config_without_labels_of_a_text_is_refused(url, path, config
 
 def test_too_many_tasks_are_refused(url):
     assert post(url, "predict", predict_request(*[{"tweet": "a"}] * 21)).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["setup", "predict"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_a_request_that_any_web_page_may_send_is_refused(url, path, kind):
+    body = SETUP if path == "setup" else predict_request({"tweet": "a"})
+    response = httpx.post(url + path, content=json.dumps(body), headers={"Content-Type": kind})
+    assert response.status_code == 415
+
+
+def test_json_with_a_character_set_is_accepted(url):
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    assert httpx.post(f"{url}setup", content=json.dumps(SETUP), headers=headers).is_success
+
+
+@pytest.fixture
+def small_limits(monkeypatch):
+    """Limits that a request of the tests exceeds."""
+    monkeypatch.setattr(labelstudio_backend, "MAX_VALUES", 1_000)
+    monkeypatch.setattr(labelstudio_backend, "MAX_CONFIG", 2_000)
+
+
+@pytest.mark.parametrize("values", [",".join(["1"] * 2_000), "[" * 2_000, '{"a":' * 2_000])
+def test_a_request_of_too_many_values_is_refused_before_it_is_parsed(url, small_limits, values):
+    headers = {"Content-Type": "application/json"}
+    response = httpx.post(f"{url}predict", content=f'{{"tasks": [{values}', headers=headers)
+    assert response.status_code == 413 and "Too many values" in response.text
+
+
+@pytest.mark.parametrize("path", ["setup", "predict"])
+def test_a_large_labeling_config_is_refused(url, small_limits, path):
+    config = CONFIG.replace("a comment", "a" * 2_000)
+    body = {**SETUP, "schema": config} if path == "setup" else predict_request(label_config=config)
+    response = post(url, path, body)
+    assert response.status_code == 413 and "labeling config" in response.text
+
+
+def test_too_many_tasks_are_refused_before_they_are_validated(url):
+    body = {**predict_request(), "tasks": ["no task"] * 21}
+    assert post(url, "predict", body).status_code == 413
+    assert post(url, "predict", {**body, "tasks": ["no task"]}).status_code == 422
 
 
 def labels(prediction):
