@@ -5,7 +5,7 @@ Label Studio calls `/setup` with the labeling config of a project and `/predict`
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
@@ -16,7 +16,7 @@ from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field, TypeAdapter
 
 from ..annotate.annotator import Annotation
-from ..annotate.image_opener import MAX_IMAGES
+from ..annotate.image_opener import MAX_IMAGES, Images
 from ..corpus.labelstudio import LOCAL_FILES, served_path, text_region
 from ..errors import ImageError, UsageError
 from ..images.data_uris import is_data_uri
@@ -26,7 +26,7 @@ from ..images.safety.untrusted_references import BulkImages, FolderImages
 from ..images.safety.web_images import PORTS, WebImages
 from .post_annotator import OpenedPost
 from .request_bodies import BodyReader, validated
-from .server_settings import ServerSettings
+from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
 # Paths at which Label Studio serves the files of tasks.
 SERVED_PATH = "/data/"
@@ -197,22 +197,6 @@ def add_label_studio(
     images = TaskImages(settings)
     limiter = anyio.CapacityLimiter(FETCHED_AT_ONCE)
 
-    async def opened(task: LabelStudioTask, config: LabelingConfig) -> OpenedPost:
-        values = [task.data.get(key) for key in config.image_keys]
-        references = [
-            one
-            for value in values
-            for one in (value if isinstance(value, list) else [value])
-            if one
-        ][:MAX_IMAGES]
-        return OpenedPost(
-            text=task.data.get(config.text_key, ""),
-            images=[
-                await anyio.to_thread.run_sync(images.open, one, limiter=limiter)
-                for one in references
-            ],
-        )
-
     @app.get("/health", tags=["Label Studio"], summary="Whether the server is ready")
     async def health() -> dict[str, str]:
         return {"status": "UP", "model_class": model}
@@ -232,13 +216,55 @@ def add_label_studio(
                 raise HTTPException(413, f"Too many tasks: limit {settings.max_posts:,}.")
             tasks = validated(_TASKS.validate_python, parsed.tasks)
             config = _config(parsed.label_config)
-            posts = [await opened(task, config) for task in tasks]
+            references = [_references(task, config) for task in tasks]
+            n_images = sum(map(len, references))
+            if n_images > MAX_REQUEST_IMAGES:
+                raise HTTPException(413, f"Too many images: limit {MAX_REQUEST_IMAGES:,}.")
+            opened = await open_in_time(images.open, references, settings.timeout, limiter)
+            posts = [
+                OpenedPost(text=task.data.get(config.text_key, ""), images=of_task)
+                for task, of_task in zip(tasks, opened, strict=True)
+            ]
             annotations = await submit(posts)
         results = [
             _prediction(config.regions(post.text, annotation), model)
             for post, annotation in zip(posts, annotations, strict=True)
         ]
         return {"results": results, "model_version": model}
+
+
+async def open_in_time(
+    open_image: Callable[[Any], LazyImage | ImageError],
+    references: Sequence[Sequence[Any]],
+    seconds: float,
+    limiter: anyio.CapacityLimiter,
+) -> list[Images]:
+    """Open the images of the posts of a request in threads; those that take too long are masked.
+
+    open_image: raises nothing, and ends by itself, perhaps after the deadline.
+    references: those of each post.
+    seconds: for all together. limiter: of the threads.
+    """
+    late = ImageError(f"not opened within {seconds:g} seconds")
+    opened: list[Images] = [[late] * len(of_post) for of_post in references]
+
+    async def open_one(images: Images, i: int, reference: Any) -> None:
+        images[i] = await anyio.to_thread.run_sync(
+            open_image, reference, abandon_on_cancel=True, limiter=limiter
+        )
+
+    with anyio.move_on_after(seconds):
+        async with anyio.create_task_group() as group:
+            for images, of_post in zip(opened, references, strict=True):
+                for i, reference in enumerate(of_post):
+                    group.start_soon(open_one, images, i, reference)
+    return opened
+
+
+def _references(task: LabelStudioTask, config: LabelingConfig) -> list[Any]:
+    values = [task.data.get(key) for key in config.image_keys]
+    lists = [value if isinstance(value, list) else [value] for value in values]
+    return [one for of_key in lists for one in of_key if one][:MAX_IMAGES]
 
 
 def _prediction(regions: list[dict[str, Any]], model: str) -> dict[str, Any]:

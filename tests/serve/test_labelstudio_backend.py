@@ -4,12 +4,15 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import anyio
 import httpx
 import pytest
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
+from spacy_mner.errors import ImageError
 from spacy_mner.serve import labelstudio_backend
+from spacy_mner.serve.labelstudio_backend import open_in_time
 
 from .conftest import serving
 
@@ -192,6 +195,28 @@ def test_too_many_tasks_are_refused_before_they_are_validated(url):
     body = {**predict_request(), "tasks": ["no task"] * 21}
     assert post(url, "predict", body).status_code == 413
     assert post(url, "predict", {**body, "tasks": ["no task"]}).status_code == 422
+
+
+def test_too_many_images_of_a_request_are_refused(url):
+    tasks = [{"tweet": "a", "picture": ["a.png"] * 20}] * 13
+    response = post(url, "predict", predict_request(*tasks))
+    assert response.status_code == 413 and "images" in response.text
+
+
+def test_images_are_opened_together_and_those_that_take_too_long_are_masked():
+    def open_image(reference):
+        ended.wait(reference)
+        return ImageError("opened")
+
+    async def opened():
+        limiter = anyio.CapacityLimiter(16)
+        found = await open_in_time(open_image, [[0.2, 60], [], [0.2, 0.2, 0.2]], 0.5, limiter)
+        ended.set()
+        return [[str(image) for image in of_post] for of_post in found]
+
+    ended = threading.Event()
+    late = "not opened within 0.5 seconds"
+    assert anyio.run(opened) == [["opened", late], [], ["opened"] * 3]
 
 
 def labels(prediction):
