@@ -5,6 +5,8 @@ Label Studio calls `/setup` with the labeling config of a project and `/predict`
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -24,6 +26,7 @@ from ..images.reference import LazyImage
 from ..images.safety.paths import has_parent_reference
 from ..images.safety.untrusted_references import BulkImages, FolderImages
 from ..images.safety.web_images import PORTS, WebImages
+from ..utils.text import pluralize
 from .post_annotator import OpenedPost
 from .request_bodies import BodyReader, validated
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
@@ -37,6 +40,8 @@ FETCHED_AT_ONCE = 16
 MAX_VALUES = 200_000
 # Characters of a labeling config; parsing them takes up to 0.1 s.
 MAX_CONFIG = 1_000_000
+
+logger = logging.getLogger("spacy_mner.serve")
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
@@ -109,7 +114,7 @@ class LabelingConfig:
         return [
             text_region(number, text, entity, self.labels_name, self.text_name)
             | {"score": entity["score"]}
-            for number, entity in enumerate(annotation["entities"] or [])
+            for number, entity in enumerate(annotation["entities"])
             if entity["label"] in self.labels
         ]
 
@@ -226,8 +231,9 @@ def add_label_studio(
                 for task, of_task in zip(tasks, opened, strict=True)
             ]
             annotations = await submit(posts)
+        _log_failed(annotations)
         results = [
-            _prediction(config.regions(post.text, annotation), model)
+            _predictions(config, post.text, annotation, model)
             for post, annotation in zip(posts, annotations, strict=True)
         ]
         return {"results": results, "model_version": model}
@@ -267,10 +273,27 @@ def _references(task: LabelStudioTask, config: LabelingConfig) -> list[Any]:
     return [one for of_key in lists for one in of_key if one][:MAX_IMAGES]
 
 
-def _prediction(regions: list[dict[str, Any]], model: str) -> dict[str, Any]:
+def _predictions(
+    config: LabelingConfig, text: str, annotation: Annotation, model: str
+) -> list[dict[str, Any]]:
+    """Return the prediction of a task: a list of one, or of none for a task that failed.
+
+    An empty prediction would mean that there are no entities, and be stored: Label Studio asks
+    again only for tasks without a prediction.
+    """
+    if annotation["error"] is not None:
+        return []
+    regions = config.regions(text, annotation)
     scores = [one["score"] for one in regions if one["score"] is not None]
     score = sum(scores) / len(scores) if scores else 0.0
-    return {"result": regions, "score": score, "model_version": model}
+    return [{"result": regions, "score": score, "model_version": model}]
+
+
+def _log_failed(annotations: list[Annotation]) -> None:
+    """Log the types of errors without their messages, which can quote a post."""
+    errors = [one["error"].partition(":")[0] for one in annotations if one["error"] is not None]
+    for kind, n in Counter(errors).items():
+        logger.warning("%s failed: %s", pluralize(n, "task"), kind)
 
 
 def _parsed(kind: type[Parsed], request: Request, body: bytes) -> Parsed:

@@ -14,7 +14,7 @@ from spacy_mner.errors import ImageError
 from spacy_mner.serve import labelstudio_backend
 from spacy_mner.serve.labelstudio_backend import open_in_time
 
-from .conftest import serving
+from .conftest import pipeline_that, serving
 
 CONFIG = """<View>
   <!-- a comment -->
@@ -73,6 +73,11 @@ def results(url, *data, **changes):
     return response.json()["results"]
 
 
+def prediction(url, *data, **changes):
+    [[found]] = results(url, *data, **changes)
+    return found
+
+
 @pytest.fixture
 def label_studio(images):
     """A server that serves car.png to who has its token; it records the paths and tokens."""
@@ -112,28 +117,40 @@ def test_health_and_setup_name_the_pipeline(url):
 
 
 def test_predictions_are_regions_of_the_labeling_config(url):
-    [prediction] = results(url, {"tweet": "hi Bob Dylan lynx", "picture": ""})
-    [region] = prediction["result"]
+    found = prediction(url, {"tweet": "hi Bob Dylan lynx", "picture": ""})
+    [region] = found["result"]
     assert (region["from_name"], region["to_name"], region["type"]) == (
         "entities",
         "post",
         "labels",
     )
     assert region["value"] == {"start": 3, "end": 12, "text": "Bob Dylan", "labels": ["PER"]}
-    assert prediction["score"] == region["score"] > 0.5
+    assert found["score"] == region["score"] > 0.5
 
 
 def test_labels_that_the_project_lacks_are_left_out(url):
     config = CONFIG.replace("PER", "LOC")
-    [prediction] = results(url, {"tweet": "hi Bob Dylan lynx"}, label_config=config)
-    assert prediction["result"] == [] and prediction["score"] == 0
+    found = prediction(url, {"tweet": "hi Bob Dylan lynx"}, label_config=config)
+    assert found["result"] == [] and found["score"] == 0
 
 
-def test_a_task_without_a_text_has_no_prediction_and_the_others_do(url):
+def test_a_task_that_fails_has_no_prediction_and_the_others_do(url, caplog):
     found = results(
         url, {"picture": "a"}, {"tweet": 1}, {"tweet": "a" * 101}, {"tweet": "hi Bob Dylan lynx"}
     )
-    assert [len(one["result"]) for one in found] == [0, 0, 0, 1]
+    assert [[len(one["result"]) for one in of_task] for of_task in found] == [[0], [], [], [1]]
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 task failed: no text in the column 'text'",
+        "1 task failed: 101 characters; --max-length is 100",
+    ]
+
+
+def test_the_error_of_a_task_is_logged_without_its_message(tmp_path, caplog):
+    failing = pipeline_that("raise TypeError(doc.text)", on="secret", folder=tmp_path)
+    with serving(**failing) as address:
+        found = results(address, {"tweet": "a secret"}, {"tweet": "secret"}, {"tweet": "a"})
+    assert [len(of_task) for of_task in found] == [0, 0, 1]
+    assert "2 tasks failed: TypeError" in caplog.text and "secret" not in caplog.text
 
 
 @pytest.mark.parametrize("path", ["setup", "predict"])
@@ -219,8 +236,8 @@ def test_images_are_opened_together_and_those_that_take_too_long_are_masked():
     assert anyio.run(opened) == [["opened", late], [], ["opened"] * 3]
 
 
-def labels(prediction):
-    return [one["value"]["labels"][0] for one in prediction["result"]]
+def labels(predictions):
+    return [one["value"]["labels"][0] for found in predictions for one in found["result"]]
 
 
 @pytest.fixture
