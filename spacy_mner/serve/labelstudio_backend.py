@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 from xml.etree import ElementTree
 
 import anyio
@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from ..annotate.annotator import Annotation
 from ..annotate.image_opener import MAX_IMAGES, Images
-from ..corpus.labelstudio import LOCAL_FILES, served_path, text_region
+from ..corpus.labelstudio import LOCAL_FILES, text_region
 from ..errors import ImageError, UsageError
 from ..images.data_uris import is_data_uri
 from ..images.reference import LazyImage
@@ -31,8 +31,9 @@ from .post_annotator import OpenedPost
 from .request_bodies import BodyReader, validated
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
-# Paths at which Label Studio serves the files of tasks.
+# Paths at which Label Studio serves the files of tasks, and those of a folder among them.
 SERVED_PATH = "/data/"
+LOCAL_PATH = urlsplit(LOCAL_FILES).path
 FETCHED_AT_ONCE = 16
 # Values in the JSON of a request. Its parsers hold the interpreter lock (GIL), so that nobody else
 # is answered meanwhile, in a thread neither: for some tenths of a second for so many, and for 9 s
@@ -135,11 +136,17 @@ class TaskImages:
         self._others = BulkImages(None, web, limits)
         root = settings.images_root
         self._folder = None if root is None else FolderImages(root, limits)
-        self._url = settings.label_studio_url
-        if self._url is not None:
+        self._url = settings.label_studio_url or ""
+        self._base = ""
+        self._label_studio: WebImages | None = None
+        if settings.label_studio_url is not None:
             host = _origin(self._url)
             if host is None:
-                raise UsageError(f"--label-studio-url {self._url}: expected http://HOST:PORT.")
+                raise UsageError(
+                    f"--label-studio-url {self._url}: expected http://HOST:PORT, or a path there."
+                )
+            # Label Studio may be below a path of its host.
+            self._base = unquote(urlsplit(self._url).path).rstrip("/")
             token = settings.label_studio_token
             headers = [(b"Authorization", f"Token {token}".encode())] if token else []
             # Exactly this host may have any address; a redirect could leave it.
@@ -163,17 +170,27 @@ class TaskImages:
     def _open(self, reference: Any) -> LazyImage:
         if not isinstance(reference, str) or is_data_uri(reference):
             return self._others.open(reference)
-        if self._folder is not None and reference.partition(SERVED_PATH)[1]:
-            path = served_path(reference)
-            if LOCAL_FILES in reference and path != reference:
+        if self._folder is not None:
+            path = self._local_path(reference)
+            if path is not None:
                 return self._folder.open(path)
-        if self._url is not None:
+        if self._label_studio is not None:
             url = urljoin(self._url, reference)
             path = unquote(urlsplit(url).path)
-            is_file = path.startswith(SERVED_PATH) and not has_parent_reference(path)
+            is_file = path.startswith(self._base + SERVED_PATH) and not has_parent_reference(path)
             if is_file and _origin(url) == _origin(self._url):
                 return self._label_studio.open(url)
         return self._others.open(reference)
+
+    def _local_path(self, reference: str) -> str | None:
+        """Return the path in the URL of a local file, relative to the folder; None if it is none.
+
+        The host is not compared: Label Studio may have other names for itself.
+        """
+        parts = urlsplit(reference)
+        if unquote(parts.path) not in (LOCAL_PATH, self._base + LOCAL_PATH):
+            return None
+        return next(iter(parse_qs(parts.query).get("d", [])), None)
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:

@@ -281,6 +281,25 @@ def test_images_are_fetched_from_label_studio_and_from_no_other_host(
     assert bool(label_studio.seen) == (expected in ("opened", "too many redirects"))
 
 
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("/ls/data/upload/1/car.png", "opened"),
+        ("{url}/ls/data/upload/1/car.png", "opened"),
+        ("/data/upload/1/car.png", "a path"),
+        ("/lsd/data/upload/1/car.png", "a path"),
+        ("/ls/../data/upload/1/car.png", "a path"),
+        ("/ls/api/projects", "a path"),
+    ],
+)
+def test_label_studio_may_be_below_a_path(open_images, label_studio, reference, expected, slash):
+    url = label_studio.url
+    options = {"label_studio_url": f"{url}/ls{slash}", "label_studio_token": "key"}
+    assert open_images(reference.format(url=url), **options).startswith(expected)
+    assert bool(label_studio.seen) == (expected == "opened")
+
+
 def test_a_wrong_token_masks_the_image(open_images, label_studio):
     options = {"label_studio_url": label_studio.url, "label_studio_token": "other"}
     assert open_images("/data/upload/1/car.png", **options) == "HTTP status: 401"
@@ -290,16 +309,22 @@ def test_a_wrong_token_masks_the_image(open_images, label_studio):
     ("reference", "expected"),
     [
         ("/data/local-files/?d=car.png", "opened"),
+        ("/data/local-files/?x=1&d=car.png", "opened"),
         ("http://localhost:8080/data/local-files/?d=car.png", "opened"),
+        ("http://localhost:8080/ls/data/local-files/?d=car.png", "opened"),
         ("/data/local-files/?d=../conftest.py", "outside the image folder"),
         ("/data/local-files/?d=%2Fetc%2Fpasswd", "outside the image folder"),
         ("/data/local-files/?d=gone.png", "no such file"),
         ("car.png", "a path"),
         ("/data/upload/1/car.png", "a path"),
+        ("/data/local-files/", "a path"),
+        ("/data/upload/?d=car.png", "a path"),
+        ("http://[", "ValueError"),
     ],
 )
 def test_local_files_are_those_below_the_images_root(open_images, images, reference, expected):
-    assert open_images(reference, images_root=images).startswith(expected)
+    options = {"label_studio_url": "http://localhost:8080/ls/"} if "/ls/" in reference else {}
+    assert open_images(reference, images_root=images, **options).startswith(expected)
 
 
 def test_the_image_of_a_task_decides(model, images):
@@ -310,8 +335,7 @@ def test_the_image_of_a_task_decides(model, images):
     assert labels(car) == ["ORG"] and labels(animal) == []
 
 
-def test_a_url_of_label_studio_without_a_host_is_an_error(model):
-    result = CliRunner().invoke(
-        app, ["serve", model, "--port", "0", "--label-studio-url", "localhost:8080"]
-    )
+@pytest.mark.parametrize("url", ["localhost:8080", "http://[", "http:///ls"])
+def test_a_url_of_label_studio_without_a_host_is_an_error(model, url):
+    result = CliRunner().invoke(app, ["serve", model, "--port", "0", "--label-studio-url", url])
     assert result.exit_code == 1 and "--label-studio-url" in result.stderr
