@@ -5,32 +5,46 @@ Label Studio calls `/setup` with the labeling config of a project and `/predict`
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
-from urllib.parse import unquote, urljoin, urlsplit
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 from xml.etree import ElementTree
 
 import anyio
 from fastapi import FastAPI, HTTPException, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 
 from ..annotate.annotator import Annotation
-from ..annotate.image_opener import MAX_IMAGES
-from ..corpus.labelstudio import LOCAL_FILES, served_path, text_region
+from ..annotate.image_opener import MAX_IMAGES, Images
+from ..corpus.labelstudio import LOCAL_FILES, text_region
 from ..errors import ImageError, UsageError
 from ..images.data_uris import is_data_uri
 from ..images.reference import LazyImage
 from ..images.safety.paths import has_parent_reference
 from ..images.safety.untrusted_references import BulkImages, FolderImages
 from ..images.safety.web_images import PORTS, WebImages
+from ..utils.text import pluralize
 from .post_annotator import OpenedPost
 from .request_bodies import BodyReader, validated
-from .server_settings import ServerSettings
+from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
-# Paths at which Label Studio serves the files of tasks.
+# Paths at which Label Studio serves the files of tasks, and those of a folder among them.
 SERVED_PATH = "/data/"
+LOCAL_PATH = urlsplit(LOCAL_FILES).path
 FETCHED_AT_ONCE = 16
+# Values in the JSON of a request. Its parsers hold the interpreter lock (GIL), so that nobody else
+# is answered meanwhile, in a thread neither: for some tenths of a second for so many, and for 9 s
+# for those of 30 MB.
+MAX_VALUES = 200_000
+# Characters of a labeling config; parsing them takes up to 0.1 s.
+MAX_CONFIG = 1_000_000
+
+logger = logging.getLogger("spacy_mner.serve")
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
 class SetupRequest(BaseModel):
@@ -46,17 +60,25 @@ class LabelStudioTask(BaseModel):
 
 
 class PredictRequest(BaseModel):
-    """The part of a request to `/predict` that is read."""
+    """The part of a request to `/predict` that is read.
 
-    tasks: list[LabelStudioTask]
+    tasks: validated when their number is known to be within the limit.
+    """
+
+    tasks: list[Any]
     label_config: str
+
+
+_TASKS = TypeAdapter(list[LabelStudioTask])
 
 
 @dataclass(frozen=True)
 class LabelingConfig:
     """Where the labels of a text are in a labeling config.
 
-    labels_name, text_name: of the tags. text_key, image_keys: of the data of a task.
+    labels_name, text_name: of the tags.
+    text_key, image_keys: of the data of a task; of the first images of the config, as many as a
+        post may have.
     """
 
     labels_name: str
@@ -78,12 +100,13 @@ class LabelingConfig:
         for labels in root.iter("Labels"):
             text = texts.get(labels.get("toName"))
             if text is not None:
+                keys = dict.fromkeys(_key(image) for image in root.iter("Image"))
                 return cls(
                     labels_name=labels.get("name", ""),
                     text_name=text.get("name", ""),
                     labels=frozenset(one.get("value", "") for one in labels.iter("Label")),
                     text_key=_key(text),
-                    image_keys=tuple(_key(image) for image in root.iter("Image")),
+                    image_keys=tuple(keys)[:MAX_IMAGES],
                 )
         raise ValueError("The labeling config has no tag Labels whose toName is a tag Text.")
 
@@ -92,7 +115,7 @@ class LabelingConfig:
         return [
             text_region(number, text, entity, self.labels_name, self.text_name)
             | {"score": entity["score"]}
-            for number, entity in enumerate(annotation["entities"] or [])
+            for number, entity in enumerate(annotation["entities"])
             if entity["label"] in self.labels
         ]
 
@@ -113,11 +136,17 @@ class TaskImages:
         self._others = BulkImages(None, web, limits)
         root = settings.images_root
         self._folder = None if root is None else FolderImages(root, limits)
-        self._url = settings.label_studio_url
-        if self._url is not None:
+        self._url = settings.label_studio_url or ""
+        self._base = ""
+        self._label_studio: WebImages | None = None
+        if settings.label_studio_url is not None:
             host = _origin(self._url)
             if host is None:
-                raise UsageError(f"--label-studio-url {self._url}: expected http://HOST:PORT.")
+                raise UsageError(
+                    f"--label-studio-url {self._url}: expected http://HOST:PORT, or a path there."
+                )
+            # Label Studio may be below a path of its host.
+            self._base = unquote(urlsplit(self._url).path).rstrip("/")
             token = settings.label_studio_token
             headers = [(b"Authorization", f"Token {token}".encode())] if token else []
             # Exactly this host may have any address; a redirect could leave it.
@@ -141,17 +170,27 @@ class TaskImages:
     def _open(self, reference: Any) -> LazyImage:
         if not isinstance(reference, str) or is_data_uri(reference):
             return self._others.open(reference)
-        if self._folder is not None and reference.partition(SERVED_PATH)[1]:
-            path = served_path(reference)
-            if LOCAL_FILES in reference and path != reference:
+        if self._folder is not None:
+            path = self._local_path(reference)
+            if path is not None:
                 return self._folder.open(path)
-        if self._url is not None:
+        if self._label_studio is not None:
             url = urljoin(self._url, reference)
             path = unquote(urlsplit(url).path)
-            is_file = path.startswith(SERVED_PATH) and not has_parent_reference(path)
+            is_file = path.startswith(self._base + SERVED_PATH) and not has_parent_reference(path)
             if is_file and _origin(url) == _origin(self._url):
                 return self._label_studio.open(url)
         return self._others.open(reference)
+
+    def _local_path(self, reference: str) -> str | None:
+        """Return the path in the URL of a local file, relative to the folder; None if it is none.
+
+        The host is not compared: Label Studio may have other names for itself.
+        """
+        parts = urlsplit(reference)
+        if unquote(parts.path) not in (LOCAL_PATH, self._base + LOCAL_PATH):
+            return None
+        return next(iter(parse_qs(parts.query).get("d", [])), None)
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
@@ -180,22 +219,6 @@ def add_label_studio(
     images = TaskImages(settings)
     limiter = anyio.CapacityLimiter(FETCHED_AT_ONCE)
 
-    async def opened(task: LabelStudioTask, config: LabelingConfig) -> OpenedPost:
-        values = [task.data.get(key) for key in config.image_keys]
-        references = [
-            one
-            for value in values
-            for one in (value if isinstance(value, list) else [value])
-            if one
-        ][:MAX_IMAGES]
-        return OpenedPost(
-            text=task.data.get(config.text_key, ""),
-            images=[
-                await anyio.to_thread.run_sync(images.open, one, limiter=limiter)
-                for one in references
-            ],
-        )
-
     @app.get("/health", tags=["Label Studio"], summary="Whether the server is ready")
     async def health() -> dict[str, str]:
         return {"status": "UP", "model_class": model}
@@ -203,33 +226,110 @@ def add_label_studio(
     @app.post("/setup", tags=["Label Studio"], summary="Check the labeling config of a project")
     async def setup(request: Request) -> dict[str, str]:
         async with bodies.read(request) as body:
-            parsed = validated(SetupRequest.model_validate_json, body)
+            parsed = _parsed(SetupRequest, request, body)
         _config(parsed.label_config)
         return {"model_version": model}
 
     @app.post("/predict", tags=["Label Studio"], summary="Predict the entities of tasks")
     async def predict(request: Request) -> dict[str, Any]:
         async with bodies.read(request) as body:
-            parsed = validated(PredictRequest.model_validate_json, body)
+            parsed = _parsed(PredictRequest, request, body)
             if len(parsed.tasks) > settings.max_posts:
                 raise HTTPException(413, f"Too many tasks: limit {settings.max_posts:,}.")
+            tasks = validated(_TASKS.validate_python, parsed.tasks)
             config = _config(parsed.label_config)
-            posts = [await opened(task, config) for task in parsed.tasks]
+            references = [_references(task, config) for task in tasks]
+            n_images = sum(map(len, references))
+            if n_images > MAX_REQUEST_IMAGES:
+                raise HTTPException(413, f"Too many images: limit {MAX_REQUEST_IMAGES:,}.")
+            opened = await open_in_time(images.open, references, settings.timeout, limiter)
+            posts = [
+                OpenedPost(text=task.data.get(config.text_key, ""), images=of_task)
+                for task, of_task in zip(tasks, opened, strict=True)
+            ]
             annotations = await submit(posts)
+        _log_failed(annotations)
         results = [
-            _prediction(config.regions(post.text, annotation), model)
+            _predictions(config, post.text, annotation, model)
             for post, annotation in zip(posts, annotations, strict=True)
         ]
         return {"results": results, "model_version": model}
 
 
-def _prediction(regions: list[dict[str, Any]], model: str) -> dict[str, Any]:
+async def open_in_time(
+    open_image: Callable[[Any], LazyImage | ImageError],
+    references: Sequence[Sequence[Any]],
+    seconds: float,
+    limiter: anyio.CapacityLimiter,
+) -> list[Images]:
+    """Open the images of the posts of a request in threads; those that take too long are masked.
+
+    open_image: raises nothing, and ends by itself, perhaps after the deadline.
+    references: those of each post.
+    seconds: for all together. limiter: of the threads.
+    """
+    late = ImageError(f"not opened within {seconds:g} seconds")
+    opened: list[Images] = [[late] * len(of_post) for of_post in references]
+
+    async def open_one(images: Images, i: int, reference: Any) -> None:
+        images[i] = await anyio.to_thread.run_sync(
+            open_image, reference, abandon_on_cancel=True, limiter=limiter
+        )
+
+    with anyio.move_on_after(seconds):
+        async with anyio.create_task_group() as group:
+            for images, of_post in zip(opened, references, strict=True):
+                for i, reference in enumerate(of_post):
+                    group.start_soon(open_one, images, i, reference)
+    return opened
+
+
+def _references(task: LabelStudioTask, config: LabelingConfig) -> list[Any]:
+    values = [task.data.get(key) for key in config.image_keys]
+    lists = [value if isinstance(value, list) else [value] for value in values]
+    return [one for of_key in lists for one in of_key if one][:MAX_IMAGES]
+
+
+def _predictions(
+    config: LabelingConfig, text: str, annotation: Annotation, model: str
+) -> list[dict[str, Any]]:
+    """Return the prediction of a task: a list of one, or of none for a task that failed.
+
+    An empty prediction would mean that there are no entities, and be stored: Label Studio asks
+    again only for tasks without a prediction.
+    """
+    if annotation["error"] is not None:
+        return []
+    regions = config.regions(text, annotation)
     scores = [one["score"] for one in regions if one["score"] is not None]
     score = sum(scores) / len(scores) if scores else 0.0
-    return {"result": regions, "score": score, "model_version": model}
+    return [{"result": regions, "score": score, "model_version": model}]
+
+
+def _log_failed(annotations: list[Annotation]) -> None:
+    """Log the types of errors without their messages, which can quote a post."""
+    errors = [one["error"].partition(":")[0] for one in annotations if one["error"] is not None]
+    for kind, n in Counter(errors).items():
+        logger.warning("%s failed: %s", pluralize(n, "task"), kind)
+
+
+def _parsed(kind: type[Parsed], request: Request, body: bytes) -> Parsed:
+    """Parse a request. Raises HTTPException: 413, 415 or 422."""
+    # Other types need no permission of the server (CORS): with them, any web page that a user of
+    # this machine visits could have images fetched with the token.
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise HTTPException(415, "Send application/json.")
+    # Each value follows one of these characters, or is the first.
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise HTTPException(413, f"Too many values: limit {MAX_VALUES:,}.")
+    parsed: Parsed = validated(kind.model_validate_json, body)
+    return parsed
 
 
 def _config(xml: str) -> LabelingConfig:
+    if len(xml) > MAX_CONFIG:
+        raise HTTPException(413, f"The labeling config is over {MAX_CONFIG:,} characters.")
     try:
         return LabelingConfig.parse(xml)
     except ValueError as error:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import anyio
 import httpx
 import pytest
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
+from spacy_mner.errors import ImageError
+from spacy_mner.serve import labelstudio_backend
+from spacy_mner.serve.labelstudio_backend import open_in_time
 
-from .conftest import serving
+from .conftest import pipeline_that, serving
 
 CONFIG = """<View>
   <!-- a comment -->
@@ -68,6 +73,11 @@ def results(url, *data, **changes):
     return response.json()["results"]
 
 
+def prediction(url, *data, **changes):
+    [[found]] = results(url, *data, **changes)
+    return found
+
+
 @pytest.fixture
 def label_studio(images):
     """A server that serves car.png to who has its token; it records the paths and tokens."""
@@ -107,28 +117,40 @@ def test_health_and_setup_name_the_pipeline(url):
 
 
 def test_predictions_are_regions_of_the_labeling_config(url):
-    [prediction] = results(url, {"tweet": "hi Bob Dylan lynx", "picture": ""})
-    [region] = prediction["result"]
+    found = prediction(url, {"tweet": "hi Bob Dylan lynx", "picture": ""})
+    [region] = found["result"]
     assert (region["from_name"], region["to_name"], region["type"]) == (
         "entities",
         "post",
         "labels",
     )
     assert region["value"] == {"start": 3, "end": 12, "text": "Bob Dylan", "labels": ["PER"]}
-    assert prediction["score"] == region["score"] > 0.5
+    assert found["score"] == region["score"] > 0.5
 
 
 def test_labels_that_the_project_lacks_are_left_out(url):
     config = CONFIG.replace("PER", "LOC")
-    [prediction] = results(url, {"tweet": "hi Bob Dylan lynx"}, label_config=config)
-    assert prediction["result"] == [] and prediction["score"] == 0
+    found = prediction(url, {"tweet": "hi Bob Dylan lynx"}, label_config=config)
+    assert found["result"] == [] and found["score"] == 0
 
 
-def test_a_task_without_a_text_has_no_prediction_and_the_others_do(url):
+def test_a_task_that_fails_has_no_prediction_and_the_others_do(url, caplog):
     found = results(
         url, {"picture": "a"}, {"tweet": 1}, {"tweet": "a" * 101}, {"tweet": "hi Bob Dylan lynx"}
     )
-    assert [len(one["result"]) for one in found] == [0, 0, 0, 1]
+    assert [[len(one["result"]) for one in of_task] for of_task in found] == [[0], [], [], [1]]
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 task failed: no text in the column 'text'",
+        "1 task failed: 101 characters; --max-length is 100",
+    ]
+
+
+def test_the_error_of_a_task_is_logged_without_its_message(tmp_path, caplog):
+    failing = pipeline_that("raise TypeError(doc.text)", on="secret", folder=tmp_path)
+    with serving(**failing) as address:
+        found = results(address, {"tweet": "a secret"}, {"tweet": "secret"}, {"tweet": "a"})
+    assert [len(of_task) for of_task in found] == [0, 0, 1]
+    assert "2 tasks failed: TypeError" in caplog.text and "secret" not in caplog.text
 
 
 @pytest.mark.parametrize("path", ["setup", "predict"])
@@ -151,8 +173,71 @@ def test_too_many_tasks_are_refused(url):
     assert post(url, "predict", predict_request(*[{"tweet": "a"}] * 21)).status_code == 413
 
 
-def labels(prediction):
-    return [one["value"]["labels"][0] for one in prediction["result"]]
+@pytest.mark.parametrize("path", ["setup", "predict"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_a_request_that_any_web_page_may_send_is_refused(url, path, kind):
+    body = SETUP if path == "setup" else predict_request({"tweet": "a"})
+    response = httpx.post(url + path, content=json.dumps(body), headers={"Content-Type": kind})
+    assert response.status_code == 415
+
+
+def test_json_with_a_character_set_is_accepted(url):
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    assert httpx.post(f"{url}setup", content=json.dumps(SETUP), headers=headers).is_success
+
+
+@pytest.fixture
+def small_limits(monkeypatch):
+    """Limits that a request of the tests exceeds."""
+    monkeypatch.setattr(labelstudio_backend, "MAX_VALUES", 1_000)
+    monkeypatch.setattr(labelstudio_backend, "MAX_CONFIG", 2_000)
+
+
+@pytest.mark.parametrize("values", [",".join(["1"] * 2_000), "[" * 2_000, '{"a":' * 2_000])
+def test_a_request_of_too_many_values_is_refused_before_it_is_parsed(url, small_limits, values):
+    headers = {"Content-Type": "application/json"}
+    response = httpx.post(f"{url}predict", content=f'{{"tasks": [{values}', headers=headers)
+    assert response.status_code == 413 and "Too many values" in response.text
+
+
+@pytest.mark.parametrize("path", ["setup", "predict"])
+def test_a_large_labeling_config_is_refused(url, small_limits, path):
+    config = CONFIG.replace("a comment", "a" * 2_000)
+    body = {**SETUP, "schema": config} if path == "setup" else predict_request(label_config=config)
+    response = post(url, path, body)
+    assert response.status_code == 413 and "labeling config" in response.text
+
+
+def test_too_many_tasks_are_refused_before_they_are_validated(url):
+    body = {**predict_request(), "tasks": ["no task"] * 21}
+    assert post(url, "predict", body).status_code == 413
+    assert post(url, "predict", {**body, "tasks": ["no task"]}).status_code == 422
+
+
+def test_too_many_images_of_a_request_are_refused(url):
+    tasks = [{"tweet": "a", "picture": ["a.png"] * 20}] * 13
+    response = post(url, "predict", predict_request(*tasks))
+    assert response.status_code == 413 and "images" in response.text
+
+
+def test_images_are_opened_together_and_those_that_take_too_long_are_masked():
+    def open_image(reference):
+        ended.wait(reference)
+        return ImageError("opened")
+
+    async def opened():
+        limiter = anyio.CapacityLimiter(16)
+        found = await open_in_time(open_image, [[0.2, 60], [], [0.2, 0.2, 0.2]], 0.5, limiter)
+        ended.set()
+        return [[str(image) for image in of_post] for of_post in found]
+
+    ended = threading.Event()
+    late = "not opened within 0.5 seconds"
+    assert anyio.run(opened) == [["opened", late], [], ["opened"] * 3]
+
+
+def labels(predictions):
+    return [one["value"]["labels"][0] for found in predictions for one in found["result"]]
 
 
 @pytest.fixture
@@ -196,6 +281,25 @@ def test_images_are_fetched_from_label_studio_and_from_no_other_host(
     assert bool(label_studio.seen) == (expected in ("opened", "too many redirects"))
 
 
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("/ls/data/upload/1/car.png", "opened"),
+        ("{url}/ls/data/upload/1/car.png", "opened"),
+        ("/data/upload/1/car.png", "a path"),
+        ("/lsd/data/upload/1/car.png", "a path"),
+        ("/ls/../data/upload/1/car.png", "a path"),
+        ("/ls/api/projects", "a path"),
+    ],
+)
+def test_label_studio_may_be_below_a_path(open_images, label_studio, reference, expected, slash):
+    url = label_studio.url
+    options = {"label_studio_url": f"{url}/ls{slash}", "label_studio_token": "key"}
+    assert open_images(reference.format(url=url), **options).startswith(expected)
+    assert bool(label_studio.seen) == (expected == "opened")
+
+
 def test_a_wrong_token_masks_the_image(open_images, label_studio):
     options = {"label_studio_url": label_studio.url, "label_studio_token": "other"}
     assert open_images("/data/upload/1/car.png", **options) == "HTTP status: 401"
@@ -205,16 +309,22 @@ def test_a_wrong_token_masks_the_image(open_images, label_studio):
     ("reference", "expected"),
     [
         ("/data/local-files/?d=car.png", "opened"),
+        ("/data/local-files/?x=1&d=car.png", "opened"),
         ("http://localhost:8080/data/local-files/?d=car.png", "opened"),
+        ("http://localhost:8080/ls/data/local-files/?d=car.png", "opened"),
         ("/data/local-files/?d=../conftest.py", "outside the image folder"),
         ("/data/local-files/?d=%2Fetc%2Fpasswd", "outside the image folder"),
         ("/data/local-files/?d=gone.png", "no such file"),
         ("car.png", "a path"),
         ("/data/upload/1/car.png", "a path"),
+        ("/data/local-files/", "a path"),
+        ("/data/upload/?d=car.png", "a path"),
+        ("http://[", "ValueError"),
     ],
 )
 def test_local_files_are_those_below_the_images_root(open_images, images, reference, expected):
-    assert open_images(reference, images_root=images).startswith(expected)
+    options = {"label_studio_url": "http://localhost:8080/ls/"} if "/ls/" in reference else {}
+    assert open_images(reference, images_root=images, **options).startswith(expected)
 
 
 def test_the_image_of_a_task_decides(model, images):
@@ -225,8 +335,7 @@ def test_the_image_of_a_task_decides(model, images):
     assert labels(car) == ["ORG"] and labels(animal) == []
 
 
-def test_a_url_of_label_studio_without_a_host_is_an_error(model):
-    result = CliRunner().invoke(
-        app, ["serve", model, "--port", "0", "--label-studio-url", "localhost:8080"]
-    )
+@pytest.mark.parametrize("url", ["localhost:8080", "http://[", "http:///ls"])
+def test_a_url_of_label_studio_without_a_host_is_an_error(model, url):
+    result = CliRunner().invoke(app, ["serve", model, "--port", "0", "--label-studio-url", url])
     assert result.exit_code == 1 and "--label-studio-url" in result.stderr
