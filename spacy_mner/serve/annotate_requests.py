@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio
 from fastapi import HTTPException, Request
-from pydantic import TypeAdapter
 from starlette.datastructures import FormData, UploadFile
 
-from ..annotate.image_opener import MAX_IMAGES
+from ..annotate.image_opener import MAX_IMAGES, Images
 from ..errors import ImageError
 from ..images.data_uris import decode_data_uri, is_data_uri
-from ..images.reference import LazyImage
+from ..images.detectors.object_detector import MAX_OBJECTS
+from ..images.reference import BytesImage, LazyImage
 from ..images.safety.limits import Limits
 from ..images.safety.untrusted_references import URL, BulkImages
 from ..images.safety.web_images import WebImages
-from .api_types import AnnotateRequest, PostInput
+from .api_types import AnnotateRequest
 from .post_annotator import OpenedPost
-from .request_bodies import BodyReader, parse_form, validated
+from .request_bodies import TOO_MANY, BodyReader, parse_form, parse_json, too_many, validated
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
+ATTRIBUTES = ("image_text", "image_objects", "image_features")
 ATTACHMENT = "attachment:"
 # The field of a form with the posts as JSON; without it, the form is one post.
 POSTS_FIELD = "posts"
+WHITESPACE = b" \t\n\r\f\v"
 # Bytes above which a body is parsed in a thread.
 LARGE = 1 << 20
 FETCH_THREADS = 16
 
 Files = Mapping[str, bytes]
-_POSTS = TypeAdapter(list[PostInput])
 
 
 class RequestParser:
@@ -55,36 +57,74 @@ class RequestParser:
         files: Files = {}
         if kind == "multipart/form-data":
             form = await parse_form(request, body, MAX_REQUEST_IMAGES + 8)
-            files, parsed = await _of_form(form)
+            files, fields = await _of_form(form)
+            parsed = await _in_thread_if_large(len(body), self._parse_fields, files, fields)
         elif kind == "application/json":
-            parse = AnnotateRequest.model_validate_json
-            parsed = await _in_thread_if_large(len(body), parse, body)
+            parsed = await _in_thread_if_large(len(body), self._parse_json, body)
         else:
             raise HTTPException(415, "Send application/json or multipart/form-data.")
-        self._check(parsed)
         content = await _in_thread_if_large(len(body), self._decode, parsed, files)
         return [
             OpenedPost(
                 text=post.text,
-                images=[await self._open(image) for image in images],
-                attributes=post.model_dump(include={*ATTRIBUTES}, exclude_none=True),
+                images=images,
+                attributes={
+                    name: value for name in ATTRIBUTES if (value := getattr(post, name)) is not None
+                },
                 attention=parsed.attention,
             )
-            for post, images in zip(parsed.posts, content, strict=True)
+            for post, images in zip(
+                parsed.posts, await self._open_all(content, request), strict=True
+            )
         ]
 
-    def _check(self, parsed: AnnotateRequest) -> None:
+    def _parse_json(self, body: bytes) -> AnnotateRequest:
+        return self._validate(parse_json(body))
+
+    def _parse_fields(self, files: Files, fields: dict[str, str]) -> AnnotateRequest:
+        """The posts of a form.
+
+        Without the field `posts`, it is one post with the fields `text` and `image_text`, and all
+        files of the field `image`.
+        """
+        if "image" in fields:
+            raise HTTPException(422, "image is a text, not a file: with curl, -F image=@FILE.")
+        attention = fields.pop("attention", "false")
+        if POSTS_FIELD in fields:
+            posts = parse_json(fields.pop(POSTS_FIELD).encode("utf-8", "surrogatepass"))
+        else:
+            images = [ATTACHMENT + name for name in files if name.partition(":")[0] == "image"]
+            text = {name: fields.pop(name) for name in ("text", "image_text") if name in fields}
+            posts = [{**text, "image": images or None}]
+        return self._validate({"posts": posts, "attention": attention, **fields})
+
+    def _validate(self, value: Any) -> AnnotateRequest:
+        posts = value.get("posts") if isinstance(value, dict) else None
+        if isinstance(posts, list):
+            self._check(posts)
+        parsed: AnnotateRequest = validated(AnnotateRequest.model_validate, value)
+        return parsed
+
+    def _check(self, posts: list[Any]) -> None:
+        """Check the numbers of things in posts that may be invalid otherwise."""
         settings = self._settings
-        if len(parsed.posts) > settings.max_posts:
-            raise _too_many("posts", len(parsed.posts), settings.max_posts)
-        counts = [len(post.images) for post in parsed.posts]
-        if max(counts) > MAX_IMAGES:
-            raise _too_many("images of a post", max(counts), MAX_IMAGES)
-        if sum(counts) > MAX_REQUEST_IMAGES:
-            raise _too_many("images", sum(counts), MAX_REQUEST_IMAGES)
-        for post in parsed.posts:
-            if len(post.text) > settings.max_length:
-                raise _too_many("characters", len(post.text), settings.max_length)
+        _check_number("posts", len(posts), settings.max_posts)
+        n_images = 0
+        for post in posts:
+            if not isinstance(post, dict):
+                continue
+            for key, what, limit in (
+                ("image", "images of a post", MAX_IMAGES),
+                ("image_objects", "objects of a post", MAX_OBJECTS),
+            ):
+                if isinstance(post.get(key), list):
+                    _check_number(what, len(post[key]), limit)
+            for key in ("text", "image_text"):
+                if isinstance(post.get(key), str):
+                    _check_number("characters", len(post[key]), settings.max_length)
+            image = post.get("image")
+            n_images += len(image) if isinstance(image, list) else image is not None
+        _check_number("images", n_images, MAX_REQUEST_IMAGES)
 
     def _decode(self, parsed: AnnotateRequest, files: Files) -> list[list[bytes | str]]:
         """Return the content or the URL of each image of each post."""
@@ -107,38 +147,61 @@ class RequestParser:
             return reference
         else:
             try:
-                content = base64.b64decode(reference, validate=True)
-            except (binascii.Error, ValueError):
+                # The command base64 breaks lines, which the decoder refuses.
+                packed = reference.encode("ascii").translate(None, WHITESPACE)
+                content = base64.b64decode(packed, validate=True)
+            except ValueError:
                 raise HTTPException(
                     422, f"An image is neither base64, a data URI nor {ATTACHMENT}NAME."
                 ) from None
-        if len(content) > self._limits.bytes:
-            raise _too_many("bytes of an image", len(content), self._limits.bytes)
+        _check_number("bytes of an image", len(content), self._limits.bytes)
         return content
 
-    async def _open(self, content: bytes | str) -> LazyImage | ImageError:
+    async def _open_all(self, content: list[list[bytes | str]], request: Request) -> list[Images]:
+        """Open the images of each post; URLs are fetched at once, and those in time are used."""
+        end = time.monotonic() + self._settings.timeout
+        opened: list[Images] = [[ImageError("not opened")] * len(images) for images in content]
+
+        async def open_image(post: int, number: int) -> None:
+            opened[post][number] = await self._open(content[post][number], end, request)
+
+        async with anyio.create_task_group() as tasks:
+            for post, images in enumerate(content):
+                for number in range(len(images)):
+                    tasks.start_soon(open_image, post, number)
+        return opened
+
+    async def _open(
+        self, content: bytes | str, end: float, request: Request
+    ) -> LazyImage | ImageError:
         try:
             if isinstance(content, bytes):
                 return self._images.open(content)
-            return await anyio.to_thread.run_sync(
-                self._images.open, content, limiter=self._fetching
+            image = await anyio.to_thread.run_sync(
+                self._fetch, content, end, limiter=self._fetching
             )
+            if not self.bodies.hold(request, len(image.content)):
+                raise ImageError(f"not fetched: {TOO_MANY}")
+            return image
         # No exception raised for a URL may end the request: the image is masked. A new exception,
         # as the traceback of the original keeps the content in memory.
         except Exception as error:
             is_known = isinstance(error, ImageError)
             return ImageError(str(error) if is_known else type(error).__name__)
 
+    def _fetch(self, url: str, end: float) -> BytesImage:
+        web = self._images.web
+        assert web is not None
+        left = end - time.monotonic()
+        if left <= 0:
+            raise ImageError(
+                f"timeout: the images of the request took over {self._settings.timeout:g} seconds"
+            )
+        return replace(web, seconds=min(web.seconds, left)).open(url)
 
-ATTRIBUTES = ("image_text", "image_objects", "image_features")
 
-
-async def _of_form(form: FormData) -> tuple[Files, AnnotateRequest]:
-    """The files of a form by name, and its posts.
-
-    Without the field `posts`, the form is one post with the fields `text` and `image_text`, and
-    all files of the field `image`.
-    """
+async def _of_form(form: FormData) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The files of a form by name, and its other fields."""
     files: dict[str, bytes] = {}
     fields: dict[str, str] = {}
     for name, value in form.multi_items():
@@ -147,17 +210,7 @@ async def _of_form(form: FormData) -> tuple[Files, AnnotateRequest]:
             files[key] = await value.read()
         else:
             fields[name] = value
-    if "image" in fields:
-        raise HTTPException(422, "image is a text, not a file: with curl, -F image=@FILE.")
-    attention = fields.pop("attention", "false")
-    if POSTS_FIELD in fields:
-        posts: Any = validated(_POSTS.validate_json, fields.pop(POSTS_FIELD))
-    else:
-        images = [ATTACHMENT + name for name in files if name.partition(":")[0] == "image"]
-        text = {name: fields.pop(name) for name in ("text", "image_text") if name in fields}
-        posts = [{**text, "image": images or None}]
-    unread = {"posts": posts, "attention": attention, **fields}
-    return files, validated(AnnotateRequest.model_validate, unread)
+    return files, fields
 
 
 async def _in_thread_if_large(n_bytes: int, function: Any, *arguments: Any) -> Any:
@@ -166,5 +219,6 @@ async def _in_thread_if_large(n_bytes: int, function: Any, *arguments: Any) -> A
     return await anyio.to_thread.run_sync(validated, function, *arguments)
 
 
-def _too_many(what: str, found: int, limit: int) -> HTTPException:
-    return HTTPException(413, f"Too many {what}: {found:,}, limit {limit:,}.")
+def _check_number(what: str, found: int, limit: int) -> None:
+    if found > limit:
+        raise too_many(what, found, limit)

@@ -4,15 +4,41 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
 EXAMPLE = "finally got my jaguar, next stop Madison Square Garden in #NewYork"
 
 
-class PostInput(BaseModel):
-    """A post."""
+class StopAtFirstError(FailFast):
+    """FailFast for a list in a union: the parts of a union need a hash."""
+
+    def __hash__(self) -> int:
+        return hash(self.fail_fast)
+
+
+Numbers = Annotated[list[float], StopAtFirstError()]
+
+
+class Input(BaseModel):
+    """A part of a request.
+
+    Validation collects errors, of a kilobyte each: only lists that were counted before, and are
+    short, may have several.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, value: Any) -> Any:
+        # Each unknown key would be an error of its own.
+        if isinstance(value, dict) and len(value) > len(cls.model_fields):
+            raise ValueError(f"more keys than {', '.join(cls.model_fields)}")
+        return value
+
+
+class PostInput(Input):
+    """A post."""
 
     text: Annotated[str, Field(examples=[EXAMPLE])]
     image: Annotated[
@@ -28,7 +54,8 @@ class PostInput(BaseModel):
         list[Any] | None, Field(description="Objects in the image: labels, or objects with them.")
     ] = None
     image_features: Annotated[
-        list[float] | list[list[float]] | None, Field(description="A descriptor of the image.")
+        Numbers | Annotated[list[Numbers], StopAtFirstError()] | None,
+        Field(description="A descriptor of the image."),
     ] = None
 
     @property
@@ -37,10 +64,8 @@ class PostInput(BaseModel):
         return [self.image] if isinstance(self.image, str) else self.image or []
 
 
-class AnnotateRequest(BaseModel):
+class AnnotateRequest(Input):
     """Posts to annotate."""
-
-    model_config = ConfigDict(extra="forbid")
 
     posts: Annotated[list[PostInput], Field(min_length=1)]
     attention: Annotated[bool, Field(description="Return what each token attends to.")] = False

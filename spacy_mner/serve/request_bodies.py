@@ -9,9 +9,13 @@ from typing import Any
 import anyio
 from fastapi import HTTPException, Request
 from pydantic import ValidationError
+from pydantic_core import from_json
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from .server_settings import MAX_CONTAINERS, MAX_STRINGS, MAX_VALUES
+
+TOO_MANY = "Too many large requests at once."
 # Seconds after which a client that was refused may try again.
 RETRY_AFTER = 1
 # Bytes that are parsed without a pause in which the server does something else.
@@ -27,7 +31,8 @@ class BodyReader:
     """Reads bodies within limits on one, on all together, and on the time that one takes.
 
     max_bytes: of a body.
-    max_total: bytes of all bodies of requests that are not answered yet.
+    max_total: bytes of all requests that are not answered yet: their bodies, and what is fetched
+        for them.
     timeout: seconds, for a body as a whole: one that arrives drop by drop ends there.
     """
 
@@ -44,6 +49,7 @@ class BodyReader:
         together are too large.
         """
         content = bytearray()
+        request.state.held_bytes = 0
         try:
             try:
                 with anyio.fail_after(self._timeout):
@@ -53,16 +59,23 @@ class BodyReader:
                 raise HTTPException(408, reason) from None
             yield bytes(content)
         finally:
-            self._left += len(content)
+            self._left += request.state.held_bytes
+
+    def hold(self, request: Request, n_bytes: int) -> bool:
+        """Count further bytes of a request until the context of its body ends, if they fit."""
+        if n_bytes > self._left:
+            return False
+        self._left -= n_bytes
+        request.state.held_bytes += n_bytes
+        return True
 
     async def _read_into(self, content: bytearray, request: Request) -> None:
         n_bytes = 0
         async for part in request.stream():
             n_bytes += len(part)
             if n_bytes <= self.max_bytes:
-                if len(part) > self._left:
-                    raise overloaded("Too many large requests at once.")
-                self._left -= len(part)
+                if not self.hold(request, len(part)):
+                    raise overloaded(TOO_MANY)
                 content += part
             # Of a body that is somewhat too large, the rest is received and dropped: for many
             # clients, a connection that is closed while they send is an error without an answer.
@@ -93,6 +106,31 @@ async def parse_form(request: Request, body: bytes, max_parts: int) -> FormData:
         return await parser.parse()
     except MultiPartException as error:
         raise HTTPException(422, f"The form cannot be parsed: {error.message}") from None
+
+
+def too_many(what: str, found: int, limit: int) -> HTTPException:
+    """The error for more of something than the limit."""
+    return HTTPException(413, f"Too many {what}: {found:,}, limit {limit:,}.")
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse JSON. Raises HTTPException: 413 if it has too many values, 422 if it is invalid."""
+    # Counted before a value is created. The strings are cut out: they may have any characters.
+    unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    n_strings = unescaped.count(b'"') // 2
+    if n_strings > MAX_STRINGS:
+        raise too_many("strings", n_strings, MAX_STRINGS)
+    between = b"".join(unescaped.split(b'"')[::2])
+    n_containers = between.count(b"[") + between.count(b"{")
+    if n_containers > MAX_CONTAINERS:
+        raise too_many("arrays and objects", n_containers, MAX_CONTAINERS)
+    n_values = between.count(b",") + n_containers
+    if n_values > MAX_VALUES:
+        raise too_many("values", n_values, MAX_VALUES)
+    try:
+        return from_json(body)
+    except ValueError as error:
+        raise HTTPException(422, f"The JSON is invalid: {error}") from None
 
 
 def validated(function: Any, *arguments: Any) -> Any:

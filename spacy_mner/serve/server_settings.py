@@ -11,6 +11,11 @@ from ..annotate.task import MEGA, Task
 CONCURRENT_BODIES = 8
 # Images of one request: each costs time.
 MAX_REQUEST_IMAGES = 256
+# Of the JSON of one request: a value of two bytes can take a hundred in memory. The features of a
+# request are at most so many values; each region and each object is an array or an object.
+MAX_VALUES = 1 << 22
+MAX_CONTAINERS = 1 << 18
+MAX_STRINGS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class ServerSettings:
     max_megapixels: of an image; a larger one is masked.
     max_megabytes: of an image file; a larger one is an error (413).
     max_body_megabytes: of the body of a request.
-    max_length: characters of the text of a post.
+    max_length: characters of the text of a post, and of that of its image.
     max_posts: posts of a request.
     n_process: processes that compute, each with its own pipeline. None: 2, on a GPU 1.
     batch_size: posts that are computed together.
@@ -33,7 +38,8 @@ class ServerSettings:
     label_studio_url: of the Label Studio that asks for predictions; its images are fetched.
     label_studio_token: sent with the requests to it.
     images_root: folder of the local files of its tasks.
-    timeout: seconds in which a request must have arrived completely.
+    timeout: seconds in which a request must have arrived completely, and then those in which the
+        images of its URLs must have been fetched.
     """
 
     model: str

@@ -135,7 +135,11 @@ def test_the_objects_and_the_text_of_the_image_are_returned(url):
         ({"json": {"posts": [{"text": "a", "image": "data:image/png;base64,%"}]}}, 422),
         ({"json": {"posts": [{"text": "a", "image": "attachment:b"}]}}, 422),
         ({"json": {"posts": [{"text": "a" * 101}]}}, 413),
+        ({"json": {"posts": [{"text": "a", "image_text": "a" * 101}]}}, 413),
+        ({"data": {"text": "a", "image_text": "a" * 101}, "files": {"image": b"-"}}, 413),
+        ({"json": {"posts": [{"text": "a", "image_objects": ["car"] * 101}]}}, 413),
         ({"json": {"posts": [{"text": "a"}] * 21}}, 413),
+        ({"json": {"posts": [1] * 21}}, 413),
         ({"json": {"posts": [{"text": "a", "image": ["AAAA"] * 33}]}}, 413),
         ({"json": {"posts": [{"text": "a", "image": ["AAAA"] * 20}] * 20}}, 413),
         ({"content": b" " * (MAX_BODY + 1)}, 413),
@@ -175,6 +179,13 @@ def test_an_image_may_be_as_large_as_the_limit_and_no_larger(url, car, kind, exc
     assert response.status_code == (413 if excess else 200)
     if not excess:
         assert response.json()["posts"][0]["image_status"] == "used"
+
+
+def test_base64_may_have_line_breaks_as_the_command_base64_writes_them(url, car):
+    [answer] = annotate(url, [{"text": "a", "image": base64.encodebytes(car).decode()}]).json()[
+        "posts"
+    ]
+    assert answer["image_status"] == "used"
 
 
 @pytest.mark.parametrize("content", [b"broken", b"\xff\xd8\xff\xe0 broken", b""])

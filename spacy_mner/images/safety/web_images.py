@@ -12,7 +12,7 @@ import httpcore
 
 from ...about import __version__
 from ...errors import ImageError
-from ..reference import BytesImage, LazyImage
+from ..reference import BytesImage
 from .limits import UNTRUSTED, Limits
 from .public_addresses import Address, Deadline, PublicAddressBackend, is_public, resolve
 
@@ -49,7 +49,7 @@ class WebImages:
     allowed: Callable[[Address], bool] = is_public
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    def open(self, reference: str) -> LazyImage:
+    def open(self, reference: str) -> BytesImage:
         """Fetch the image at a URL. Raises ImageError with the reason if it fails."""
         backend = PublicAddressBackend(self.resolve, self.allowed, Deadline(self.seconds))
         try:
