@@ -6,7 +6,7 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,7 +82,8 @@ def serve_cli(
 
     Posts and images are neither logged nor stored. Requests in flight are finished on SIGTERM.
     """
-    with _exit_on_signals(), user_errors(to_stderr=True):
+    # The server has handlers of its own, and raises the signal again when it has shut down.
+    with _handling_signals(_exit), user_errors(to_stderr=True):
         try:
             from ..serve.application import AnnotationService, build_application
             from ..serve.http_server import make_server, run_server
@@ -115,23 +116,25 @@ def serve_cli(
                 label_studio_token=label_studio_token,
                 images_root=images_root,
             )
-            app = build_application(AnnotationService(settings))
+            # A process that starts needs its parent: the signal is obeyed when all have started.
+            received: list[int] = []
+            with _handling_signals(lambda number, _: received.append(number)):
+                app = build_application(AnnotationService(settings))
+            if received:
+                _exit()
             run_server(make_server(app, timeout), listening)
 
 
 @contextmanager
-def _exit_on_signals() -> Iterator[None]:
-    """Exit with code 0 on SIGTERM and SIGINT, also while the pipeline is loaded.
-
-    The server has handlers of its own, and raises the signal again when it has shut down.
-    """
+def _handling_signals(handler: Callable[..., object]) -> Iterator[None]:
+    """Handle SIGTERM and SIGINT until the context ends."""
     numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, _exit) for number in numbers]
+    before = [signal.signal(number, handler) for number in numbers]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        for number, previous in zip(numbers, before, strict=True):
+            signal.signal(number, previous)
 
 
 def _exit(*_: Any) -> None:

@@ -250,7 +250,7 @@ def add_label_studio(
             annotations = await submit(posts)
         _log_failed(annotations)
         results = [
-            _predictions(config, post.text, annotation, model)
+            _prediction(config, post.text, annotation, model)
             for post, annotation in zip(posts, annotations, strict=True)
         ]
         return {"results": results, "model_version": model}
@@ -290,10 +290,10 @@ def _references(task: LabelStudioTask, config: LabelingConfig) -> list[Any]:
     return [one for of_key in lists for one in of_key if one][:MAX_IMAGES]
 
 
-def _predictions(
+def _prediction(
     config: LabelingConfig, text: str, annotation: Annotation, model: str
-) -> list[dict[str, Any]]:
-    """Return the prediction of a task: a list of one, or of none for a task that failed.
+) -> dict[str, Any] | list[Any]:
+    """Return the prediction of a task, or an empty list for a task that failed.
 
     An empty prediction would mean that there are no entities, and be stored: Label Studio asks
     again only for tasks without a prediction.
@@ -303,7 +303,7 @@ def _predictions(
     regions = config.regions(text, annotation)
     scores = [one["score"] for one in regions if one["score"] is not None]
     score = sum(scores) / len(scores) if scores else 0.0
-    return [{"result": regions, "score": score, "model_version": model}]
+    return {"result": regions, "score": score, "model_version": model}
 
 
 def _log_failed(annotations: list[Annotation]) -> None:
