@@ -102,6 +102,8 @@ class RequestParser:
         posts = value.get("posts") if isinstance(value, dict) else None
         if isinstance(posts, list):
             self._check(posts)
+        elif isinstance(value, dict) and "text" in value:
+            raise HTTPException(422, 'Send a list of posts: {"posts": [{"text": "…"}]}.')
         parsed: AnnotateRequest = validated(AnnotateRequest.model_validate, value)
         return parsed
 

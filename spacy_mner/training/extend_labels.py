@@ -9,6 +9,7 @@ from spacy.language import Language
 from spacy.util import logger, registry, resolve_dot_names
 
 from ..models.allowed_tags import labels_of
+from ..pipeline.short_training import warn_of_short_training
 
 
 def build_extend_labels(component: str = "multimodal_ner") -> Callable[[Language], Language]:
@@ -28,6 +29,8 @@ def build_extend_labels(component: str = "multimodal_ner") -> Callable[[Language
         pipe: Any = nlp.get_pipe(component)
         with nlp.select_pipes(disable=component):  # the reader would warn of the new labels
             labels = labels_of(example.reference for example in corpus(nlp))
+            # Initialization would warn.
+            warn_of_short_training(config["training"], lambda: corpus(nlp))
         known = ", ".join(pipe.labels)
         if added := [label for label in sorted(labels) if pipe.add_label(label)]:
             logger.info("New labels: %s. Known: %s.", ", ".join(added), known)

@@ -9,6 +9,7 @@ from spacy.language import Language
 from spacy.training import Example
 from thinc.api import Config
 
+from spacy_mner.errors import ShortTrainingWarning
 from spacy_mner.training.extend_labels import build_extend_labels
 
 from ..conftest import examples_of, gold_docs, make_doc
@@ -86,7 +87,7 @@ def test_a_new_label_is_learned_beside_the_known_ones(trained, tmp_path):
     assert (answers(again), scores(again)) == (answers(trained), scores(trained))
 
 
-def test_the_callback_adds_and_logs_the_labels_of_the_training_corpus(
+def test_the_callback_adds_and_logs_the_labels_and_warns_of_a_short_training(
     trained, corpus_path, tmp_path, caplog
 ):
     """A sourced component is never initialized: `spacy train` calls this callback before."""
@@ -101,9 +102,10 @@ def test_the_callback_adds_and_logs_the_labels_of_the_training_corpus(
         "nlp": {"lang": "en", "pipeline": ["multimodal_ner"]},
         "components": {"multimodal_ner": {"source": str(tmp_path / "model")}},
         "corpora": {"train": reader, "dev": reader},
+        "training": {"max_steps": 20, "eval_frequency": 100},
     }
     nlp = spacy.util.load_model_from_config(Config(config), auto_fill=True)
-    with caplog.at_level("INFO", logger="spacy"):
+    with caplog.at_level("INFO", logger="spacy"), pytest.warns(ShortTrainingWarning, match="20"):
         build_extend_labels()(nlp)
     assert "New labels: LOC. Known: ORG, PER." in caplog.text
     assert nlp.get_pipe("multimodal_ner").labels == ("ORG", "PER", "LOC")

@@ -159,6 +159,12 @@ def test_an_invalid_request_is_refused_with_the_reason(url, request_body, status
     assert isinstance(response.json()["detail"], str)
 
 
+def test_a_post_in_place_of_a_list_of_posts_is_refused_with_the_remedy(url):
+    response = httpx.post(f"{url}v1/annotate", json={"text": "a"}, timeout=60)
+    assert response.status_code == 422
+    assert '{"posts": [{"text": "…"}]}' in response.json()["detail"]
+
+
 def test_a_form_with_the_path_of_an_image_in_place_of_the_file_is_refused_with_the_remedy(url):
     form = {"text": (None, "a"), "image": (None, "photos/car.jpg")}
     response = httpx.post(f"{url}v1/annotate", files=form, timeout=60)
