@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import warnings
 
-# Packages whose frames lie between a user's line and a warning.
-LIBRARIES = frozenset({"spacy_mner", "spacy", "thinc"})
+# Packages whose frames lie between a user's line and a warning; the last two are those of commands.
+LIBRARIES = frozenset({"spacy_mner", "spacy", "thinc", "typer", "click"})
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
-    """Issue a warning of the line outside this package, spaCy and Thinc that led to it.
+    """Issue a warning of the line outside of these packages that led to it.
 
     In a thread of this package, which no line called, it is the first frame of the thread.
     """
