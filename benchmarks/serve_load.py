@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import io
 import itertools
 import json
@@ -30,6 +29,8 @@ import numpy as np
 import srsly
 import typer
 from PIL import Image
+
+from spacy_mner.utils.garbage import freeze_objects
 
 ASSETS = Path(__file__).parent.parent / "assets"
 # As the defaults of `spacy-mner serve`.
@@ -68,8 +69,7 @@ def throughput(
         list(nlp.pipe(texts[:BATCH_SIZE]))
         # A garbage collection of this process, with the pipeline of the comparison, would stop all
         # clients for a quarter of a second.
-        gc.collect()
-        gc.freeze()
+        freeze_objects()
         for _ in range(rounds):
             found = run(port, bodies, clients, seconds)
             served.append(posts_per_request * len(found) / seconds)

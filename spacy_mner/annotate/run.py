@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from ..errors import UsageError
-from ..utils.atomic_file import atomic_file
+from ..utils.atomic_file import atomic_file, refuse_input_as_output
 from .chunks import Chunk
 from .engines import AnnotatedChunk, Engine, Job
 from .formats import PIPE, open_sink, open_source
@@ -71,8 +71,8 @@ def annotate(
         _keep(chunks, _write_to_stdout, total, callbacks)
         return total
     target = Path(output)
-    if source != PIPE and target.resolve() == Path(source).resolve():
-        raise UsageError(f"{output} is the input. Choose another output.")
+    if source != PIPE:
+        refuse_input_as_output(Path(source), target)
     if target.is_dir():
         raise UsageError(f"{output} is a folder. Name a file as the output.")
     run = identify(task, rows.path, target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -16,6 +15,7 @@ from spacy.util import get_lang_class
 
 from ..errors import CorpusError, UsageError
 from ..extensions import has_image
+from ..utils.atomic_file import refuse_input_as_output
 from ..utils.text import pluralize
 from .attach_images import ImageAttacher
 from .conll import read_conll
@@ -81,8 +81,7 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     reader, write = format_of(source), writer_of(target)
     if not source.is_file():
         raise CorpusError(f"There is no file {source}.")
-    if target.exists() and os.path.samefile(source, target):  # also through a link
-        raise UsageError(f"{target} is the input. Choose another output.")
+    refuse_input_as_output(source, target)
     _check_options(options, reader)
     context = ReadContext(
         options.nlp or blank_pipeline("en"),

@@ -69,9 +69,10 @@ class TaggerNetwork(nn.Module):
         fused = self.fuse(embedded, lengths, region_attention=region_attention)
         if not isinstance(fused, Fused):
             raise TypeError(f"model.fuse returned {type(fused).__name__}, expected Fused.")
-        _check_shape("fuse", fused.vectors, lengths, self.fuse.width)
+        n_tokens = int(lengths.sum())
+        _check_shape("fuse", fused.vectors, [n_tokens, self.fuse.width])
         encoded = self.encode(fused.vectors, lengths)
-        _check_shape("encode", encoded, lengths, self.encode.width)
+        _check_shape("encode", encoded, [n_tokens, self.encode.width])
         potentials = self.decode(encoded, lengths, fused.auxiliary)
         return NetworkOutput(potentials, fused.attention, fused.region_attention)
 
@@ -104,9 +105,8 @@ class TaggerNetwork(nn.Module):
         return getattr(self.fuse, "attention_bounds", None)
 
 
-def _check_shape(stage: str, vectors: Tensor, lengths: Tensor, width: int) -> None:
+def _check_shape(stage: str, vectors: Tensor, expected: list[int]) -> None:
     """Raise ValueError for vectors of another shape, as a stage of a user's own may return them."""
-    expected = [int(lengths.sum()), width]
     if [*vectors.shape] != expected:
         raise ValueError(
             f"model.{stage} returned vectors of shape {[*vectors.shape]}, expected "

@@ -22,7 +22,16 @@ from ..images.safety.untrusted_references import URL, BulkImages
 from ..images.safety.web_images import WebImages
 from .api_types import AnnotateRequest
 from .post_annotator import OpenedPost
-from .request_bodies import TOO_MANY, BodyReader, parse_form, parse_json, too_many, validated
+from .request_bodies import (
+    TOO_MANY,
+    BodyReader,
+    media_type,
+    parse_form,
+    parse_json,
+    too_many,
+    validated,
+)
+from .request_images import FETCH_THREADS, masked
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
 ATTRIBUTES = ("image_text", "image_objects", "image_features")
@@ -32,7 +41,6 @@ POSTS_FIELD = "posts"
 WHITESPACE = b" \t\n\r\f\v"
 # Bytes above which a body is parsed in a thread.
 LARGE = 1 << 20
-FETCH_THREADS = 16
 
 Files = Mapping[str, bytes]
 
@@ -53,7 +61,7 @@ class RequestParser:
 
     async def parse(self, request: Request, body: bytes) -> list[OpenedPost]:
         """Return the posts of a request, with their images."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = media_type(request)
         files: Files = {}
         if kind == "multipart/form-data":
             form = await parse_form(request, body, MAX_REQUEST_IMAGES + 8)
@@ -64,6 +72,7 @@ class RequestParser:
         else:
             raise HTTPException(415, "Send application/json or multipart/form-data.")
         content = await _in_thread_if_large(len(body), self._decode, parsed, files)
+        opened = await self._open_all(content, request)
         return [
             OpenedPost(
                 text=post.text,
@@ -73,9 +82,7 @@ class RequestParser:
                 },
                 attention=parsed.attention,
             )
-            for post, images in zip(
-                parsed.posts, await self._open_all(content, request), strict=True
-            )
+            for post, images in zip(parsed.posts, opened, strict=True)
         ]
 
     def _parse_json(self, body: bytes) -> AnnotateRequest:
@@ -185,11 +192,8 @@ class RequestParser:
             if not self.bodies.hold(request, len(image.content)):
                 raise ImageError(f"not fetched: {TOO_MANY}")
             return image
-        # No exception raised for a URL may end the request: the image is masked. A new exception,
-        # as the traceback of the original keeps the content in memory.
         except Exception as error:
-            is_known = isinstance(error, ImageError)
-            return ImageError(str(error) if is_known else type(error).__name__)
+            return masked(error)
 
     def _fetch(self, url: str, end: float) -> BytesImage:
         web = self._images.web

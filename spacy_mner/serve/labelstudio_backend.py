@@ -28,13 +28,13 @@ from ..images.safety.untrusted_references import BulkImages, FolderImages
 from ..images.safety.web_images import PORTS, WebImages
 from ..utils.text import pluralize
 from .post_annotator import OpenedPost
-from .request_bodies import BodyReader, validated
+from .request_bodies import BodyReader, media_type, too_many, validated
+from .request_images import FETCH_THREADS, masked
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
 # Paths at which Label Studio serves the files of tasks, and those of a folder among them.
 SERVED_PATH = "/data/"
 LOCAL_PATH = urlsplit(LOCAL_FILES).path
-FETCHED_AT_ONCE = 16
 # Values in the JSON of a request. Its parsers hold the interpreter lock (GIL), so that nobody else
 # is answered meanwhile, in a thread neither: for some tenths of a second for so many, and for 9 s
 # for those of 30 MB.
@@ -162,10 +162,8 @@ class TaskImages:
         """Return an image, or why it is masked."""
         try:
             return self._open(reference)
-        # No exception raised for a reference may end the request.
         except Exception as error:
-            is_known = isinstance(error, ImageError)
-            return ImageError(str(error) if is_known else type(error).__name__)
+            return masked(error)
 
     def _open(self, reference: Any) -> LazyImage:
         if not isinstance(reference, str) or is_data_uri(reference):
@@ -217,7 +215,7 @@ def add_label_studio(
     model: the version of the predictions. submit: annotates posts.
     """
     images = TaskImages(settings)
-    limiter = anyio.CapacityLimiter(FETCHED_AT_ONCE)
+    limiter = anyio.CapacityLimiter(FETCH_THREADS)
 
     @app.get("/health", tags=["Label Studio"], summary="Whether the server is ready")
     async def health() -> dict[str, str]:
@@ -235,13 +233,13 @@ def add_label_studio(
         async with bodies.read(request) as body:
             parsed = _parsed(PredictRequest, request, body)
             if len(parsed.tasks) > settings.max_posts:
-                raise HTTPException(413, f"Too many tasks: limit {settings.max_posts:,}.")
+                raise too_many("tasks", len(parsed.tasks), settings.max_posts)
             tasks = validated(_TASKS.validate_python, parsed.tasks)
             config = _config(parsed.label_config)
             references = [_references(task, config) for task in tasks]
             n_images = sum(map(len, references))
             if n_images > MAX_REQUEST_IMAGES:
-                raise HTTPException(413, f"Too many images: limit {MAX_REQUEST_IMAGES:,}.")
+                raise too_many("images", n_images, MAX_REQUEST_IMAGES)
             opened = await open_in_time(images.open, references, settings.timeout, limiter)
             posts = [
                 OpenedPost(text=task.data.get(config.text_key, ""), images=of_task)
@@ -317,12 +315,12 @@ def _parsed(kind: type[Parsed], request: Request, body: bytes) -> Parsed:
     """Parse a request. Raises HTTPException: 413, 415 or 422."""
     # Other types need no permission of the server (CORS): with them, any web page that a user of
     # this machine visits could have images fetched with the token.
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    if media_type(request) != "application/json":
         raise HTTPException(415, "Send application/json.")
     # Each value follows one of these characters, or is the first.
-    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
-        raise HTTPException(413, f"Too many values: limit {MAX_VALUES:,}.")
+    n_values = sum(map(body.count, (b",", b"[", b"{")))
+    if n_values > MAX_VALUES:
+        raise too_many("values", n_values, MAX_VALUES)
     parsed: Parsed = validated(kind.model_validate_json, body)
     return parsed
 

@@ -85,6 +85,11 @@ class BodyReader:
             raise HTTPException(413, f"The body is over the limit of {self.max_bytes:,} bytes.")
 
 
+def media_type(request: Request) -> str:
+    """Return the type of a body, such as "application/json"; "" if it is not given."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def parse_form(request: Request, body: bytes, max_parts: int) -> FormData:
     """Parse a multipart form. Raises HTTPException (422) if it is invalid."""
 

@@ -1,4 +1,4 @@
-"""Atomic replacement of a file."""
+"""Output files: their atomic replacement, and the input that must not be one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from ..errors import UsageError
 
 
 @contextmanager
@@ -30,3 +32,9 @@ def atomic_file(
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_input_as_output(source: Path, target: Path) -> None:
+    """Raise UsageError if the output of a command is its input, also through a link."""
+    if target.exists() and target.samefile(source):
+        raise UsageError(f"{target} is the input. Choose another output.")
