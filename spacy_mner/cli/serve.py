@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
+from ..serve.server_settings import ServerSettings
 from .console import user_errors
 from .options import AllowUrls, Code, GpuId, MaxMegapixels, Model, check_images_root
 
@@ -25,19 +26,19 @@ def serve_cli(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
     allow_urls: AllowUrls = False,
-    max_megapixels: MaxMegapixels = 32,
+    max_megapixels: MaxMegapixels = ServerSettings.max_megapixels,
     max_megabytes: Annotated[
         float, typer.Option(min=0, help="Of an image; a larger one is refused (413).")
-    ] = 20,
+    ] = ServerSettings.max_megabytes,
     max_body_megabytes: Annotated[
         float, typer.Option(min=0, help="Of a request; a larger one is refused (413).")
-    ] = 32,
+    ] = ServerSettings.max_body_megabytes,
     max_length: Annotated[
         int, typer.Option(min=1, help="Characters of a post; a longer one is refused (413).")
-    ] = 5_000,
+    ] = ServerSettings.max_length,
     max_posts: Annotated[
         int, typer.Option(min=1, help="Posts of a request; one with more is refused (413).")
-    ] = 128,
+    ] = ServerSettings.max_posts,
     n_process: Annotated[
         int | None,
         typer.Option(
@@ -48,16 +49,16 @@ def serve_cli(
     ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Posts of all requests that are computed together.")
-    ] = 256,
+    ] = ServerSettings.batch_size,
     max_wait: Annotated[
         float, typer.Option(min=0, help="Milliseconds that a request waits for others.")
-    ] = 5,
+    ] = 1000 * ServerSettings.max_wait,
     max_queue: Annotated[
         int, typer.Option(min=1, help="Posts that wait; a request beyond is refused (503).")
-    ] = 2_048,
+    ] = ServerSettings.max_queue,
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds in which a request must have arrived.")
-    ] = 30,
+    ] = ServerSettings.timeout,
     label_studio_url: Annotated[
         str | None,
         typer.Option(
@@ -87,7 +88,6 @@ def serve_cli(
         try:
             from ..serve.application import AnnotationService, build_application
             from ..serve.http_server import make_server, run_server
-            from ..serve.server_settings import ServerSettings
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("spacy_mner"):
                 raise

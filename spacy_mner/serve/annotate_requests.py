@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import anyio
 from fastapi import HTTPException, Request
 from starlette.datastructures import FormData, UploadFile
 
-from ..annotate.image_opener import MAX_IMAGES, Images
+from ..annotate.image_opener import MAX_IMAGES
 from ..errors import ImageError
 from ..images.data_uris import decode_data_uri, is_data_uri
 from ..images.detectors.object_detector import MAX_OBJECTS
 from ..images.reference import BytesImage, LazyImage
 from ..images.safety.limits import Limits
-from ..images.safety.untrusted_references import URL, BulkImages
+from ..images.safety.untrusted_references import URL
 from ..images.safety.web_images import WebImages
 from .api_types import AnnotateRequest
 from .post_annotator import OpenedPost
-from .request_bodies import (
-    TOO_MANY,
-    BodyReader,
-    media_type,
-    parse_form,
-    parse_json,
-    too_many,
-    validated,
-)
-from .request_images import FETCH_THREADS, masked
+from .request_bodies import BodyReader, media_type, parse_form, parse_json, too_many, validated
+from .request_images import RequestImages
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
 ATTRIBUTES = ("image_text", "image_objects", "image_features")
@@ -55,9 +45,8 @@ class RequestParser:
         self._settings = settings
         self.bodies = BodyReader(settings.max_body, settings.max_bodies, settings.timeout)
         self._limits: Limits = settings.task.image_limits
-        web = WebImages(self._limits) if settings.allow_urls else None
-        self._images = BulkImages(None, web, self._limits)
-        self._fetching = anyio.CapacityLimiter(FETCH_THREADS)
+        self._web = WebImages(self._limits) if settings.allow_urls else None
+        self._images = RequestImages(self._fetch, settings.timeout, self.bodies)
 
     async def parse(self, request: Request, body: bytes) -> list[OpenedPost]:
         """Return the posts of a request, with their images."""
@@ -71,8 +60,8 @@ class RequestParser:
             parsed = await _in_thread_if_large(len(body), self._parse_json, body)
         else:
             raise HTTPException(415, "Send application/json or multipart/form-data.")
-        content = await _in_thread_if_large(len(body), self._decode, parsed, files)
-        opened = await self._open_all(content, request)
+        references = await _in_thread_if_large(len(body), self._decode, parsed, files)
+        opened = await self._images.open(request, references)
         return [
             OpenedPost(
                 text=post.text,
@@ -135,11 +124,11 @@ class RequestParser:
             n_images += len(image) if isinstance(image, list) else image is not None
         _check_number("images", n_images, MAX_REQUEST_IMAGES)
 
-    def _decode(self, parsed: AnnotateRequest, files: Files) -> list[list[bytes | str]]:
-        """Return the content or the URL of each image of each post."""
-        return [[self._content(image, files) for image in post.images] for post in parsed.posts]
+    def _decode(self, parsed: AnnotateRequest, files: Files) -> list[list[BytesImage | str]]:
+        """Return each image of each post, or its URL."""
+        return [[self._image(image, files) for image in post.images] for post in parsed.posts]
 
-    def _content(self, reference: str, files: Files) -> bytes | str:
+    def _image(self, reference: str, files: Files) -> BytesImage | str:
         if reference.startswith(ATTACHMENT):
             name = reference.removeprefix(ATTACHMENT)
             if name not in files:
@@ -151,7 +140,7 @@ class RequestParser:
             except ImageError as error:
                 raise HTTPException(422, f"An image is {error}.") from None
         elif URL.match(reference):
-            if self._images.web is None:
+            if self._web is None:
                 raise HTTPException(422, "An image is a URL: fetched only with --allow-urls.")
             return reference
         else:
@@ -164,46 +153,11 @@ class RequestParser:
                     422, f"An image is neither base64, a data URI nor {ATTACHMENT}NAME."
                 ) from None
         _check_number("bytes of an image", len(content), self._limits.bytes)
-        return content
+        return BytesImage(content, self._limits)
 
-    async def _open_all(self, content: list[list[bytes | str]], request: Request) -> list[Images]:
-        """Open the images of each post; URLs are fetched at once, and those in time are used."""
-        end = time.monotonic() + self._settings.timeout
-        opened: list[Images] = [[ImageError("not opened")] * len(images) for images in content]
-
-        async def open_image(post: int, number: int) -> None:
-            opened[post][number] = await self._open(content[post][number], end, request)
-
-        async with anyio.create_task_group() as tasks:
-            for post, images in enumerate(content):
-                for number in range(len(images)):
-                    tasks.start_soon(open_image, post, number)
-        return opened
-
-    async def _open(
-        self, content: bytes | str, end: float, request: Request
-    ) -> LazyImage | ImageError:
-        try:
-            if isinstance(content, bytes):
-                return self._images.open(content)
-            image = await anyio.to_thread.run_sync(
-                self._fetch, content, end, limiter=self._fetching
-            )
-            if not self.bodies.hold(request, len(image.content)):
-                raise ImageError(f"not fetched: {TOO_MANY}")
-            return image
-        except Exception as error:
-            return masked(error)
-
-    def _fetch(self, url: str, end: float) -> BytesImage:
-        web = self._images.web
-        assert web is not None
-        left = end - time.monotonic()
-        if left <= 0:
-            raise ImageError(
-                f"timeout: the images of the request took over {self._settings.timeout:g} seconds"
-            )
-        return replace(web, seconds=min(web.seconds, left)).open(url)
+    def _fetch(self, url: str, seconds: float) -> LazyImage:
+        assert self._web is not None
+        return self._web.open(url, seconds)
 
 
 async def _of_form(form: FormData) -> tuple[dict[str, bytes], dict[str, str]]:

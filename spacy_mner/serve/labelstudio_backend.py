@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 from xml.etree import ElementTree
 
-import anyio
 from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field, TypeAdapter
 
 from ..annotate.annotator import Annotation
-from ..annotate.image_opener import MAX_IMAGES, Images
+from ..annotate.image_opener import MAX_IMAGES
 from ..corpus.labelstudio import LOCAL_FILES, text_region
-from ..errors import ImageError, UsageError
+from ..errors import UsageError
 from ..images.data_uris import is_data_uri
 from ..images.reference import LazyImage
 from ..images.safety.paths import has_parent_reference
@@ -28,8 +27,8 @@ from ..images.safety.untrusted_references import BulkImages, FolderImages
 from ..images.safety.web_images import PORTS, WebImages
 from ..utils.text import pluralize
 from .post_annotator import OpenedPost
-from .request_bodies import BodyReader, media_type, too_many, validated
-from .request_images import FETCH_THREADS, masked
+from .request_bodies import BodyReader, media_type, parse_json, too_many, validated
+from .request_images import RequestImages
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
 # Paths at which Label Studio serves the files of tasks, and those of a folder among them.
@@ -158,16 +157,10 @@ class TaskImages:
                 headers=tuple(headers),
             )
 
-    def open(self, reference: Any) -> LazyImage | ImageError:
-        """Return an image, or why it is masked."""
-        try:
-            return self._open(reference)
-        except Exception as error:
-            return masked(error)
-
-    def _open(self, reference: Any) -> LazyImage:
+    def open(self, reference: Any, seconds: float) -> LazyImage:
+        """Return an image. Raises ImageError if it cannot be opened in so many seconds."""
         if not isinstance(reference, str) or is_data_uri(reference):
-            return self._others.open(reference)
+            return self._others.open(reference, seconds)
         if self._folder is not None:
             path = self._local_path(reference)
             if path is not None:
@@ -177,8 +170,8 @@ class TaskImages:
             path = unquote(urlsplit(url).path)
             is_file = path.startswith(self._base + SERVED_PATH) and not has_parent_reference(path)
             if is_file and _origin(url) == _origin(self._url):
-                return self._label_studio.open(url)
-        return self._others.open(reference)
+                return self._label_studio.open(url, seconds)
+        return self._others.open(reference, seconds)
 
     def _local_path(self, reference: str) -> str | None:
         """Return the path in the URL of a local file, relative to the folder; None if it is none.
@@ -214,8 +207,7 @@ def add_label_studio(
 
     model: the version of the predictions. submit: annotates posts.
     """
-    images = TaskImages(settings)
-    limiter = anyio.CapacityLimiter(FETCH_THREADS)
+    images = RequestImages(TaskImages(settings).open, settings.timeout, bodies)
 
     @app.get("/health", tags=["Label Studio"], summary="Whether the server is ready")
     async def health() -> dict[str, str]:
@@ -240,7 +232,7 @@ def add_label_studio(
             n_images = sum(map(len, references))
             if n_images > MAX_REQUEST_IMAGES:
                 raise too_many("images", n_images, MAX_REQUEST_IMAGES)
-            opened = await open_in_time(images.open, references, settings.timeout, limiter)
+            opened = await images.open(request, references)
             posts = [
                 OpenedPost(text=task.data.get(config.text_key, ""), images=of_task)
                 for task, of_task in zip(tasks, opened, strict=True)
@@ -252,34 +244,6 @@ def add_label_studio(
             for post, annotation in zip(posts, annotations, strict=True)
         ]
         return {"results": results, "model_version": model}
-
-
-async def open_in_time(
-    open_image: Callable[[Any], LazyImage | ImageError],
-    references: Sequence[Sequence[Any]],
-    seconds: float,
-    limiter: anyio.CapacityLimiter,
-) -> list[Images]:
-    """Open the images of the posts of a request in threads; those that take too long are masked.
-
-    open_image: raises nothing, and ends by itself, perhaps after the deadline.
-    references: those of each post.
-    seconds: for all together. limiter: of the threads.
-    """
-    late = ImageError(f"not opened within {seconds:g} seconds")
-    opened: list[Images] = [[late] * len(of_post) for of_post in references]
-
-    async def open_one(images: Images, i: int, reference: Any) -> None:
-        images[i] = await anyio.to_thread.run_sync(
-            open_image, reference, abandon_on_cancel=True, limiter=limiter
-        )
-
-    with anyio.move_on_after(seconds):
-        async with anyio.create_task_group() as group:
-            for images, of_post in zip(opened, references, strict=True):
-                for i, reference in enumerate(of_post):
-                    group.start_soon(open_one, images, i, reference)
-    return opened
 
 
 def _references(task: LabelStudioTask, config: LabelingConfig) -> list[Any]:
@@ -317,11 +281,7 @@ def _parsed(kind: type[Parsed], request: Request, body: bytes) -> Parsed:
     # this machine visits could have images fetched with the token.
     if media_type(request) != "application/json":
         raise HTTPException(415, "Send application/json.")
-    # Each value follows one of these characters, or is the first.
-    n_values = sum(map(body.count, (b",", b"[", b"{")))
-    if n_values > MAX_VALUES:
-        raise too_many("values", n_values, MAX_VALUES)
-    parsed: Parsed = validated(kind.model_validate_json, body)
+    parsed: Parsed = validated(kind.model_validate, parse_json(body, MAX_VALUES))
     return parsed
 
 

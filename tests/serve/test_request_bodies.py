@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from fastapi import HTTPException
 
-from spacy_mner.serve import request_bodies
 from spacy_mner.serve.request_bodies import parse_json
 
 from .hostile_bodies import BODIES, N_BYTES
@@ -68,12 +67,10 @@ def test_a_hostile_body_is_refused_in_little_time_and_memory(watched, kind):
         (rb'["\\\"[,", "\n\\"]', 2),
     ],
 )
-def test_values_are_counted_outside_strings(monkeypatch, body, n_values):
-    monkeypatch.setattr(request_bodies, "MAX_VALUES", n_values)
-    parse_json(body)
-    monkeypatch.setattr(request_bodies, "MAX_VALUES", n_values - 1)
+def test_values_are_counted_outside_strings(body, n_values):
+    parse_json(body, n_values)
     with pytest.raises(HTTPException, match="Too many values") as caught:
-        parse_json(body)
+        parse_json(body, n_values - 1)
     assert caught.value.status_code == 413
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,14 +50,18 @@ class WebImages:
     allowed: Callable[[Address], bool] = is_public
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    def open(self, reference: str) -> BytesImage:
-        """Fetch the image at a URL. Raises ImageError with the reason if it fails."""
-        backend = PublicAddressBackend(self.resolve, self.allowed, Deadline(self.seconds))
+    def open(self, reference: str, seconds: float = math.inf) -> BytesImage:
+        """Fetch the image at a URL. Raises ImageError with the reason if it fails.
+
+        seconds: timeout of this image if it is shorter.
+        """
+        seconds = min(seconds, self.seconds)
+        backend = PublicAddressBackend(self.resolve, self.allowed, Deadline(seconds))
         try:
             with httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool:
                 return BytesImage(self._fetch(pool, reference), self.limits)
         except httpcore.TimeoutException as error:
-            raise ImageError(f"timeout: over {self.seconds:g} seconds") from error
+            raise ImageError(f"timeout: over {round(seconds, 1):g} seconds") from error
         except (
             httpcore.NetworkError,
             httpcore.ProtocolError,

@@ -4,7 +4,6 @@ import asyncio
 import json
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 from fastapi import Request
@@ -12,6 +11,8 @@ from fastapi import Request
 from spacy_mner.errors import ImageError
 from spacy_mner.images.safety.web_images import WebImages
 from spacy_mner.serve.annotate_requests import RequestParser
+from spacy_mner.serve.request_bodies import BodyReader
+from spacy_mner.serve.request_images import RequestImages
 from spacy_mner.serve.server_settings import ServerSettings
 
 from ..images.safety.server import PNG, Server, serve
@@ -36,12 +37,11 @@ class LocalParser(RequestParser):
 
     def __init__(self, server, **settings):
         super().__init__(ServerSettings("model", allow_urls=True, **settings))
-        web = WebImages(
+        self._web = WebImages(
             ports=frozenset({server.port}),
             resolve=lambda host, port: ["127.0.0.1"],
             allowed=lambda address: True,
         )
-        self._images = replace(self._images, web=web)
         self.url = f"http://pictures.example:{server.port}"
 
     async def read(self, path, n):
@@ -87,3 +87,16 @@ def test_fetched_images_beyond_the_memory_of_requests_are_masked(server):
             assert all("Too many large requests" in one for one in masked(images))
 
     asyncio.run(read_twice())
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"), [(ImageError("broken"), "broken"), (OSError("a post"), "OSError")]
+)
+def test_an_image_that_cannot_be_opened_is_masked_and_quotes_no_post(error, shown):
+    def open_image(reference, seconds):
+        raise error
+
+    images = RequestImages(open_image, 5, BodyReader(100, 100, 5))
+    [[image], []] = asyncio.run(images.open(Request({"type": "http"}), [["a"], []]))
+    assert isinstance(image, ImageError) and image is not error
+    assert str(image) == shown
