@@ -20,6 +20,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +57,7 @@ LEARN_RATE, ENCODER_LEARN_RATE = 5e-3, 3e-4
 VECTOR_WIDTH = 100
 
 BASELINE = "flair, transformer"
+COMPARED = ("spacy-mner", "spacy", "flair", "torch", "transformers", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,10 @@ def main(
             found[name] = sum(map(side.count, inputs)) / len(inputs)
     table = np.array([values[1:] for values in seconds.values()])
     ratios = table[list(sides).index(BASELINE)] / table
+    versions = ", ".join(f"{name} {version(name)}" for name in COMPARED)
     print(
-        f"{len(texts)} posts, {n_words} words; median of {rounds} rounds, lowest to highest ratio"
+        f"{len(texts)} posts, {n_words} words; median of {rounds} rounds, lowest to highest ratio; "
+        f"{versions}"
     )
     print(f"| | entities per post | words per second | relative to {BASELINE} |\n|-|-|-|-|")
     for name, values, ratio in zip(sides, table, ratios, strict=True):
