@@ -17,6 +17,8 @@ from ..errors import UsageError
 from .onnx_session import OnnxSession
 
 OUTPUT = "vectors"
+# Of int8: values in a row that have one scale, and the name of the type in ONNX Runtime.
+BLOCK, INT8 = 128, 4
 
 
 class OnnxGraph(nn.Module):
@@ -56,8 +58,8 @@ def export_graph(
         one tensor.
     name: of the encoder, for messages.
     axes: names of the leading axes of all inputs whose size varies.
-    quantize: matrix products in int8, weights per channel and activations as they come; else all
-        in float32.
+    quantize: products with weights in int8: weights and activations have one scale for `BLOCK`
+        values of a row; else all in float32.
 
     Raises UsageError if a package is missing, or if the network cannot be exported.
     """
@@ -107,26 +109,26 @@ def training_error() -> UsageError:
 
 
 def _quantized(path: Path) -> bytes:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    import onnx
 
-    # It advises preprocessing, which the exporter has done.
-    logging.getLogger().addFilter(_no_advice)
-    target = path.with_name("quantized.onnx")
+    quantization = _import_quantization()
+    # Not the embeddings: they cost little time, and quantized they cost accuracy. Not one scale for
+    # all activations of a batch either (`quantize_dynamic`): it costs accuracy, and entities would
+    # depend on the other posts of the batch.
+    config = quantization.DefaultWeightOnlyQuantConfig(
+        bits=8, block_size=BLOCK, is_symmetric=True, accuracy_level=INT8
+    )
+    quantizer = quantization.MatMulNBitsQuantizer(onnx.load(path), algo_config=config)
+    quantizer.process()
+    content: bytes = quantizer.model.model.SerializeToString()
+    return content
+
+
+def _import_quantization() -> Any:
+    """Import a module that would configure the logging of the whole process."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)  # where there is a handler, basicConfig does nothing
     try:
-        # On CPUs without VNNI, products of 8 bits would overflow: 7 are exact everywhere.
-        quantize_dynamic(
-            path,
-            target,
-            # Not the embeddings: they cost little time, and quantized they cost accuracy.
-            op_types_to_quantize=["MatMul"],
-            per_channel=True,
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-        )
+        return import_module("onnxruntime.quantization.matmul_nbits_quantizer")
     finally:
-        logging.getLogger().removeFilter(_no_advice)
-    return target.read_bytes()
-
-
-def _no_advice(record: logging.LogRecord) -> bool:
-    return "pre-processing" not in record.getMessage()
+        root.removeHandler(handler)

@@ -155,7 +155,7 @@ def test_a_saved_pipeline_is_whole(quantized, tmp_path):
 
 def test_the_meta_requires_what_running_needs(quantized, image_alone):
     both = [
-        f"{name}{bound}" for name, bound in (("onnxruntime", ">=1.20"), ("tokenizers", ">=0.21"))
+        f"{name}{bound}" for name, bound in (("onnxruntime", ">=1.22"), ("tokenizers", ">=0.21"))
     ]
     assert quantized.meta["requirements"] == both
     assert image_alone.meta["requirements"] == both[:1]
