@@ -10,6 +10,7 @@ import typer
 from wasabi import msg
 
 from ..errors import UsageError
+from ..utils.atomic_file import refuse_input_as_output
 from .console import user_errors
 from .options import Code, Model
 
@@ -29,8 +30,8 @@ def optimize_cli(
     text_encoder: Annotated[
         PrecisionChoice,
         typer.Option(
-            help="Precision of a Transformer.v1: int8 is twice as fast, float32 predicts the "
-            "same as MODEL."
+            help="Precision of a Transformer.v1: int8 is faster, float32 predicts the same as "
+            "MODEL."
         ),
     ] = PrecisionChoice.int8,
     code: Code = None,
@@ -49,6 +50,9 @@ def optimize_cli(
     with user_errors():
         if output.exists() and not force:
             raise UsageError(f"{output} exists. Name another folder, or use --force.")
+        if Path(model).exists():
+            # MODEL can still be trained; its optimized form cannot.
+            refuse_input_as_output(Path(model), output)
         nlp = load_pipeline(model, code=code)
         optimize(nlp, text_encoder.value).to_disk(output)
     msg.good(f"Wrote {output}. Score it as MODEL is scored: spacy-mner evaluate {output} …")

@@ -37,7 +37,7 @@ def optimize(nlp: Language, text_encoder: Precision = "int8") -> Language:
     stays as it is, but `requirements` of the meta has the packages that running needs. Both
     pipelines share their vocab.
 
-    text_encoder: "int8" is twice as fast as "float32", which is exact.
+    text_encoder: "int8" is faster than "float32", which is exact.
 
     Raises UsageError if a package is missing, if an encoder cannot be exported, or if there is
     nothing to optimize.

@@ -133,6 +133,11 @@ def test_int8_finds_nearly_the_same(trained, quantized):
     assert sum(one == other for one, other in pairs) >= len(pairs) - 2
 
 
+def test_int8_finds_the_same_in_any_batch(quantized):
+    one_by_one = [entities(doc) for doc in quantized.pipe(posts(quantized), batch_size=1)]
+    assert any(one_by_one) and one_by_one == found(quantized)
+
+
 def test_everything_else_stays_as_it_is(trained, exact):
     assert exact.pipe_names == trained.pipe_names
     assert exact.meta["name"] == trained.meta["name"]
@@ -343,6 +348,14 @@ def test_the_command_writes_a_pipeline(trained, tmp_path):
     exact = [*arguments, "--force", "--text-encoder", "float32"]
     assert CliRunner().invoke(app, exact).exit_code == 0
     assert found(spacy.load(tmp_path / "fast")) == found(trained)
+
+
+def test_a_pipeline_is_not_replaced_by_its_optimized_form(trained, tmp_path):
+    trained.to_disk(tmp_path / "model")
+    (tmp_path / "link").symlink_to(tmp_path / "model")
+    arguments = ["optimize", str(tmp_path / "model"), str(tmp_path / "link"), "--force"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1 and "is the input" in " ".join(result.output.split())
 
 
 def test_a_missing_onnx_runtime_is_reported_with_the_extra(quantized, tmp_path, monkeypatch):
