@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import anyio
@@ -14,14 +15,14 @@ from ..annotate.image_opener import MAX_IMAGES
 from ..errors import ImageError
 from ..images.data_uris import decode_data_uri, is_data_uri
 from ..images.detectors.object_detector import MAX_OBJECTS
-from ..images.reference import BytesImage, LazyImage
+from ..images.reference import BytesImage
 from ..images.safety.limits import Limits
 from ..images.safety.untrusted_references import URL
 from ..images.safety.web_images import WebImages
 from .api_types import AnnotateRequest
 from .post_annotator import OpenedPost
 from .request_bodies import BodyReader, media_type, parse_form, parse_json, too_many, validated
-from .request_images import RequestImages
+from .request_images import Fetch, RequestImages
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
 ATTRIBUTES = ("image_text", "image_objects", "image_features")
@@ -46,7 +47,7 @@ class RequestParser:
         self.bodies = BodyReader(settings.max_body, settings.max_bodies, settings.timeout)
         self._limits: Limits = settings.task.image_limits
         self._web = WebImages(self._limits) if settings.allow_urls else None
-        self._images = RequestImages(self._fetch, settings.timeout, self.bodies)
+        self.images = RequestImages(settings.timeout, self.bodies)
 
     async def parse(self, request: Request, body: bytes) -> list[OpenedPost]:
         """Return the posts of a request, with their images."""
@@ -60,8 +61,8 @@ class RequestParser:
             parsed = await _in_thread_if_large(len(body), self._parse_json, body)
         else:
             raise HTTPException(415, "Send application/json or multipart/form-data.")
-        references = await _in_thread_if_large(len(body), self._decode, parsed, files)
-        opened = await self._images.open(request, references)
+        sources = await _in_thread_if_large(len(body), self._decode, parsed, files)
+        opened = await self.images.fetch(request, sources)
         return [
             OpenedPost(
                 text=post.text,
@@ -124,11 +125,11 @@ class RequestParser:
             n_images += len(image) if isinstance(image, list) else image is not None
         _check_number("images", n_images, MAX_REQUEST_IMAGES)
 
-    def _decode(self, parsed: AnnotateRequest, files: Files) -> list[list[BytesImage | str]]:
-        """Return each image of each post, or its URL."""
+    def _decode(self, parsed: AnnotateRequest, files: Files) -> list[list[BytesImage | Fetch]]:
+        """Return the images of each post, or what fetches them."""
         return [[self._image(image, files) for image in post.images] for post in parsed.posts]
 
-    def _image(self, reference: str, files: Files) -> BytesImage | str:
+    def _image(self, reference: str, files: Files) -> BytesImage | Fetch:
         if reference.startswith(ATTACHMENT):
             name = reference.removeprefix(ATTACHMENT)
             if name not in files:
@@ -142,7 +143,7 @@ class RequestParser:
         elif URL.match(reference):
             if self._web is None:
                 raise HTTPException(422, "An image is a URL: fetched only with --allow-urls.")
-            return reference
+            return partial(self._web.open, reference)
         else:
             try:
                 # The command base64 breaks lines, which the decoder refuses.
@@ -154,10 +155,6 @@ class RequestParser:
                 ) from None
         _check_number("bytes of an image", len(content), self._limits.bytes)
         return BytesImage(content, self._limits)
-
-    def _fetch(self, url: str, seconds: float) -> LazyImage:
-        assert self._web is not None
-        return self._web.open(url, seconds)
 
 
 async def _of_form(form: FormData) -> tuple[dict[str, bytes], dict[str, str]]:

@@ -130,7 +130,9 @@ def build_application(service: AnnotationService) -> FastAPI:
         assert service.batcher is not None
         return Health(status="ok", version=__version__, waiting=service.batcher.n_queued)
 
-    add_label_studio(app, service.settings, requests.bodies, service.model, service.submit)
+    add_label_studio(
+        app, service.settings, requests.bodies, requests.images, service.model, service.submit
+    )
     add_page(app, service.model, service.labels, service.settings)
     return app
 

@@ -8,38 +8,28 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
-from urllib.parse import parse_qs, unquote, urljoin, urlsplit
-from xml.etree import ElementTree
 
+import anyio
 from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field, TypeAdapter
 
 from ..annotate.annotator import Annotation
 from ..annotate.image_opener import MAX_IMAGES
-from ..corpus.labelstudio import LOCAL_FILES, text_region
-from ..errors import UsageError
-from ..images.data_uris import is_data_uri
-from ..images.reference import LazyImage
-from ..images.safety.paths import has_parent_reference
-from ..images.safety.untrusted_references import BulkImages, FolderImages
-from ..images.safety.web_images import PORTS, WebImages
 from ..utils.text import pluralize
+from .labeling_config import LabelingConfig
 from .post_annotator import OpenedPost
 from .request_bodies import BodyReader, media_type, parse_json, too_many, validated
 from .request_images import RequestImages
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
+from .task_images import TaskImages
 
-# Paths at which Label Studio serves the files of tasks, and those of a folder among them.
-SERVED_PATH = "/data/"
-LOCAL_PATH = urlsplit(LOCAL_FILES).path
 # Values in the JSON of a request. Its parsers hold the interpreter lock (GIL), so that nobody else
 # is answered meanwhile, in a thread neither: for some tenths of a second for so many, and for 9 s
 # for those of 30 MB.
-MAX_VALUES = 200_000
+MAX_TASK_VALUES = 200_000
 # Characters of a labeling config; parsing them takes up to 0.1 s.
-MAX_CONFIG = 1_000_000
+MAX_CONFIG = 200_000
 
 logger = logging.getLogger("spacy_mner.serve")
 
@@ -71,143 +61,20 @@ class PredictRequest(BaseModel):
 _TASKS = TypeAdapter(list[LabelStudioTask])
 
 
-@dataclass(frozen=True)
-class LabelingConfig:
-    """Where the labels of a text are in a labeling config.
-
-    labels_name, text_name: of the tags.
-    text_key, image_keys: of the data of a task; of the first images of the config, as many as a
-        post may have.
-    """
-
-    labels_name: str
-    text_name: str
-    labels: frozenset[str]
-    text_key: str
-    image_keys: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, xml: str) -> LabelingConfig:
-        """Raises ValueError for XML without labels of a text."""
-        if "<!" in xml.replace("<!--", ""):
-            raise ValueError("The labeling config has a document type or CDATA.")
-        try:
-            root = ElementTree.fromstring(xml)
-        except ElementTree.ParseError as error:
-            raise ValueError(f"The labeling config is not XML: {error}.") from None
-        texts = {tag.get("name"): tag for tag in root.iter("Text")}
-        for labels in root.iter("Labels"):
-            text = texts.get(labels.get("toName"))
-            if text is not None:
-                keys = dict.fromkeys(_key(image) for image in root.iter("Image"))
-                return cls(
-                    labels_name=labels.get("name", ""),
-                    text_name=text.get("name", ""),
-                    labels=frozenset(one.get("value", "") for one in labels.iter("Label")),
-                    text_key=_key(text),
-                    image_keys=tuple(keys)[:MAX_IMAGES],
-                )
-        raise ValueError("The labeling config has no tag Labels whose toName is a tag Text.")
-
-    def regions(self, text: str, annotation: Annotation) -> list[dict[str, Any]]:
-        """Return the entities whose label the project has."""
-        return [
-            text_region(number, text, entity, self.labels_name, self.text_name)
-            | {"score": entity["score"]}
-            for number, entity in enumerate(annotation["entities"])
-            if entity["label"] in self.labels
-        ]
-
-
-def _key(tag: ElementTree.Element) -> str:
-    return (tag.get("value") or tag.get("valueList") or "").removeprefix("$")
-
-
-class TaskImages:
-    """Opens the images of tasks: local files, files of Label Studio itself, and data URIs.
-
-    Raises UsageError if the URL of Label Studio is not one of a host.
-    """
-
-    def __init__(self, settings: ServerSettings) -> None:
-        limits = settings.task.image_limits
-        web = WebImages(limits) if settings.allow_urls else None
-        self._others = BulkImages(None, web, limits)
-        root = settings.images_root
-        self._folder = None if root is None else FolderImages(root, limits)
-        self._url = settings.label_studio_url or ""
-        self._base = ""
-        self._label_studio: WebImages | None = None
-        if settings.label_studio_url is not None:
-            host = _origin(self._url)
-            if host is None:
-                raise UsageError(
-                    f"--label-studio-url {self._url}: expected http://HOST:PORT, or a path there."
-                )
-            # Label Studio may be below a path of its host.
-            self._base = unquote(urlsplit(self._url).path).rstrip("/")
-            token = settings.label_studio_token
-            headers = [(b"Authorization", f"Token {token}".encode())] if token else []
-            # Exactly this host may have any address; a redirect could leave it.
-            self._label_studio = WebImages(
-                limits,
-                redirects=0,
-                ports=frozenset({host[2]}),
-                allowed=lambda address: True,
-                headers=tuple(headers),
-            )
-
-    def open(self, reference: Any, seconds: float) -> LazyImage:
-        """Return an image. Raises ImageError if it cannot be opened in so many seconds."""
-        if not isinstance(reference, str) or is_data_uri(reference):
-            return self._others.open(reference, seconds)
-        if self._folder is not None:
-            path = self._local_path(reference)
-            if path is not None:
-                return self._folder.open(path)
-        if self._label_studio is not None:
-            url = urljoin(self._url, reference)
-            path = unquote(urlsplit(url).path)
-            is_file = path.startswith(self._base + SERVED_PATH) and not has_parent_reference(path)
-            if is_file and _origin(url) == _origin(self._url):
-                return self._label_studio.open(url, seconds)
-        return self._others.open(reference, seconds)
-
-    def _local_path(self, reference: str) -> str | None:
-        """Return the path in the URL of a local file, relative to the folder; None if it is none.
-
-        The host is not compared: Label Studio may have other names for itself.
-        """
-        parts = urlsplit(reference)
-        if unquote(parts.path) not in (LOCAL_PATH, self._base + LOCAL_PATH):
-            return None
-        return next(iter(parse_qs(parts.query).get("d", [])), None)
-
-
-def _origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of a URL; None if it is none, or has credentials."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or PORTS[parts.scheme]
-    except (KeyError, ValueError):
-        return None
-    if not parts.hostname or "@" in parts.netloc:
-        return None
-    return parts.scheme, parts.hostname, port
-
-
 def add_label_studio(
     app: FastAPI,
     settings: ServerSettings,
     bodies: BodyReader,
+    images: RequestImages,
     model: str,
     submit: Callable[[list[OpenedPost]], Awaitable[list[Annotation]]],
 ) -> None:
     """Add `/health`, `/setup` and `/predict`.
 
+    bodies, images: read the bodies of requests, and fetch their images.
     model: the version of the predictions. submit: annotates posts.
     """
-    images = RequestImages(TaskImages(settings).open, settings.timeout, bodies)
+    task_images = TaskImages(settings)
 
     @app.get("/health", tags=["Label Studio"], summary="Whether the server is ready")
     async def health() -> dict[str, str]:
@@ -232,9 +99,10 @@ def add_label_studio(
             n_images = sum(map(len, references))
             if n_images > MAX_REQUEST_IMAGES:
                 raise too_many("images", n_images, MAX_REQUEST_IMAGES)
-            opened = await images.open(request, references)
+            sources = await anyio.to_thread.run_sync(task_images.find_all, references)
+            opened = await images.fetch(request, sources)
             posts = [
-                OpenedPost(text=task.data.get(config.text_key, ""), images=of_task)
+                OpenedPost(text=task.data.get(config.text_key), images=of_task)
                 for task, of_task in zip(tasks, opened, strict=True)
             ]
             annotations = await submit(posts)
@@ -281,7 +149,7 @@ def _parsed(kind: type[Parsed], request: Request, body: bytes) -> Parsed:
     # this machine visits could have images fetched with the token.
     if media_type(request) != "application/json":
         raise HTTPException(415, "Send application/json.")
-    parsed: Parsed = validated(kind.model_validate, parse_json(body, MAX_VALUES))
+    parsed: Parsed = validated(kind.model_validate, parse_json(body, MAX_TASK_VALUES))
     return parsed
 
 

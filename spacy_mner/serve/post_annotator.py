@@ -24,11 +24,12 @@ from ..visualize.region_attention import region_layout
 class OpenedPost:
     """A post of a request, with its opened images.
 
+    text: a post whose text is not a str fails.
     attributes: `image_text`, `image_features` and `image_objects`, where given.
     attention: whether the answer has the attention of each token.
     """
 
-    text: str
+    text: Any
     images: Images = field(default_factory=list)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     attention: bool = False

@@ -1,22 +1,13 @@
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import anyio
 import httpx
 import pytest
-from fastapi import Request
 from typer.testing import CliRunner
 
 from spacy_mner.cli.app import app
-from spacy_mner.errors import ImageError
 from spacy_mner.serve import labelstudio_backend
-from spacy_mner.serve.request_bodies import BodyReader
-from spacy_mner.serve.request_images import RequestImages
 
 from .conftest import pipeline_that, serving
 
@@ -82,41 +73,6 @@ def prediction(url, *data, **changes):
     return found
 
 
-@pytest.fixture
-def label_studio(images):
-    """A server that serves car.png to who has its token; it records the paths and tokens."""
-    seen = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            seen.append((self.path, self.headers["Authorization"]))
-            if self.path == "/data/slow":
-                time.sleep(1)
-            if self.path.startswith("/data/moved"):
-                self.send_response(302)
-                self.send_header("Location", "/data/upload/1/car.png")
-                self.end_headers()
-                return
-            if "*/*" not in self.headers["Accept"]:
-                self.send_error(406)  # as Label Studio 1.23 does
-                return
-            self.send_response(200 if self.headers["Authorization"] == "Token key" else 401)
-            self.send_header("Content-Type", "image/png")
-            self.end_headers()
-            with contextlib.suppress(BrokenPipeError):  # a client that did not wait
-                self.wfile.write((images / "car.png").read_bytes())
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        server.seen = seen
-        server.url = f"http://127.0.0.1:{server.server_port}"
-        yield server
-        server.shutdown()
-
-
 def test_health_and_setup_name_the_pipeline(url):
     assert httpx.get(f"{url}health").json()["status"] == "UP"
     answer = post(url, "setup", SETUP).json()
@@ -142,12 +98,11 @@ def test_labels_that_the_project_lacks_are_left_out(url):
 
 
 def test_a_task_that_fails_has_no_prediction_and_the_others_do(url, caplog):
-    found = results(
-        url, {"picture": "a"}, {"tweet": 1}, {"tweet": "a" * 101}, {"tweet": "hi Bob Dylan lynx"}
-    )
-    assert [one and len(one["result"]) for one in found] == [0, [], [], 1]
+    tasks = [{"picture": "a"}, {"tweet": None}, {"tweet": 1}, {"tweet": "a" * 101}]
+    found = results(url, *tasks, {"tweet": ""}, {"tweet": "hi Bob Dylan lynx"})
+    assert [one and len(one["result"]) for one in found] == [[], [], [], [], 0, 1]
     assert [record.getMessage() for record in caplog.records] == [
-        "1 task failed: no text in the column 'text'",
+        "3 tasks failed: no text in the column 'text'",
         "1 task failed: 101 characters; --max-length is 100",
     ]
 
@@ -196,7 +151,7 @@ def test_json_with_a_character_set_is_accepted(url):
 @pytest.fixture
 def small_limits(monkeypatch):
     """Limits that a request of the tests exceeds."""
-    monkeypatch.setattr(labelstudio_backend, "MAX_VALUES", 1_000)
+    monkeypatch.setattr(labelstudio_backend, "MAX_TASK_VALUES", 1_000)
     monkeypatch.setattr(labelstudio_backend, "MAX_CONFIG", 2_000)
 
 
@@ -229,104 +184,6 @@ def test_too_many_images_of_a_request_are_refused(url):
 
 def labels(prediction):
     return [one["value"]["labels"][0] for one in prediction["result"]]
-
-
-@pytest.fixture
-def open_images():
-    """Opens references under the options of a server: the image status, without a pipeline."""
-    from spacy_mner.serve.labelstudio_backend import TaskImages
-    from spacy_mner.serve.server_settings import ServerSettings
-
-    def opened(reference, seconds=30, **options):
-        images = TaskImages(ServerSettings("model", **options))
-        opening = RequestImages(images.open, seconds, BodyReader(0, 1_000_000, 0))
-        [[image]] = anyio.run(
-            opening.open, Request({"type": "http", "state": {"held_bytes": 0}}), [[reference]]
-        )
-        return str(image) if isinstance(image, ImageError) else "opened"
-
-    return opened
-
-
-@pytest.mark.parametrize(
-    ("reference", "expected"),
-    [
-        ("/data/upload/1/car.png", "opened"),
-        ("{url}/data/upload/1/car.png", "opened"),
-        ("/data/local-files/?d=car.png", "opened"),
-        ("/data/moved", "too many redirects"),
-        ("/api/projects", "a path"),
-        ("{url}/api/projects", "a URL"),
-        ("http://127.0.0.1:1/data/upload/1/car.png", "a URL"),
-        ("http://user@{host}/data/upload/1/car.png", "a URL"),
-        ("http://{host}.example.com/data/upload/1/car.png", "a URL"),
-        ("//127.0.0.1:1/data/upload/1/car.png", "a path"),
-        ("/data/../api/projects", "a path"),
-        ("/data/%2e%2e/api/projects", "a path"),
-    ],
-)
-def test_images_are_fetched_from_label_studio_and_from_no_other_host(
-    open_images, label_studio, reference, expected
-):
-    host = label_studio.url.removeprefix("http://")
-    options = {"label_studio_url": label_studio.url, "label_studio_token": "key"}
-    found = open_images(reference.format(url=label_studio.url, host=host), **options)
-    assert found.startswith(expected)
-    assert bool(label_studio.seen) == (expected in ("opened", "too many redirects"))
-
-
-@pytest.mark.parametrize("slash", ["", "/"])
-@pytest.mark.parametrize(
-    ("reference", "expected"),
-    [
-        ("/ls/data/upload/1/car.png", "opened"),
-        ("{url}/ls/data/upload/1/car.png", "opened"),
-        ("/data/upload/1/car.png", "a path"),
-        ("/lsd/data/upload/1/car.png", "a path"),
-        ("/ls/../data/upload/1/car.png", "a path"),
-        ("/ls/api/projects", "a path"),
-    ],
-)
-def test_label_studio_may_be_below_a_path(open_images, label_studio, reference, expected, slash):
-    url = label_studio.url
-    options = {"label_studio_url": f"{url}/ls{slash}", "label_studio_token": "key"}
-    assert open_images(reference.format(url=url), **options).startswith(expected)
-    assert bool(label_studio.seen) == (expected == "opened")
-
-
-def test_a_wrong_token_masks_the_image(open_images, label_studio):
-    options = {"label_studio_url": label_studio.url, "label_studio_token": "other"}
-    assert open_images("/data/upload/1/car.png", **options) == "HTTP status: 401"
-
-
-@pytest.mark.parametrize("name", ["", "{url}"])
-def test_an_image_that_takes_too_long_is_masked(open_images, label_studio, name):
-    options = {"label_studio_url": label_studio.url, "label_studio_token": "key"}
-    reference = name.format(url=label_studio.url) + "/data/slow"
-    assert open_images(reference, seconds=0.2, **options).startswith("timeout: over 0.2")
-    assert open_images(reference, **options) == "opened"
-
-
-@pytest.mark.parametrize(
-    ("reference", "expected"),
-    [
-        ("/data/local-files/?d=car.png", "opened"),
-        ("/data/local-files/?x=1&d=car.png", "opened"),
-        ("http://localhost:8080/data/local-files/?d=car.png", "opened"),
-        ("http://localhost:8080/ls/data/local-files/?d=car.png", "opened"),
-        ("/data/local-files/?d=../conftest.py", "outside the image folder"),
-        ("/data/local-files/?d=%2Fetc%2Fpasswd", "outside the image folder"),
-        ("/data/local-files/?d=gone.png", "no such file"),
-        ("car.png", "a path"),
-        ("/data/upload/1/car.png", "a path"),
-        ("/data/local-files/", "a path"),
-        ("/data/upload/?d=car.png", "a path"),
-        ("http://[", "ValueError"),
-    ],
-)
-def test_local_files_are_those_below_the_images_root(open_images, images, reference, expected):
-    options = {"label_studio_url": "http://localhost:8080/ls/"} if "/ls/" in reference else {}
-    assert open_images(reference, images_root=images, **options).startswith(expected)
 
 
 def test_the_image_of_a_task_decides(model, images):

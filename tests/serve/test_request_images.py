@@ -9,6 +9,7 @@ import pytest
 from fastapi import Request
 
 from spacy_mner.errors import ImageError
+from spacy_mner.images.reference import BytesImage
 from spacy_mner.images.safety.web_images import WebImages
 from spacy_mner.serve.annotate_requests import RequestParser
 from spacy_mner.serve.request_bodies import BodyReader
@@ -30,6 +31,9 @@ def server():
     yield running
     running.shutdown()
     running.server_close()
+
+
+REQUEST = Request({"type": "http", "state": {"held_bytes": 0}})
 
 
 class LocalParser(RequestParser):
@@ -92,11 +96,32 @@ def test_fetched_images_beyond_the_memory_of_requests_are_masked(server):
 @pytest.mark.parametrize(
     ("error", "shown"), [(ImageError("broken"), "broken"), (OSError("a post"), "OSError")]
 )
-def test_an_image_that_cannot_be_opened_is_masked_and_quotes_no_post(error, shown):
-    def open_image(reference, seconds):
+def test_an_image_that_cannot_be_fetched_is_masked_and_quotes_no_post(error, shown):
+    def fetch(seconds):
         raise error
 
-    images = RequestImages(open_image, 5, BodyReader(100, 100, 5))
-    [[image], []] = asyncio.run(images.open(Request({"type": "http"}), [["a"], []]))
+    images = RequestImages(5, BodyReader(100, 100, 5))
+    [[image], []] = asyncio.run(images.fetch(REQUEST, [[fetch], []]))
     assert isinstance(image, ImageError) and image is not error
     assert str(image) == shown
+
+
+def test_many_slow_images_of_a_request_leave_threads_to_others():
+    ended = threading.Event()
+
+    def slow(seconds):
+        ended.wait(seconds)
+        raise ImageError("slow")
+
+    async def fetch():
+        images = RequestImages(30, BodyReader(100, 100, 5))
+        first = asyncio.create_task(images.fetch(REQUEST, [[slow] * 100]))
+        await asyncio.sleep(0.1)
+        start = time.monotonic()
+        [[image]] = await images.fetch(REQUEST, [[lambda seconds: BytesImage(b"")]])
+        ended.set()
+        await first
+        return image, time.monotonic() - start
+
+    image, seconds = asyncio.run(fetch())
+    assert isinstance(image, BytesImage) and seconds < 5

@@ -6,7 +6,6 @@ check and use (TOCTOU), and server-side request forgery (SSRF, see `web_images`)
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from dataclasses import dataclass
@@ -71,12 +70,11 @@ class BulkImages:
     web: WebImages | None
     limits: Limits = UNTRUSTED
 
-    def open(self, reference: Any, seconds: float = math.inf) -> LazyImage:
+    def open(self, reference: Any) -> LazyImage:
         """Return the image of a reference.
 
         reference: a path, a URL, the bytes of an image file or their data URI; or `{"bytes": ...,
             "path": ...}`, whose path is opened if there are no bytes.
-        seconds: timeout of a URL if it is shorter than that of `web`.
 
         Raises ImageError with the reason if it is rejected.
         """
@@ -91,7 +89,7 @@ class BulkImages:
         if WEB.match(reference):
             if self.web is None:
                 raise ImageError("a URL: fetched only with --allow-urls")
-            return self.web.open(reference, seconds)
+            return self.web.open(reference)
         if self.images_root is None:
             raise ImageError("a path: opened only with --images-root")
         return FolderImages(self.images_root, self.limits).open(reference)

@@ -259,7 +259,7 @@ def test_limits_can_be_set(root):
 class FakeWeb:
     """Fakes WebImages: every URL is the same image."""
 
-    def open(self, reference: str, seconds: float) -> BytesImage:
+    def open(self, reference: str) -> BytesImage:
         return BytesImage(PNG + reference.encode())
 
 
