@@ -21,7 +21,7 @@ from .batch import PostBatch
 from .featurizer import Arrays, Featurizer, ImageFeatures
 from .image_status import ImageStatus
 
-# Training images that are opened to check images_root.
+# Training images that are opened, at most, to check images_root.
 N_CHECKED = 20
 
 # The images of a post that are not encoded yet, or its descriptor; or why one cannot be used.
@@ -205,11 +205,11 @@ class ImageFeaturizer(Featurizer):
 
 
 def _check_images_root(checked: Opened) -> None:
-    """Raise ValueError if none of N_CHECKED images can be opened: then images_root is wrong."""
+    """Raise ValueError if none of the images can be opened: then images_root is wrong."""
     failures = _errors_in(checked)
-    if len(failures) == len(checked) >= N_CHECKED:
+    if failures and len(failures) == len(checked):
         raise ValueError(
-            f"None of the first {len(failures)} images of the training posts can be opened "
+            f"None of the {len(failures)} images of training posts that were checked can be opened "
             f"(the first: {failures[0]}). Set images_root (with our configs "
             "--paths.images_root) to the folder that their paths are relative to, or the "
             "image modality to null."

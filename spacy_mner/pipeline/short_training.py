@@ -39,8 +39,9 @@ def _short_steps(
         return None
     max_steps, max_epochs = training["max_steps"], training["max_epochs"]
     size, frequency = training["batcher"].get("size"), training["eval_frequency"]
-    # Steps count from 0, so that there is no evaluation after exactly `frequency` steps.
-    if 0 < max_steps <= frequency:
+    # Steps count from 0: the evaluation is in step `frequency`, which is the last one with
+    # `max_steps`, and one more than the batches of so many epochs.
+    if 0 < max_steps < frequency:
         return int(max_steps)
     if max_epochs <= 0 or not isinstance(size, int):
         return None

@@ -16,7 +16,7 @@ from spacy.util import logger
 from ..corpus.docbin import corpus_files, read_docs
 from ..corpus.posts import names_of_annotated_labels
 from ..corpus.predicted import SpanAlignment, make_joined, make_predicted
-from ..errors import AlignmentWarning, UnknownLabelsWarning, UsageError
+from ..errors import AlignmentWarning, CorpusError, UnknownLabelsWarning, UsageError
 from ..extensions import IMAGE_DROPOUT, drop_image
 from ..pipeline.multimodal_ner import MultimodalNER
 from ..utils.text import pluralize
@@ -82,9 +82,11 @@ class MultimodalCorpus:
         the first one with an initialized pipeline warns of labels that it cannot predict. The first
         complete pass also logs which labels the posts are annotated with.
 
-        Raises CorpusError if there is no corpus, or a damaged one.
+        Raises CorpusError if there is no corpus, or a damaged one, and in the first complete pass
+        if it has no annotated post.
         """
         alignment, labels, annotated = SpanAlignment(), Counter[str](), Counter[str]()
+        has_entities = False  # the annotation, also that there are none
         for n, reference in enumerate(self._references(nlp)):
             if n == self.limit > 0:
                 break
@@ -96,6 +98,7 @@ class MultimodalCorpus:
             example = Example(predicted, reference)
             if not self._has_checked_tokens:
                 annotated[names_of_annotated_labels(reference)] += 1
+                has_entities = has_entities or reference.has_annotation("ENT_IOB")
                 if reference.ents:
                     alignment.update(self._with_pipeline_tokens(example, nlp))
             if not self._has_checked_labels:
@@ -104,12 +107,22 @@ class MultimodalCorpus:
         if alignment.warning:
             _warn(f"{self.path}: {alignment.warning}", AlignmentWarning)
         if not self._has_checked_tokens:
+            if not has_entities:
+                raise self._unannotated(annotated.total())
             counts = (f"{pluralize(n, 'post')} annotated with {x}" for x, n in annotated.items())
             logger.info("%s: %s", self.path, "; ".join(counts))
         self._has_checked_tokens = True
         if not self._has_checked_labels and (predictable := labels_of_pipeline(nlp)):
             self._has_checked_labels = True
             self._warn_of_labels(labels, predictable)
+
+    def _unannotated(self, n_posts: int) -> CorpusError:
+        length = f" of at most {self.max_length} tokens" if self.max_length else ""
+        return CorpusError(
+            f"{self.path}: none of the {pluralize(n_posts, 'post')}{length} is annotated with "
+            "entities, or with the absence of entities. Convert annotated posts with `spacy-mner "
+            "convert`, which shows how many it has written."
+        )
 
     def _with_pipeline_tokens(self, example: Example, nlp: Language) -> Example:
         """Return an example with the tokens that the pipeline would have without gold tokens."""

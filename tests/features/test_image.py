@@ -106,8 +106,9 @@ def test_some_unreadable_training_images_are_no_error(images):
     assert featurizer.dims() == {"dim": 1280}
 
 
-def test_training_without_any_readable_image_is_an_error_naming_images_root(images):
-    posts = [post(image="car.png")] * 20
+@pytest.mark.parametrize("n", [1, 20])
+def test_training_without_any_readable_image_is_an_error_naming_images_root(images, n):
+    posts = [post(image="car.png")] * n
     featurizer = with_encoder(images / "elsewhere")
     with pytest.raises(ValueError, match="images_root"):
         initialize(featurizer, *posts)

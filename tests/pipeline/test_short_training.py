@@ -20,6 +20,7 @@ def training(**changes):
         ({}, 96, 90),
         ({"eval_frequency": 30}, 7, 30),
         ({"max_epochs": 0, "max_steps": 40}, 5_000, 40),
+        ({"max_epochs": 0, "max_steps": 99}, 7, 99),
         ({"max_epochs": 30, "max_steps": 1_000}, 7, 30),
         ({"max_epochs": 400, "eval_frequency": 2_000}, 80, 1_200),
     ],
@@ -34,7 +35,7 @@ def test_a_training_that_scores_dev_before_the_first_step_alone_warns(settings, 
     [
         ({}, 97),
         ({"eval_frequency": 29}, 7),
-        ({"max_epochs": 0, "max_steps": 101}, 7),
+        ({"max_epochs": 0, "max_steps": 100}, 7),
         ({"max_epochs": 0}, 7),
         # The number of steps is unknown.
         ({"batcher": {"size": {"@schedules": "compounding.v1"}}}, 7),

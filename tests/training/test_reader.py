@@ -173,7 +173,7 @@ def test_a_corpus_stored_without_user_data_has_no_images(tmp_path):
 
 
 def test_tokens_are_kept_if_spaces_are_unknown(tmp_path):
-    write_docs([Doc(NLP.vocab, words=["don't", "b"])], tmp_path / "x.spacy")
+    write_docs([Doc(NLP.vocab, words=["don't", "b"], ents=["O", "O"])], tmp_path / "x.spacy")
     [example] = read(tmp_path / "x.spacy", gold_preproc=False)
     assert example.predicted.has_unknown_spaces and len(example.predicted) == 2
     assert example.predicted.text == example.reference.text
@@ -183,6 +183,14 @@ def test_a_path_without_a_corpus_raises_with_the_remedy_before_it_is_read(tmp_pa
     for path in (tmp_path / "gone.spacy", tmp_path):
         with pytest.raises(CorpusError, match=r"spacy-mner convert"):
             build_multimodal_corpus(path)
+
+
+@pytest.mark.parametrize(("n", "options"), [(0, {}), (3, {}), (3, {"max_length": 1})])
+def test_a_corpus_without_an_annotated_post_raises_and_is_named(tmp_path, n, options):
+    docs = [Doc(NLP.vocab, words=["a", "b"]) for _ in range(n)]
+    write_docs(docs, tmp_path / "x.spacy")
+    with pytest.raises(CorpusError, match=r"x\.spacy: none of the \d posts"):
+        read(tmp_path / "x.spacy", **options)
 
 
 @pytest.mark.parametrize(
