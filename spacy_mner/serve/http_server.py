@@ -69,6 +69,7 @@ class TimedProtocol(H11Protocol):
     """
 
     timeout = 30.0
+    _deadline: asyncio.TimerHandle | None = None
     _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -80,7 +81,8 @@ class TimedProtocol(H11Protocol):
         self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.cancel()
+        if self._deadline is not None:
+            self._deadline.cancel()
         self._expect_reading(None)
         super().connection_lost(exc)
 
@@ -93,6 +95,8 @@ class TimedProtocol(H11Protocol):
         self._expect_reading(None)
 
     def _expect_request(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
         self._deadline = self.loop.call_later(self.timeout, self._close_without_request)
 
     def _close_without_request(self) -> None:

@@ -86,6 +86,15 @@ def test_a_body_that_arrives_drop_by_drop_ends_in_time(url):
         thread.join()
 
 
+def test_a_connection_may_be_used_for_longer_than_the_time_for_a_request(url):
+    end = time.monotonic() + 3  # the time for a request is 2 s
+    with connect(url) as kept:
+        while time.monotonic() < end:
+            kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b" 200 " in kept.recv(4096)
+            time.sleep(0.05)
+
+
 def test_clients_that_disconnect_cost_nobody_an_answer(url):
     for _ in range(10):
         for sent in (HEAD, HEAD + b"\r\n" + REQUEST[:9], HEAD + b"\r\n" + REQUEST):
