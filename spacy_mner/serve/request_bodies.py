@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,16 +10,12 @@ import anyio
 from fastapi import HTTPException, Request
 from pydantic import ValidationError
 from pydantic_core import from_json
-from starlette.datastructures import FormData
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from .server_settings import MAX_CONTAINERS, MAX_STRINGS, MAX_VALUES
 
 TOO_MANY = "Too many large requests at once."
 # Seconds after which a client that was refused may try again.
 RETRY_AFTER = 1
-# Bytes that are parsed without a pause in which the server does something else.
-PARSED_AT_ONCE = 1 << 16
 
 
 def overloaded(reason: str) -> HTTPException:
@@ -88,29 +84,6 @@ class BodyReader:
 def media_type(request: Request) -> str:
     """Return the type of a body, such as "application/json"; "" if it is not given."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-async def parse_form(request: Request, body: bytes, max_parts: int) -> FormData:
-    """Parse a multipart form. Raises HTTPException (422) if it is invalid."""
-
-    async def stream() -> AsyncGenerator[bytes, None]:
-        for start in range(0, len(body), PARSED_AT_ONCE):
-            yield body[start : start + PARSED_AT_ONCE]
-            await anyio.sleep(0)
-
-    parser = MultiPartParser(
-        request.headers,
-        stream(),
-        max_files=max_parts,
-        max_fields=max_parts,
-        max_part_size=len(body),
-    )
-    # Files must not be written to the disk.
-    parser.spool_max_size = len(body) + 1
-    try:
-        return await parser.parse()
-    except MultiPartException as error:
-        raise HTTPException(422, f"The form cannot be parsed: {error.message}") from None
 
 
 def too_many(what: str, found: int, limit: int) -> HTTPException:
