@@ -231,11 +231,11 @@ def test_urls_are_fetched_from_public_addresses_only(model):
 
 
 def test_a_full_queue_is_answered_with_retry_after(model):
-    with serving(model, max_queue=1) as url:
-        assert annotate(url, [{"text": "a"}]).status_code == 200
-        response = annotate(url, [{"text": "a"}] * 2)
-    assert response.status_code == 503
-    assert int(response.headers["Retry-After"]) >= 1
+    with serving(model, max_queue=2, max_posts=2, max_wait=1) as url, ThreadPoolExecutor(2) as both:
+        requests = both.map(lambda _: annotate(url, [{"text": "a"}] * 2), range(2))
+        answered, refused = sorted(requests, key=lambda one: one.status_code)
+    assert (answered.status_code, refused.status_code) == (200, 503)
+    assert int(refused.headers["Retry-After"]) >= 1
 
 
 def test_large_requests_at_once_are_refused_beyond_a_total(model, monkeypatch):
