@@ -65,8 +65,8 @@ class ServerSettings:
         """Raise UsageError if a request that the other limits allow would never have room."""
         if self.max_queue < self.max_posts:
             raise UsageError(
-                f"--max-queue {self.max_queue} is less than --max-posts {self.max_posts}: a request "
-                "of so many posts would never fit. Raise --max-queue or lower --max-posts."
+                f"--max-queue {self.max_queue} is less than --max-posts {self.max_posts}: a "
+                "request of so many posts would never fit. Raise --max-queue or lower --max-posts."
             )
 
     @property
