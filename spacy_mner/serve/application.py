@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from ..about import __version__
 from ..annotate.annotator import Annotation
@@ -119,12 +120,14 @@ def build_application(service: AnnotationService) -> FastAPI:
     async def annotate(request: Request) -> JSONResponse:
         async with requests.bodies.read(request) as body:
             posts = await requests.parse(request, body)
-            return JSONResponse({"posts": await service.submit(posts)})
+            annotations = await _unless_disconnected(request, service.submit(posts))
+            return JSONResponse({"posts": annotations})
 
     @app.get("/v1/labels", summary="The labels of entities")
     async def labels() -> Labels:
         return Labels(model=service.model, labels=service.labels)
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", summary="Whether the server is ready")
     async def healthz() -> Health:
         assert service.batcher is not None
@@ -133,6 +136,31 @@ def build_application(service: AnnotationService) -> FastAPI:
     add_label_studio(app, service.settings, requests.bodies, service.model, service.submit)
     add_page(app, service.model, service.labels, service.settings)
     return app
+
+
+async def _unless_disconnected(
+    request: Request, call: Coroutine[Any, Any, list[Annotation]]
+) -> list[Annotation]:
+    """Await a call, or cancel it and raise ClientDisconnect when the client disconnects.
+
+    The body of the request must have been read.
+    """
+
+    async def disconnect() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        task.cancel()
+
+    task = asyncio.create_task(call)
+    watch = asyncio.create_task(disconnect())
+    try:
+        await asyncio.wait([task])
+    finally:
+        watch.cancel()
+        task.cancel()
+    if task.cancelled():
+        raise ClientDisconnect
+    return task.result()
 
 
 def _request_body() -> dict[str, Any]:

@@ -85,6 +85,8 @@ class DynamicBatcher(Generic[Item, Result]):
                 await self._fill()
                 # The request of a client that has disconnected may be cancelled.
                 batch = [one for one in self._take() if not one.results.done()]
+            if not batch:
+                continue
             self._n_computed += 1
             try:
                 results = await self._compute([item for one in batch for item in one.items])

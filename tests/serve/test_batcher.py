@@ -135,3 +135,14 @@ def test_a_request_that_was_cancelled_is_not_computed():
         return await other
 
     assert run(scenario) == ([4], [[2]])
+
+
+def test_a_batch_whose_requests_were_all_cancelled_is_not_computed():
+    async def scenario(batcher):
+        cancelled = asyncio.create_task(batcher.submit([1]))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.sleep(0.1)
+        return await batcher.submit([2])
+
+    assert run(scenario) == ([4], [[2]])
