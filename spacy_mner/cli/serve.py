@@ -54,10 +54,14 @@ def serve_cli(
         float, typer.Option(min=0, help="Milliseconds that a request waits for others.")
     ] = 1000 * ServerSettings.max_wait,
     max_queue: Annotated[
-        int, typer.Option(min=1, help="Posts that wait; a request beyond is refused (503).")
+        int,
+        typer.Option(min=1, help="Posts that wait, at least --max-posts; beyond: refused (503)."),
     ] = ServerSettings.max_queue,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds in which a request must have arrived.")
+        float,
+        typer.Option(
+            min=1, help="Seconds for a request to arrive, then for the images of its URLs."
+        ),
     ] = ServerSettings.timeout,
     label_studio_url: Annotated[
         str | None,

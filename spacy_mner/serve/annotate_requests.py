@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 from fastapi import HTTPException, Request
-from starlette.datastructures import FormData, UploadFile
 
 from ..annotate.image_opener import MAX_IMAGES
 from ..errors import ImageError
@@ -21,7 +20,8 @@ from ..images.safety.untrusted_references import URL
 from ..images.safety.web_images import WebImages
 from .api_types import AnnotateRequest
 from .post_annotator import OpenedPost
-from .request_bodies import BodyReader, media_type, parse_form, parse_json, too_many, validated
+from .request_bodies import BodyReader, media_type, parse_json, too_many, validated
+from .request_forms import Form, parse_form
 from .request_images import Fetch, RequestImages
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 
@@ -29,6 +29,9 @@ ATTRIBUTES = ("image_text", "image_objects", "image_features")
 ATTACHMENT = "attachment:"
 # The field of a form with the posts as JSON; without it, the form is one post.
 POSTS_FIELD = "posts"
+# The field of its images.
+IMAGE_FIELD = "image"
+TEXT_FIELDS = ("text", "image_text")
 WHITESPACE = b" \t\n\r\f\v"
 # Bytes above which a body is parsed in a thread.
 LARGE = 1 << 20
@@ -54,9 +57,9 @@ class RequestParser:
         kind = media_type(request)
         files: Files = {}
         if kind == "multipart/form-data":
-            form = await parse_form(request, body, MAX_REQUEST_IMAGES + 8)
-            files, fields = await _of_form(form)
-            parsed = await _in_thread_if_large(len(body), self._parse_fields, files, fields)
+            content_type = request.headers["content-type"]
+            form = await parse_form(content_type, body, MAX_REQUEST_IMAGES + 8)
+            parsed, files = await _in_thread_if_large(len(body), self._parse_form, form)
         elif kind == "application/json":
             parsed = await _in_thread_if_large(len(body), self._parse_json, body)
         else:
@@ -78,22 +81,36 @@ class RequestParser:
     def _parse_json(self, body: bytes) -> AnnotateRequest:
         return self._validate(parse_json(body))
 
-    def _parse_fields(self, files: Files, fields: dict[str, str]) -> AnnotateRequest:
-        """The posts of a form.
+    def _parse_form(self, form: Form) -> tuple[AnnotateRequest, Files]:
+        """The posts of a form, and its files by the names that posts have for them.
 
         Without the field `posts`, it is one post with the fields `text` and `image_text`, and all
-        files of the field `image`.
+        files of the field `image`. Each file must belong to a post.
         """
-        if "image" in fields:
+        fields = form.fields
+        if IMAGE_FIELD in fields:
             raise HTTPException(422, "image is a text, not a file: with curl, -F image=@FILE.")
         attention = fields.pop("attention", "false")
         if POSTS_FIELD in fields:
-            posts = parse_json(fields.pop(POSTS_FIELD).encode("utf-8", "surrogatepass"))
+            files = _by_name(form.files)
+            posts = parse_json(fields.pop(POSTS_FIELD).encode())
         else:
-            images = [ATTACHMENT + name for name in files if name.partition(":")[0] == "image"]
-            text = {name: fields.pop(name) for name in ("text", "image_text") if name in fields}
+            for name, _ in form.files:
+                if name in (POSTS_FIELD, *TEXT_FIELDS):
+                    reason = f"{name} is a file, not a text: with curl, -F '{name}=<FILE'."
+                    raise HTTPException(422, reason)
+                if name != IMAGE_FIELD:
+                    raise _unused(name, f"the field of an image is {IMAGE_FIELD!r}")
+            files = {str(i): content for i, (_, content) in enumerate(form.files)}
+            images = [ATTACHMENT + name for name in files]
+            text = {name: fields.pop(name) for name in TEXT_FIELDS if name in fields}
             posts = [{**text, "image": images or None}]
-        return self._validate({"posts": posts, "attention": attention, **fields})
+        parsed = self._validate({"posts": posts, "attention": attention, **fields})
+        used = {image for post in parsed.posts for image in post.images}
+        for name in files:
+            if ATTACHMENT + name not in used:
+                raise _unused(name, f'a post names it as "image": "{ATTACHMENT}NAME"')
+        return parsed, files
 
     def _validate(self, value: Any) -> AnnotateRequest:
         posts = value.get("posts") if isinstance(value, dict) else None
@@ -157,17 +174,16 @@ class RequestParser:
         return BytesImage(content, self._limits)
 
 
-async def _of_form(form: FormData) -> tuple[dict[str, bytes], dict[str, str]]:
-    """The files of a form by name, and its other fields."""
-    files: dict[str, bytes] = {}
-    fields: dict[str, str] = {}
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            key = f"{name}:{len(files)}" if name in files else name
-            files[key] = await value.read()
-        else:
-            fields[name] = value
-    return files, fields
+def _by_name(files: list[tuple[str, bytes]]) -> Files:
+    named = dict(files)
+    if len(named) < len(files):
+        raise HTTPException(422, "The form has two files of the same field.")
+    return named
+
+
+def _unused(name: str, remedy: str) -> HTTPException:
+    """The error for a file of a form that belongs to no post."""
+    return HTTPException(422, f"The file of the field {name[:80]!r} is not used: {remedy}.")
 
 
 async def _in_thread_if_large(n_bytes: int, function: Any, *arguments: Any) -> Any:

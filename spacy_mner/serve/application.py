@@ -19,7 +19,7 @@ from .batcher import DynamicBatcher, QueueFullError
 from .browser_page import add_page
 from .labelstudio_backend import add_label_studio
 from .post_annotator import OpenedPost
-from .request_bodies import overloaded
+from .request_bodies import overloaded, unless_disconnected
 from .server_settings import ServerSettings
 from .worker_pool import WorkerDiedError, WorkerPool
 
@@ -109,6 +109,9 @@ def build_application(service: AnnotationService) -> FastAPI:
         redoc_url=None,
     )
 
+    async def annotated(request: Request, body: bytes) -> list[Annotation]:
+        return await service.submit(await requests.parse(request, body))
+
     @app.post(
         "/v1/annotate",
         response_model=AnnotateResponse,
@@ -118,13 +121,14 @@ def build_application(service: AnnotationService) -> FastAPI:
     )
     async def annotate(request: Request) -> JSONResponse:
         async with requests.bodies.read(request) as body:
-            posts = await requests.parse(request, body)
-            return JSONResponse({"posts": await service.submit(posts)})
+            annotations = await unless_disconnected(request, annotated(request, body))
+            return JSONResponse({"posts": annotations})
 
     @app.get("/v1/labels", summary="The labels of entities")
     async def labels() -> Labels:
         return Labels(model=service.model, labels=service.labels)
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", summary="Whether the server is ready")
     async def healthz() -> Health:
         assert service.batcher is not None

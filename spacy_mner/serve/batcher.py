@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -72,7 +73,12 @@ class DynamicBatcher(Generic[Item, Result]):
         self._queue.append(waiting)
         self.n_queued += len(items)
         self._changed.set()
-        return await waiting.results
+        try:
+            return await waiting.results
+        finally:  # cancelled, as when its client has disconnected
+            if waiting in self._queue:
+                self._queue.remove(waiting)
+                self.n_queued -= len(items)
 
     async def run(self) -> None:
         """Compute batches until cancelled."""
@@ -83,8 +89,10 @@ class DynamicBatcher(Generic[Item, Result]):
         while True:
             async with self._collecting:
                 await self._fill()
-                # The request of a client that has disconnected may be cancelled.
+                # One that is being cancelled may still be in the queue.
                 batch = [one for one in self._take() if not one.results.done()]
+            if not batch:
+                continue
             self._n_computed += 1
             try:
                 results = await self._compute([item for one in batch for item in one.items])
@@ -104,17 +112,15 @@ class DynamicBatcher(Generic[Item, Result]):
     async def _fill(self) -> None:
         """Wait until a batch is full, or its first request has waited long enough."""
         loop = asyncio.get_running_loop()
-        while not self._queue:
+        while self.n_queued < self._batch_size:
+            left = None
+            if self._queue:
+                left = self._queue[0].arrived + self._max_wait - loop.time()
+                if left <= 0:
+                    return
             self._changed.clear()
-            await self._changed.wait()
-        left = self._queue[0].arrived + self._max_wait - loop.time()
-        while self.n_queued < self._batch_size and left > 0:
-            self._changed.clear()
-            try:
+            with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), left)
-            except asyncio.TimeoutError:
-                return
-            left = self._queue[0].arrived + self._max_wait - loop.time()
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         share = math.ceil(self.n_queued / (self._n_concurrent - self._n_computed))

@@ -49,7 +49,7 @@ def add_page(app: FastAPI, model: str, labels: list[str], settings: ServerSettin
     def add(path: str, page: str, policy: str) -> None:
         headers = {"Content-Security-Policy": policy}
 
-        @app.get(path, include_in_schema=False)
+        @app.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)
         async def show() -> HTMLResponse:
             return HTMLResponse(page, headers=headers)
 

@@ -9,7 +9,6 @@ import sys
 import traceback
 from typing import Any
 
-import h11
 import uvicorn
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -64,11 +63,13 @@ class PrivateApplication:
 class TimedProtocol(H11Protocol):
     """HTTP/1.1 on connections that end if no request arrives in time, or no answer is read.
 
-    (The attacks are called slowloris and slow read.) The body of a request has its own time limit;
-    see `BodyReader`.
+    (The attacks are called slowloris and slow read.) A body that is read has its own time limit;
+    see `BodyReader`. What is left of a body when its request has been answered is received and
+    dropped, for as long.
     """
 
     timeout = 30.0
+    _deadline: asyncio.TimerHandle | None = None
     _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -80,7 +81,8 @@ class TimedProtocol(H11Protocol):
         self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.cancel()
+        if self._deadline is not None:
+            self._deadline.cancel()
         self._expect_reading(None)
         super().connection_lost(exc)
 
@@ -93,10 +95,12 @@ class TimedProtocol(H11Protocol):
         self._expect_reading(None)
 
     def _expect_request(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
         self._deadline = self.loop.call_later(self.timeout, self._close_without_request)
 
     def _close_without_request(self) -> None:
-        if self.conn.their_state is h11.IDLE:
+        if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
 
     def _expect_reading(self, unread: int | None) -> None:
@@ -135,11 +139,13 @@ def make_server(app: ASGIApp, timeout: float) -> uvicorn.Server:
 
     timeout: seconds in which a request must have arrived.
     """
+    # It logs bytes of forms that it cannot parse.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         PrivateApplication(app),
         http=type("Protocol", (TimedProtocol,), {"timeout": timeout}),
         ws="none",
-        log_level="warning",
+        log_level="error",  # its warnings are about requests
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=round(timeout) + GRACE,

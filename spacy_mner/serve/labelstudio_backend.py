@@ -19,7 +19,14 @@ from ..annotate.image_opener import MAX_IMAGES
 from ..utils.text import pluralize
 from .labeling_config import LabelingConfig
 from .post_annotator import OpenedPost
-from .request_bodies import BodyReader, media_type, parse_json, too_many, validated
+from .request_bodies import (
+    BodyReader,
+    media_type,
+    parse_json,
+    too_many,
+    unless_disconnected,
+    validated,
+)
 from .request_images import RequestImages
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
 from .task_images import TaskImages
@@ -76,6 +83,13 @@ def add_label_studio(
     """
     task_images = TaskImages(settings)
 
+    async def annotated(
+        request: Request, texts: list[Any], references: list[list[Any]]
+    ) -> list[Annotation]:
+        sources = await anyio.to_thread.run_sync(task_images.find_all, references)
+        opened = await images.fetch(request, sources)
+        return await submit([OpenedPost(*post) for post in zip(texts, opened, strict=True)])
+
     @app.get("/health", tags=["Label Studio"], summary="Whether the server is ready")
     async def health() -> dict[str, str]:
         return {"status": "UP", "model_class": model}
@@ -99,17 +113,12 @@ def add_label_studio(
             n_images = sum(map(len, references))
             if n_images > MAX_REQUEST_IMAGES:
                 raise too_many("images", n_images, MAX_REQUEST_IMAGES)
-            sources = await anyio.to_thread.run_sync(task_images.find_all, references)
-            opened = await images.fetch(request, sources)
-            posts = [
-                OpenedPost(text=task.data.get(config.text_key), images=of_task)
-                for task, of_task in zip(tasks, opened, strict=True)
-            ]
-            annotations = await submit(posts)
+            texts = [task.data.get(config.text_key) for task in tasks]
+            annotations = await unless_disconnected(request, annotated(request, texts, references))
         _log_failed(annotations)
         results = [
-            _prediction(config, post.text, annotation, model)
-            for post, annotation in zip(posts, annotations, strict=True)
+            _prediction(config, text, annotation, model)
+            for text, annotation in zip(texts, annotations, strict=True)
         ]
         return {"results": results, "model_version": model}
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from fastapi import HTTPException, Request
 from pydantic import ValidationError
 from pydantic_core import from_json
-from starlette.datastructures import FormData
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from .server_settings import MAX_CONTAINERS, MAX_STRINGS, MAX_VALUES
 
 TOO_MANY = "Too many large requests at once."
 # Seconds after which a client that was refused may try again.
 RETRY_AFTER = 1
-# Bytes that are parsed without a pause in which the server does something else.
-PARSED_AT_ONCE = 1 << 16
+
+T = TypeVar("T")
 
 
 def overloaded(reason: str) -> HTTPException:
@@ -85,32 +85,32 @@ class BodyReader:
             raise HTTPException(413, f"The body is over the limit of {self.max_bytes:,} bytes.")
 
 
+async def unless_disconnected(request: Request, call: Coroutine[Any, Any, T]) -> T:
+    """Await a call, or cancel it and raise ClientDisconnect when the client disconnects.
+
+    The body of the request must have been read.
+    """
+
+    async def disconnect() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        task.cancel()
+
+    task = asyncio.create_task(call)
+    watch = asyncio.create_task(disconnect())
+    try:
+        await asyncio.wait([task])
+    finally:
+        watch.cancel()
+        task.cancel()
+    if task.cancelled():
+        raise ClientDisconnect
+    return task.result()
+
+
 def media_type(request: Request) -> str:
     """Return the type of a body, such as "application/json"; "" if it is not given."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-async def parse_form(request: Request, body: bytes, max_parts: int) -> FormData:
-    """Parse a multipart form. Raises HTTPException (422) if it is invalid."""
-
-    async def stream() -> AsyncGenerator[bytes, None]:
-        for start in range(0, len(body), PARSED_AT_ONCE):
-            yield body[start : start + PARSED_AT_ONCE]
-            await anyio.sleep(0)
-
-    parser = MultiPartParser(
-        request.headers,
-        stream(),
-        max_files=max_parts,
-        max_fields=max_parts,
-        max_part_size=len(body),
-    )
-    # Files must not be written to the disk.
-    parser.spool_max_size = len(body) + 1
-    try:
-        return await parser.parse()
-    except MultiPartException as error:
-        raise HTTPException(422, f"The form cannot be parsed: {error.message}") from None
 
 
 def too_many(what: str, found: int, limit: int) -> HTTPException:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..annotate.task import MEGA, Task
+from ..errors import UsageError
 
 # All request bodies in memory together, as a multiple of the largest body.
 CONCURRENT_BODIES = 8
@@ -34,7 +35,7 @@ class ServerSettings:
     n_process: processes that compute, each with its own pipeline. None: 2, on a GPU 1.
     batch_size: posts that are computed together.
     max_wait: seconds that the first request of a batch waits for others.
-    max_queue: posts that wait; a request beyond them is refused (503).
+    max_queue: posts that wait, at least max_posts; a request beyond them is refused (503).
     label_studio_url: of the Label Studio that asks for predictions; its images are fetched.
     label_studio_token: sent with the requests to it.
     images_root: folder of the local files of its tasks.
@@ -59,6 +60,14 @@ class ServerSettings:
     label_studio_url: str | None = None
     label_studio_token: str | None = None
     images_root: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if a request that the other limits allow would never have room."""
+        if self.max_queue < self.max_posts:
+            raise UsageError(
+                f"--max-queue {self.max_queue} is less than --max-posts {self.max_posts}: a "
+                "request of so many posts would never fit. Raise --max-queue or lower --max-posts."
+            )
 
     @property
     def n_workers(self) -> int:

@@ -14,7 +14,7 @@ import pytest
 import spacy
 
 # The packages of the extra `serve`, which the environment of other tests need not have.
-NEEDED = ("fastapi", "fastapi_offline", "httpx", "multipart", "uvicorn")
+NEEDED = ("fastapi", "fastapi_offline", "httpx", "python_multipart", "uvicorn")
 if any(find_spec(name) is None for name in NEEDED):
     collect_ignore_glob = ["test_*.py"]
 

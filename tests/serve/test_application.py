@@ -56,10 +56,8 @@ def test_answers_equal_those_of_the_pipeline_however_requests_arrive(url, model,
         text, image = posts[i]
         if i % 2:
             return annotate(url, [{"text": text, "image": image and encoded(image)}])
-        form = {"data": {"text": text}, "files": {"image": image} if image else None}
-        if not image:
-            form["files"] = {"unused": b"-"}
-        return httpx.post(f"{url}v1/annotate", timeout=60, **form)
+        form = {"text": (None, text), **({"image": image} if image else {})}
+        return httpx.post(f"{url}v1/annotate", timeout=60, files=form)
 
     with ThreadPoolExecutor(8) as threads:
         answers = [one.json()["posts"] for one in threads.map(request, range(len(posts)))]
@@ -146,8 +144,6 @@ def test_the_objects_and_the_text_of_the_image_are_returned(url):
         ({"files": {"image": b"-"}}, 422),
         ({"data": {"posts": "["}, "files": {"image": b"-"}}, 422),
         ({"data": {"text": "a", "other": "b"}, "files": {"image": b"-"}}, 422),
-        ({"content": b"--a", "headers": {"Content-Type": "multipart/form-data"}}, 422),
-        ({"content": b"--a", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 422),
         ({"content": b"a", "headers": {"Content-Type": "text/plain"}}, 415),
     ],
 )
@@ -170,6 +166,31 @@ def test_a_form_with_the_path_of_an_image_in_place_of_the_file_is_refused_with_t
     response = httpx.post(f"{url}v1/annotate", files=form, timeout=60)
     assert response.status_code == 422
     assert "-F image=@FILE" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "remedy"),
+    [
+        ({"text": (None, "a"), "photo": b"-"}, "'photo' is not used: the field of an image is"),
+        ({"text": (None, "a"), "image[]": b"-"}, "'image[]' is not used"),
+        ({"text": (None, "a"), "image:1": b"-"}, "'image:1' is not used"),
+        ({"posts": (None, '[{"text": "a"}]'), "image": b"-"}, '"image": "attachment:NAME"'),
+        ({"posts": ("f.json", b"[]")}, "-F 'posts=<FILE'"),
+        ({"text": ("f.txt", b"a"), "image": b"-"}, "-F 'text=<FILE'"),
+    ],
+)
+def test_a_file_that_no_post_has_is_refused_with_the_remedy(url, fields, remedy):
+    response = httpx.post(f"{url}v1/annotate", files=fields, timeout=60)
+    assert response.status_code == 422
+    assert remedy in response.json()["detail"]
+
+
+def test_two_files_of_one_name_are_refused(url, car):
+    posts = [{"text": "a", "image": "attachment:a"}]
+    form = [("posts", (None, json.dumps(posts))), ("a", car), ("a", car)]
+    response = httpx.post(f"{url}v1/annotate", files=form, timeout=60)
+    assert response.status_code == 422
+    assert "two files" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("kind", ["base64", "data URI", "multipart"])
@@ -210,11 +231,11 @@ def test_urls_are_fetched_from_public_addresses_only(model):
 
 
 def test_a_full_queue_is_answered_with_retry_after(model):
-    with serving(model, max_queue=1) as url:
-        assert annotate(url, [{"text": "a"}]).status_code == 200
-        response = annotate(url, [{"text": "a"}] * 2)
-    assert response.status_code == 503
-    assert int(response.headers["Retry-After"]) >= 1
+    with serving(model, max_queue=2, max_posts=2, max_wait=1) as url, ThreadPoolExecutor(2) as both:
+        requests = both.map(lambda _: annotate(url, [{"text": "a"}] * 2), range(2))
+        answered, refused = sorted(requests, key=lambda one: one.status_code)
+    assert (answered.status_code, refused.status_code) == (200, 503)
+    assert int(refused.headers["Retry-After"]) >= 1
 
 
 def test_large_requests_at_once_are_refused_beyond_a_total(model, monkeypatch):

@@ -135,3 +135,26 @@ def test_a_request_that_was_cancelled_is_not_computed():
         return await other
 
     assert run(scenario) == ([4], [[2]])
+
+
+def test_a_request_that_was_cancelled_leaves_its_room_in_the_queue():
+    async def scenario(batcher):
+        for _ in range(3):
+            cancelled = asyncio.create_task(batcher.submit(range(10)))
+            await asyncio.sleep(0)
+            cancelled.cancel()
+            await asyncio.sleep(0)
+        return batcher.n_queued
+
+    assert run(scenario, batch_size=100, max_wait=1, max_queue=10) == (0, [])
+
+
+def test_a_batch_whose_requests_were_all_cancelled_is_not_computed():
+    async def scenario(batcher):
+        cancelled = asyncio.create_task(batcher.submit([1]))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.sleep(0.1)
+        return await batcher.submit([2])
+
+    assert run(scenario) == ([4], [[2]])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -84,6 +85,65 @@ def test_a_body_that_arrives_drop_by_drop_ends_in_time(url):
         assert b" 408 " in slow.recv(4096)
         stop.set()
         thread.join()
+
+
+@pytest.mark.parametrize("target", ["GET /healthz", "POST /nowhere", "POST /v1/annotate"])
+def test_a_body_that_goes_on_after_the_answer_ends_in_time(url, target):
+    head = f"{target} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n"
+    start = time.monotonic()
+    with connect(url) as dripping, contextlib.suppress(ConnectionError):
+        dripping.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode())
+        while time.monotonic() < start + 10:
+            dripping.sendall(b" ")
+            time.sleep(0.1)
+    assert time.monotonic() - start < 8
+
+
+def test_requests_that_cannot_be_read_are_not_logged(url, monkeypatch):
+    records = []
+    monkeypatch.setattr(logging.Logger, "callHandlers", lambda _, record: records.append(record))
+    form = b"multipart/form-data; boundary=a\r\nConnection: close"
+    for sent, status in (
+        (HEAD.replace(b"application/json", form) + b"\r\n" + REQUEST, b" 422 "),
+        (b"a private post\r\n\r\n", b" 400 "),
+        (
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: a\r\n\r\n",
+            b" 200 ",
+        ),
+    ):
+        with connect(url) as connection:
+            connection.sendall(sent)
+            assert status in read_all(connection)
+    assert not records
+
+
+@pytest.mark.parametrize("path", ["", "healthz"])
+def test_head_is_answered_as_get_without_a_body(url, path):
+    expected, answer = httpx.get(url + path), httpx.head(url + path)
+    assert answer.status_code == 200 and not answer.content
+    assert answer.headers["Content-Length"] == expected.headers["Content-Length"]
+
+
+def test_posts_of_a_client_that_has_left_are_not_computed(tmp_path):
+    pattern = pipeline_that(
+        f"open({str(tmp_path / 'computed')!r}, 'a').write(doc.text)", on="", folder=tmp_path
+    )
+    with serving(**pattern, max_wait=2) as url:
+        with connect(url) as leaving:
+            leaving.sendall(HEAD + b"\r\n" + REQUEST)
+            while not httpx.get(f"{url}healthz").json()["waiting"]:
+                time.sleep(0.05)
+        assert httpx.post(f"{url}v1/annotate", json={"posts": [{"text": "hi"}]}).is_success
+    assert (tmp_path / "computed").read_text() == "hi"
+
+
+def test_a_connection_may_be_used_for_longer_than_the_time_for_a_request(url):
+    end = time.monotonic() + 3  # the time for a request is 2 s
+    with connect(url) as kept:
+        while time.monotonic() < end:
+            kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b" 200 " in kept.recv(4096)
+            time.sleep(0.05)
 
 
 def test_clients_that_disconnect_cost_nobody_an_answer(url):
@@ -181,7 +241,7 @@ def test_a_signal_while_the_pipeline_is_loaded_ends_the_server_without_an_error(
         assert process.wait(60) == 0
 
 
-def test_a_port_in_use_and_a_missing_pipeline_are_errors_of_the_command(tmp_path):
+def test_a_port_in_use_and_wrong_arguments_are_errors_of_the_command(tmp_path):
     from typer.testing import CliRunner
 
     from spacy_mner.cli.app import app
@@ -192,6 +252,10 @@ def test_a_port_in_use_and_a_missing_pipeline_are_errors_of_the_command(tmp_path
         for arguments, cause in (
             (["model", "--port", port], f"Port {port} of 127.0.0.1 is in use: choose another"),
             ([str(tmp_path / "gone"), "--port", "0"], "gone"),
+            (
+                ["model", "--port", "0", "--max-queue", "10"],
+                "Raise --max-queue or lower --max-posts",
+            ),
         ):
             result = CliRunner().invoke(app, ["serve", *arguments])
             assert result.exit_code == 1

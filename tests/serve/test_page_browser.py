@@ -212,6 +212,21 @@ def test_an_image_can_be_dropped_and_pasted(visit, ruler_url, car, event):
     assert "Image used" in page.annotate("a jaguar")
 
 
+def test_text_with_an_image_of_it_is_pasted_as_text(visit, ruler_url, car):
+    page = visit(ruler_url)
+    transfer = page.view.evaluate_handle(TRANSFER, list(car["buffer"]))
+    is_left_to_the_browser = page.view.evaluate(
+        """(transfer) => {
+            transfer.setData("text/plain", "a jaguar");
+            return document.getElementById("text").dispatchEvent(new ClipboardEvent(
+                "paste", { bubbles: true, cancelable: true, clipboardData: transfer }));
+        }""",
+        transfer,
+    )
+    assert is_left_to_the_browser
+    assert not page.view.locator("#preview").is_visible()
+
+
 def test_a_phone_offers_its_camera(visit, ruler_url, car):
     page = visit(ruler_url, WIDTHS[0])
     assert page.view.locator("#camera").get_attribute("capture") == "environment"

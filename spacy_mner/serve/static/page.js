@@ -105,7 +105,8 @@
     $("file").focus();
   });
   document.addEventListener("paste", (event) => {
-    if (!event.clipboardData.files.length) return;
+    // Office programs copy text with an image of it.
+    if (!event.clipboardData.files.length || event.clipboardData.getData("text/plain")) return;
     event.preventDefault();
     setImage(imageOf(event.clipboardData));
   });
