@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,9 @@ from .featurizer import Featurizer
 
 # The longest span, in tokens of the post, and in words of the image text.
 MAX_SPAN = 5
+# The longest one of single letters and punctuation, or of scripts without spaces. It bounds the
+# time: of a longer equal text without spaces, each part has a match.
+MAX_CHARACTER_SPAN = 32
 # Of an image text, only the first characters are read: those of a dense page.
 MAX_CHARACTERS = 2000
 # A fuzzy match has at least this similarity (Indel, in per cent: one wrong letter of five) and
@@ -28,23 +32,28 @@ MIN_FUZZY = 5
 # Cells of a matrix of similarities, which limits memory.
 MAX_CELLS = 2**20
 
-# Values of the features: of the match; of its case in the image; tokens; characters on a binary
-# logarithmic scale; whether the token is the first one. All are 0 for a token without a match.
+# Values of the features: of the match; of its case in the image; tokens, at most MAX_SPAN;
+# characters on a binary logarithmic scale; whether the token is the first one. All are 0 for a
+# token without a match.
 FUZZY, FOLDED, EXACT = 1, 2, 3
 UNCASED, LOWER, CAPITALIZED, UPPER = 1, 2, 3, 4
 MAX_LOG_CHARACTERS = 5
 SIZES = np.asarray([EXACT + 1, UPPER + 1, MAX_SPAN + 1, MAX_LOG_CHARACTERS + 1, 2])
 OFFSETS = np.cumsum(SIZES) - SIZES
 
-# A word of an image text; in scripts without spaces, a character.
-WORD = re.compile(rf"{UNSPACED}|(?:(?!{UNSPACED})\S)+")
+# Parts of a word of an image text: in scripts without spaces, and in other ones.
+UNSPACED_WORD = re.compile(UNSPACED)
+PARTS = re.compile(rf"{UNSPACED}+|(?:(?!{UNSPACED}).)+")
+# Marks of symbols, such as the one that makes an emoji of a heart.
+SYMBOL_MARK = re.compile("[\u20d0-\u20ff\ufe00-\ufe0f]")
 
 
-@dataclass
+@dataclass(slots=True)
 class Phrase:
     """One or more successive words of an image text.
 
-    forms: as they are written, without spaces. case: UPPER, if they are so anywhere, and so on.
+    forms: as they are written, without spaces, `decomposed`. case: UPPER, if they are so anywhere,
+    and so on.
     """
 
     forms: set[str] = field(default_factory=set)
@@ -66,7 +75,9 @@ class ImageTextMatchFeaturizer(Featurizer):
 
     Spaces, punctuation and symbols are ignored, so that `#BlueHeron` matches "BLUE HERON". Each
     token belongs to at most one match; a span is matched fuzzily only if none of its tokens has an
-    equal match. Spans and phrases have up to MAX_SPAN tokens or words.
+    equal match. Spans and phrases have up to MAX_SPAN tokens or words. In scripts without spaces,
+    phrases start and end at any character, and equal spans have up to MAX_CHARACTER_SPAN tokens,
+    as have spans of single letters: a name matches whichever way it is tokenized.
 
     A post without words in its image text is masked; so is one whose image is dropped in training.
     """
@@ -103,31 +114,98 @@ class ImageTextMatchFeaturizer(Featurizer):
             batch.docs, batch.lengths, ends, batch.without_image, strict=True
         ):
             text = doc._.image_text  # a DocBin may hold any value
-            phrases = phrases_of(text) if isinstance(text, str) and not masked else {}
-            if phrases:
+            image = ImageWords(text if isinstance(text, str) and not masked else "")
+            if image.words:
                 tokens = slice(end - length, end)
                 available[tokens] = True
-                values[tokens] = match([forms[word] for word in batch.token[tokens]], phrases)
+                values[tokens] = match([forms[word] for word in batch.token[tokens]], image)
         return {"values": values + OFFSETS, "available": available}
 
 
 def compact(text: str) -> str:
-    """Return a text without spaces, punctuation and symbols; "" if it has no letter or digit."""
-    kept = [c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c)[0] in "LMN"]
-    return "".join(kept) if any(map(str.isalnum, kept)) else ""
+    """Return a text without spaces, punctuation and symbols; "" if it has no letter or digit.
+
+    A text of combining marks only is kept: they belong to the letter of the token before.
+    """
+    normalized = unicodedata.normalize("NFKC", text)
+    kept = "".join(c for c in normalized if unicodedata.category(c)[0] in "LMN")
+    is_mark = kept == normalized and not SYMBOL_MARK.search(kept)
+    return kept if is_mark or any(map(str.isalnum, kept)) else ""
 
 
-def phrases_of(text: str) -> dict[str, Phrase]:
-    """Return the phrases of an image text by their case-folded form."""
-    words = [form for word in WORD.findall(text[:MAX_CHARACTERS]) if (form := compact(word))]
-    phrases: dict[str, Phrase] = {}
-    for start in range(len(words)):
-        for end in range(start + 1, min(start + MAX_SPAN, len(words)) + 1):
-            form = "".join(words[start:end])
-            phrase = phrases.setdefault(form.casefold(), Phrase())
+def decomposed(form: str) -> str:
+    """Return a form in which a letter and its mark are the same in one token and in two."""
+    return unicodedata.normalize("NFD", form)
+
+
+def parts_of(word: str) -> list[str]:
+    """Return the parts of a word, `compact`; in scripts without spaces, its characters."""
+    parts: list[str] = []
+    for part in PARTS.findall(word):
+        form = compact(part)
+        parts += form if UNSPACED_WORD.match(part) else [form] * bool(form)
+    return parts
+
+
+def join(texts: Sequence[str]) -> tuple[str, list[int]]:
+    """Return the texts as one, and the offset at which each starts; last, the length."""
+    return "".join(texts), [*accumulate(map(len, texts), initial=0)]
+
+
+class ImageWords:
+    """The words of an image text, in which phrases are found.
+
+    words: `parts_of` them.
+    """
+
+    def __init__(self, text: str) -> None:
+        words = [parts for word in text[:MAX_CHARACTERS].split() if (parts := parts_of(word))]
+        self.words = [part for parts in words for part in parts]
+        self._numbers = [number for number, parts in enumerate(words) for _ in parts]
+        self._written, self._offsets = join([decomposed(word) for word in self.words])
+        self.text, offsets = join([decomposed(word.casefold()) for word in self.words])
+        self._indices = {offset: index for index, offset in enumerate(offsets)}
+        self._phrases: dict[str, Phrase] = {}
+
+    def find(self, form: str) -> Phrase:
+        """Return the phrase that equals a form but for case; it has no forms if there is none."""
+        key = decomposed(form.casefold())
+        if key not in self._phrases:
+            self._phrases[key] = self._search(key)
+        return self._phrases[key]
+
+    def _search(self, key: str) -> Phrase:
+        phrase = Phrase()
+        position = self.text.find(key)
+        while position >= 0:
+            start = self._indices.get(position)
+            end = self._indices.get(position + len(key))
+            # Not a part of a word.
+            if start is not None and end is not None:
+                self._add(phrase, start, end)
+            # An uncased phrase is the same everywhere.
+            is_complete = phrase.case == UNCASED
+            position = -1 if is_complete else self.text.find(key, position + 1)
+        return phrase
+
+    def _add(self, phrase: Phrase, start: int, end: int) -> None:
+        if self._numbers[end - 1] - self._numbers[start] >= MAX_SPAN:
+            return
+        form = self._written[self._offsets[start] : self._offsets[end]]
+        # The case depends on the words, too; in a long phrase, that matters less than the time.
+        if end - start <= MAX_SPAN or form not in phrase.forms:
             phrase.forms.add(form)
-            phrase.case = max(phrase.case, case_of(words[start:end]))
-    return phrases
+            phrase.case = max(phrase.case, case_of(self.words[start:end]))
+
+    def keys(self) -> list[str]:
+        """Return the case-folded forms of up to MAX_SPAN words that may match fuzzily."""
+        words = [word.casefold() for word in self.words]
+        forms = (
+            "".join(words[start:end])
+            for start in range(len(words))
+            for end in range(start + 1, min(start + MAX_SPAN, len(words)) + 1)
+        )
+        return [form for form in dict.fromkeys(forms) if len(form) >= MIN_FUZZY]
 
 
 def case_of(words: Sequence[str]) -> int:
@@ -141,7 +219,7 @@ def case_of(words: Sequence[str]) -> int:
     return LOWER if is_lower else CAPITALIZED
 
 
-def match(forms: Sequence[str], phrases: Mapping[str, Phrase]) -> np.ndarray:
+def match(forms: Sequence[str], image: ImageWords) -> np.ndarray:
     """Return the features of the tokens of a post: int64 [n_tokens, n_features].
 
     forms: the tokens, `compact`.
@@ -149,52 +227,55 @@ def match(forms: Sequence[str], phrases: Mapping[str, Phrase]) -> np.ndarray:
     values = np.zeros((len(forms), len(SIZES)), dtype=np.int64)
     for find in (equal_matches, fuzzy_matches):
         # Spans of tokens that have no match yet.
-        for one in sorted(find(forms, phrases, values[:, 0] == 0), key=lambda one: one.rank):
+        for one in sorted(find(forms, image, values[:, 0] == 0), key=lambda one: one.rank):
             if not values[one.start : one.end, 0].any():
+                n_tokens = min(one.end - one.start, MAX_SPAN)
                 n_characters = sum(map(len, forms[one.start : one.end]))
                 scale = min(n_characters.bit_length(), MAX_LOG_CHARACTERS)
-                row = (one.kind, one.phrase.case, one.end - one.start, scale, 0)
-                values[one.start : one.end] = row
+                values[one.start : one.end] = (one.kind, one.phrase.case, n_tokens, scale, 0)
                 values[one.start, -1] = 1
     return values
 
 
-def spans_of(forms: Sequence[str], is_free: np.ndarray) -> Iterator[tuple[int, int, str]]:
-    """Yield the spans of free tokens that start and end with a word: start, end, and form."""
+def spans_of(
+    forms: Sequence[str], is_free: np.ndarray, max_span: int
+) -> Iterator[tuple[int, int, str]]:
+    """Yield the spans of free tokens that start and end with a word: start, end, and form.
+
+    max_span: tokens of a span of single letters and punctuation, or in scripts without spaces.
+    """
+    is_character = [UNSPACED_WORD.match(form) or sum(map(str.isalnum, form)) <= 1 for form in forms]
     for start in range(len(forms)):
-        form = ""
-        for end in range(start + 1, min(start + MAX_SPAN, len(forms)) + 1):
-            if not is_free[end - 1]:
+        form, limit = "", max_span
+        for end in range(start + 1, len(forms) + 1):
+            limit = limit if is_character[end - 1] else MAX_SPAN
+            if not is_free[end - 1] or end - start > limit:
                 break
             form += forms[end - 1]
             if forms[start] and forms[end - 1]:
                 yield start, end, form
 
 
-def equal_matches(
-    forms: Sequence[str], phrases: Mapping[str, Phrase], is_free: np.ndarray
-) -> list[Match]:
+def equal_matches(forms: Sequence[str], image: ImageWords, is_free: np.ndarray) -> list[Match]:
     """Return the spans that equal a phrase but for case."""
     found = []
-    for start, end, form in spans_of(forms, is_free):
-        if phrase := phrases.get(form.casefold()):
-            kind = EXACT if form in phrase.forms else FOLDED
+    for start, end, form in spans_of(forms, is_free, MAX_CHARACTER_SPAN):
+        if len(form) <= len(image.text) and (phrase := image.find(form)).forms:
+            kind = EXACT if decomposed(form) in phrase.forms else FOLDED
             found.append(Match((start - end, start), start, end, kind, phrase))
     return found
 
 
-def fuzzy_matches(
-    forms: Sequence[str], phrases: Mapping[str, Phrase], is_free: np.ndarray
-) -> list[Match]:
+def fuzzy_matches(forms: Sequence[str], image: ImageWords, is_free: np.ndarray) -> list[Match]:
     """Return the spans that are similar to a phrase, each with the best one.
 
     The best match has most characters in common, minus those in which they differ: of similar spans
     the longest one, but without tokens that are not in the phrase.
     """
-    keys = [key for key in phrases if len(key) >= MIN_FUZZY]
+    keys = image.keys()
     spans = [
         (start, end, form.casefold())
-        for start, end, form in spans_of(forms, is_free)
+        for start, end, form in spans_of(forms, is_free, MAX_SPAN)
         if len(form) >= MIN_FUZZY
     ]
     found, n_key_characters = [], [*map(len, keys)]
@@ -209,5 +290,5 @@ def fuzzy_matches(
         for i in scores.max(axis=1).nonzero()[0]:
             start, end, _ = chunk[i]
             rank = (-int(scores[i, best[i]]), start - end, start)
-            found.append(Match(rank, start, end, FUZZY, phrases[keys[best[i]]]))
+            found.append(Match(rank, start, end, FUZZY, image.find(keys[best[i]])))
     return found

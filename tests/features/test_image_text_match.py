@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,6 +60,19 @@ HERON = "at blue heron tonight"
         ("a silver lining", "Silver lining", {1: (FOLDED, LOWER, 2, 4, 1)}),
         ("gate 24", "24 HOURS", {0: NOTHING, 1: (EXACT, UNCASED, 1, 2, 1)}),
         ("去 星巴克", "星巴克咖啡", {0: NOTHING, 1: (EXACT, UNCASED, 1, 2, 1)}),
+        ("サンフランシスコ", "サンフランシスコ市", {0: (EXACT, UNCASED, 1, 4, 1)}),
+        ("サ ン フ ラ ン シ ス コ", "サンフランシスコ", {7: (EXACT, UNCASED, 5, 4, 0)}),
+        ("สวัสดี", "สวัสดีครับ", {0: (EXACT, UNCASED, 1, 3, 1)}),
+        ("ส ว ั ส ด ี", "สวัสดีครับ", {2: (EXACT, UNCASED, 5, 3, 0)}),
+        ("กรุงเทพ", "กรุงเทพมหานคร", {0: (EXACT, UNCASED, 1, 3, 1)}),
+        ("ရန်ကုန်", "ရန်ကုန်မြို့", {0: (EXACT, UNCASED, 1, 3, 1)}),
+        ("中华人民共和国", "中华人民共和国", {0: (EXACT, UNCASED, 1, 3, 1)}),
+        ("中 华 人民 共和 国 中央", "中华人民共和国中央政府", {5: (EXACT, UNCASED, 5, 4, 0)}),
+        ("2020年3月15日から", "2020年3月15日からIPHONE発売", {0: (EXACT, UNCASED, 1, 4, 1)}),
+        ("iPhone発売中です", "2020年IPHONE発売中です", {0: (FOLDED, UPPER, 1, 4, 1)}),
+        ("Phone発売", "iPhone発売", {0: (FUZZY, LOWER, 1, 3, 1)}),
+        ("J e a n - P a u l", "Jean-Paul", {8: (EXACT, CAPITALIZED, 5, 4, 0)}),
+        ("blue ❤ \ufe0f", "blue ❤ \ufe0f", {0: (EXACT, LOWER, 1, 3, 1), 2: NOTHING}),
         ("في القاهرة", "القاهرة", {0: NOTHING, 1: (EXACT, UNCASED, 1, 3, 1)}),
         ("Ｃａｆé 😀 !", "CAFÉ 😀 !", {0: (FOLDED, UPPER, 1, 3, 1), 1: NOTHING, 2: NOTHING}),
         # The longest span wins, then the first one.
@@ -98,6 +112,41 @@ def test_training_posts_without_image_text_are_refused():
     initialize(ImageTextMatchFeaturizer(), post(["blue"], None), post(["blue"], "BLUE"))
 
 
+# Letters of scripts without spaces, then of other ones; some are decomposed.
+UNSPACED = [
+    *["中", "华", "サ", "ー", "か\u3099", "ｶ\uff9e", "ก", "รุ", "วั", "ดี", "น้ำ", "เ"],
+    *["ရ", "န်", "မြို့", "ក្រុ", "ລາ", "བོ", "༢"],
+]
+SPACED = [
+    *["a", "B", "é", "e\u0301", "ß", "İ", "ж", "Й", "ς", "ق", "بّ", "दि", "ल्", "क़"],
+    *["한", "\u1112\u1161\u11ab", "9"],
+]
+
+
+@st.composite
+def phrases_in_texts(draw: Any) -> tuple[list[str], str]:
+    """The letters or words of a phrase, and a text in which it occurs."""
+    letters = st.sampled_from(UNSPACED)
+    if draw(st.booleans()):
+        texts = st.lists(letters | st.sampled_from([*SPACED, "-", "、"]), max_size=30)
+        phrase = [draw(letters), *draw(texts), draw(letters)]
+        return phrase, "".join([*draw(texts), *phrase, *draw(texts)])
+    words = st.lists(st.sampled_from(SPACED), min_size=1, max_size=3).map("-".join)
+    texts = st.lists(words, min_size=1, max_size=3)
+    phrase = draw(texts)
+    return phrase, " ".join([*draw(texts), *phrase, *draw(texts)])
+
+
+@pytest.mark.parametrize("split", [lambda parts: ["".join(parts)], list, "".join])
+@given(phrases_in_texts())
+def test_a_phrase_of_the_image_text_is_exact_whichever_way_it_is_tokenized(split, given_phrase):
+    parts, image_text = given_phrase
+    words = [*split(parts)]
+    values, _ = read(post(words, image_text))
+    kinds = {kind for word, kind in zip(words, values[:, 0], strict=True) if word not in "-、"}
+    assert kinds == {EXACT}
+
+
 WORDS = st.text("abAB-é", min_size=1, max_size=7)
 POSTS = st.tuples(st.lists(WORDS, max_size=7), st.lists(WORDS, max_size=7).map(" ".join))
 
@@ -132,6 +181,24 @@ def test_hostile_image_texts_and_posts_take_little_time(unit):
     assert time.process_time() - start < 2
 
 
+ONE_PAGE = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
+
+
+@pytest.mark.parametrize(
+    ("words", "image_text"),
+    [
+        (list(ONE_PAGE[:1000]), ONE_PAGE),
+        (["中"] * 1000, "中" * 3000),
+        (["a中" * i for i in range(1, 300)], "a中" * 1000),
+        ([f"name{i}" for i in range(1000)], " ".join(f"name{i}" for i in range(500))),
+    ],
+)
+def test_long_posts_and_image_texts_take_little_time(words, image_text):
+    start = time.process_time()
+    read(post(words, image_text))
+    assert time.process_time() - start < 2
+
+
 def compact(text: str) -> str:
     return "".join(c for c in text if c.isalnum())
 
@@ -147,7 +214,10 @@ def brute_force(words: list[str], image_text: str) -> list[list[int]]:
     while True:
         best = None
         for i in range(len(words)):
-            for j in range(i + 1, min(i + 5, len(words)) + 1):
+            for j in range(i + 1, len(words) + 1):
+                is_spelled = equal_is_left and all(len(compact(w)) <= 1 for w in words[i:j])
+                if j - i > 5 and not is_spelled:
+                    break
                 form = compact("".join(words[i:j]))
                 busy = any(any(row) for row in rows[i:j])
                 edges = compact(words[i]) and compact(words[j - 1])
@@ -174,7 +244,7 @@ def brute_force(words: list[str], image_text: str) -> list[list[int]]:
             kind = EXACT if form in map("".join, same) else FOLDED
         size = 1 + sum(len(form) >= 2**n for n in range(1, 5))
         for k in range(i, j):
-            rows[k] = [kind, max(map(case, same)), j - i, size, int(k == i)]
+            rows[k] = [kind, max(map(case, same)), min(j - i, 5), size, int(k == i)]
 
 
 def is_similar(form: str, key: str, common: int) -> bool:
