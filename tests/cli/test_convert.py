@@ -113,7 +113,7 @@ def test_a_label_is_dropped_and_counted(run, tmp_path):
 def test_integer_tags_are_named(run, tmp_path):
     (tmp_path / "hf.jsonl").write_text('{"tokens": ["Oslo", "rocks"], "ner_tags": [1, 0]}')
     result = run("hf.jsonl", "x.spacy")
-    assert result.exit_code == 1 and "--labels" in result.stdout
+    assert result.exit_code == 1 and "--labels" in result.stderr
     assert "entities LOC" in run("hf.jsonl", "x.spacy", "--labels", "O, B-LOC,I-LOC").stdout
 
 
@@ -207,7 +207,7 @@ def test_spans_that_do_not_align_with_the_tokenizer_are_printed(run, tmp_path):
 def test_an_error_exits_with_code_1_and_no_traceback(run, arguments, reason):
     result = run(*arguments)
     assert result.exit_code == 1
-    assert reason in result.stdout.replace("\n", " ")
+    assert reason in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.output
 
 
