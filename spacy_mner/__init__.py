@@ -24,6 +24,7 @@ from .errors import (
     UsageError,
 )
 from .registries import image_encoders, image_readers, object_detectors
+from .utils.caller import warn_caller
 
 if TYPE_CHECKING:
     from .pipeline.multimodal_ner import MultimodalNER
@@ -63,11 +64,15 @@ def make_docs(nlp: Language, rows: Iterable[Mapping[str, Any]]) -> Iterator[Doc]
 
     rows: mappings with `text`, and perhaps `image`, `image_text`, `image_objects` and
         `image_features`, which become the attributes of the Doc with these names; None, NaN and
-        pandas.NA are missing values. Other keys are not read.
+        pandas.NA are missing values. Other keys are not read; the first row without the key
+        `image`, but with another that looks like an image, causes an ImageWarning.
 
     Raises UsageError for what is not such a row.
     """
+    from .corpus.unread_annotation import find_unread_image, unread_image_hint
+
     _require_rows(rows)
+    has_warned = False
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping) or not isinstance(row.get("text"), str):
             found = type(row).__name__
@@ -77,6 +82,12 @@ def make_docs(nlp: Language, rows: Iterable[Mapping[str, Any]]) -> Iterator[Doc]
                 f"Row {number} of make_docs is not a mapping with a string under 'text', but "
                 f"{found}: pass rows such as {{'text': …, 'image': …}}."
             )
+        is_checked = has_warned or "image" in row
+        key = None if is_checked else find_unread_image(row, ("text", *_ROW_ATTRIBUTES))
+        if key is not None:
+            hint = unread_image_hint(key)
+            warn_caller(f"Row {number} of make_docs has no image: {hint}.", ImageWarning)
+            has_warned = True
         doc = nlp.make_doc(str(row["text"]))  # may be a string of NumPy
         for name in _ROW_ATTRIBUTES:
             value = row.get(name)

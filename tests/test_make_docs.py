@@ -8,7 +8,7 @@ import pytest
 import spacy
 
 import spacy_mner
-from spacy_mner.errors import UsageError
+from spacy_mner.errors import ImageWarning, UsageError
 
 NLP = spacy.blank("en")
 ROW = {"text": "my jaguar", "image": "a.jpg"}
@@ -95,3 +95,11 @@ def test_images_of_data_frames_and_data_sets_are_set(image, expected):
 def test_what_is_not_a_row_is_refused_with_a_remedy(rows, reason):
     with pytest.raises(UsageError, match=reason):
         make_docs(rows)
+
+
+def test_an_image_under_another_key_is_a_warning_once_with_the_row():
+    rows = [ROW, {"text": "a", "image": None, "img": "b.jpg"}, *[{"text": "a", "img": "b.jpg"}] * 2]
+    with pytest.warns(ImageWarning, match="Row 3 .*'img' .* rename it 'image'") as caught:
+        docs = make_docs(rows)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert [doc._.image for doc in docs] == ["a.jpg", None, None, None]

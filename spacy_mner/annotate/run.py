@@ -9,6 +9,7 @@ from dataclasses import asdict, astuple, dataclass
 from itertools import chain
 from pathlib import Path
 
+from ..corpus.unread_annotation import find_unread_image, unread_image_hint
 from ..errors import UsageError
 from ..utils.atomic_file import atomic_file, refuse_input_as_output
 from .chunks import Chunk
@@ -67,7 +68,8 @@ def annotate(
     if output == PIPE:
         total = Statistics()
         callbacks.on_start(info.n_rows, 0)
-        chunks = _in_order(_annotated(engine, Job(task, sink), rows.chunks()))
+        checked = _check_images(rows.chunks(), info, task, callbacks.on_warning)
+        chunks = _in_order(_annotated(engine, Job(task, sink), checked))
         _keep(chunks, _write_to_stdout, total, callbacks)
         return total
     target = Path(output)
@@ -86,7 +88,8 @@ def annotate(
                 statistics, done = folder.statistics(), folder.finished()
                 callbacks.on_start(info.n_rows, statistics.posts)
                 job = Job(task, sink, scratch=folder.path.absolute())
-                remaining = (chunk for chunk in rows.chunks() if chunk.index not in done)
+                checked = _check_images(rows.chunks(), info, task, callbacks.on_warning)
+                remaining = (chunk for chunk in checked if chunk.index not in done)
                 _keep(_annotated(engine, job, remaining), folder.add, statistics, callbacks)
                 with atomic_file(target, temporary_in=folder.path) as file:
                     sink.concatenate(folder.chunks(), file)
@@ -153,11 +156,32 @@ def _check_columns(info: SourceInfo, task: Task, on_warning: Callable[[str], Non
         if is_required and name not in columns:
             option = attribute.replace("_", "-")
             raise UsageError(f"{_no_column(name, columns)}. --{option} names another column.")
-    image, expects_images = task.columns.image, task.images_root is not None or task.allow_urls
-    if expects_images and image not in columns:
+    if _lacks_image_column(info, task):
         on_warning(
-            f"{_no_column(image, columns)}. No post has an image; --image names another column."
+            f"{_no_column(task.columns.image, columns)}. No post has an image; --image names "
+            "another column."
         )
+
+
+def _lacks_image_column(info: SourceInfo, task: Task) -> bool:
+    expects_images = task.images_root is not None or task.allow_urls
+    return expects_images and task.columns.image not in (info.columns or {})
+
+
+def _check_images(
+    chunks: Iterable[Chunk], info: SourceInfo, task: Task, on_warning: Callable[[str], None]
+) -> Iterator[Chunk]:
+    """Yield the chunks; the first row whose image seems to be under a key not read is a warning."""
+    image = task.columns.image
+    has_warned = info.columns is not None and _lacks_image_column(info, task)
+    for chunk in chunks:
+        for number, row in enumerate(chunk.rows, start=chunk.first_row):
+            if has_warned or image in row.values:
+                continue
+            if (key := find_unread_image(row.values, astuple(task.columns))) is not None:
+                on_warning(f"Row {number:,} has no image: {unread_image_hint(key, image)}.")
+                has_warned = True
+        yield chunk
 
 
 def _no_column(name: str, columns: Iterable[str]) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 from spacy.util import get_package_path, is_package
 
 from ..about import __version__
-from ..errors import LoadingError, UsageError
+from ..errors import UsageError
 from ..images.safety.limits import UNTRUSTED, Limits
+from ..pipeline.load_for_command import no_pipeline
 from .chunks import SIZE
 
 MEGA = 1_000_000
@@ -121,7 +122,7 @@ def _pipeline_digest(model: str) -> str:
     """SHA-256 over the names and contents of all files of a pipeline."""
     folder = get_package_path(model) if is_package(model) else Path(model)
     if not folder.is_dir():
-        raise LoadingError(f"There is no pipeline {model}: name an installed package or a folder.")
+        raise no_pipeline(model)
     listed = [
         [path.relative_to(folder).as_posix(), _file_digest(path)]
         for path in sorted(folder.rglob("*"))

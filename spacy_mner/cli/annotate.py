@@ -108,7 +108,7 @@ def annotate_cli(
     3 success, but some posts failed; 130 interrupted.
     """
     with (
-        user_errors(to_stderr=True),
+        user_errors(),
         interruptible("with the remaining posts"),
         interrupt_on_sigterm(),
     ):

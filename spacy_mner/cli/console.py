@@ -6,27 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
-from wasabi import msg
 
 from ..errors import MNERError
 from ..utils.text import printable
 
 
 @contextmanager
-def user_errors(*, to_stderr: bool = False) -> Iterator[None]:
-    """Print an error that the user can fix as one message and exit with code 1.
-
-    to_stderr: for a command whose output can be standard output.
-    """
+def user_errors() -> Iterator[None]:
+    """Print an error that the user can fix as one message on standard error; exit with code 1."""
     try:
         yield
     except (MNERError, OSError) as error:
         # The message can quote untrusted input, such as the column names of a file.
         message = "\n".join(map(printable, str(error).split("\n")))
-        if to_stderr:
-            typer.echo(f"✘ {message}", err=True)
-            raise typer.Exit(1) from None
-        msg.fail(message, exits=1)
+        typer.echo(f"✘ {message}", err=True)
+        raise typer.Exit(1) from None
 
 
 @contextmanager

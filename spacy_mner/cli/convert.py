@@ -208,6 +208,7 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
     """Print the counts of a conversion, then its problems and missing images."""
     from ..corpus.formats import format_of
     from ..corpus.summary import SUFFIX
+    from ..corpus.unread_annotation import unread_image_hint
 
     details = f"{Path(summary.output).name}{SUFFIX}"
     unit = format_of(Path(summary.input)).unit
@@ -221,17 +222,20 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
         )
         _print_more(summary.unread_keys, details)
     for key, n in summary.unread_images.items():
-        posts = pluralize(n, "post")
-        msg.warn(
-            f"{posts} without an image: {short_repr(key)} looks like one, but is not read; rename "
-            "it 'image'"
-        )
+        msg.warn(f"{pluralize(n, 'post')} without an image: {unread_image_hint(key)}")
     if summary.empty_images:
         msg.warn(f"{pluralize(summary.empty_images, 'post')} with an empty image, which is none")
     for problem in first_items(summary.problems):
         msg.warn(f"{unit} {problem.line}: {problem.reason}")
     _print_more(summary.problems, details)
-    _print_missing("image", summary.images_missing, details)
+    if has_image_source and len(summary.images_missing) > 1 and not summary.images_matched:
+        first = summary.images_missing[0]
+        msg.warn(
+            f"None of the {len(summary.images_missing):,} images was found, e.g. "
+            f"{printable(f'{first.reference}: {first.reason}')}; {details} lists all"
+        )
+    else:
+        _print_missing("image", summary.images_missing, details)
     if summary.root_hint:
         msg.warn(printable(summary.root_hint))
     _print_missing("caption", summary.captions_missing, details)
@@ -240,15 +244,22 @@ def show(summary: Summary, *, has_image_source: bool, has_captions: bool) -> Non
         msg.warn(f"{summary.alignment.warning}{hint}")
     for name in summary.unused_names:
         msg.warn(f"--map {name}=…: {summary.input} has no label {name}")
+    for name in summary.labels_without_spans:
+        msg.warn(f"--annotates {name}: no span has the label {name}")
     if summary.looks_like_sentiment:
         msg.warn("The labels are those of sentiment, not of entities: is this the right file?")
     if not has_image_source:
-        msg.info(
-            "The images were not looked up: --images-root checks that they exist."
-            if summary.posts_with_image
-            else "No post has an image; --images-root or --features attaches them."
-        )
+        msg.info(_not_looked_up(summary))
     msg.good(f"Wrote {summary.output} and {details}.")
+
+
+def _not_looked_up(summary: Summary) -> str:
+    if summary.posts_with_unused_id:
+        posts = pluralize(summary.posts_with_unused_id, "post")
+        return f"{posts} with the id of an image: --images-root or --features looks them up."
+    if summary.posts_with_image:
+        return "The images were not looked up: --images-root checks that they exist."
+    return "No post has an image; --images-root or --features attaches them."
 
 
 def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[tuple[str, str]]:
@@ -257,7 +268,7 @@ def _rows(summary: Summary, has_image_source: bool, has_captions: bool) -> list[
     rows += [(f"posts annotated with {names}", n) for names, n in summary.annotated_labels.items()]
     if summary.tag_scheme:
         rows.append(("tag scheme", summary.tag_scheme))
-        rows.append((f"incomplete entities ({summary.orphans})", summary.incomplete_entities))
+        rows.append((f"orphan tags (--orphans {summary.orphans})", summary.incomplete_entities))
     rows += [(f"dropped {label}", n) for label, n in sorted(summary.dropped.items())]
     if summary.missing_mentions is not None:
         rows.append(("mentions as missing annotation", summary.missing_mentions))

@@ -88,7 +88,7 @@ def serve_cli(
     Posts and images are neither logged nor stored. Requests in flight are finished on SIGTERM.
     """
     # The server has handlers of its own, and raises the signal again when it has shut down.
-    with _handling_signals(_exit), user_errors(to_stderr=True):
+    with _handling_signals(_exit), user_errors():
         try:
             from ..serve.application import AnnotationService, build_application
             from ..serve.http_server import make_server, run_server

@@ -62,6 +62,7 @@ class ImageAttacher:
             self._suggest_root(self.folder, missing)
             self.summary.images_matched += sum(map(_is_name, kept))
         elif self.features is not None or self.by_id:
+            self.summary.posts_with_unused_id += self.features is None and bool(names)
             kept = [one for one in refs if not _is_name(one)]
         else:
             kept = self._without_path_traversal(doc, refs)
@@ -74,9 +75,10 @@ class ImageAttacher:
         for one in missing:
             if self.summary.root_hint:
                 return
-            if (root := folder.other_root(one.reference)) is not None:
+            if (found := folder.find_in_neighbors(one.reference)) is not None:
+                root, path = found
                 self.summary.root_hint = (
-                    f"{folder.root / one.reference} does not exist, {root / one.reference} does: "
+                    f"{folder.root / one.reference} does not exist, {root / path} does: "
                     f"--images-root {root}"
                 )
 

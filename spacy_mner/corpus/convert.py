@@ -117,6 +117,7 @@ def convert(source: Path, target: Path, options: Options | None = None) -> Summa
     summary.empty_images = context.empty_images
     summary.offset_hint = context.offset_check.hint
     summary.unused_names = sorted(set(options.rename) - context.labels_seen)
+    summary.labels_without_spans = sorted({*(options.annotates or ())} - {*summary.entities})
     summary.write()
     return summary
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,6 +20,9 @@ from ..images.decoding import check_format
 from ..images.safety.paths import OUTSIDE_FOLDER, is_path_traversal, to_path
 from .conll import read_lines
 from .image_names import AllImagesOf, ImageNotFound, NameIndex, normalize_name, stem
+
+# Folders in the image folder that are searched for its missing images.
+MAX_FOLDERS = 20
 
 
 def expand(references: Iterable[Any], index: ImageFolder | FileIndex) -> list[Any]:
@@ -51,6 +55,7 @@ class ImageFolder:
             raise CorpusError(f"There is no folder {root}: pass --images-root a folder of images.")
         self.root = root
         self._indexes: dict[PurePosixPath, NameIndex] = {}
+        self._neighbors: list[ImageFolder] | None = None
 
     def find(self, reference: str) -> str:
         """Return the path of an image relative to the folder, with forward slashes.
@@ -65,17 +70,25 @@ class ImageFolder:
             raise ImageNotFound(str(error)) from error
         return str(found)
 
-    def other_root(self, reference: str) -> Path | None:
-        """Return a folder in which a reference exists that does not exist in this one.
+    def find_in_neighbors(self, reference: str) -> tuple[Path, str] | None:
+        """Return a folder with an image that does not exist in this one, and its path there.
 
-        It is the working directory, or the parent of this folder; None if it is neither.
+        The folder is the working directory, the parent of this folder or one in it; None if it is
+        none of them.
         """
         try:
-            path = relative_path(reference)
-            roots = () if (self.root / path).exists() else (Path(), self.root.parent)
-            return next((one for one in roots if (one / path).is_file()), None)
+            if (self.root / relative_path(reference)).exists():
+                return None
         except (ImageNotFound, OSError):  # such as for a name that is too long
             return None
+        if self._neighbors is None:
+            inside = sorted(path for path in self.root.iterdir() if path.is_dir())
+            roots = (Path(), self.root.parent, *inside[:MAX_FOLDERS])
+            self._neighbors = [ImageFolder(root) for root in roots]
+        for folder in self._neighbors:
+            with suppress(ImageNotFound):
+                return folder.root, folder.find(reference)
+        return None
 
     def names_of(self, post_id: str) -> list[str]:
         """Return the paths of image files named `<id>` or `<id>_…`, sorted."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..extensions import DOC_ATTRIBUTES
-from ..utils.text import short_repr
+from ..utils.text import first_items, short_repr
 from .posts import ReadContext
 from .record import UNKNOWN_SPACES, is_image_region
 from .spans import Offsets, token_offsets
@@ -40,6 +40,7 @@ LABEL_KEYS = (
 )
 # fmt: on
 SPAN_TEXT_KEYS = ("text", "word", "value", "surface", "mention", "Text")
+READ_SPAN_KEYS = {*START_KEYS, *END_KEYS, *LABEL_KEYS, *SPAN_TEXT_KEYS, "length"}
 
 # Keys of tags of tokens; an empty list has no tags.
 TAG_KEYS = ("ner_tags", "labels", "label")
@@ -164,10 +165,13 @@ def _char_spans(key: str, value: Any, post: str) -> Iterator[dict[str, Any]]:
             labels = [value[name] for name in LABEL_KEYS if value.get(name) is not None]
         case _:
             raise ValueError(f'"{key}" has {short_repr(value)}, which is not a span')
-    if labels and type(start) is type(end) is int:
+    if type(start) is type(end) is int:
         labels = [label for label in labels if label != post[start:end]]
         if not labels:
-            raise ValueError(f'"{key}" has {short_repr(value)}, a span without a label')
+            unread = sorted(value.keys() - READ_SPAN_KEYS) if isinstance(value, dict) else []
+            names = ", ".join(map(short_repr, first_items(unread)))
+            hint = f"; its keys that are not read: {names}" if names else ""
+            raise ValueError(f'"{key}" has {short_repr(value)}, a span without a label{hint}')
     if isinstance(value, list) and not all(KNOWLEDGE_BASE_ID.fullmatch(str(x)) for x in labels[1:]):
         raise ValueError(f'"{key}" has {short_repr(value)}, of which the label is unclear')
     label = labels[0] if labels else None

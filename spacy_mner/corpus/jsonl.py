@@ -43,7 +43,7 @@ def _load(line: str) -> Any:
     try:
         record = load_json(line)
     except json.JSONDecodeError as error:  # whose message has a number of a line as well, 1
-        raise ValueError(f"{error.msg}: column {error.colno}") from error
+        raise ValueError(f"not JSON ({error.msg}: column {error.colno})") from error
     if "\\u" in line:
         refuse_lone_surrogates(record)
     return record

@@ -106,7 +106,7 @@ class _TaskParser:
         outcome = "left out"
         if self.has_unread_text:
             record["missing"] = [{"start": 0, "end": len(text)}] if text else []
-            outcome += "; annotation outside of the other spans is missing"
+            outcome += "; tokens outside of the other spans count as not annotated"
         if self.left_out:
             counts = (f"{number} × {name}" for name, number in sorted(self.left_out.items()))
             self.report(f"{', '.join(counts)}: {outcome}")

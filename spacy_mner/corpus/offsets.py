@@ -55,7 +55,10 @@ def character_offsets(
     if len(misfits) == len(spans) or not all(isinstance(span[2], str) for span in misfits):
         raise ValueError(_misfit(text, misfits[0]))
     for span in misfits:
-        report(f"{_misfit(text, span)}; the annotation outside of the other spans is missing")
+        report(
+            f"{_misfit(text, span)}; the post is kept, but its tokens outside of the other spans "
+            "count as not annotated"
+        )
     return found
 
 

@@ -48,12 +48,14 @@ class Summary:
         None if they are kept.
     alignment: of the gold spans with the tokens of a pipeline.
     offset_hint: the mistake that most spans inside words come from; "" if there is none.
+    posts_with_unused_id: posts with the id of an image, where images are not looked up.
     root_hint: the folder in which missing images exist; "" if there is none.
     problems: skipped and repaired parts of the input.
     unannotated: number of posts without annotation; unread_keys: their keys that are not read.
     unread_images: number of posts without an image, by their key that looks like one.
     empty_images: number of posts with an empty string as their image, which is none.
     unused_names: labels to be renamed or dropped that do not occur.
+    labels_without_spans: labels that the corpus is said to annotate, but of which it has no span.
     """
 
     input: str
@@ -67,6 +69,7 @@ class Summary:
     incomplete_entities: int = 0
     changed_tags: int = 0
     posts_with_image: int = 0
+    posts_with_unused_id: int = 0
     images_matched: int = 0
     images_missing: list[MissingImage] = field(default_factory=list)
     root_hint: str = ""
@@ -82,6 +85,7 @@ class Summary:
     unread_images: dict[str, int] = field(default_factory=dict)
     empty_images: int = 0
     unused_names: list[str] = field(default_factory=list)
+    labels_without_spans: list[str] = field(default_factory=list)
 
     @property
     def looks_like_sentiment(self) -> bool:

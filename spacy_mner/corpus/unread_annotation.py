@@ -11,6 +11,7 @@ from typing import Any
 
 from ..images.data_uris import is_data_uri
 from ..images.decoding import image_suffixes
+from ..utils.text import short_repr
 from .tags import parse_tag
 
 # `entities` of a tweet is an object with these keys, or with entities that Twitter found.
@@ -107,6 +108,11 @@ def find_unread_image(item: Mapping[str, Any], read: Container[str]) -> str | No
     return next(
         (key for key, value in item.items() if key not in read and _is_image(key, value)), None
     )
+
+
+def unread_image_hint(key: str, name: str = "image") -> str:
+    """Describe a key of `find_unread_image`, and the remedy. name: of the key that is read."""
+    return f"{short_repr(key)} looks like one, but is not read; rename it {name!r}"
 
 
 def _is_image(key: str, value: Any) -> bool:

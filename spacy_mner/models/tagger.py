@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from .shim import NetworkConfig, TorchShim
 TOK2VEC = "tok2vec"
 
 ModuleBuilder = Callable[..., torch.nn.Module]
+StageName = Literal["fuse", "encode", "decode"]
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,16 @@ class Stage:
         `input_width` for an encoder; `input_width`, `n_labels` and `auxiliary_width` for a decoder.
     """
 
-    stage: Literal["fuse", "encode", "decode"]
+    stage: StageName
     name: str
     build: ModuleBuilder
+
+    def __post_init__(self) -> None:
+        if self.stage not in get_args(StageName):
+            raise ValueError(
+                f"{self.name}: Stage has no stage {self.stage!r}; it is one of "
+                f"{', '.join(get_args(StageName))}."
+            )
 
 
 @dataclass(frozen=True)
@@ -139,14 +147,28 @@ def build_network(
     """Build the network with the sizes and labels of the config."""
     dims: dict[str, dict[str, int]] = cfg["dims"]
     embedders: dict[str, Any] = {name: build(**dims[name]) for name, build in embed.items()}
-    fuser: Any = fuse(widths={name: module.width for name, module in embedders.items()})
-    encoder: Any = encode(input_width=fuser.width)
+    widths = {name: _attribute(one, f"embed.{name}", "width") for name, one in embedders.items()}
+    fuser: Any = fuse(widths=widths)
+    encoder: Any = encode(input_width=_attribute(fuser, "fuse", "width"))
     decoder = decode(
-        input_width=encoder.width,
+        input_width=_attribute(encoder, "encode", "width"),
         n_labels=len(cfg["labels"]),
-        auxiliary_width=fuser.auxiliary_width,
+        auxiliary_width=_attribute(fuser, "fuse", "auxiliary_width"),
     )
     return TaggerNetwork(embed=embedders, fuse=fuser, encode=encoder, decode=decoder)
+
+
+def _attribute(module: torch.nn.Module, place: str, name: str) -> Any:
+    """Return an attribute that a module of a user's own may lack. Raises TypeError."""
+    if not hasattr(module, name):
+        meaning = {
+            "width": "the width of its output",
+            "auxiliary_width": "the width of Fused.auxiliary, or None without it",
+        }[name]
+        raise TypeError(
+            f"model.{place} must set {name} ({meaning}), which {type(module).__name__} does not."
+        )
+    return getattr(module, name)
 
 
 def initialize(

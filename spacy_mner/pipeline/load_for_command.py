@@ -52,8 +52,15 @@ def load_pipeline(model: str, gpu_id: int = -1, code: Path | None = None) -> Lan
         return spacy.load(model)
     # For truncated files, spaCy and msgpack raise many types of exceptions.
     except Exception as error:
+        if "[E050]" in str(error):
+            raise no_pipeline(model) from error
         reason = _reason(Path(model), str(error))
         raise LoadingError(f"Cannot load the pipeline {model}: {reason}") from error
+
+
+def no_pipeline(model: str) -> LoadingError:
+    """Return the error for a model that is neither a package nor a folder."""
+    return LoadingError(f"There is no pipeline {model}: name an installed package or a folder.")
 
 
 def _reason(model: Path, error: str) -> str:

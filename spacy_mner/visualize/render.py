@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from markupsafe import Markup
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import is_in_jupyter
 
+from ..errors import UsageError
 from ..evaluation.evaluate import images_root_of
 from .annotated_post import annotate_post, featurizers_of, image_encoder_of
 from .annotated_text import annotate_entities
@@ -32,9 +34,16 @@ def render(
         tags of images, and the names and places of regions; without it, paths are relative to the
         working directory, there are no tags, and regions are numbered.
 
-    Returns the page as HTML.
+    Returns the page as HTML. Raises UsageError for what is not a Doc.
     """
-    page = _page([docs] if isinstance(docs, Doc) else list(docs), nlp)
+    several = isinstance(docs, Iterable) and not isinstance(docs, str | Doc)
+    listed: list[Any] = list(docs) if several else [docs]
+    for one in listed:
+        if not isinstance(one, Doc):
+            raise UsageError(
+                f"render takes a Doc or several, not {type(one).__name__}: pass nlp(text)."
+            )
+    page = _page(listed, nlp)
     if not (is_in_jupyter() if jupyter is None else jupyter):
         return page
     from IPython.display import HTML, display

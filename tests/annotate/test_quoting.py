@@ -128,6 +128,7 @@ H = "id\ttext\timage\n"
         (H + '1\tc\tx\n\n1\t"a b\tx\n2\tc\tx\n', "line 4: .*--quoting none"),
         (H + '1\ta "b" c\tx\n2\t"d"\tx\n', "line 3: .* line 2 .*--quoting none"),
         (H + '1\ta "b" c\tx\n2\t"d\te"\tx\n', [["1", 'a "b" c', "x"], ["2", "d\te", "x"]]),
+        (H + '1\t5 " screen\tx\n', [["1", '5 " screen', "x"]]),
         (H + '1\t"a"\n', "line 2: 2 cells, but the header has 3.*--quoting none"),
         (H + "1\ta\n", ['2 cells, but the header has 3: ["1", "a"]']),
     ],

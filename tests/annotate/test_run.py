@@ -245,8 +245,17 @@ def test_a_missing_image_column_raises_a_warning_if_options_expect_images(task, 
         with pytest.raises(KeyboardInterrupt):
             with_root = replace(task, images_root=images_root)
             run(with_root, source, tmp_path / "out.csv", interrupt, callbacks=callbacks)
+    first, second = warnings
+    assert "'text', ' image'" in first and "--image" in first
+    assert "' image' looks like one" in second
+
+
+def test_the_first_row_with_an_image_under_another_key_raises_a_warning(task, tmp_path, target):
+    rows = [{"text": "a", "image": None, "img": "b.jpg"}, *[{"text": "a", "img": "b.jpg"}] * 3]
+    source, warnings = write_jsonl(tmp_path / "in.jsonl", rows), []
+    run(task, source, target, inline, callbacks=ProgressCallbacks(on_warning=warnings.append))
     [warning] = warnings
-    assert "'text', ' image'" in warning and "--image" in warning
+    assert warning.startswith("Row 2 ") and "'img'" in warning and "'image'" in warning
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_spacy_finds_the_app_in_a_fresh_interpreter():
     command = [sys.executable, "-m", "spacy", "mner", "convert", "gone.txt", "x.spacy"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1
-    assert "There is no file gone.txt." in result.stdout
+    assert "There is no file gone.txt." in result.stderr
 
 
 def test_the_app_costs_no_heavy_import_over_spacy():
@@ -58,5 +58,5 @@ print({"torch", "torchvision", "transformers", "PIL"} & (set(sys.modules) - befo
 def test_a_user_error_is_one_message_and_exit_code_1(folder, arguments, reason):
     result = CliRunner().invoke(app, arguments.split())
     assert result.exit_code == 1
-    assert reason in result.stdout.replace("\n", " ")
+    assert reason in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.output

@@ -96,8 +96,27 @@ def test_only_the_first_problems_are_printed(run, tmp_path):
     assert len(json.loads((tmp_path / "bad.spacy.summary.json").read_text())["problems"]) == 9
 
 
-def test_a_corpus_without_images_is_reported(run):
-    assert "No post has an image" in run("train.txt", "train.spacy").stdout
+def test_a_corpus_without_images_is_reported(run, tmp_path):
+    (tmp_path / "no_ids.txt").write_text("Duke\tB-OTHER\n")
+    assert "No post has an image" in run("no_ids.txt", "x.spacy").stdout
+    output = run("train.txt", "train.spacy").stdout
+    assert "2 posts with the id of an image: --images-root" in output
+    assert "No post has an image" not in output
+
+
+def test_images_of_which_none_is_found_are_one_line_with_the_folder_that_has_them(run, tmp_path):
+    (tmp_path / "images").rename(tmp_path / "photos")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "photos").rename(tmp_path / "sub" / "photos")
+    output = " ".join(run("train.txt", "train.spacy", "--images-root", "sub").stdout.split())
+    assert "None of the 2 images was found, e.g. 1: not found in sub" in output
+    assert "no image for" not in output
+    assert "sub/1 does not exist, sub/photos/1.jpg does: --images-root sub/photos" in output
+
+
+def test_an_annotated_label_without_spans_is_reported(run):
+    output = run("train.txt", "train.spacy", "--annotates", "ORG,OTHER,XYZ").stdout
+    assert "no span has the label XYZ" in output and "label ORG" not in output
 
 
 def test_a_renamed_label_that_does_not_occur_is_reported(run):
@@ -113,7 +132,7 @@ def test_a_label_is_dropped_and_counted(run, tmp_path):
 def test_integer_tags_are_named(run, tmp_path):
     (tmp_path / "hf.jsonl").write_text('{"tokens": ["Oslo", "rocks"], "ner_tags": [1, 0]}')
     result = run("hf.jsonl", "x.spacy")
-    assert result.exit_code == 1 and "--labels" in result.stdout
+    assert result.exit_code == 1 and "--labels" in result.stderr
     assert "entities LOC" in run("hf.jsonl", "x.spacy", "--labels", "O, B-LOC,I-LOC").stdout
 
 
@@ -207,7 +226,7 @@ def test_spans_that_do_not_align_with_the_tokenizer_are_printed(run, tmp_path):
 def test_an_error_exits_with_code_1_and_no_traceback(run, arguments, reason):
     result = run(*arguments)
     assert result.exit_code == 1
-    assert reason in result.stdout.replace("\n", " ")
+    assert reason in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.output
 
 

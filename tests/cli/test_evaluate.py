@@ -92,12 +92,12 @@ def test_posts_that_are_not_converted_yet_are_an_error_with_the_command(folder):
     (folder / "d.jsonl").write_text('{"text": "hi"}\n')
     result = run("model", "d.jsonl")
     assert result.exit_code == 1
-    assert "spacy-mner convert d.jsonl d.spacy" in " ".join(result.stdout.split())
+    assert "spacy-mner convert d.jsonl d.spacy" in " ".join(result.stderr.split())
 
 
 def test_a_missing_images_root_is_an_error(folder):
     result = run("model", "d.spacy", "--images-root", "nofolder")
-    assert result.exit_code == 1 and "--images-root nofolder" in result.stdout
+    assert result.exit_code == 1 and "--images-root nofolder" in result.stderr
 
 
 def test_images_that_were_not_used_are_counted_with_an_example(folder):

@@ -61,7 +61,7 @@ def test_checkpoints_of_a_transformer_are_selected_with_and_without_images(tmp_p
 def test_an_existing_file_is_only_overwritten_with_force(run, tmp_path):
     (tmp_path / "mner.cfg").write_text("mine")
     result = run("mner.cfg")
-    assert result.exit_code == 1 and "--force" in result.stdout
+    assert result.exit_code == 1 and "--force" in result.stderr
     assert (tmp_path / "mner.cfg").read_text() == "mine"
     assert run("mner.cfg", "--force").exit_code == 0
     assert (tmp_path / "mner.cfg").read_text() != "mine"
@@ -95,7 +95,7 @@ def test_other_languages_have_a_multilingual_encoder(run, tmp_path):
 def test_a_language_without_a_tokenizer_is_refused(run, tmp_path, monkeypatch, lang, named):
     monkeypatch.setitem(sys.modules, "sudachipy", None)
     result = run("mner.cfg", "--lang", lang)
-    assert result.exit_code == 1 and named in " ".join(result.stdout.split())
+    assert result.exit_code == 1 and named in " ".join(result.stderr.split())
     assert not (tmp_path / "mner.cfg").exists()
 
 

@@ -119,7 +119,7 @@ def test_text_between_gold_tokens_becomes_tokens():
         ({"text": "a", "spans": [span(-1, 1)]}, "outside the text"),
         ({"text": "a", "spans": [span(0, 0)]}, "0–0 is empty"),
         ({"text": "a", "spans": [span("0", 1)]}, "integer"),
-        ({"text": "a", "spans": [{"start": 0, "end": 1}]}, "no label"),
+        ({"text": "a", "spans": [{"start": 0, "end": 1}]}, "without a label"),
         ({"text": "a", "spans": ["PER"]}, "strings"),
         ({"text": "a", "spans": {}}, "not a list"),
         ({"text": "a", "image": 3}, "neither a reference"),
@@ -149,8 +149,14 @@ def test_invalid_json_is_located_by_its_line_and_column():
     _, [problem] = parse({"text": "before"}, '{"text": "a" "b"}')
     assert (problem.line, problem.reason) == (
         2,
-        "Expecting ',' delimiter: column 14; line left out",
+        "not JSON (Expecting ',' delimiter: column 14); line left out",
     )
+
+
+def test_a_span_without_a_label_is_shown_with_its_keys_that_are_not_read():
+    span = {"start": 0, "end": 1, "lable": "PER"}
+    _, [problem] = parse({"text": "a", "spans": [span]})
+    assert str(span) in problem.reason and "not read: 'lable'" in problem.reason
 
 
 @given(annotated_docs())

@@ -178,7 +178,7 @@ def test_regions_that_are_not_labeled_text_are_counted_and_reported():
     assert problem.reason == (
         "1 × choices, 1 × labels of something other than text, 1 × predictions, "
         "2 × rectanglelabels, 1 × region without a label, 1 × relation: left out; "
-        "annotation outside of the other spans is missing"
+        "tokens outside of the other spans count as not annotated"
     )
 
 
@@ -197,7 +197,7 @@ HTML = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 2, 
 def test_annotation_of_text_that_is_not_read_is_missing(other):
     [post], [problem] = parse(with_result(region(17, 22, "LOC"), other))
     assert tags_of(post) == ["", "", "", "", "B-LOC"]
-    assert problem.reason.endswith("is missing")
+    assert problem.reason.endswith("count as not annotated")
     [post], _ = parse(with_result(other))
     assert set(tags_of(post)) == {""}
 

@@ -19,7 +19,7 @@ def test_a_truncated_file_of_spacy_is_named(name, tmp_path):
 
 
 def test_a_missing_pipeline_is_named():
-    with pytest.raises(LoadingError, match="Cannot load the pipeline nowhere: "):
+    with pytest.raises(LoadingError, match="There is no pipeline nowhere: name an installed"):
         load_pipeline("nowhere")
 
 

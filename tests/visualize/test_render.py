@@ -10,6 +10,7 @@ import spacy
 from spacy.tokens import Doc, Span
 
 import spacy_mner
+from spacy_mner.errors import UsageError
 from spacy_mner.features import Featurizers
 from spacy_mner.visualize.region_attention import region_attention
 
@@ -57,6 +58,14 @@ def test_one_doc_is_a_page_of_one_post_and_is_not_changed():
     assert spacy_mner.render(doc, jupyter=False).count("<article") == 1
     assert doc.to_bytes() == before
     assert spacy_mner.render([], jupyter=False).count("<article") == 0
+
+
+@pytest.mark.parametrize("docs", ["hello", ["hello"], 3, None])
+def test_what_is_not_a_doc_is_refused(docs):
+    with pytest.raises(
+        UsageError, match=f"not {type(docs[0] if docs == ['hello'] else docs).__name__}"
+    ):
+        spacy_mner.render(docs, jupyter=False)
 
 
 def test_a_notebook_shows_the_same_page_in_a_sandboxed_frame(monkeypatch):
