@@ -76,10 +76,11 @@ def test_a_pipeline_learns_a_new_label_and_keeps_its_labels_vectors_and_tokenize
     assert config_from_pipeline("training/model-last")
 
 
-def test_a_config_has_the_language_and_settings_of_the_pipeline(small_model):
+def test_a_config_has_the_language_and_settings_of_the_pipeline(small_model, images):
     tokenizer = {"@tokenizers": "spacy_mner.PostTokenizer.v1"}
     nlp = spacy.blank("de", config={"nlp": {"batch_size": 7, "tokenizer": tokenizer}})
-    nlp.add_pipe("multimodal_ner", name="posts", config={"model": {**small_model}})
+    config = {"model": {**small_model}, "images_root": str(images)}
+    nlp.add_pipe("multimodal_ner", name="posts", config=config)
     nlp.initialize(lambda: examples_of(gold_docs(nlp)))
     nlp.to_disk("model")
     assert run("my.cfg", "--from", "model").exit_code == 0
@@ -143,10 +144,11 @@ def test_a_shared_tok2vec_is_trained_and_other_components_annotate(small_model, 
 
 
 @pytest.mark.parametrize("n", [0, 2])
-def test_a_pipeline_needs_exactly_one_component_of_ours(n, small_model):
+def test_a_pipeline_needs_exactly_one_component_of_ours(n, small_model, images):
     nlp = spacy.blank("en")
+    config = {"model": small_model, "images_root": str(images)}
     for i in range(n):
-        nlp.add_pipe("multimodal_ner", name=f"ner{i}", config={"model": small_model})
+        nlp.add_pipe("multimodal_ner", name=f"ner{i}", config=config)
     nlp.initialize(lambda: examples_of(gold_docs(nlp)))
     nlp.to_disk("model")
     with pytest.raises(UsageError, match="ner0, ner1" if n else "none"):
