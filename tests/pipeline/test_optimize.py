@@ -234,7 +234,7 @@ def test_a_pickled_or_copied_network_predicts_the_same(quantized):
 
 
 def names_of(encoder: Any) -> set[str]:
-    return {one.name for one in encoder._session._current().get_inputs()}
+    return {one.name for one in encoder._session._sessions.current().get_inputs()}
 
 
 def test_threads_predict_the_same(quantized):
