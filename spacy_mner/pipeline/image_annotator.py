@@ -139,6 +139,8 @@ class ImageAnnotator(Pipe, Generic[Result]):
                 f"{folder} holds no complete component {self.name} ({error}). Copy the whole "
                 "folder of the pipeline, or save it again."
             ) from error
+        finally:
+            self.cache.reset()
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
