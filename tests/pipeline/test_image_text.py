@@ -160,7 +160,7 @@ def test_a_damaged_file_is_a_loading_error(name, share, captioning, tmp_path):
 
 
 def test_a_component_with_another_reader_is_a_loading_error(captioning):
-    with pytest.raises(LoadingError, match="image_text: .* does not match the config"):
+    with pytest.raises(LoadingError, match=r"image_text: .* does not match the config"):
         component(captioning).from_bytes(component(pipeline()).to_bytes())
 
 
