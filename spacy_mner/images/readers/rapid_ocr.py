@@ -61,6 +61,7 @@ class RapidOCR(ImageReader):
             threshold=self.threshold,
             min_space=MIN_SPACE,
             sizes=(LONGEST, SHORTEST),
+            limited_side=LIMITED_SIDE,
         )
 
     def check_installed(self) -> None:

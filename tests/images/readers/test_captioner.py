@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,29 @@ def test_captions_are_cached_on_disk(folder, tmp_path):
     assert captioner.fingerprint != Captioner(name=str(folder), max_length=4).fingerprint
 
 
-def test_saved_files_and_a_pickle_replace_the_model_that_they_were_made_from(tmp_path):
-    source = write_captioner(tmp_path / "source")
+EDITS = {
+    "tokenizer.json": ('"bob"', '"alice"'),
+    "tokenizer_config.json": ('"pad_token": "[PAD]"', '"pad_token": "bob"'),
+    "generation_config.json": ("{", '{"repetition_penalty": 50.0,'),
+    "config.json": ('"hidden_act": "gelu"', '"hidden_act": "relu"'),
+    "preprocessor_config.json": ('"do_normalize": true', '"do_normalize": false'),
+}
+
+
+@pytest.mark.parametrize("file", EDITS)
+def test_the_fingerprint_depends_on_every_file_of_the_model(folder, file, tmp_path):
+    edited = shutil.copytree(folder, tmp_path / "edited")
+    before = (edited / file).read_text(encoding="utf-8")
+    after = before.replace(*EDITS[file])
+    assert after != before
+    (edited / file).write_text(after, encoding="utf-8")
+    fingerprints = {Captioner(name=str(one)).fingerprint for one in (folder, edited)}
+    assert len(fingerprints) == 2
+
+
+@pytest.mark.parametrize("make", [blip, git, encoder_decoder])
+def test_saved_files_and_a_pickle_replace_the_model_that_they_were_made_from(make, tmp_path):
+    source = write_captioner(tmp_path / "source", make)
     captioner = Captioner(name=str(source), max_length=5)
     expected, fingerprint = captioner.compute([clock()]), captioner.fingerprint
     captioner.save_files(tmp_path / "saved")

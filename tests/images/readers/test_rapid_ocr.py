@@ -58,6 +58,16 @@ def test_a_pickle_and_concurrent_threads_read_the_same(reader):
     assert found == reader.compute(images)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MIN_SPACE", 0.5), ("LONGEST", 100), ("SHORTEST", 8), ("LIMITED_SIDE", "min")],
+)
+def test_the_fingerprint_depends_on_what_the_text_depends_on(reader, name, value, monkeypatch):
+    before = reader.fingerprint
+    monkeypatch.setattr(rapid_ocr, name, value)
+    assert reader.fingerprint != before
+
+
 def test_a_forked_child_reads_after_its_parent_has_read_with_two_threads(monkeypatch):
     """The child does not have the threads of its parent's engine, and cannot destroy it."""
     pytest.importorskip("rapidocr_onnxruntime")
