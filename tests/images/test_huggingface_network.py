@@ -15,7 +15,7 @@ from spacy_mner.images.feature_cache import FeatureCache
 from spacy_mner.images.readers.captioner import Captioner
 from spacy_mner.images.reference import open_image
 
-from .readers.test_captioner import write_captioner
+from ..image_models import write_captioner
 from .samples import clock, noise
 
 pytest.importorskip("transformers")

@@ -16,34 +16,13 @@ from PIL import Image
 from spacy.language import Language
 from spacy.tokens import Doc
 
-import spacy_mner
 from spacy_mner.errors import ImageWarning, LoadingError
-from spacy_mner.images.readers.image_reader import ImageReader
 from spacy_mner.pipeline.image_text import ImageText
 
 from ..conftest import examples_of, gold_docs
-from ..images.readers.test_captioner import write_captioner
+from ..image_models import write_captioner
 
 RED, BLUE, BLACK = (np.full((8, 8, 3), c, np.uint8) for c in ((250, 0, 0), (0, 0, 250), (0, 0, 0)))
-
-
-@spacy_mner.image_readers("tests.ColorNames.v1")
-class ColorNames(ImageReader):
-    """Reads "red" or "blue"; black has no text, and white is a defect. Counts images."""
-
-    fingerprint = "color-names"
-
-    def __init__(self) -> None:
-        self.n_read = 0
-
-    def compute(self, images, device=None, is_train=False):
-        self.n_read += len(images)
-        return [self._read(*image.mean((0, 1))) for image in images]
-
-    def _read(self, red, green, blue):
-        if green > 200:
-            raise RuntimeError("white")
-        return "red" if red > blue else "blue" if blue > red else ""
 
 
 def pipeline(**settings: Any) -> Language:

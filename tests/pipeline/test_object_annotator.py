@@ -14,7 +14,7 @@ from spacy_mner.errors import ImageWarning, UsageError
 from spacy_mner.images.image_objects import read_objects
 from spacy_mner.models.architectures import build_object_embedding_v1
 
-from ..images.detectors.test_huggingface_detector import write_detector
+from ..image_models import write_detector
 from ..images.samples import clock
 
 

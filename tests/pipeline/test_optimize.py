@@ -27,7 +27,7 @@ from spacy_mner.utils import onnx_session
 
 from ..conftest import examples_of, gold_docs, make_doc, make_pipeline
 from ..encoders import write_bert, write_roberta
-from .test_image_text import ColorNames  # noqa: F401  registers its reader
+from ..image_models import ColorNames  # noqa: F401  registers its reader
 
 for package in ("transformers", "onnxruntime", "onnx", "onnxscript"):
     pytest.importorskip(package)
