@@ -1,4 +1,4 @@
-"""FrozenNetwork, the base class of image encoders and object detectors."""
+"""FrozenNetwork, the base class of image encoders, object detectors and captioners."""
 
 from __future__ import annotations
 

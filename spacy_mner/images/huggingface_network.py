@@ -14,6 +14,10 @@ from ..utils.tensor_bytes import hash_tensors
 from .frozen_network import FrozenNetwork
 from .image_model import Result, make_fingerprint
 
+# Entries of configs that say where a model comes from, and types: it computes in float32.
+PROVENANCE = {"_name_or_path", "_from_model_config", "transformers_version", "architectures"}
+PROVENANCE |= {"torch_dtype", "dtype"}
+
 
 class HuggingFaceNetwork(FrozenNetwork[Result]):
     """A model of Hugging Face with its preprocessing; needs the extra `transformers`.
@@ -38,24 +42,28 @@ class HuggingFaceNetwork(FrozenNetwork[Result]):
         files = {"AutoConfig": "config.json", **self.files}
         self.model = HubModel(name, revision, self.role, files)
         self.processors: list[Any] = []
-        self._weights_hash: str | None = None  # computed at first use: it takes a while
+        self._model_hash: str | None = None  # computed at first use: it takes a while
 
     @property
     def fingerprint(self) -> str:
         network, _ = self.network_on(None)
-        if self._weights_hash is None:
-            self._weights_hash = hash_tensors(network.state_dict())
-        return make_fingerprint(
-            self.role.replace(" ", "-"),
-            weights=self._weights_hash,
-            preprocessing=self.processors[0].to_json_string(),
-            settings=self.settings,
-        )
+        if self._model_hash is None:
+            self._model_hash = make_fingerprint("model", **self.describe(network))
+        name = self.role.replace(" ", "-")
+        return make_fingerprint(name, model=self._model_hash, settings=self.settings)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The arguments that determine results, besides the model."""
         return {}
+
+    def describe(self, network: Any) -> dict[str, Any]:
+        """Return what determines results in the files of the model."""
+        return {
+            "weights": hash_tensors(network.state_dict()),
+            "config": without_provenance(network.config.to_diff_dict()),
+            "preprocessing": self.processors[0].to_json_string(),
+        }
 
     def check_installed(self) -> None:
         check_transformers()
@@ -66,7 +74,7 @@ class HuggingFaceNetwork(FrozenNetwork[Result]):
     def _load(self, model: HubModel) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             *self.processors, network = map(model.load, self.files)
-        self._weights_hash = None
+        self._model_hash = None
         return network.float()
 
     def save_files(self, folder: Path) -> None:
@@ -86,3 +94,10 @@ class HuggingFaceNetwork(FrozenNetwork[Result]):
         network = state["_network"]
         super().__setstate__(state)
         self._network = network
+
+
+def without_provenance(config: Any) -> Any:
+    """Return a config of the library, perhaps nested, without what affects no result."""
+    if not isinstance(config, dict):
+        return config
+    return {k: without_provenance(v) for k, v in config.items() if k not in PROVENANCE}

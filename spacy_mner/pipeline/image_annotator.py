@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Generic
@@ -17,23 +16,19 @@ from spacy.training import Example
 from spacy.util import minibatch
 from thinc.util import get_torch_default_device
 
-from ..errors import ImageError, LoadingError
+from ..errors import ImageError
 from ..images.disk_cache import DiskCache
 from ..images.feature_cache import FeatureCache
 from ..images.image_model import ImageModel, Result
 from ..images.masked_images import MaskedImageWarnings
 from ..images.reference import LazyImage, open_images
-from ..utils.text import short_repr
+from ..utils.folder_bytes import bytes_to_folder, folder_to_bytes
 from .saved_settings import SavedSettings
-from .saving import read_bytes
+from .saving import Part, SavedComponent, SavedInParts
 from .threads import use_one_thread_in_forked_child
 
-CFG, MODEL = "cfg", "model"
-# The names in the bytes of a component.
-FILE = re.compile(rf"{CFG}|{MODEL}/(?!\.{{1,2}}$)[^/\\\0]+")
 
-
-class ImageAnnotator(Pipe, Generic[Result]):
+class ImageAnnotator(SavedInParts, Pipe, Generic[Result]):
     """Sets an attribute of posts that have an image, where it is None.
 
     An image that cannot be used is left out, with a warning. If no image of a post can be used, the
@@ -121,55 +116,30 @@ class ImageAnnotator(Pipe, Generic[Result]):
             if results := [one for one in outcomes if not isinstance(one, ImageError)]:
                 doc._.set(self.attribute, self.merge(results))
 
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the settings, and the weights of a model that has its own."""
-        folder = Path(path)
-        (folder / MODEL).mkdir(parents=True, exist_ok=True)
-        srsly.write_json(folder / CFG, self._settings.to_json())
-        self.model.save_files(folder / MODEL)
+    def all_parts(self, exclude: Collection[str]) -> SavedComponent:
+        parts = {
+            "cfg": Part(self._dump_settings, self._load_settings),
+            "model.msgpack": Part(self._dump_model, self._load_model),
+        }
+        return SavedComponent(parts, blocks={}, external_resources=dict)
 
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> ImageAnnotator[Result]:
-        """Load what `to_disk` wrote. Raises LoadingError for anything else."""
-        folder = Path(path)
-        try:
-            self._settings.from_json(srsly.read_json(folder / CFG))
-            self.model.load_files(folder / MODEL)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LoadingError(
-                f"{folder} holds no complete component {self.name} ({error}). Copy the whole "
-                "folder of the pipeline, or save it again."
-            ) from error
-        return self
+    def _dump_settings(self) -> bytes:
+        return srsly.json_dumps(self._settings.to_json()).encode()
 
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """The files that `to_disk` writes, by name."""
+    def _load_settings(self, data: bytes) -> None:
+        self._settings.from_json(srsly.json_loads(data))
+
+    def _dump_model(self) -> bytes:
         with TemporaryDirectory() as folder:
-            self.to_disk(folder)
-            paths = [path for path in Path(folder).rglob("*") if path.is_file()]
-            files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-        return srsly.msgpack_dumps(files)
+            self.model.save_files(Path(folder))
+            return folder_to_bytes(Path(folder))
 
-    def from_bytes(
-        self, bytes_data: bytes, *, exclude: Iterable[str] = ()
-    ) -> ImageAnnotator[Result]:
-        """Load what `to_bytes` returned. Raises LoadingError for anything else."""
-        contents = read_bytes(bytes_data, self.name)
+    def _load_model(self, data: bytes) -> None:
+        # Windows cannot delete a file of weights that the network has mapped into memory.
         with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            (Path(folder) / MODEL).mkdir()
-            for name, content in contents.items():
-                if not _is_file(name, content):
-                    raise LoadingError(
-                        f"The bytes of {self.name} hold {short_repr(name)}, which is none of its "
-                        "files. Save the component again."
-                    )
-                (Path(folder) / name).write_bytes(content)
-            return self.from_disk(folder)
-
-
-def _is_file(name: Any, content: Any) -> bool:
-    """Whether these can be a file of a component: a name must not lead out of its folder."""
-    is_name = isinstance(name, str) and FILE.fullmatch(name) is not None
-    return is_name and isinstance(content, bytes)
+            bytes_to_folder(data, Path(folder))
+            self.model.load_files(Path(folder))
+        self.cache.reset()
 
 
 def annotated(examples: Iterable[Example], nlp: Language | None, name: str) -> Iterable[Doc]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -33,7 +33,7 @@ from ..utils.caller import warn_caller
 from .annotations import write_prediction
 from .image_annotator import annotated
 from .saved_settings import SavedSettings
-from .saving import NETWORK, Part, SavedComponent, encoder_file, is_excluded, read_bytes, read_file
+from .saving import NETWORK, Part, SavedComponent, SavedInParts, encoder_file
 from .short_training import warn_of_short_training
 from .threads import use_one_thread_in_forked_child
 
@@ -44,7 +44,7 @@ PADDED_TOKENS = 8192
 SETTINGS = ("threshold", "annotate_attention", "images_root", "overwrite")
 
 
-class MultimodalNER(TrainablePipe):
+class MultimodalNER(SavedInParts, TrainablePipe):
     """Finds the named entities of posts, using `doc._.image`, `doc._.image_features` or
     `doc._.image_objects`.
 
@@ -323,34 +323,9 @@ class MultimodalNER(TrainablePipe):
                 else:
                     error_handler(self.name, self, docs, error)
 
-    # Saving: the same parts as files and as bytes, none of them executable
+    # Saving, none of it executable
 
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the component into a folder: JSON, msgpack and safetensors, and a manifest."""
-        folder = Path(path)
-        folder.mkdir(exist_ok=True)
-        for name, content in self.saved(set(exclude)).dump():
-            (folder / name).write_bytes(content)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> MultimodalNER:
-        """Load what `to_disk` wrote. Raises LoadingError for anything else."""
-        excluded = set(exclude)
-        self.saved(excluded).load(partial(read_file, Path(path)), str(path), excluded)
-        return self
-
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """The component as bytes."""
-        return srsly.msgpack_dumps(dict(self.saved(set(exclude)).dump()))
-
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> MultimodalNER:
-        """Load what `to_bytes` returned. Raises LoadingError for anything else."""
-        excluded = set(exclude)
-        contents = read_bytes(bytes_data, self.name)
-        self.saved(excluded).load(contents.get, self.name, excluded)
-        return self
-
-    def saved(self, exclude: set[str]) -> SavedComponent:
-        """The files of the component, but those of `exclude`."""
+    def all_parts(self, exclude: Collection[str]) -> SavedComponent:
         featurizers = self.model.attrs["featurizers"]
         encoders = {
             encoder_file(name): Part(
@@ -372,7 +347,7 @@ class MultimodalNER(TrainablePipe):
         for tok2vec in self.model.layers:
             parts["tok2vec"] = Part(tok2vec.to_bytes, tok2vec.from_bytes)
         return SavedComponent(
-            {name: part for name, part in parts.items() if not is_excluded(name, exclude)},
+            parts,
             self.model.attrs["blocks"],
             partial(featurizers.external_resources, self.vocab),
         )

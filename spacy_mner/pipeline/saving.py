@@ -9,10 +9,11 @@ write a manifest for them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import spacy
 import srsly
@@ -28,6 +29,7 @@ NETWORK = "network.safetensors"
 
 Manifest = dict[str, Any]
 Contents = dict[str, bytes]
+Component = TypeVar("Component", bound="SavedInParts")
 
 
 def encoder_file(modality: str) -> str:
@@ -104,7 +106,7 @@ class SavedComponent:
         exclude: names of parts that are not loaded.
         """
         manifest = _read_manifest(read(MANIFEST), where)
-        names = [name for name in manifest["parts"] if not is_excluded(name, exclude)]
+        names = [name for name in manifest["parts"] if not _is_excluded(name, exclude)]
         contents = {name: _read_part(name, manifest, read, where) for name in names}
         for version in range(manifest["format"], FORMAT):
             manifest, contents = MIGRATIONS[version](manifest, contents)
@@ -137,12 +139,53 @@ class SavedComponent:
                 )
 
 
-def is_excluded(name: str, exclude: Collection[str]) -> bool:
+class SavedInParts:
+    """The methods with which spaCy saves a component: the same parts as files and as bytes."""
+
+    name: str
+
+    def all_parts(self, exclude: Collection[str]) -> SavedComponent:
+        """Return the files of the component. `exclude` is for what is inside of a file."""
+        raise NotImplementedError
+
+    def saved(self, exclude: Collection[str]) -> SavedComponent:
+        """Return the files of the component, but those of `exclude`."""
+        component = self.all_parts(exclude)
+        parts = component.parts.items()
+        kept = {name: part for name, part in parts if not _is_excluded(name, exclude)}
+        return replace(component, parts=kept)
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write the component into a folder: JSON, msgpack and safetensors, and a manifest."""
+        folder = Path(path)
+        folder.mkdir(exist_ok=True)
+        for name, content in self.saved(set(exclude)).dump():
+            (folder / name).write_bytes(content)
+
+    def from_disk(self: Component, path: str | Path, *, exclude: Iterable[str] = ()) -> Component:
+        """Load what `to_disk` wrote. Raises LoadingError for anything else."""
+        excluded = set(exclude)
+        self.saved(excluded).load(partial(_read_file, Path(path)), str(path), excluded)
+        return self
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Return the component as bytes."""
+        return srsly.msgpack_dumps(dict(self.saved(set(exclude)).dump()))
+
+    def from_bytes(self: Component, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Component:
+        """Load what `to_bytes` returned. Raises LoadingError for anything else."""
+        excluded = set(exclude)
+        contents = _read_bytes(bytes_data, self.name)
+        self.saved(excluded).load(contents.get, self.name, excluded)
+        return self
+
+
+def _is_excluded(name: str, exclude: Collection[str]) -> bool:
     """Whether a part is excluded; as everywhere in spaCy, `exclude` has names without suffixes."""
     return name.split(".")[0] in exclude
 
 
-def read_file(folder: Path, name: str) -> bytes | None:
+def _read_file(folder: Path, name: str) -> bytes | None:
     """The content of a file, or None where it is missing."""
     try:
         return (folder / name).read_bytes()
@@ -150,7 +193,7 @@ def read_file(folder: Path, name: str) -> bytes | None:
         return None
 
 
-def read_bytes(data: bytes, where: str) -> Contents:
+def _read_bytes(data: bytes, where: str) -> Contents:
     """The files by name in what `to_bytes` returned. Raises LoadingError."""
     try:
         return dict(srsly.msgpack_loads(data))
@@ -170,8 +213,8 @@ def _checksum(manifest: Manifest) -> str:
 def _read_manifest(data: bytes | None, where: str) -> Manifest:
     if data is None:
         raise LoadingError(
-            f"{where} holds no complete multimodal_ner component: {MANIFEST} is missing. Copy the "
-            "whole folder of the pipeline, or save it again."
+            f"{where} holds no complete component: {MANIFEST} is missing. Copy the whole folder of "
+            "the pipeline, or save it again."
         )
     try:
         manifest = srsly.json_loads(data)

@@ -33,6 +33,8 @@ class HubModel:
     def load(self, kind: str, **settings: Any) -> Any:
         """Call `transformers.<kind>.from_pretrained`; raises ValueError if that fails.
 
+        Raises UsageError where the model needs a package that is not installed.
+
         kind: a key of `files`.
         """
         load = getattr(import_library("transformers"), kind).from_pretrained
@@ -43,6 +45,10 @@ class HubModel:
             raise self.error("the folder has no config.json")
         try:
             return load(self.name, revision=self.revision or "main", **settings)
+        except ImportError as error:
+            # The message of the library names the package and how to install it.
+            reason = " ".join(str(error).split())
+            raise UsageError(f"Cannot load the {self.role} {self.name!r}: {reason}") from error
         # The library raises errors of many types for damaged and missing files, even Exception.
         except Exception as error:
             reason = first_line(error)

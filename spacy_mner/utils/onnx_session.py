@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..errors import UsageError
-from .fork_safe_lock import ForkSafeLock
+from .per_process import PerProcess
 
 PACKAGE = "onnxruntime"
 
@@ -19,9 +18,7 @@ PACKAGE = "onnxruntime"
 class OnnxSession:
     """Computes an ONNX graph on the CPU, with as many threads as torch has. Thread-safe.
 
-    A session of ONNX Runtime has threads of its own, which a forked child does not have: every
-    process makes its own at first use, and another one when torch's number of threads changes. A
-    pickle contains `read` alone.
+    Every process makes a session of its own: see `PerProcess`. A pickle contains `read` alone.
 
     read: returns the content of an .onnx file; picklable.
 
@@ -29,30 +26,17 @@ class OnnxSession:
     """
 
     def __init__(self, read: Callable[[], bytes]) -> None:
-        self.__setstate__(read)
+        self._sessions = PerProcess(partial(_read_session, read))
 
     def __call__(
         self, outputs: Sequence[str], inputs: Mapping[str, np.ndarray]
     ) -> list[np.ndarray]:
         """Return the outputs of these names."""
-        return self._current().run(outputs, inputs)
+        return self._sessions.current().run(outputs, inputs)
 
-    def _current(self) -> Any:
-        key = os.getpid(), torch.get_num_threads()
-        with self._lock:
-            if key not in self._sessions:
-                # Those of a parent process stay: closing one would wait for its threads forever.
-                self._sessions[key] = make_session(self._read(), n_threads=key[1])
-            return self._sessions[key]
 
-    def __getstate__(self) -> Callable[[], bytes]:
-        return self._read
-
-    def __setstate__(self, read: Callable[[], bytes]) -> None:
-        self._read = read
-        # By process and number of threads.
-        self._sessions: dict[tuple[int, int], Any] = {}
-        self._lock = ForkSafeLock()
+def _read_session(read: Callable[[], bytes], n_threads: int) -> Any:
+    return make_session(read(), n_threads=n_threads)
 
 
 def is_onnx_runtime_installed() -> bool:

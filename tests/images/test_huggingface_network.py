@@ -15,7 +15,7 @@ from spacy_mner.images.feature_cache import FeatureCache
 from spacy_mner.images.readers.captioner import Captioner
 from spacy_mner.images.reference import open_image
 
-from .readers.test_captioner import write_captioner
+from ..image_models import write_captioner
 from .samples import clock, noise
 
 pytest.importorskip("transformers")
@@ -52,6 +52,15 @@ def test_weights_are_hashed_once_for_all_images_and_again_where_others_are_loade
     captioner.load_files(write_other_weights(tmp_path / "other"))
     assert captioner.fingerprint == captioner.fingerprint != before
     assert len(hashes) == 2
+
+
+def test_a_package_that_a_model_needs_is_named_with_the_remedy(tmp_path, monkeypatch):
+    def load(*args, **kwargs):
+        raise ImportError("\nResNet requires the timm library. Install it:\n`pip install timm`.\n")
+
+    monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_pretrained", load)
+    with pytest.raises(UsageError, match=r"captioner.*`pip install timm`"):
+        Captioner(name=str(write_captioner(tmp_path))).compute([noise()])
 
 
 def test_a_missing_package_is_reported_with_the_extra(monkeypatch):

@@ -27,7 +27,7 @@ from spacy_mner.utils import onnx_session
 
 from ..conftest import examples_of, gold_docs, make_doc, make_pipeline
 from ..encoders import write_bert, write_roberta
-from .test_image_text import ColorNames  # noqa: F401  registers its reader
+from ..image_models import ColorNames  # noqa: F401  registers its reader
 
 for package in ("transformers", "onnxruntime", "onnx", "onnxscript"):
     pytest.importorskip(package)
@@ -239,7 +239,7 @@ def test_a_pickled_or_copied_network_predicts_the_same(quantized):
 
 
 def names_of(encoder: Any) -> set[str]:
-    return {one.name for one in encoder._session._current().get_inputs()}
+    return {one.name for one in encoder._session._sessions.current().get_inputs()}
 
 
 def test_threads_predict_the_same(quantized):

@@ -58,7 +58,7 @@ def test_a_session_has_the_threads_of_torch(session, monkeypatch):
 
 
 def sessions_of(session: OnnxSession) -> list:
-    return list(session._sessions.values())
+    return list(session._sessions._made.values())
 
 
 def test_a_pickle_holds_no_session_and_computes_the_same(session, expected):
@@ -92,7 +92,7 @@ def test_a_forked_child_uses_the_object_of_its_parent_and_exits(session, expecte
 
 def check(session: OnnxSession, expected: list[np.ndarray]) -> None:
     np.testing.assert_allclose(pooled(session, 2), expected[2], atol=1e-5)
-    assert {pid for pid, _ in session._sessions} == {os.getppid(), os.getpid()}
+    assert {pid for pid, _ in session._sessions._made} == {os.getppid(), os.getpid()}
 
 
 def test_a_missing_package_is_reported_with_the_extra(monkeypatch):

@@ -21,8 +21,8 @@ class EfficientNetLiteTagger(ObjectDetector):
 
     It classifies the whole image and locates nothing: each tag is an object whose box is the
     image. An image of one object is tagged well, one of many objects poorly. The weights are
-    installed with spacy-mner; ONNX Runtime computes on a CPU where it is installed, as for the
-    encoder `EfficientNetLite.v1` under `runtime = "auto"`.
+    installed with spacy-mner; ONNX Runtime computes on a CPU where it is installed, also while
+    other components are trained on the tags, which are those of torch up to rounding.
 
     threshold: minimum probability of a tag, from 0 to 1.
 

@@ -47,12 +47,7 @@ class HuggingFaceDetector(ObjectDetector, HuggingFaceNetwork[list[ImageObject]])
 
     @property
     def settings(self) -> dict[str, Any]:
-        network: Any = self.network_on(None)[0]
-        return {
-            "threshold": self.threshold,
-            "sizes": (SHORTEST, LONGEST),
-            "labels": network.config.id2label,
-        }
+        return {"threshold": self.threshold, "sizes": (SHORTEST, LONGEST)}
 
     def compute(
         self,

@@ -29,6 +29,8 @@ class OnnxEncoder(SavedEncoder):
     regions: as in the encoder that it was converted from.
     """
 
+    device_batch = 1  # that of the graph
+
     @property
     def fingerprint(self) -> str:
         return make_fingerprint(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...errors import ImageError
-from ..huggingface_network import HuggingFaceNetwork
+from ..huggingface_network import HuggingFaceNetwork, without_provenance
 from .image_reader import ImageReader
 
 
@@ -41,6 +41,18 @@ class Captioner(ImageReader, HuggingFaceNetwork[str]):
     @property
     def settings(self) -> dict[str, Any]:
         return {"max_length": self.max_length}
+
+    def describe(self, network: Any) -> dict[str, Any]:
+        _, tokenizer = self.processors
+        # Not all tokenizers have the pieces in a backend.
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        return {
+            **super().describe(network),
+            "generation": without_provenance(network.generation_config.to_diff_dict()),
+            "pieces": tokenizer.get_vocab() if backend is None else backend.to_str(),
+            "special": tokenizer.all_special_ids,
+            "spaces": getattr(tokenizer, "clean_up_tokenization_spaces", None),
+        }
 
     def compute(
         self,

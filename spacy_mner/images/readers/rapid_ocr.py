@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import pairwise
@@ -15,6 +15,7 @@ from PIL import Image
 
 from ...errors import ImageError, UsageError
 from ...utils.fork_safe_lock import ForkSafeLock
+from ...utils.per_process import PerProcess
 from ..image_model import check_threshold, make_fingerprint
 from .image_reader import ImageReader
 
@@ -23,6 +24,10 @@ PACKAGE = "rapidocr_onnxruntime"
 # Images with a longer side above LONGEST pixels are downscaled; those with a shorter side below
 # SHORTEST are padded. (The package would then upscale both sides, to any length of the longer.)
 LONGEST, SHORTEST = 2000, 32
+
+# The side of an image that the package bounds before detection. By "max" it does not upscale, which
+# is six times as fast and no less accurate.
+LIMITED_SIDE = "max"
 
 # The recognizer was trained on Chinese and rarely outputs a space between words, but its
 # probability there is above this bound, and below it between the letters of a word.
@@ -45,8 +50,7 @@ class RapidOCR(ImageReader):
         self._reset()
 
     def _reset(self) -> None:
-        self._engine: Any = None
-        self._process = 0
+        self._engines = PerProcess(partial(_make_engine, self.threshold))
         self._lock = ForkSafeLock()
 
     @property
@@ -57,6 +61,7 @@ class RapidOCR(ImageReader):
             threshold=self.threshold,
             min_space=MIN_SPACE,
             sizes=(LONGEST, SHORTEST),
+            limited_side=LIMITED_SIDE,
         )
 
     def check_installed(self) -> None:
@@ -72,32 +77,15 @@ class RapidOCR(ImageReader):
         device: torch.device | None = None,
         is_train: bool = False,
     ) -> list[str | ImageError]:
+        self.check_installed()
         # The package keeps state in its engine while it reads an image.
         with self._lock:
             return [self._read(image) for image in images]
 
     def _read(self, image: np.ndarray) -> str:
         bgr = np.ascontiguousarray(_padded(image)[..., ::-1])
-        lines, _ = self._engine_of_process()(bgr)
+        lines, _ = self._engines.current()(bgr)
         return "\n".join(text for _, text, _ in lines or () if text.strip())
-
-    def _engine_of_process(self) -> Any:
-        """The engine, loaded in this process: a forked child lacks the threads of its parent."""
-        if self._process != os.getpid():
-            self.check_installed()
-            from rapidocr_onnxruntime import RapidOCR as Engine
-
-            engine = Engine(
-                text_score=self.threshold,
-                # No upscaling before detection, which is six times as fast and no less accurate.
-                det_limit_type="max",
-                intra_op_num_threads=torch.get_num_threads(),
-                inter_op_num_threads=1,
-            )
-            recognizer = engine.text_rec
-            recognizer.postprocess_op = WordDecoder(recognizer.postprocess_op.character)
-            self._engine, self._process = engine, os.getpid()
-        return self._engine
 
     def __getstate__(self) -> dict[str, Any]:
         return {"threshold": self.threshold}
@@ -105,6 +93,20 @@ class RapidOCR(ImageReader):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._reset()
+
+
+def _make_engine(threshold: float, n_threads: int) -> Any:
+    from rapidocr_onnxruntime import RapidOCR as Engine
+
+    engine = Engine(
+        text_score=threshold,
+        det_limit_type=LIMITED_SIDE,
+        intra_op_num_threads=n_threads,
+        inter_op_num_threads=1,
+    )
+    recognizer = engine.text_rec
+    recognizer.postprocess_op = WordDecoder(recognizer.postprocess_op.character)
+    return engine
 
 
 class WordDecoder:

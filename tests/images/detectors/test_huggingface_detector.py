@@ -12,32 +12,10 @@ from PIL import Image
 
 from spacy_mner.images.detectors.huggingface_detector import HuggingFaceDetector
 
-from ...encoders import SIZES
+from ...image_models import LABELS, write_detector
 from ..samples import clock, noise
 
 transformers = pytest.importorskip("transformers")
-
-LABELS = {0: "car", 1: "cat", 2: "tree"}
-
-
-def write_detector(folder: Path, *, labels: dict[int, str] = LABELS, dominant: int = -1) -> Path:
-    """A detector with random weights, which detects one class for certain if it is `dominant`."""
-    config = transformers.YolosConfig(
-        **SIZES,
-        image_size=[32, 32],
-        patch_size=8,
-        num_detection_tokens=6,
-        id2label=labels,
-    )
-    torch.manual_seed(0)
-    model = transformers.YolosForObjectDetection(config)
-    if dominant >= 0:
-        with torch.no_grad():
-            model.class_labels_classifier.layers[-1].bias[dominant] += 100
-    model.save_pretrained(folder)
-    size = {"height": 32, "width": 32}
-    transformers.YolosImageProcessor(size=size, do_pad=False).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

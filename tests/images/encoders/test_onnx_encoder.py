@@ -60,6 +60,11 @@ def test_features_equal_those_of_torch(kind, regions, tmp_path):
     assert encoder.fingerprint != source.fingerprint
 
 
+@pytest.mark.parametrize("device", [None, "cpu", "cuda"])
+def test_a_batch_is_one_image_as_in_the_graph(encoder, device):
+    assert encoder.batch_size(device and torch.device(device)) == 1
+
+
 def test_the_source_stays_as_it_is(source, encoder):
     again = Torchvision(model="squeezenet1_1")
     assert source.fingerprint == again.fingerprint

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,45 +16,10 @@ from spacy_mner.images.feature_cache import FeatureCache
 from spacy_mner.images.readers.captioner import Captioner
 from spacy_mner.images.reference import open_image
 
-from ...encoders import SIZES, write_model
+from ...image_models import blip, encoder_decoder, git, write_captioner
 from ..samples import clock, noise
 
 transformers = pytest.importorskip("transformers")
-
-VISION = {**SIZES, "image_size": 16, "patch_size": 8}
-
-
-def blip(n_pieces: int) -> Any:
-    config = transformers.BlipConfig(
-        text_config={**SIZES, "vocab_size": n_pieces, "bos_token_id": 2, "sep_token_id": 3}
-        | {"eos_token_id": 3, "pad_token_id": 0, "max_position_embeddings": 32},
-        vision_config=VISION,
-    )
-    return transformers.BlipForConditionalGeneration(config)
-
-
-def git(n_pieces: int) -> Any:
-    config = transformers.GitConfig(
-        vision_config=VISION, vocab_size=n_pieces, bos_token_id=2, eos_token_id=3, **SIZES
-    )
-    return transformers.GitForCausalLM(config)
-
-
-def encoder_decoder(n_pieces: int) -> Any:
-    decoder = transformers.GPT2Config(
-        vocab_size=n_pieces, n_embd=32, n_layer=1, n_head=2, bos_token_id=2, eos_token_id=3
-    )
-    config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(
-        transformers.ViTConfig(**VISION), decoder, decoder_start_token_id=9, pad_token_id=0
-    )
-    return transformers.VisionEncoderDecoderModel(config)
-
-
-def write_captioner(folder: Path, make: Any = blip) -> Path:
-    write_model(folder, make)
-    processor = transformers.ViTImageProcessor(size={"height": 16, "width": 16})
-    processor.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +57,29 @@ def test_captions_are_cached_on_disk(folder, tmp_path):
     assert captioner.fingerprint != Captioner(name=str(folder), max_length=4).fingerprint
 
 
-def test_saved_files_and_a_pickle_replace_the_model_that_they_were_made_from(tmp_path):
-    source = write_captioner(tmp_path / "source")
+EDITS = {
+    "tokenizer.json": ('"bob"', '"alice"'),
+    "tokenizer_config.json": ('"pad_token": "[PAD]"', '"pad_token": "bob"'),
+    "generation_config.json": ("{", '{"repetition_penalty": 50.0,'),
+    "config.json": ('"hidden_act": "gelu"', '"hidden_act": "relu"'),
+    "preprocessor_config.json": ('"do_normalize": true', '"do_normalize": false'),
+}
+
+
+@pytest.mark.parametrize("file", EDITS)
+def test_the_fingerprint_depends_on_every_file_of_the_model(folder, file, tmp_path):
+    edited = shutil.copytree(folder, tmp_path / "edited")
+    before = (edited / file).read_text(encoding="utf-8")
+    after = before.replace(*EDITS[file])
+    assert after != before
+    (edited / file).write_text(after, encoding="utf-8")
+    fingerprints = {Captioner(name=str(one)).fingerprint for one in (folder, edited)}
+    assert len(fingerprints) == 2
+
+
+@pytest.mark.parametrize("make", [blip, git, encoder_decoder])
+def test_saved_files_and_a_pickle_replace_the_model_that_they_were_made_from(make, tmp_path):
+    source = write_captioner(tmp_path / "source", make)
     captioner = Captioner(name=str(source), max_length=5)
     expected, fingerprint = captioner.compute([clock()]), captioner.fingerprint
     captioner.save_files(tmp_path / "saved")

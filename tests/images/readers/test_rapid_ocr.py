@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from spacy_mner.errors import UsageError
 from spacy_mner.images.readers import rapid_ocr
 from spacy_mner.images.readers.rapid_ocr import RapidOCR, WordDecoder
 from spacy_mner.images.reference import open_image
 
+from ...forks import in_forked_child
 from ..samples import clock
 from .signs import sign
 
@@ -56,10 +58,36 @@ def test_a_pickle_and_concurrent_threads_read_the_same(reader):
     assert found == reader.compute(images)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MIN_SPACE", 0.5), ("LONGEST", 100), ("SHORTEST", 8), ("LIMITED_SIDE", "min")],
+)
+def test_the_fingerprint_depends_on_what_the_text_depends_on(reader, name, value, monkeypatch):
+    before = reader.fingerprint
+    monkeypatch.setattr(rapid_ocr, name, value)
+    assert reader.fingerprint != before
+
+
+def test_a_forked_child_reads_after_its_parent_has_read_with_two_threads(monkeypatch):
+    """The child does not have the threads of its parent's engine, and cannot destroy it."""
+    pytest.importorskip("rapidocr_onnxruntime")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    reader = RapidOCR()
+    expected = reader.compute([sign()])
+
+    def read() -> None:
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+        assert reader.compute([sign()]) == expected
+
+    assert in_forked_child(read)
+
+
 def test_a_missing_package_is_an_error_that_names_the_extra(monkeypatch):
     monkeypatch.setattr(rapid_ocr, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"spacy-mner\[ocr\]"):
         RapidOCR().check_installed()
+    with pytest.raises(UsageError, match=r"spacy-mner\[ocr\]"):
+        RapidOCR().compute([clock()])
 
 
 @pytest.mark.parametrize(
