@@ -20,7 +20,14 @@ from ..images.safety.untrusted_references import URL
 from ..images.safety.web_images import WebImages
 from .api_types import AnnotateRequest
 from .post_annotator import OpenedPost
-from .request_bodies import BodyReader, media_type, parse_json, too_many, validated
+from .request_bodies import (
+    BodyReader,
+    located,
+    media_type,
+    parse_json,
+    too_many,
+    validated,
+)
 from .request_forms import Form, parse_form
 from .request_images import Fetch, RequestImages
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings
@@ -102,6 +109,8 @@ class RequestParser:
                 if name != IMAGE_FIELD:
                     raise _unused(name, f"the field of an image is {IMAGE_FIELD!r}")
             files = {str(i): content for i, (_, content) in enumerate(form.files)}
+            if "text" not in fields:
+                raise HTTPException(422, f"The form has neither a field text nor {POSTS_FIELD}.")
             images = [ATTACHMENT + name for name in files]
             text = {name: fields.pop(name) for name in TEXT_FIELDS if name in fields}
             posts = [{**text, "image": images or None}]
@@ -123,28 +132,35 @@ class RequestParser:
 
     def _check(self, posts: list[Any]) -> None:
         """Check the numbers of things in posts that may be invalid otherwise."""
-        settings = self._settings
-        _check_number("posts", len(posts), settings.max_posts)
+        _check_number("posts", len(posts), self._settings.max_posts)
         n_images = 0
-        for post in posts:
-            if not isinstance(post, dict):
-                continue
-            for key, what, limit in (
-                ("image", "images of a post", MAX_IMAGES),
-                ("image_objects", "objects of a post", MAX_OBJECTS),
-            ):
-                if isinstance(post.get(key), list):
-                    _check_number(what, len(post[key]), limit)
-            for key in ("text", "image_text"):
-                if isinstance(post.get(key), str):
-                    _check_number("characters", len(post[key]), settings.max_length)
-            image = post.get("image")
-            n_images += len(image) if isinstance(image, list) else image is not None
+        for i, post in enumerate(posts):
+            if isinstance(post, dict):
+                with located(f"posts.{i}"):
+                    n_images += self._check_post(post)
         _check_number("images", n_images, MAX_REQUEST_IMAGES)
+
+    def _check_post(self, post: dict[str, Any]) -> int:
+        """Check the numbers of things in a post, and return its number of images."""
+        for key, what, limit in (
+            ("image", "images", MAX_IMAGES),
+            ("image_objects", "objects", MAX_OBJECTS),
+        ):
+            if isinstance(post.get(key), list):
+                _check_number(what, len(post[key]), limit)
+        for key in TEXT_FIELDS:
+            if isinstance(post.get(key), str):
+                _check_number(f"characters in {key}", len(post[key]), self._settings.max_length)
+        image = post.get("image")
+        return len(image) if isinstance(image, list) else int(image is not None)
 
     def _decode(self, parsed: AnnotateRequest, files: Files) -> list[list[BytesImage | Fetch]]:
         """Return the images of each post, or what fetches them."""
-        return [[self._image(image, files) for image in post.images] for post in parsed.posts]
+        return [self._images_of(i, post.images, files) for i, post in enumerate(parsed.posts)]
+
+    def _images_of(self, i: int, images: list[str], files: Files) -> list[BytesImage | Fetch]:
+        with located(f"posts.{i}.image"):
+            return [self._image(image, files) for image in images]
 
     def _image(self, reference: str, files: Files) -> BytesImage | Fetch:
         if reference.startswith(ATTACHMENT):
@@ -156,10 +172,10 @@ class RequestParser:
             try:
                 content = decode_data_uri(reference)
             except ImageError as error:
-                raise HTTPException(422, f"An image is {error}.") from None
+                raise HTTPException(422, f"{error}.") from None
         elif URL.match(reference):
             if self._web is None:
-                raise HTTPException(422, "An image is a URL: fetched only with --allow-urls.")
+                raise HTTPException(422, "a URL: fetched only with --allow-urls.")
             return partial(self._web.open, reference)
         else:
             try:
@@ -168,7 +184,7 @@ class RequestParser:
                 content = base64.b64decode(packed, validate=True)
             except ValueError:
                 raise HTTPException(
-                    422, f"An image is neither base64, a data URI nor {ATTACHMENT}NAME."
+                    422, f"neither base64, a data URI nor {ATTACHMENT}NAME."
                 ) from None
         _check_number("bytes of an image", len(content), self._limits.bytes)
         return BytesImage(content, self._limits)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import anyio
@@ -145,4 +145,15 @@ def validated(function: Any, *arguments: Any) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "the body"
-        raise HTTPException(422, f"{where}: {first['msg']}") from None
+        # Otherwise, the message names our class.
+        message = "expected an object" if first["type"] == "model_type" else first["msg"]
+        raise HTTPException(422, f"{where}: {message}") from None
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Name the place in the errors of a request that are raised in this context."""
+    try:
+        yield
+    except HTTPException as error:
+        raise HTTPException(error.status_code, f"{where}: {error.detail}") from None

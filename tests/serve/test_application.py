@@ -155,6 +155,28 @@ def test_an_invalid_request_is_refused_with_the_reason(url, request_body, status
     assert isinstance(response.json()["detail"], str)
 
 
+@pytest.mark.parametrize(
+    ("post", "reason"),
+    [
+        ({"text": "a", "image": "%"}, "posts.2.image: neither base64"),
+        ({"text": "a", "image": "http://a.example/b.png"}, "posts.2.image: a URL"),
+        ({"text": "a", "image": ["AAAA"] * 33}, "posts.2: Too many images: 33, limit 32"),
+        ({"text": "a" * 101}, "posts.2: Too many characters in text: 101, limit 100"),
+        ({"text": "a", "img": "AAAA"}, "posts.2.img: "),
+        ("a", "posts.2: expected an object"),
+    ],
+)
+def test_the_reason_names_the_post(url, post, reason):
+    posts = [{"text": "a"}, {"text": "b"}, post]
+    response = httpx.post(f"{url}v1/annotate", json={"posts": posts}, timeout=60)
+    assert response.json()["detail"].startswith(reason)
+
+
+def test_a_form_without_a_text_is_refused_by_its_fields(url):
+    response = httpx.post(f"{url}v1/annotate", files={"image": b"-"}, timeout=60)
+    assert "neither a field text nor posts" in response.json()["detail"]
+
+
 def test_a_post_in_place_of_a_list_of_posts_is_refused_with_the_remedy(url):
     response = httpx.post(f"{url}v1/annotate", json={"text": "a"}, timeout=60)
     assert response.status_code == 422
