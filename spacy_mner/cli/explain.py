@@ -72,7 +72,7 @@ def explain_cli(
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8", newline="\n")
     show(explanation)
-    written = f"Wrote {output} ({len(page.encode()) / 1e6:,.1f} MB)."
+    written = f"Wrote {output} ({len(page.encode()) / 1000:,.0f} kB)."
     if problem := no_images(explanation):
         msg.info(written)
         msg.warn(problem)

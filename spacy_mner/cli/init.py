@@ -16,9 +16,8 @@ from ..errors import UsageError
 from .console import user_errors
 from .init_from import config_from_pipeline
 
-# Placeholders of the paths that a training needs, in the order of the printed command.
+# Placeholders of the paths that have no default, in the order of the printed command.
 PATHS = {
-    "encoder": "FOLDER_OR_NAME",
     "train": "train.spacy",
     "dev": "dev.spacy",
     "images_root": "IMAGES",

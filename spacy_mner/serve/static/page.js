@@ -44,7 +44,11 @@
   let image = null;
   let imageUrl = "";
 
-  const report = (problem) => { $("problem").textContent = problem; };
+  const report = (problem) => {
+    $("problem").textContent = problem;
+    // Not beside entities of another post.
+    if (problem) $("result").hidden = true;
+  };
 
   const countCharacters = () => {
     const n = [...text.value].length;
