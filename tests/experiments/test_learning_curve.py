@@ -94,6 +94,7 @@ def test_a_missing_pipeline_is_refused(folder):
 @pytest.mark.slow
 def test_both_systems_are_trained_and_scored(folder):
     words = ["--sizes", "10", "--epochs", "2", "--min-steps", "2", "--workers", "1"]
+    words += ["--paths.images_root", str(ROOT / "assets")]
     assert learning_curve.run_curve(parse(*words)) == 0
     for system in ("pretrained", "scratch"):
         result = json.loads(Path(f"out/{system}-10/0/result.json").read_text())

@@ -47,9 +47,10 @@ def test_a_corpus_without_entities_is_named(untrained):
         untrained.initialize(lambda: examples_of(docs))
 
 
-def test_modalities_of_different_widths_are_named_under_attention(untrained, small_model):
+def test_modalities_of_different_widths_are_named_under_attention(small_model, images):
     embed = {**small_model["embed"], "word": {**small_model["embed"]["word"], "width": 20}}
     nlp = spacy.blank("en")
-    nlp.add_pipe("multimodal_ner", config={"model": {**small_model, "embed": embed}})
+    config = {"model": {**small_model, "embed": embed}, "images_root": str(images)}
+    nlp.add_pipe("multimodal_ner", config=config)
     with pytest.raises(ValueError, match="word = 20"):
         nlp.initialize(lambda: examples_of(gold_docs(nlp)))

@@ -54,7 +54,7 @@ def test_a_hostile_body_is_refused_in_little_time_and_memory(watched, kind):
     status, seconds, n_bytes = watched.read(kind)
     assert 400 <= status < 500
     assert seconds < 5
-    assert n_bytes < 12 * N_BYTES
+    assert n_bytes < 15 * N_BYTES
 
 
 @pytest.mark.parametrize(
