@@ -90,6 +90,7 @@ def add_label_studio(
         opened = await images.fetch(request, sources)
         return await submit([OpenedPost(*post) for post in zip(texts, opened, strict=True)])
 
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", tags=["Label Studio"], summary="Whether the server is ready")
     async def health() -> dict[str, str]:
         return {"status": "UP", "model_class": model}

@@ -13,6 +13,8 @@ from .request_bodies import too_many
 
 # Bytes that are parsed without a pause in which the server does something else.
 PARSED_AT_ONCE = 1 << 16
+# Bytes of a header of a part: the time to parse it grows faster than its length.
+MAX_HEADER = 1_000
 
 
 @dataclass
@@ -90,6 +92,8 @@ class _FormReader:
 
     def add_header_value(self, data: bytes, start: int, end: int) -> None:
         self._header_value += data[start:end]
+        if len(self._header_value) > MAX_HEADER:
+            raise invalid(f"a part has a header of over {MAX_HEADER:,} bytes")
 
     def end_header(self) -> None:
         if self._header_name.lower() == b"content-disposition":

@@ -117,7 +117,7 @@ def test_requests_that_cannot_be_read_are_not_logged(url, monkeypatch):
     assert not records
 
 
-@pytest.mark.parametrize("path", ["", "healthz"])
+@pytest.mark.parametrize("path", ["", "healthz", "health"])
 def test_head_is_answered_as_get_without_a_body(url, path):
     expected, answer = httpx.get(url + path), httpx.head(url + path)
     assert answer.status_code == 200 and not answer.content

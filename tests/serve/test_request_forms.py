@@ -63,6 +63,10 @@ def test_texts_are_utf_8_whatever_charset_the_client_names(charset):
         (part(b"text", SECRET)[:-9], "it ends before its last boundary"),
         (part(b"text", SECRET) + b"--b-", "it ends before its last boundary"),
         (b"", "it ends before its last boundary"),
+        (
+            part(b"text", b"a", b'; x="' + b";" * 2_000) + b"--b--",
+            "a part has a header of over 1,000 bytes",
+        ),
         (b"--b\r\nX: a\r\n\r\na\r\n--b--", "a part has no name"),
         (SECRET, "it is not multipart data with this boundary"),
         (b"--b\r\n" + SECRET + b"\r\n", "it is not multipart data with this boundary"),
