@@ -50,9 +50,8 @@ def optimize_cli(
     with user_errors():
         if output.exists() and not force:
             raise UsageError(f"{output} exists. Name another folder, or use --force.")
-        if Path(model).exists():
-            # MODEL can still be trained; its optimized form cannot.
-            refuse_input_as_output(Path(model), output)
+        # MODEL can still be trained; its optimized form cannot.
+        refuse_input_as_output(Path(model), output)
         nlp = load_pipeline(model, code=code)
         optimize(nlp, text_encoder.value).to_disk(output)
     msg.good(f"Wrote {output}. Score it as MODEL is scored: spacy-mner evaluate {output} …")

@@ -15,8 +15,14 @@ from .frozen_network import FrozenNetwork
 from .image_model import Result, make_fingerprint
 
 # Entries of configs that say where a model comes from, and types: it computes in float32.
-PROVENANCE = {"_name_or_path", "_from_model_config", "transformers_version", "architectures"}
-PROVENANCE |= {"torch_dtype", "dtype"}
+PROVENANCE = {
+    "_name_or_path",
+    "_from_model_config",
+    "architectures",
+    "dtype",
+    "torch_dtype",
+    "transformers_version",
+}
 
 
 class HuggingFaceNetwork(FrozenNetwork[Result]):

@@ -20,14 +20,7 @@ from ..images.safety.untrusted_references import URL
 from ..images.safety.web_images import WebImages
 from .api_types import AnnotateRequest
 from .post_annotator import OpenedPost
-from .request_bodies import (
-    BodyReader,
-    located,
-    media_type,
-    parse_json,
-    too_many,
-    validated,
-)
+from .request_bodies import BodyReader, located, media_type, parse_json, too_many, validated
 from .request_forms import Form, parse_form
 from .request_images import Fetch, RequestImages
 from .server_settings import MAX_REQUEST_IMAGES, ServerSettings

@@ -75,10 +75,11 @@ class DynamicBatcher(Generic[Item, Result]):
         self._changed.set()
         try:
             return await waiting.results
-        finally:  # cancelled, as when its client has disconnected
+        except asyncio.CancelledError:  # as when its client has disconnected
             if waiting in self._queue:
                 self._queue.remove(waiting)
                 self.n_queued -= len(items)
+            raise
 
     async def run(self) -> None:
         """Compute batches until cancelled."""

@@ -35,7 +35,7 @@ async def parse_form(content_type: str, body: bytes, max_parts: int) -> Form:
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
-        raise invalid("its content type has no boundary")
+        raise _invalid("its content type has no boundary")
     reader = _FormReader(max_parts)
     try:
         parser = MultipartParser(
@@ -55,13 +55,13 @@ async def parse_form(content_type: str, body: bytes, max_parts: int) -> Form:
             parser.write(body[start : start + PARSED_AT_ONCE])
             await anyio.sleep(0)
     except FormParserError:  # its message may quote the body
-        raise invalid("it is not multipart data with this boundary") from None
+        raise _invalid("it is not multipart data with this boundary") from None
     if not reader.is_complete:
-        raise invalid("it ends before its last boundary")
+        raise _invalid("it ends before its last boundary")
     return reader.form
 
 
-def invalid(reason: str) -> HTTPException:
+def _invalid(reason: str) -> HTTPException:
     """The error for a form that cannot be parsed."""
     return HTTPException(422, f"The form cannot be parsed: {reason}.")
 
@@ -93,7 +93,7 @@ class _FormReader:
     def add_header_value(self, data: bytes, start: int, end: int) -> None:
         self._header_value += data[start:end]
         if len(self._header_value) > MAX_HEADER:
-            raise invalid(f"a part has a header of over {MAX_HEADER:,} bytes")
+            raise _invalid(f"a part has a header of over {MAX_HEADER:,} bytes")
 
     def end_header(self) -> None:
         if self._header_name.lower() == b"content-disposition":
@@ -103,7 +103,7 @@ class _FormReader:
     def end_headers(self) -> None:
         options = parse_options_header(self._disposition)[1]
         if b"name" not in options:
-            raise invalid("a part has no name")
+            raise _invalid("a part has no name")
         self._name = _decode(options[b"name"], "the name of a field")
         self._is_file = b"filename" in options
 
@@ -115,7 +115,7 @@ class _FormReader:
         if self._is_file:
             form.files.append((name, bytes(self._content)))
         elif name in form.fields:
-            raise invalid(f"the field {name[:80]!r} is given twice")
+            raise _invalid(f"the field {name[:80]!r} is given twice")
         else:
             form.fields[name] = _decode(self._content, f"the field {name[:80]!r}")
 
@@ -127,4 +127,4 @@ def _decode(content: bytes | bytearray, what: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise invalid(f"{what} is not UTF-8") from None
+        raise _invalid(f"{what} is not UTF-8") from None

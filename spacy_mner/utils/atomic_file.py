@@ -36,5 +36,5 @@ def atomic_file(
 
 def refuse_input_as_output(source: Path, target: Path) -> None:
     """Raise UsageError if the output of a command is its input, also through a link."""
-    if target.exists() and target.samefile(source):
+    if source.exists() and target.exists() and target.samefile(source):
         raise UsageError(f"{target} is the input. Choose another output.")
